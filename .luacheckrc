@@ -1,0 +1,16 @@
+std = "lua54"
+max_line_length = 120
+exclude_files = { "build", "altinn" }
+self = false
+
+-- What a rule file has in scope (the rule language, lua/altinn/events/rule.lua).
+local rule_words = {
+  "rule", "skip", "retry_after", "fail", "send", "prefix", "absent", "present", "no",
+  "log", "events",
+}
+
+files["examples/**/*.lua"] = { read_globals = rule_words }
+files["examples/altinn-events.lua"] = { read_globals = { "env", "file" } }
+files["examples/**/altinn-events.lua"] = { read_globals = { "env", "file" } }
+files["spec"] = { std = "lua54+busted" }
+files["**/*_spec.lua"] = { std = "lua54+busted" }

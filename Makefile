@@ -1,0 +1,223 @@
+# altinn-events. The targets, for people and for programs:
+#   make            build for Lua 5.4 into build/lua5.4
+#   make run        the host with the demonstration (ONCE=1: what is there, then end)
+#   make test       build, then all specs
+#   make check      linters, sanitizers, valgrind, clang, the other Lua versions
+#   make bench, make fuzz, make rock, make install PREFIX=, make clean
+#   make -s env [LUA=5.1|5.2|5.3|5.4|luajit]   the export lines for that Lua
+# Missing Debian packages are installed first (.ci/setup); SETUP=no: they are only named.
+
+LUA      = 5.4
+CC       = gcc
+PREFIX   = /usr/local
+OPTIMIZE = -O2 -g
+CFLAGS   =
+LDFLAGS  =
+
+LUANAME := $(if $(filter luajit,$(LUA)),luajit,lua$(patsubst lua%,%,$(LUA)))
+ABI     := $(if $(filter luajit,$(LUA)),5.1,$(patsubst lua%,%,$(LUA)))
+VARIANT  =
+BUILD    = build/$(LUANAME)$(VARIANT)
+OBJ      = $(BUILD)/obj
+OUT      = $(BUILD)/altinn/events
+
+LUA_INCLUDE = $(if $(filter luajit,$(LUA)),-isystem /usr/include/luajit-2.1,$(foreach \
+  d,/usr/include/lua$(ABI) /usr/include/lua-$(ABI) /usr/local/include/lua$(ABI),-isystem $(d)))
+WARN   = -Wall -Wextra -Wpedantic -Wconversion -Wshadow
+STRICT = -std=c11 -D_GNU_SOURCE $(WARN) -fvisibility=hidden -fPIC -pthread
+ALL_CFLAGS = $(STRICT) $(OPTIMIZE) $(LUA_INCLUDE) $(CFLAGS)
+
+# Which file goes into which module: core.so takes what no other claims.
+CORE_C := $(sort $(wildcard csrc/core/*.c))
+NET_C  := $(sort $(wildcard csrc/net/*.c))
+HOST_C := $(sort $(wildcard csrc/host/*.c))
+BIND_CURL := $(wildcard csrc/lua/curl*.c)
+BIND_HOST := $(sort $(wildcard csrc/lua/host*.c csrc/lua/worker*.c csrc/lua/budget*.c))
+BIND_CORE := $(filter-out $(BIND_CURL) $(BIND_HOST),$(sort $(wildcard csrc/lua/*.c)))
+SOURCES   := $(CORE_C) $(NET_C) $(HOST_C) $(sort $(wildcard csrc/lua/*.c))
+objects = $(patsubst csrc/%.c,$(OBJ)/%.o,$(1))
+
+MODULES = core curl $(if $(filter lua5.4,$(LUANAME)),host)
+SHARED  = $(patsubst %,$(OUT)/%.so,$(MODULES))
+WRAPPER = $(if $(filter lua5.4,$(LUANAME)),$(BUILD)/bin/altinn-events)
+
+LUA_FILES := $(sort $(shell find lua -name '*.lua' 2>/dev/null))
+# The Lua files of the module run on every Lua, those of the host on 5.4 only; the rockspecs know which.
+rock_lua = $(shell lua5.4 -e 'dofile("rockspec/$(1)-scm-1.rockspec") for _, f in pairs(build.modules) do \
+  if type(f) == "string" then print(f) end end')
+SPECS        = spec examples
+MODULE_SPECS = $(wildcard spec/events_spec.lua spec/vectors_spec.lua spec/match_spec.lua)
+
+ENV = PATH='$(CURDIR)/$(BUILD)/bin':"$$PATH" AE_BUILD='$(BUILD)' \
+  LUA_PATH='$(CURDIR)/lua/?.lua;$(CURDIR)/lua/?/init.lua;;' LUA_CPATH='$(CURDIR)/$(BUILD)/?.so;;'
+BUSTED = $(LUANAME) "$$(command -v busted)"
+
+.PHONY: all modules run test test-module check bench fuzz install uninstall rock env clean FORCE \
+  check-lua check-c check-clang check-asan check-valgrind check-versions
+.DELETE_ON_ERROR:
+
+all: modules
+
+# Packages. Order-only everywhere: being there is not news.
+SETUPS = $(addprefix setup-,build test check bench fuzz rock lua5.1 lua5.2 lua5.3 luajit)
+.PHONY: $(SETUPS)
+$(SETUPS): setup-%:
+	@sh .ci/setup $*
+BUILD_SETUP = setup-build $(if $(filter lua5.4,$(LUANAME)),,setup-$(LUANAME))
+
+modules: $(SHARED) $(WRAPPER) | $(BUILD_SETUP)
+
+# Whatever changes the objects without changing a source: compiler, flags, place.
+$(BUILD)/flags: FORCE
+	@mkdir -p $(@D)
+	@echo '$(CC) $(ALL_CFLAGS) $(LDFLAGS) $(CURDIR)' | cmp -s - $@ || \
+	  echo '$(CC) $(ALL_CFLAGS) $(LDFLAGS) $(CURDIR)' >$@
+# A file that came or went links anew.
+$(BUILD)/sources: FORCE
+	@mkdir -p $(@D)
+	@echo '$(SOURCES)' | cmp -s - $@ || echo '$(SOURCES)' >$@
+FORCE:
+
+$(OBJ)/%.o: csrc/%.c $(BUILD)/flags | $(BUILD_SETUP)
+	@mkdir -p $(@D)
+	$(CC) $(ALL_CFLAGS) -MMD -MP -c -o $@ $<
+
+$(OUT)/core.so: $(call objects,$(CORE_C) $(BIND_CORE))
+$(OUT)/curl.so: $(call objects,$(NET_C) $(BIND_CURL))
+$(OUT)/curl.so: LIBS = -lcurl
+$(OUT)/host.so: $(call objects,$(CORE_C) $(HOST_C) $(BIND_HOST))
+$(OUT)/host.so: LIBS = -lmicrohttpd -lsqlite3 -lcrypto -lpthread
+$(OUT)/%.so: $(BUILD)/flags $(BUILD)/sources
+	@mkdir -p $(@D)
+	$(CC) -shared $(LDFLAGS) $(OPTIMIZE) $(CFLAGS) -o $@ $(filter %.o,$^) $(LIBS)
+
+# Becomes lua5.4 (exec), so that a signal to it is a signal to the host.
+$(BUILD)/bin/altinn-events: Makefile $(BUILD)/flags
+	@mkdir -p $(@D)
+	@{ echo '#!/bin/sh'; \
+	  echo 'LUA_PATH_5_4="$(CURDIR)/lua/?.lua;$(CURDIR)/lua/?/init.lua;$${LUA_PATH_5_4-$$LUA_PATH};;"'; \
+	  echo 'LUA_CPATH_5_4="$(CURDIR)/$(BUILD)/?.so;$${LUA_CPATH_5_4-$$LUA_CPATH};;"'; \
+	  echo 'export LUA_PATH_5_4 LUA_CPATH_5_4'; \
+	  echo 'exec lua5.4 "$(CURDIR)/lua/altinn-events.lua" "$$@"'; } >$@
+	@chmod +x $@
+
+-include $(shell find build -name '*.d' 2>/dev/null)
+
+# The environment. Nothing but export lines on standard output.
+env:
+	@$(MAKE) --no-print-directory LUA='$(LUA)' modules >&2
+	$(if $(WRAPPER),,@$(MAKE) --no-print-directory LUA=5.4 modules >&2)
+	@echo "export LUA_PATH='$(CURDIR)/lua/?.lua;$(CURDIR)/lua/?/init.lua;;'"
+	@echo "export LUA_CPATH='$(CURDIR)/$(BUILD)/?.so;;'"
+	@echo "export PATH='$(CURDIR)/build/lua5.4/bin:$(PATH)'"
+
+# The demonstration; RULES and OPTIONS replace what it runs.
+OPTIONS = $(if $(wildcard examples/demo/altinn-events.lua),--config examples/demo/altinn-events.lua)
+RULES   = $(if $(wildcard examples/demo/altinn-events.lua),,examples/rules)
+run: modules
+	@$(ENV) altinn-events run $(if $(ONCE),--once) $(OPTIONS) $(RULES)
+
+test: modules | setup-test
+	$(ENV) $(BUSTED) $(BUSTED_FLAGS) $(SPECS)
+
+# Linters and the rest; each part can be called alone.
+check: check-lua check-c check-clang check-asan check-valgrind check-versions
+	@echo 'check: all fine'
+
+check-lua: | setup-check
+	luacheck -q lua spec examples
+	for f in $(call rock_lua,altinn-events); do luac5.1 -p "$$f" || exit 1; done
+
+check-c: | setup-check setup-build
+	cppcheck --quiet --std=c11 --language=c --enable=warning,performance,portability --inline-suppr \
+	  --suppress=missingIncludeSystem --error-exitcode=1 -D_GNU_SOURCE -Icsrc csrc
+	printf '%s\n' $(SOURCES) | xargs -P 2 -I{} clang-tidy --quiet {} -- -std=c11 -D_GNU_SOURCE $(WARN) $(LUA_INCLUDE)
+
+check-clang: | setup-check
+	$(MAKE) CC=clang VARIANT=-clang CFLAGS=-Werror modules
+	$(MAKE) CC=gcc VARIANT=-gcc CFLAGS=-Werror modules
+
+SANITIZE = -fsanitize=address,undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer
+check-asan: | setup-check setup-test
+	$(MAKE) CC=gcc VARIANT=-asan OPTIMIZE='-O1 -g' CFLAGS='$(SANITIZE)' modules
+	$(subst $(BUILD),$(BUILD)-asan,$(ENV)) \
+	  ASAN_OPTIONS=detect_leaks=0:abort_on_error=0 UBSAN_OPTIONS=print_stacktrace=1 \
+	  LD_PRELOAD="$$(gcc -print-file-name=libasan.so) $$(gcc -print-file-name=libubsan.so)" \
+	  $(BUSTED) $(SPECS)
+
+check-valgrind: modules | setup-check setup-test
+	$(ENV) valgrind -q --error-exitcode=9 --leak-check=full --show-leak-kinds=definite \
+	  --errors-for-leak-kinds=definite $(BUSTED) $(MODULE_SPECS)
+
+check-versions: | setup-test
+	for v in 5.1 5.2 5.3 luajit; do $(MAKE) LUA=$$v test-module || exit 1; done
+
+test-module: modules
+	$(ENV) $(BUSTED) $(MODULE_SPECS)
+
+bench: modules | setup-bench
+	@if test -f spec/bench/run.lua; then $(ENV) lua5.4 spec/bench/run.lua $(BENCH); \
+	else for f in $(sort $(wildcard spec/bench/*_bench.lua)); do $(ENV) lua5.4 $$f || exit 1; done; fi
+
+# Packs both rocks from the files that git would hold, builds them from the packed rocks into a tree of
+# their own, and asks the result for its version.
+ROCK = $(CURDIR)/build/rock
+LUAROCKS = LUAROCKS_CONFIG='$(ROCK)/config.lua' luarocks --lua-version=5.4
+rock: $(ROCK)/config.lua | setup-build setup-rock
+	rm -rf $(ROCK)/tree $(ROCK)/*.rock $(ROCK)/altinn-events
+	mkdir -p $(ROCK)/altinn-events
+	{ git ls-files -co --exclude-standard 2>/dev/null | grep . || \
+	  find . -type f -not -path './build/*' -not -path './.git/*'; } | sort -u | while read -r f; do \
+	  test ! -e "$$f" || echo "$$f"; done | tar -cf - -T - | tar -xf - -C $(ROCK)/altinn-events
+	tar -C $(ROCK) -czf $(ROCK)/altinn-events.tar.gz altinn-events
+	for r in altinn-events altinn-events-host; do \
+	  luarocks lint rockspec/$$r-scm-1.rockspec && \
+	  sed 's|^  url = .*|  url = "file://$(ROCK)/altinn-events.tar.gz", dir = "altinn-events",|' \
+	    rockspec/$$r-scm-1.rockspec >$(ROCK)/$$r-scm-1.rockspec && \
+	  (cd $(ROCK) && $(LUAROCKS) pack $$r-scm-1.rockspec && $(LUAROCKS) install $$r-scm-1.src.rock) || exit 1; done
+	cd / && env -u LUA_PATH -u LUA_CPATH $(ROCK)/tree/bin/altinn-events version
+
+$(ROCK)/config.lua: Makefile
+	@mkdir -p $(@D)
+	@{ echo 'rocks_trees = { { name = "build", root = "$(ROCK)/tree" } }'; \
+	  echo 'lua_version = "5.4"'; echo 'lua_interpreter = "lua5.4"'; \
+	  echo 'rocks_provided = { ["lua-cjson"] = "2.1.0-1", argparse = "0.7.1-1" }'; } >$@
+
+# Into PREFIX, for Lua 5.4; DESTDIR goes before it when packaging.
+SHARE = $(PREFIX)/share/lua/5.4
+LIB   = $(PREFIX)/lib/lua/5.4
+DOC   = $(PREFIX)/share/altinn-events
+install: all
+	for f in $(LUA_FILES); do install -D -m 644 "$$f" "$(DESTDIR)$(SHARE)/$${f#lua/}" || exit 1; done
+	for m in $(MODULES); do \
+	  install -D -m 644 $(OUT)/$$m.so "$(DESTDIR)$(LIB)/altinn/events/$$m.so" || exit 1; done
+	cd examples && find . -type f -exec install -D -m 644 {} "$(DESTDIR)$(DOC)/examples/{}" \;
+	install -D -m 644 README.md "$(DESTDIR)$(DOC)/README.md"
+	mkdir -p "$(DESTDIR)$(PREFIX)/bin"
+	{ echo '#!/bin/sh'; \
+	  echo 'LUA_PATH_5_4="$(SHARE)/?.lua;$(SHARE)/?/init.lua;$${LUA_PATH_5_4-$$LUA_PATH};;"'; \
+	  echo 'LUA_CPATH_5_4="$(LIB)/?.so;$${LUA_CPATH_5_4-$$LUA_CPATH};;"'; \
+	  echo 'export LUA_PATH_5_4 LUA_CPATH_5_4'; \
+	  echo 'exec lua5.4 "$(SHARE)/altinn-events.lua" "$$@"'; } >"$(DESTDIR)$(PREFIX)/bin/altinn-events"
+	chmod 755 "$(DESTDIR)$(PREFIX)/bin/altinn-events"
+
+uninstall:
+	rm -rf "$(DESTDIR)$(SHARE)/altinn/events" "$(DESTDIR)$(LIB)/altinn/events" "$(DESTDIR)$(DOC)"
+	rm -f "$(DESTDIR)$(SHARE)/altinn/events.lua" "$(DESTDIR)$(SHARE)/altinn-events.lua" \
+	  "$(DESTDIR)$(PREFIX)/bin/altinn-events"
+
+# Each spec/fuzz/NAME.c in turn, SECONDS each; what it learns stays in build/fuzz/NAME.corpus.
+SECONDS = 60
+FUZZ = $(patsubst spec/fuzz/%.c,%,$(wildcard spec/fuzz/*.c))
+fuzz: $(patsubst %,build/fuzz/%,$(FUZZ))
+	@for f in $(FUZZ); do mkdir -p build/fuzz/$$f.corpus; \
+	  build/fuzz/$$f -max_total_time=$(SECONDS) -timeout=5 -rss_limit_mb=1024 -max_len=4096 -print_final_stats=1 \
+	    -artifact_prefix=build/fuzz/$$f- build/fuzz/$$f.corpus spec/fuzz/seeds || exit 1; done
+
+build/fuzz/%: spec/fuzz/%.c $(CORE_C) $(wildcard csrc/core/*.h) | setup-build setup-fuzz
+	@mkdir -p $(@D)
+	clang $(STRICT) -O1 -g -fsanitize=fuzzer,address,undefined -fno-sanitize-recover=undefined -o $@ $< $(CORE_C)
+
+clean:
+	rm -rf build altinn
+	find csrc -name '*.o' -delete

@@ -1,0 +1,334 @@
+/*
+** event.c: reading an event in structured JSON mode, in one pass over the
+** text. What the values mean is judged by judge.c.
+*/
+#include "event.h"
+#include "judge.h"
+#include "scan.h"
+
+const ae_limits ae_default_limits = {
+  AE_DEFAULT_MAX_BYTES, AE_DEFAULT_MAX_DEPTH
+};
+
+/* The payload's members, as they were met. */
+typedef struct payload {
+  uint32_t position;          /* 1-based; 0 = not met */
+  ae_json_value value;
+} payload;
+
+typedef struct reader {
+  ae_json json;
+  char *text;
+  ae_event *event;
+  ae_faults *faults;
+  ae_error *error;
+  payload data, base64;
+} reader;
+
+/* One member of the object: spans of the text. */
+typedef struct member {
+  uint32_t name, name_length, position;
+  unsigned known;
+  ae_json_value value;
+} member;
+
+/* --- building --- */
+
+void ae_event_begin (ae_event *event, char *text) {
+  event->text = text;
+  event->count = 0;
+  event->data_kind = AE_NONE;
+  event->data = event->data_length = 0;
+  memset(event->known, -1, sizeof event->known);
+}
+
+/* The place of the next attribute; NULL when there is no room. It counts
+** all the same. The first of a known name is the one that is found. */
+static inline ae_attribute *new_attribute (ae_event *event, unsigned known) {
+  uint32_t index = event->count++;
+  if (index >= event->capacity) return NULL;
+  if (known < AE_KNOWN_COUNT && event->known[known] < 0)
+    event->known[known] = (int32_t)index;
+  return &event->attributes[index];
+}
+
+bool ae_event_add (ae_event *event, const ae_attribute *attribute) {
+  unsigned known = ae_name_known(event->text + attribute->name,
+                                 attribute->name_length);
+  ae_attribute *to;
+  if (known > AE_EXTENSION) known = AE_EXTENSION;
+  to = new_attribute(event, known);
+  if (to == NULL) return false;
+  *to = *attribute;
+  to->known = (uint8_t)known;
+  return true;
+}
+
+/* --- values --- */
+
+/* Decodes the escapes of a string where it stands; gives its span. */
+static ae_slice decode (reader *r, const ae_json_value *value) {
+  char *inside = r->text + value->at + 1;
+  size_t length = value->length - 2;
+  bool lone;
+  if (!value->plain)
+    length = ae_json_decode((ae_slice){ inside, length }, inside, &lone);
+  return (ae_slice){ inside, length };
+}
+
+/* The Integer that a number is: no fraction, no exponent, 32 bits. */
+static bool integer (ae_slice number, int32_t *out) {
+  bool minus = number.data[0] == '-';
+  int64_t value = 0;
+  if (number.length > 11) return false;
+  for (size_t i = minus; i < number.length; i++) {
+    if (!ae_is_digit(number.data[i])) return false;
+    value = value * 10 + (number.data[i] - '0');
+  }
+  if (minus) value = -value;
+  if (value < INT32_MIN || value > INT32_MAX) return false;
+  *out = (int32_t)value;
+  return true;
+}
+
+/* Sets kind and value of an attribute. Integers keep their text too. */
+static void take_value (reader *r, const ae_json_value *value,
+                        ae_attribute *to) {
+  ae_slice span = { r->text + value->at, value->length };
+  to->kind = AE_JSON;
+  switch (value->kind) {
+    case AE_JSON_STRING: to->kind = AE_STRING; span = decode(r, value); break;
+    case AE_JSON_NULL: to->kind = AE_NONE; break;
+    case AE_JSON_FALSE: to->kind = AE_BOOLEAN; break;
+    case AE_JSON_TRUE: to->kind = AE_BOOLEAN; to->integer = 1; break;
+    case AE_JSON_NUMBER:
+      if (integer(span, &to->integer)) to->kind = AE_INTEGER;
+      break;
+    default: break;
+  }
+  to->value = (uint32_t)(span.data - r->text);
+  to->value_length = (uint32_t)span.length;
+}
+
+/* Notes one of the two members of the payload. */
+static void take_payload (reader *r, const member *m) {
+  bool is_data = m->known == AE_MEMBER_DATA;
+  payload *to = is_data ? &r->data : &r->base64;
+  if (to->position != 0) {
+    ae_faults_add(r->faults, AE_INVALID, m->position,
+                  is_data ? AE_LITERAL("data") : AE_LITERAL("data_base64"),
+                  "occurs more than once");
+    return;
+  }
+  to->position = m->position;
+  to->value = m->value;
+}
+
+static void take_member (reader *r, const member *m) {
+  ae_attribute *to;
+  if (m->known > AE_EXTENSION) {
+    take_payload(r, m);
+    return;
+  }
+  to = new_attribute(r->event, m->known);
+  if (to == NULL) return;
+  *to = (ae_attribute){ .name = m->name, .name_length = m->name_length,
+                        .position = m->position, .known = (uint8_t)m->known,
+                        .clean = m->value.ascii };
+  take_value(r, &m->value, to);
+}
+
+/* --- the object --- */
+
+static ae_code expected (reader *r, const char *what) {
+  ae_json *json = &r->json;
+  return ae_fail(r->error, AE_SYNTAX, json->at + 1, "%s",
+                 json->at < json->length ? what : "the JSON text ends too early");
+}
+
+/* Passes over white space and over `c`. */
+static inline bool accept (ae_json *json, char c) {
+  size_t at = ae_scan_blank(json->text, json->length, json->at);
+  json->at = at;
+  if (at >= json->length || json->text[at] != c) return false;
+  json->at = at + 1;
+  return true;
+}
+
+static ae_code read_name (reader *r, member *m) {
+  ae_json *json = &r->json;
+  ae_json_value value;
+  ae_slice name;
+  ae_code code;
+  json->at = ae_scan_blank(json->text, json->length, json->at);
+  if (json->at >= json->length || json->text[json->at] != '"')
+    return expected(r, "a member's name in quotes was expected");
+  code = ae_json_string(json, &value, r->error);
+  if (code != AE_OK) return code;
+  m->position = (uint32_t)(value.at + 1);
+  m->name = (uint32_t)(value.at + 1);
+  name = decode(r, &value);
+  m->name_length = (uint32_t)name.length;
+  m->known = ae_name_known(name.data, name.length);
+  return accept(json, ':') ? AE_OK : expected(r, "a colon was expected");
+}
+
+/* A member of any form. */
+static ae_code read_member (reader *r) {
+  member m;
+  ae_code code = read_name(r, &m);
+  if (code == AE_OK) code = ae_json_skip(&r->json, &m.value, r->error);
+  if (code == AE_OK) take_member(r, &m);
+  return code;
+}
+
+/*
+** A member of the form that nearly all have: an attribute that is a string,
+** nothing special in name and value. Returns where it ends; 0, with nothing
+** done, for every other form.
+*/
+static inline size_t read_plain (reader *r, size_t at) {
+  const char *text = r->json.text;
+  size_t length = r->json.length, name = at + 1, name_end, value, value_end;
+  ae_attribute *to;
+  unsigned known;
+  if (at >= length || text[at] != '"') return 0;
+  name_end = ae_scan_plain(text, length, name);
+  if (length - name_end < 4 || text[name_end] != '"' ||
+      text[name_end + 1] != ':') return 0;
+  value = ae_scan_blank(text, length, name_end + 2);
+  known = ae_name_known(text + name, name_end - name);
+  if (value >= length || text[value] != '"' || known > AE_EXTENSION) return 0;
+  value_end = ae_scan_long(text, length, ++value);
+  if (value_end >= length || text[value_end] != '"') return 0;
+  to = new_attribute(r->event, known);
+  if (to != NULL)
+    *to = (ae_attribute){ (uint32_t)name, (uint32_t)(name_end - name),
+                          (uint32_t)value, (uint32_t)(value_end - value),
+                          (uint32_t)name, 0, 0, AE_STRING, (uint8_t)known, 1 };
+  return value_end + 1;
+}
+
+/* The members of the object whose brace has been passed. */
+static ae_code read_members (reader *r) {
+  ae_json *json = &r->json;
+  size_t at = json->at;
+  if (accept(json, '}')) return AE_OK;
+  for (;;) {
+    size_t end = read_plain(r, at);
+    if (end == 0) {
+      ae_code code;
+      json->at = at;
+      code = read_member(r);
+      if (code != AE_OK) return code;
+      end = json->at;
+    }
+    at = ae_scan_blank(json->text, json->length, end);
+    if (at >= json->length || json->text[at] != ',') break;
+    at = ae_scan_blank(json->text, json->length, at + 1);
+  }
+  json->at = at;
+  return accept(json, '}')
+      ? AE_OK : expected(r, "a comma or the end of the object was expected");
+}
+
+/* Checks the text where it is no object, so no event. */
+static ae_code no_object (reader *r) {
+  ae_slice text = { r->json.text, r->json.length };
+  size_t position = r->json.at + 1;
+  ae_code code = ae_json_check(text, r->json.max_depth, r->error);
+  if (code != AE_OK) return code;
+  ae_faults_add(r->faults, AE_NOT_CLOUDEVENT, position, (ae_slice){ NULL, 0 },
+                "the JSON text is not an object");
+  return ae_fail(r->error, AE_NOT_CLOUDEVENT, position,
+                 "the JSON text is not an object");
+}
+
+/* --- the payload --- */
+
+static void span_data (ae_event *event, ae_kind kind, ae_slice span) {
+  event->data_kind = kind;
+  event->data = (uint32_t)(span.data - event->text);
+  event->data_length = (uint32_t)span.length;
+}
+
+/* JSON event format §3.1: `data` or `data_base64`, not both. */
+static void settle_payload (reader *r) {
+  const ae_json_value *value = &r->data.value;
+  if (r->data.position != 0)
+    span_data(r->event, AE_JSON,
+              (ae_slice){ r->text + value->at, value->length });
+  if (r->base64.position == 0) return;
+  value = &r->base64.value;
+  if (r->data.position != 0)
+    ae_faults_add(r->faults, AE_INVALID, r->base64.position,
+                  AE_LITERAL("data_base64"),
+                  "must not stand beside data; send one of the two");
+  else if (value->kind == AE_JSON_STRING)
+    span_data(r->event, AE_BASE64, decode(r, value));
+  else if (value->kind != AE_JSON_NULL)
+    ae_faults_add(r->faults, AE_INVALID, r->base64.position,
+                  AE_LITERAL("data_base64"), "must be a string of Base64");
+}
+
+/* Reads the whole text; the event's attributes are not judged yet. */
+static ae_code read_text (reader *r) {
+  ae_json *json = &r->json;
+  ae_code code;
+  if (!accept(json, '{')) return no_object(r);
+  if (json->max_depth < 1)
+    return ae_fail(r->error, AE_TOO_LARGE, json->at,
+                   "arrays and objects are nested deeper than 0 levels");
+  json->depth = 1;
+  code = read_members(r);
+  if (code != AE_OK) return code;
+  json->at = ae_scan_blank(json->text, json->length, json->at);
+  return json->at < json->length
+      ? expected(r, "there is text after the JSON value") : AE_OK;
+}
+
+ae_code ae_event_parse (ae_event *event, char *text, size_t length,
+                        const ae_limits *limits, ae_faults *faults,
+                        ae_error *error) {
+  reader r;
+  ae_code code;
+  ae_event_begin(event, text);
+  faults->count = 0;
+  if (limits == NULL) limits = &ae_default_limits;
+  if (length > limits->max_bytes || length > UINT32_MAX / 2)
+    return ae_fail(error, AE_TOO_LARGE, 0,
+                   "the event has %zu bytes; the limit is %zu", length,
+                   limits->max_bytes);
+  r.json = (ae_json){ text, length, 0, 0, limits->max_depth };
+  r.text = text;
+  r.event = event;
+  r.faults = faults;
+  r.error = error;
+  r.data.position = r.base64.position = 0;
+  code = read_text(&r);
+  if (code != AE_OK) return code;
+  if (event->count > event->capacity)
+    return ae_fail(error, AE_MEMORY, 0, "the event has %u attributes",
+                   (unsigned)event->count);
+  settle_payload(&r);
+  return ae_event_judge(event, faults, error);
+}
+
+/* --- looking up --- */
+
+ae_slice ae_attribute_name (const ae_event *event,
+                            const ae_attribute *attribute) {
+  return (ae_slice){ event->text + attribute->name, attribute->name_length };
+}
+
+ae_slice ae_attribute_text (const ae_event *event,
+                            const ae_attribute *attribute) {
+  if (attribute->kind != AE_STRING) return (ae_slice){ NULL, 0 };
+  return (ae_slice){ event->text + attribute->value, attribute->value_length };
+}
+
+ae_slice ae_event_text (const ae_event *event, ae_known known) {
+  int32_t index = event->known[known];
+  if (index < 0) return (ae_slice){ NULL, 0 };
+  return ae_attribute_text(event, &event->attributes[index]);
+}

@@ -1,0 +1,208 @@
+/*
+** event.h: a CloudEvent. Read it, judge it, write it.
+**
+** An event lives in memory that the caller gives: a buffer with its text
+** and an array of attributes. Nothing is allocated here. Names and values
+** are spans of the buffer; where the JSON text held escapes they have been
+** decoded in place, so the buffer is no longer the text that came in.
+**
+** Rules: CloudEvents 1.0.2 (core), its JSON event format and HTTP protocol
+** binding. What Altinn asks beyond that is a second step: see catalogue.h.
+*/
+#ifndef ALTINN_EVENTS_EVENT_H
+#define ALTINN_EVENTS_EVENT_H
+
+#include "json.h"
+#include "slice.h"
+#include "timestamp.h"
+
+/* The attributes that have a place of their own: those of CloudEvents
+** 1.0.2 first, then the extensions that Altinn sets. */
+#define AE_ATTRIBUTES(X) \
+  X(AE_ID, "id") \
+  X(AE_SOURCE, "source") \
+  X(AE_SPECVERSION, "specversion") \
+  X(AE_TYPE, "type") \
+  X(AE_DATACONTENTTYPE, "datacontenttype") \
+  X(AE_DATASCHEMA, "dataschema") \
+  X(AE_SUBJECT, "subject") \
+  X(AE_TIME, "time") \
+  X(AE_RESOURCE, "resource") \
+  X(AE_RESOURCEINSTANCE, "resourceinstance") \
+  X(AE_ALTERNATIVESUBJECT, "alternativesubject")
+
+#define AE_ATTRIBUTE_ENUM(code, name) code,
+typedef enum ae_known {
+  AE_ATTRIBUTES(AE_ATTRIBUTE_ENUM) AE_KNOWN_COUNT, AE_EXTENSION = AE_KNOWN_COUNT
+} ae_known;
+#undef AE_ATTRIBUTE_ENUM
+
+/* What a context attribute or the payload is made of. */
+typedef enum ae_kind {
+  AE_NONE,      /* absent */
+  AE_STRING,    /* text: a span of the buffer */
+  AE_BOOLEAN,   /* integer is 0 or 1 */
+  AE_INTEGER,   /* integer, -2^31 .. 2^31-1 */
+  AE_JSON,      /* payload: the raw JSON value, checked, not decoded. As an
+                   attribute: a value that none can have; refused */
+  AE_BASE64,    /* payload only: Base64 text, checked, not decoded */
+  AE_OCTETS     /* payload only: the octets themselves (binary mode) */
+} ae_kind;
+
+/* One context attribute as it was received. */
+typedef struct ae_attribute {
+  uint32_t name, name_length;    /* span of the buffer */
+  uint32_t value, value_length;  /* span of the buffer */
+  uint32_t position;             /* 1-based byte of the member in the input */
+  uint32_t order;                /* scratch: indexes sorted by name */
+  int32_t integer;
+  uint8_t kind;                  /* ae_kind */
+  uint8_t known;                 /* ae_known, AE_EXTENSION for the others */
+  uint8_t clean;                 /* the reader saw U+0020 to U+007E only; 0
+                                    where an event is built by hand */
+} ae_attribute;
+
+typedef struct ae_event {
+  char *text;                    /* the caller's buffer */
+  ae_attribute *attributes;      /* the caller's array, in order received */
+  uint32_t count, capacity;      /* attributes; count may exceed capacity:
+                                    see ae_event_parse */
+  int32_t known[AE_KNOWN_COUNT]; /* index into attributes, -1 = absent */
+  ae_kind data_kind;             /* AE_NONE, AE_JSON, AE_BASE64, AE_OCTETS;
+                                    AE_STRING: a JSON string that is text,
+                                    because the media type is not JSON; the
+                                    span holds the raw JSON string */
+  uint32_t data, data_length;    /* span of the buffer */
+  ae_timestamp time;             /* valid when known[AE_TIME] >= 0 */
+} ae_event;
+
+/* One thing wrong with an event. */
+typedef struct ae_fault {
+  ae_code code;                  /* AE_INVALID or AE_NOT_CLOUDEVENT */
+  size_t position;               /* 1-based byte in the input, 0 = nowhere */
+  char attribute[48];            /* its name, escaped and shortened */
+  char message[AE_MESSAGE_SIZE]; /* never holds a value of the event */
+} ae_fault;
+
+#define AE_FAULTS_KEPT 16
+
+typedef struct ae_faults {
+  uint32_t count;                /* all that were found */
+  ae_fault list[AE_FAULTS_KEPT]; /* the first of them */
+} ae_faults;
+
+#define AE_DEFAULT_MAX_BYTES (256u * 1024u)
+#define AE_DEFAULT_MAX_DEPTH 512u
+
+typedef struct ae_limits {
+  size_t max_bytes;              /* at most UINT32_MAX / 2 */
+  uint32_t max_depth;
+} ae_limits;
+
+extern const ae_limits ae_default_limits;
+
+/*
+** Reads and judges one event in structured JSON mode.
+** event->attributes and event->capacity are set by the caller, the rest is
+** filled in. `text` is the caller's and must be writable: escapes in names
+** and attribute values are decoded in place. It must outlive the event.
+** Returns AE_OK; AE_SYNTAX (error->position says where); AE_TOO_LARGE;
+** AE_NOT_CLOUDEVENT or AE_INVALID with every fault in *faults and the first
+** of them in *error. When the event has more attributes than the capacity
+** the result is AE_MEMORY and event->count says how many there are: call
+** again with a fresh copy of the text. limits may be NULL (the defaults),
+** error may be NULL, faults may not.
+*/
+ae_code ae_event_parse (ae_event *event, char *text, size_t length,
+                        const ae_limits *limits, ae_faults *faults,
+                        ae_error *error);
+
+/* A header field as an HTTP parser hands it on: name in any case, value
+** without the white space around it. */
+typedef struct ae_header { ae_slice name, value; } ae_header;
+
+typedef enum ae_mode {
+  AE_STRUCTURED, AE_BATCH, AE_BINARY, AE_UNSUPPORTED_MEDIA
+} ae_mode;
+
+/*
+** Which mode a message is in (HTTP protocol binding §3.1): by Content-Type;
+** application/json is structured as Altinn sends it, unless a `ce-`
+** header is there: then it is binary. Without Content-Type and with
+** `ce-specversion` or any other `ce-` header: binary.
+*/
+ae_mode ae_http_mode (const ae_header *headers, size_t count);
+
+/*
+** Reads and judges one event in binary mode (HTTP protocol binding §3.1).
+** `buffer` is the caller's; it needs ae_binary_size bytes and receives the
+** decoded header values and the body. Results as for ae_event_parse.
+*/
+size_t ae_binary_size (const ae_header *headers, size_t count, size_t body_length);
+ae_code ae_event_from_binary (ae_event *event, char *buffer, size_t size,
+                              const ae_header *headers, size_t count,
+                              ae_slice body, const ae_limits *limits,
+                              ae_faults *faults, ae_error *error);
+
+/*
+** Walks the elements of a batch (JSON event format §4). The whole text is
+** checked first: AE_SYNTAX for anything that is not JSON, AE_NOT_CLOUDEVENT
+** when it is not an array. Then each ae_batch_next gives the text of one
+** element, until it returns false.
+*/
+typedef struct ae_batch { ae_slice text; size_t at; uint32_t index; } ae_batch;
+ae_code ae_batch_open (ae_batch *batch, ae_slice text, const ae_limits *limits,
+                       ae_error *error);
+bool ae_batch_next (ae_batch *batch, ae_slice *element);
+
+/*
+** Building an event by hand (a Lua table, HTTP headers): begin, then add
+** each attribute, then judge. Spans must lie in the buffer `text`; `known`
+** is found from the name by ae_event_add. Judging drops the attributes of
+** kind AE_NONE (unset) and sorts what ae_event_find needs.
+** ae_faults_add and ae_event_judge take faults whose count was set to 0 by
+** whoever declared them, so that faults found outside count too.
+*/
+void ae_event_begin (ae_event *event, char *text);
+bool ae_event_add (ae_event *event, const ae_attribute *attribute); /* false: full */
+ae_code ae_event_judge (ae_event *event, ae_faults *faults, ae_error *error);
+
+/* Adds a fault found outside (for instance by a binding). */
+#if defined(__GNUC__)
+__attribute__((format(printf, 5, 6)))
+#endif
+void ae_faults_add (ae_faults *faults, ae_code code, size_t position,
+                    ae_slice attribute, const char *format, ...);
+
+/* The attribute of that name, or NULL. The event has been read or judged. */
+const ae_attribute *ae_event_find (const ae_event *event, ae_slice name);
+
+/* The text of a known attribute, absent when it is not there or no string. */
+ae_slice ae_event_text (const ae_event *event, ae_known known);
+ae_slice ae_attribute_name (const ae_event *event, const ae_attribute *attribute);
+ae_slice ae_attribute_text (const ae_event *event, const ae_attribute *attribute);
+
+/* Whether a media type says JSON: application/json, text/json, …+json
+** (JSON event format §3.1). */
+bool ae_media_type_is_json (ae_slice media_type);
+
+/*
+** Base64 of RFC 4648 §4: strict alphabet, padding required, zero pad bits.
+*/
+bool ae_base64_valid (ae_slice text);
+size_t ae_base64_decoded_size (ae_slice text);
+void ae_base64_decode (ae_slice text, char *out);
+size_t ae_base64_encoded_size (size_t length);
+void ae_base64_encode (ae_slice octets, char *out);
+
+/*
+** Writes an event as structured JSON (JSON event format §3): the attributes
+** in order, then the payload. Returns the number of bytes needed; nothing
+** is written beyond `size`. Call once with size 0 to learn the size.
+*/
+size_t ae_event_encode (const ae_event *event, char *out, size_t size);
+
+/* Writes `text` as a JSON string with its quotes; same contract. */
+size_t ae_json_quote (ae_slice text, char *out, size_t size);
+
+#endif

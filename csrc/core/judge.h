@@ -1,0 +1,53 @@
+/*
+** judge.h: what the rooms of the event share: names that have a place of
+** their own, and the grammar of texts and media types.
+*/
+#ifndef ALTINN_EVENTS_JUDGE_H
+#define ALTINN_EVENTS_JUDGE_H
+
+#include "event.h"
+
+/* Members of a JSON event that are no attributes. */
+enum { AE_MEMBER_DATA = AE_EXTENSION + 1, AE_MEMBER_BASE64 };
+
+/* The attribute of that name: AE_EXTENSION when it is none of the known;
+** AE_MEMBER_DATA and AE_MEMBER_BASE64 for the two members of the payload. */
+#define AE_IS_NAME(text, value) \
+  (memcmp(name, text, sizeof(text) - 1) == 0 ? (unsigned)(value) : AE_EXTENSION)
+
+static inline unsigned ae_name_known (const char *name, size_t length) {
+  switch (length) {
+    case 2: return AE_IS_NAME("id", AE_ID);
+    case 4:
+      if (name[0] == 'd') return AE_IS_NAME("data", AE_MEMBER_DATA);
+      return name[1] == 'i' ? AE_IS_NAME("time", AE_TIME) : AE_IS_NAME("type", AE_TYPE);
+    case 6: return AE_IS_NAME("source", AE_SOURCE);
+    case 7: return AE_IS_NAME("subject", AE_SUBJECT);
+    case 8: return AE_IS_NAME("resource", AE_RESOURCE);
+    case 10: return AE_IS_NAME("dataschema", AE_DATASCHEMA);
+    case 11:
+      if (name[0] == 'd') return AE_IS_NAME("data_base64", AE_MEMBER_BASE64);
+      return AE_IS_NAME("specversion", AE_SPECVERSION);
+    case 15: return AE_IS_NAME("datacontenttype", AE_DATACONTENTTYPE);
+    case 16: return AE_IS_NAME("resourceinstance", AE_RESOURCEINSTANCE);
+    case 18: return AE_IS_NAME("alternativesubject", AE_ALTERNATIVESUBJECT);
+    default: return AE_EXTENSION;
+  }
+}
+
+#undef AE_IS_NAME
+
+/* Why a text cannot be a String (CloudEvents 1.0.2, Type System), as a
+** static sentence; NULL when it can. */
+const char *ae_text_reason (ae_slice text);
+
+/* Whether the text is UTF-8 (RFC 3629). */
+bool ae_text_is_utf8 (ae_slice text);
+
+/* RFC 2045 §5.1: type "/" subtype *(";" parameter). */
+bool ae_media_type_valid (ae_slice text);
+
+/* The type and subtype of a media type, without parameters. */
+ae_slice ae_media_type_bare (ae_slice text);
+
+#endif

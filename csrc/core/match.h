@@ -1,0 +1,60 @@
+/*
+** match.h: heads of rules compiled to one index. A head is a conjunction
+** of conditions on context attributes; the index finds the heads that an
+** event satisfies without trying each.
+*/
+#ifndef ALTINN_EVENTS_MATCH_H
+#define ALTINN_EVENTS_MATCH_H
+
+#include "event.h"
+
+typedef struct ae_matcher ae_matcher;
+
+typedef enum ae_test {
+  AE_IS,       /* one of the alternatives */
+  AE_ABSENT,
+  AE_PRESENT,
+  AE_NO        /* absent, or none of the alternatives */
+} ae_test;
+
+/* One alternative of a condition. */
+typedef struct ae_alternative { bool prefix; ae_slice text; } ae_alternative;
+
+/* One condition: the attribute is (or with `negated`: is absent or is not)
+** one of the alternatives; or presence/absence alone. */
+typedef struct ae_condition {
+  ae_slice attribute;
+  ae_test test;                       /* AE_IS: one of the alternatives, which
+                                         may mix values and prefixes;
+                                         AE_NO: the same negated; AE_ABSENT;
+                                         AE_PRESENT */
+  const ae_alternative *alternatives;
+  size_t count;
+} ae_condition;
+
+/* Memory: malloc. NULL when there is none. */
+ae_matcher *ae_matcher_new (void);
+void ae_matcher_free (ae_matcher *matcher);
+
+/* Adds a head under a number of the caller's; copies all it is given.
+** Adding a number that is there replaces it. */
+ae_code ae_matcher_add (ae_matcher *matcher, uint32_t head,
+                        const ae_condition *conditions, size_t count,
+                        ae_error *error);
+bool ae_matcher_remove (ae_matcher *matcher, uint32_t head);
+
+/*
+** Writes the numbers of the matching heads, in the order added, to `out`
+** (at most `capacity`) and returns how many there are. Only reads: threads
+** may match at the same time as long as none adds or removes.
+*/
+size_t ae_matcher_match (const ae_matcher *matcher, const ae_event *event,
+                         uint32_t *out, size_t capacity);
+
+/* Whether condition `index` of a head holds for an event. */
+bool ae_matcher_holds (const ae_matcher *matcher, uint32_t head,
+                       size_t index, const ae_event *event);
+size_t ae_matcher_conditions (const ae_matcher *matcher, uint32_t head,
+                              const ae_condition **conditions);
+
+#endif

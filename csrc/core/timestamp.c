@@ -1,0 +1,152 @@
+/*
+** timestamp.c: RFC 3339 date-time. The places of all fields but the
+** fraction and the offset are fixed.
+*/
+#include "timestamp.h"
+
+#define SHORTEST 20u /* 2018-04-05T17:31:00Z */
+
+typedef struct fields {
+  uint32_t year, month, day, hour, minute, second;
+  int32_t nanoseconds, offset; /* offset in minutes */
+} fields;
+
+/* Two digits, known to be such, as a number. */
+static inline uint32_t two (const char *at) {
+  return (uint32_t)((at[0] - '0') * 10 + (at[1] - '0'));
+}
+
+static inline uint64_t load8 (const char *bytes) {
+  uint64_t word;
+  memcpy(&word, bytes, sizeof word);
+  return word;
+}
+
+/*
+** Whether eight bytes have a form: a digit for each 0 of `form`, and what
+** stands there for everything else. `add` brings a difference that is too
+** great to 0x80: 0x76 (10 and more) for digits, 0x7F (any) for the others.
+*/
+static inline uint64_t unlike (uint64_t word, const char *form, const char *add) {
+  uint64_t difference = word ^ load8(form);
+  return (difference | (difference + load8(add))) & UINT64_C(0x8080808080808080);
+}
+
+static bool is_digit (char c) { return c >= '0' && c <= '9'; }
+
+static bool is_leap (uint32_t year) {
+  return year % 4 == 0 && (year % 100 != 0 || year % 400 == 0);
+}
+
+static uint32_t days_in (uint32_t year, uint32_t month) {
+  static const uint8_t days[13] =
+      { 0, 31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31 };
+  return month == 2 && is_leap(year) ? 29 : days[month];
+}
+
+/* Days from 1970-01-01 in the proleptic Gregorian calendar; the year is
+** counted from March, so that the leap day comes last. */
+static int64_t day_number (uint32_t year, uint32_t month, uint32_t day) {
+  uint32_t y = year + 400 - (month <= 2);
+  uint32_t m = month > 2 ? month - 3 : month + 9;
+  return (int64_t)(y * 365 + y / 4 - y / 100 + y / 400 +
+                   (m * 153 + 2) / 5 + day - 1) - 719468 - 146097;
+}
+
+/* The date and the time of day up to the seconds: 19 bytes. */
+static inline bool read_fixed (const char *t, fields *f) {
+  uint64_t letter = load8("\0\0\0\0\0\x20\0\0"); /* T in lower case */
+  uint64_t bad = unlike(load8(t), "0000-00-", "vvvv\x7Fvv\x7F") |
+                 unlike(load8(t + 5) | letter, "00-00t00",
+                        "vv\x7Fvv\x7Fvv") |
+                 unlike(load8(t + 11), "00:00:00", "vv\x7Fvv\x7Fvv");
+  f->year = two(t) * 100 + two(t + 2);
+  f->month = two(t + 5);
+  f->day = two(t + 8);
+  f->hour = two(t + 11);
+  f->minute = two(t + 14);
+  f->second = two(t + 17);
+  return bad == 0;
+}
+
+/* time-secfrac: a point and at least one digit. False: a bare point. */
+static inline bool read_fraction (ae_slice text, size_t *at, fields *f) {
+  static const uint32_t weight[] = { 1000000000, 100000000, 10000000, 1000000,
+                                     100000, 10000, 1000, 100, 10, 1 };
+  size_t from = *at + 1, end = from, kept;
+  uint32_t value = 0;
+  f->nanoseconds = 0;
+  if (text.data[*at] != '.') return true;
+  while (end < text.length &&
+         (uint32_t)(unsigned char)text.data[end] - '0' <= 9) {
+    if (end - from < 9) value = value * 10 + (uint32_t)(text.data[end] - '0');
+    end++;
+  }
+  kept = end - from < 9 ? end - from : 9;
+  f->nanoseconds = (int32_t)(value * weight[kept]);
+  *at = end;
+  return end > from;
+}
+
+/* time-offset: Z or a sign, hours and minutes; nothing after it. */
+static bool read_offset (ae_slice text, size_t at, fields *f) {
+  const char *t = text.data + at;
+  size_t left = text.length - at;
+  uint32_t hours, minutes;
+  f->offset = 0;
+  if (left == 1) return (*t | 0x20) == 'z';
+  if (left != 6 || (*t != '+' && *t != '-') || t[3] != ':' ||
+      !is_digit(t[1]) || !is_digit(t[2]) || !is_digit(t[4]) || !is_digit(t[5]))
+    return false;
+  hours = two(t + 1);
+  minutes = two(t + 4);
+  f->offset = (int32_t)(hours * 60 + minutes) * (*t == '-' ? -1 : 1);
+  return hours <= 23 && minutes <= 59;
+}
+
+/* Whether the minute that begins at `seconds` (UTC) is the last of a month. */
+static bool ends_month (int64_t seconds, const fields *f) {
+  uint32_t year = f->year, month = f->month;
+  int64_t next = seconds + 60;
+  for (int i = 0; i < 2; i++) { /* an offset moves it by a day at most */
+    if (next == day_number(year, month, 1) * 86400) return true;
+    if (++month > 12) {
+      month = 1;
+      year++;
+    }
+  }
+  return false;
+}
+
+static bool fail (const char **reason, const char *sentence) {
+  *reason = sentence;
+  return false;
+}
+
+bool ae_timestamp_parse (ae_slice text, ae_timestamp *out, const char **reason) {
+  fields f;
+  size_t at = 19;
+  if (text.length < SHORTEST || !read_fixed(text.data, &f))
+    return fail(reason, "is no date and time of RFC 3339");
+  if (!read_fraction(text, &at, &f))
+    return fail(reason, "has a decimal point without digits");
+  if (at >= text.length || !read_offset(text, at, &f))
+    return fail(reason, "must end with Z or an offset such as +01:00");
+  if (f.month < 1 || f.month > 12 || f.day < 1 ||
+      (f.day > 28 && f.day > days_in(f.year, f.month)))
+    return fail(reason, "names a day that does not exist");
+  if (f.hour > 23 || f.minute > 59 || f.second > 60)
+    return fail(reason, "names a time of day that does not exist");
+  out->seconds = day_number(f.year, f.month, f.day) * 86400 +
+                 (int64_t)(f.hour * 3600 + f.minute * 60) -
+                 (int64_t)f.offset * 60;
+  out->nanoseconds = f.nanoseconds;
+  if (f.second == 60) {
+    if (!ends_month(out->seconds, &f))
+      return fail(reason, "has a leap second where none can be");
+    f.second = 59;
+    out->nanoseconds = 999999999;
+  }
+  out->seconds += f.second;
+  return true;
+}

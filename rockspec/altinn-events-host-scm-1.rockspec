@@ -1,0 +1,59 @@
+rockspec_format = "3.0"
+package = "altinn-events-host"
+version = "scm-1"
+source = {
+  url = "git+https://github.com/altinn-events/altinn-events",
+}
+description = {
+  summary = "Receives Altinn's events durably and acts on them by rules in Lua",
+  detailed = [[
+The command altinn-events: a webhook receiver with a durable inbox, rules in
+Lua with budgets, effects sent once by key, dead letters with replay.
+]],
+  homepage = "https://github.com/altinn-events/altinn-events",
+  license = "MIT",
+  labels = { "altinn", "cloudevents", "webhook" },
+}
+supported_platforms = { "linux" }
+dependencies = {
+  "lua >= 5.4, < 5.5",
+  "altinn-events",
+  "lua-cjson >= 2.1.0",
+  "argparse >= 0.7",
+}
+external_dependencies = {
+  MICROHTTPD = { library = "microhttpd" },
+  SQLITE = { library = "sqlite3" },
+  CRYPTO = { library = "crypto" },
+}
+build = {
+  type = "builtin",
+  modules = {
+    ["altinn.events.host"] = {
+      sources = {
+        "csrc/core/base64.c",
+        "csrc/core/batch.c",
+        "csrc/core/encode.c",
+        "csrc/core/event.c",
+        "csrc/core/http.c",
+        "csrc/core/json.c",
+        "csrc/core/judge.c",
+        "csrc/core/media.c",
+        "csrc/core/order.c",
+        "csrc/core/slice.c",
+        "csrc/core/text.c",
+        "csrc/core/timestamp.c",
+        "csrc/lua/budget.c",
+        "csrc/lua/host_heads.c",
+        "csrc/lua/host_queue.c",
+      },
+      defines = { "_GNU_SOURCE" },
+      libraries = { "microhttpd", "sqlite3", "crypto", "pthread" },
+      incdirs = { "$(MICROHTTPD_INCDIR)", "$(SQLITE_INCDIR)", "$(CRYPTO_INCDIR)" },
+      libdirs = { "$(MICROHTTPD_LIBDIR)", "$(SQLITE_LIBDIR)", "$(CRYPTO_LIBDIR)" },
+    },
+  },
+  install = {
+    bin = { ["altinn-events"] = "lua/altinn-events.lua" },
+  },
+}

@@ -50,7 +50,7 @@ static void on_dispatched (void *context) {
   ae_host *host = context;
   size_t i;
   for (i = 0; i < host->count; i++) ae_queue_wake(&host->workers[i].queue);
-  if (host->routes.retired != NULL) ae_routes_release(&host->routes);
+  ae_routes_release(&host->routes);
 }
 
 /* The admin port's answers, on the admin thread. */

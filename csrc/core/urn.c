@@ -1,0 +1,344 @@
+/*
+** urn.c: URIs by RFC 3986, the parties that Altinn's URNs and paths name,
+** and the masking of identity numbers.
+*/
+#include "urn.h"
+
+#include "scan.h"
+
+/* {====================================================================
+** Character classes of RFC 3986 §2 and appendix A
+** ===================================================================== */
+
+enum {
+  CHAR_SCHEME = 1,   /* ALPHA / DIGIT / "+" / "-" / "." */
+  CHAR_REGNAME = 2,  /* unreserved / sub-delims */
+  CHAR_PATH = 4,     /* pchar / "/", without "%" */
+  CHAR_QUERY = 8,    /* pchar / "/" / "?", without "%" */
+  CHAR_USER = 16,    /* unreserved / sub-delims / ":" */
+  CHAR_HEX = 32
+};
+
+#define PLAIN (CHAR_REGNAME | CHAR_PATH | CHAR_QUERY | CHAR_USER)
+#define DIGIT (PLAIN | CHAR_SCHEME | CHAR_HEX)
+#define ALPHA (PLAIN | CHAR_SCHEME)
+#define HEXAL (ALPHA | CHAR_HEX)
+
+static const uint8_t class_of[256] = {
+  ['0'] = DIGIT, ['1'] = DIGIT, ['2'] = DIGIT, ['3'] = DIGIT, ['4'] = DIGIT,
+  ['5'] = DIGIT, ['6'] = DIGIT, ['7'] = DIGIT, ['8'] = DIGIT, ['9'] = DIGIT,
+  ['A'] = HEXAL, ['B'] = HEXAL, ['C'] = HEXAL, ['D'] = HEXAL, ['E'] = HEXAL,
+  ['F'] = HEXAL, ['G'] = ALPHA, ['H'] = ALPHA, ['I'] = ALPHA, ['J'] = ALPHA,
+  ['K'] = ALPHA, ['L'] = ALPHA, ['M'] = ALPHA, ['N'] = ALPHA, ['O'] = ALPHA,
+  ['P'] = ALPHA, ['Q'] = ALPHA, ['R'] = ALPHA, ['S'] = ALPHA, ['T'] = ALPHA,
+  ['U'] = ALPHA, ['V'] = ALPHA, ['W'] = ALPHA, ['X'] = ALPHA, ['Y'] = ALPHA,
+  ['Z'] = ALPHA,
+  ['a'] = HEXAL, ['b'] = HEXAL, ['c'] = HEXAL, ['d'] = HEXAL, ['e'] = HEXAL,
+  ['f'] = HEXAL, ['g'] = ALPHA, ['h'] = ALPHA, ['i'] = ALPHA, ['j'] = ALPHA,
+  ['k'] = ALPHA, ['l'] = ALPHA, ['m'] = ALPHA, ['n'] = ALPHA, ['o'] = ALPHA,
+  ['p'] = ALPHA, ['q'] = ALPHA, ['r'] = ALPHA, ['s'] = ALPHA, ['t'] = ALPHA,
+  ['u'] = ALPHA, ['v'] = ALPHA, ['w'] = ALPHA, ['x'] = ALPHA, ['y'] = ALPHA,
+  ['z'] = ALPHA,
+  ['-'] = ALPHA, ['.'] = ALPHA, ['+'] = ALPHA, ['_'] = PLAIN, ['~'] = PLAIN,
+  ['!'] = PLAIN, ['$'] = PLAIN, ['&'] = PLAIN, ['\''] = PLAIN, ['('] = PLAIN,
+  [')'] = PLAIN, ['*'] = PLAIN, [','] = PLAIN, [';'] = PLAIN, ['='] = PLAIN,
+  [':'] = CHAR_PATH | CHAR_QUERY | CHAR_USER,
+  ['@'] = CHAR_PATH | CHAR_QUERY,
+  ['/'] = CHAR_PATH | CHAR_QUERY,
+  ['?'] = CHAR_QUERY
+};
+
+static bool is_class (char c, unsigned wanted) {
+  return (class_of[(unsigned char)c] & wanted) != 0;
+}
+
+static bool is_letter (char c) {
+  return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z');
+}
+
+/* }==================================================================== */
+
+/* {====================================================================
+** Reading: each `read_…` moves *at over what its rule covers
+** ===================================================================== */
+
+static const char BAD_ESCAPE[] = "a percent sign needs two hexadecimal digits";
+
+/* Passes over characters of a class and percent-encoded octets. */
+static bool read_run (const char **at, const char *end, unsigned wanted) {
+  const char *p = *at;
+  for (;;) {
+    while (p < end && is_class(*p, wanted)) p++;
+    if (p == end || *p != '%') break;
+    if (end - p < 3 || !is_class(p[1], CHAR_HEX) || !is_class(p[2], CHAR_HEX)) {
+      *at = p;
+      return false;
+    }
+    p += 3;
+  }
+  *at = p;
+  return true;
+}
+
+/* dec-octet: 0-255 without a leading zero. */
+static bool read_octet (const char **at, const char *end) {
+  const char *p = *at;
+  unsigned value = 0;
+  while (p < end && p - *at < 3 && *p >= '0' && *p <= '9')
+    value = value * 10 + (unsigned)(*p++ - '0');
+  if (p == *at || value > 255 || (**at == '0' && p - *at > 1)) return false;
+  *at = p;
+  return true;
+}
+
+/* Whether the text is exactly an IPv4address. */
+static bool is_ipv4 (const char *p, const char *end) {
+  for (int i = 0; i < 4; i++) {
+    if (i > 0 && (p == end || *p++ != '.')) return false;
+    if (!read_octet(&p, end)) return false;
+  }
+  return p == end;
+}
+
+/* The length of a run of one to four hexadecimal digits, 0 if there is none
+** or it is longer. */
+static ptrdiff_t hex_group (const char *p, const char *end) {
+  ptrdiff_t n = 0;
+  while (p + n < end && is_class(p[n], CHAR_HEX)) n++;
+  return n > 4 ? 0 : n;
+}
+
+/* Whether the text is exactly an IPv6address (RFC 3986 §3.2.2). */
+static bool is_ipv6 (const char *p, const char *end) {
+  int groups = 0;
+  bool elided = false;
+  if (end - p >= 2 && p[0] == ':' && p[1] == ':') {
+    elided = true;
+    p += 2;
+  }
+  while (p < end) {
+    if (is_ipv4(p, end)) {
+      groups += 2;
+      break;
+    }
+    ptrdiff_t digits = hex_group(p, end);
+    if (digits == 0 || ++groups > 8) return false;
+    p += digits;
+    if (p == end) break;
+    if (*p++ != ':' || p == end) return false;
+    if (*p == ':') {
+      if (elided) return false;
+      elided = true;
+      p++;
+    }
+  }
+  return elided ? groups <= 7 : groups == 8;
+}
+
+/* IPvFuture: "v" 1*HEXDIG "." 1*( unreserved / sub-delims / ":" ) */
+static bool is_ip_future (const char *p, const char *end) {
+  if (p == end || (*p != 'v' && *p != 'V')) return false;
+  const char *digits = ++p;
+  while (p < end && is_class(*p, CHAR_HEX)) p++;
+  if (p == digits || p == end || *p++ != '.' || p == end) return false;
+  while (p < end && is_class(*p, CHAR_USER)) p++;
+  return p == end;
+}
+
+static bool read_port (const char **at, const char *end) {
+  const char *p = *at;
+  if (p < end && *p == ':') {
+    p++;
+    while (p < end && *p >= '0' && *p <= '9') p++;
+  }
+  *at = p;
+  return p == end || *p == '/' || *p == '?' || *p == '#';
+}
+
+static bool read_ip_literal (const char **at, const char *end, const char **reason) {
+  const char *open = *at + 1;
+  const char *close = memchr(open, ']', (size_t)(end - open));
+  if (!close || (!is_ipv6(open, close) && !is_ip_future(open, close))) {
+    *reason = "no IP address stands between the brackets";
+    return false;
+  }
+  *at = close + 1;
+  return true;
+}
+
+/* authority = [ userinfo "@" ] host [ ":" port ], after the two slashes. */
+static bool read_authority (const char **at, const char *end, const char **reason) {
+  const char *p = *at;
+  *reason = BAD_ESCAPE;
+  if (!read_run(&p, end, CHAR_USER)) return false;
+  if (p < end && *p == '@') *at = ++p;
+  else p = *at;
+  *reason = "the authority is malformed";
+  if (p < end && *p == '[') {
+    if (!read_ip_literal(&p, end, reason)) return false;
+    *reason = "the authority is malformed";
+  }
+  else if (!read_run(&p, end, CHAR_REGNAME)) {
+    *reason = BAD_ESCAPE;
+    return false;
+  }
+  if (!read_port(&p, end)) return false;
+  *at = p;
+  return true;
+}
+
+/* [ "?" query ] [ "#" fragment ] to the end. */
+static bool read_rest (const char *p, const char *end, const char **reason) {
+  *reason = BAD_ESCAPE;
+  if (p < end && *p == '?') {
+    p++;
+    if (!read_run(&p, end, CHAR_QUERY)) return false;
+  }
+  if (p < end && *p == '#') {
+    p++;
+    if (!read_run(&p, end, CHAR_QUERY)) return false;
+  }
+  *reason = "it holds a character that no URI may hold";
+  return p == end;
+}
+
+/* Length of `scheme ":"` at the start, 0 when there is none. */
+static size_t scheme_length (const char *p, const char *end) {
+  const char *start = p;
+  if (p == end || !is_letter(*p)) return 0;
+  while (p < end && is_class(*p, CHAR_SCHEME)) p++;
+  return p < end && *p == ':' ? (size_t)(p - start) + 1 : 0;
+}
+
+static bool read_hierarchy (const char *p, const char *end, bool relative,
+                            const char **reason) {
+  if (end - p >= 2 && p[0] == '/' && p[1] == '/') {
+    p += 2;
+    if (!read_authority(&p, end, reason)) return false;
+    relative = false;
+  }
+  const char *path = p;
+  *reason = BAD_ESCAPE;
+  if (!read_run(&p, end, CHAR_PATH)) return false;
+  if (relative) {  /* path-noscheme: no colon in the first segment */
+    const char *slash = memchr(path, '/', (size_t)(p - path));
+    const char *stop = slash ? slash : p;
+    if (memchr(path, ':', (size_t)(stop - path))) {
+      *reason = "what stands before the colon is no scheme";
+      return false;
+    }
+  }
+  return read_rest(p, end, reason);
+}
+
+/* }==================================================================== */
+
+bool ae_uri_reference (ae_slice text, const char **reason) {
+  const char *p = text.data, *end = p + text.length;
+  if (text.length == 0) return true;  /* an empty relative-part */
+  size_t scheme = scheme_length(p, end);
+  return read_hierarchy(p + scheme, end, scheme == 0, reason);
+}
+
+bool ae_uri_absolute (ae_slice text, const char **reason) {
+  const char *p = text.data, *end = p + text.length;
+  size_t scheme = text.length > 0 ? scheme_length(p, end) : 0;
+  if (scheme == 0) {
+    *reason = "it has no scheme";
+    return false;
+  }
+  return read_hierarchy(p + scheme, end, false, reason);
+}
+
+/* {====================================================================
+** Parties (domain: subjects and alternative subjects)
+** ===================================================================== */
+
+#define AE_PARTY_FORMS(X) \
+  X("urn:altinn:organization:identifier-no:", AE_PARTY_ORGANISATION) \
+  X("urn:altinn:person:identifier-no:", AE_PARTY_PERSON) \
+  X("urn:altinn:person:idporten-email:", AE_PARTY_EMAIL) \
+  X("urn:altinn:person:legacy-selfidentified:", AE_PARTY_SELF_IDENTIFIED) \
+  X("urn:altinn:partyid:", AE_PARTY_ID) \
+  X("urn:altinn:party:uuid:", AE_PARTY_UUID) \
+  X("/organisation/", AE_PARTY_ORGANISATION) \
+  X("/organization/", AE_PARTY_ORGANISATION) \
+  X("/org/", AE_PARTY_ORGANISATION) \
+  X("/person/", AE_PARTY_PERSON) \
+  X("/party/", AE_PARTY_ID)
+
+typedef struct party_form { ae_slice prefix; ae_party_kind kind; } party_form;
+
+#define PARTY_FORM(prefix, kind) { { prefix, sizeof(prefix) - 1 }, kind },
+static const party_form party_forms[] = { AE_PARTY_FORMS(PARTY_FORM) };
+
+/* Old numbers may carry the register's code: "0192:" (domain 1.4). */
+static ae_slice organisation_number (ae_slice number) {
+  if (ae_slice_starts(number, AE_LITERAL("0192:"))) {
+    number.data += 5;
+    number.length -= 5;
+  }
+  return number;
+}
+
+ae_party ae_party_parse (ae_slice text) {
+  ae_party party = { AE_PARTY_NONE, { NULL, 0 } };
+  if (!text.data || text.length == 0) return party;
+  party.kind = AE_PARTY_OTHER;
+  for (size_t i = 0; i < sizeof(party_forms) / sizeof(*party_forms); i++) {
+    const party_form *form = &party_forms[i];
+    if (!ae_slice_starts(text, form->prefix)) continue;
+    party.kind = form->kind;
+    party.number.data = text.data + form->prefix.length;
+    party.number.length = text.length - form->prefix.length;
+    if (party.kind == AE_PARTY_ORGANISATION)
+      party.number = organisation_number(party.number);
+    break;
+  }
+  return party;
+}
+
+const char *ae_party_kind_name (ae_party_kind kind) {
+  static const char *const names[] = {
+    "none", "organisation", "person", "email", "self_identified", "party",
+    "uuid", "other"
+  };
+  return names[kind];
+}
+
+/* }==================================================================== */
+
+/* {====================================================================
+** Masking
+** ===================================================================== */
+
+/* Where an identity number that starts at `p` ends, or NULL: eleven digits,
+** or six, a blank or hyphen, and five. Neighbours are no digits. */
+static const char *identity_end (const char *p, const char *end) {
+  int digits = 0;
+  const char *start = p;
+  while (p < end && digits < 12) {
+    if (*p >= '0' && *p <= '9') digits++;
+    else if (digits != 6 || (*p != ' ' && *p != '-') || p - start != 6) break;
+    p++;
+  }
+  return digits == 11 && (p == end || *p < '0' || *p > '9') ? p : NULL;
+}
+
+void ae_mask (ae_slice text, char *out) {
+  const char *p = text.data, *end = text.data + text.length;
+  bool inside = false;  /* within a run of digits */
+  while (p < end) {
+    bool digit = *p >= '0' && *p <= '9';
+    const char *stop = digit && !inside ? identity_end(p, end) : NULL;
+    inside = digit;
+    if (!stop) {
+      *out++ = *p++;
+      continue;
+    }
+    for (int i = 0; p < stop; p++, i++)
+      *out++ = i < 2 || *p == ' ' || *p == '-' ? *p : '*';
+  }
+}
+
+/* }==================================================================== */

@@ -1,0 +1,354 @@
+-- scheduler: tasks (coroutines) over curl transfers, timers and parking.
+--
+-- C code neither yields nor resumes; all of that happens here. A task that
+-- waits yields MARK and what it waits for; the wrapped coroutine functions
+-- pass such a yield on through coroutines of the rule's own.
+local M = {}
+
+local raw = {
+  close = coroutine.close, create = coroutine.create, isyieldable = coroutine.isyieldable,
+  resume = coroutine.resume, running = coroutine.running, status = coroutine.status,
+  yield = coroutine.yield,
+}
+local raw_xpcall, traceback = xpcall, debug.traceback
+
+local MARK = {}
+
+local DEFAULTS = { seconds = 1, memory = 64 * 1024 * 1024, wall = 60 }
+
+local Scheduler = {}
+Scheduler.__index = Scheduler
+
+---A scheduler.
+---@param options { budget: table, multi: table|nil, fd: integer|nil, clock: fun(): number }
+---  budget: what the host gives (start, finish, enter, leave, stopped);
+---  multi: altinn.events.curl's; fd: wakes a wait for transfers; clock: seconds, never jumping
+---@return table scheduler
+function M.new(options)
+  for key in pairs(options) do
+    if key ~= "budget" and key ~= "multi" and key ~= "fd" and key ~= "clock" then
+      error("unknown option '" .. tostring(key) .. "' of scheduler.new", 2)
+    end
+  end
+  return setmetatable({
+    budget = options.budget, multi = options.multi, fd = options.fd, clock = options.clock,
+    transfers = {}, timers = {}, timer_count = 0, tasks = 0,
+  }, Scheduler)
+end
+
+-- Waiting, called inside a task.
+
+local function wait(kind, value)
+  if not raw.isyieldable() then
+    error("a rule cannot wait here (inside a C function such as table.sort or string.gsub)", 3)
+  end
+  return raw.yield(MARK, kind, value)
+end
+
+---Carries out a request; the task waits for it.
+---@param request table what altinn.events.curl takes
+---@return table response { status=, headers=, body= } or { error=, code= }
+function M.request(request) return wait("request", request) end
+
+---The task waits.
+---@param seconds number
+function M.sleep(seconds) return wait("sleep", seconds) end
+
+---The task waits until somebody calls scheduler:wake(task, ...).
+---@param register fun(task: table) called at once, outside the task
+---@return any ... what wake was given
+function M.park(register) return wait("park", register) end
+
+-- Timers: a binary heap by time.
+
+local function sift_up(heap, at)
+  local timer = heap[at]
+  while at > 1 do
+    local parent = at // 2
+    if heap[parent].at <= timer.at then break end
+    heap[at] = heap[parent]
+    at = parent
+  end
+  heap[at] = timer
+end
+
+local function sift_down(heap, count)
+  local at, timer = 1, heap[1]
+  while true do
+    local child = at * 2
+    if child > count then break end
+    if child < count and heap[child + 1].at < heap[child].at then child = child + 1 end
+    if timer.at <= heap[child].at then break end
+    heap[at] = heap[child]
+    at = child
+  end
+  heap[at] = timer
+end
+
+---Calls `call` once, `seconds` from now.
+---@param seconds number
+---@param call fun()
+---@return table timer give it to scheduler:forget to cancel
+function Scheduler:after(seconds, call)
+  local timer = { at = self.clock() + seconds, call = call }
+  self.timer_count = self.timer_count + 1
+  self.timers[self.timer_count] = timer
+  sift_up(self.timers, self.timer_count)
+  return timer
+end
+
+local function pop(self)
+  local heap, count = self.timers, self.timer_count
+  local first = heap[1]
+  heap[1], heap[count] = heap[count], nil
+  self.timer_count = count - 1
+  if count > 1 then sift_down(heap, count - 1) end
+  return first
+end
+
+---Cancels a timer; nil is allowed.
+---@param timer table|nil
+function Scheduler:forget(timer)
+  if not timer or not timer.call then return end
+  timer.call = nil
+  self.forgotten = (self.forgotten or 0) + 1
+  if self.forgotten > 64 and self.forgotten > self.timer_count // 2 then self:compact() end
+end
+
+-- Cancelled timers (one for each run that was in time) must not pile up.
+function Scheduler:compact()
+  local kept, count = {}, 0
+  for i = 1, self.timer_count do
+    local timer = self.timers[i]
+    if timer.call then
+      count = count + 1
+      kept[count] = timer
+      sift_up(kept, count)
+    end
+  end
+  self.timers, self.timer_count, self.forgotten = kept, count, 0
+end
+
+---Calls the timers that are due.
+function Scheduler:ring()
+  local now = self.clock()
+  while self.timer_count > 0 and self.timers[1].at <= now do
+    local timer = pop(self)
+    local call = timer.call
+    if call then
+      timer.call = nil
+      call()
+    else
+      self.forgotten = self.forgotten - 1
+    end
+  end
+end
+
+---Seconds until the next timer, at most `most`.
+---@param most number
+---@return number
+function Scheduler:pause(most)
+  while self.timer_count > 0 and not self.timers[1].call do
+    pop(self)
+    self.forgotten = self.forgotten - 1
+  end
+  if self.timer_count == 0 then return most end
+  return math.max(0, math.min(most, self.timers[1].at - self.clock()))
+end
+
+-- Tasks.
+
+-- Ends a task's coroutine; its <close> handlers are under budget too.
+local function shut(self, task)
+  local co = task.co
+  if raw.status(co) == "dead" then return end
+  self.budget.start(co, task.seconds, task.memory)
+  local _ = raw.close(co)
+  self.budget.finish()
+end
+
+local function finish(self, task, ok, value)
+  if task.ended then return end
+  task.ended = true
+  self.tasks = self.tasks - 1
+  self:forget(task.timer)
+  self:forget(task.sleeping)
+  if task.transfer then
+    self.multi:cancel(task.transfer)
+    self.transfers[task.transfer] = nil
+  end
+  local why
+  if not ok then
+    why = task.plain and value or traceback(task.co, tostring(value))
+    shut(self, task)
+  end
+  task.finished(task, ok, ok and value or why)
+end
+
+local function over(task)
+  if task.stopped == "memory" then
+    return ("memory budget of %d bytes is used up"):format(task.memory)
+  elseif task.stopped == "instructions" then
+    return ("budget of %d instructions is used up"):format(task.limit)
+  end
+  return ("time budget of %g s is used up"):format(task.seconds)
+end
+
+local waits = {}
+
+function waits.request(self, task, request)
+  local id, message, code = self.multi:add(request)
+  if not id then
+    return self:resume(task, { error = message or "the request cannot be sent", code = code or "network" })
+  end
+  task.transfer = id
+  self.transfers[id] = task
+end
+
+function waits.sleep(self, task, seconds)
+  task.sleeping = self:after(seconds, function() self:resume(task) end)
+end
+
+function waits.park(_, task, register) register(task) end
+
+local function settle(self, task, ok, mark, kind, value)
+  local stopped, taken, left = self.budget.finish()
+  task.taken = task.taken + taken
+  task.slice = taken
+  if task.left then task.left = left end
+  if stopped == "memory" and ok then stopped = nil end  -- the rule coped with it
+  if stopped then task.stopped = stopped end
+  if stopped and (stopped ~= "memory" or tostring(mark):find("not enough memory", 1, true)) then
+    return finish(self, task, false, over(task))
+  elseif not ok then
+    return finish(self, task, false, mark)
+  elseif raw.status(task.co) == "dead" then
+    return finish(self, task, true, mark)
+  elseif mark ~= MARK then
+    return finish(self, task, false, "coroutine.yield outside of a coroutine of the rule's own")
+  end
+  return waits[kind](self, task, value)
+end
+
+---Goes on with a task that waits.
+---@param task table
+---@param ... any what its wait gives
+function Scheduler:resume(task, ...)
+  if task.ended then return end
+  self.budget.start(task.co, task.seconds, task.memory, task.left)
+  return settle(self, task, raw.resume(task.co, ...))
+end
+
+---Wakes a parked task.
+Scheduler.wake = Scheduler.resume
+
+---Ends a task from outside; `finished` gets the reason as a failure.
+---@param task table
+---@param reason string
+function Scheduler:cancel(task, reason)
+  task.plain = true
+  finish(self, task, false, reason)
+end
+
+---Starts a task at once.
+---@param task table { run=, finished=fun(task, ok, value), seconds=, memory=, instructions=, wall= }
+---@param ... any arguments of run
+---@return table task
+function Scheduler:spawn(task, ...)
+  task.co = raw.create(task.run)
+  task.taken = 0
+  task.seconds = task.seconds or DEFAULTS.seconds
+  task.memory = task.memory or DEFAULTS.memory
+  task.wall = task.wall or DEFAULTS.wall
+  task.limit, task.left = task.instructions, task.instructions
+  self.tasks = self.tasks + 1
+  self:resume(task, ...)
+  if not task.ended then
+    task.timer = self:after(task.wall, function()
+      task.stopped = "wall"
+      self:cancel(task, ("took longer than %g s"):format(task.wall))
+    end)
+  end
+  return task
+end
+
+---Waits for transfers (or the descriptor) and goes on with their tasks.
+---@param seconds number
+function Scheduler:step(seconds)
+  for _, reply in ipairs(self.multi:step(seconds, self.fd)) do
+    local task = self.transfers[reply.id]
+    if task then
+      self.transfers[reply.id], task.transfer = nil, nil
+      self:resume(task, reply)
+    end
+  end
+end
+
+---Transfers under way.
+---@return integer
+function Scheduler:transfer_count() return self.multi and self.multi:count() or 0 end
+
+-- What rules use instead of the functions of the library.
+
+local function wrapped(budget)
+  local inner
+
+  -- The first statement after a resume: back in the caller's thread.
+  local function passed(co, ok, first, ...)
+    budget.leave()
+    if ok and first == MARK then return inner(co, raw.yield(MARK, ...)) end
+    return ok, first, ...
+  end
+
+  function inner(co, ...)
+    if type(co) ~= "thread" or co == raw.running() then return raw.resume(co, ...) end
+    budget.enter(co)
+    return passed(co, raw.resume(co, ...))
+  end
+
+  local function left(...)
+    budget.leave()
+    return ...
+  end
+
+  local function close(co)
+    if raw.status(co) ~= "suspended" and raw.status(co) ~= "dead" then return raw.close(co) end
+    budget.enter(co)
+    return left(raw.close(co))
+  end
+
+  local function unwrap(co, ok, ...)
+    if ok then return ... end
+    if raw.status(co) == "dead" then close(co) end
+    error((...), 0)
+  end
+
+  local function wrap(body)
+    local co = raw.create(body)
+    return function(...) return unwrap(co, inner(co, ...)) end
+  end
+
+  return { resume = inner, wrap = wrap, close = close }
+end
+
+---The library's coroutine functions, made to work under a scheduler: the
+---budget follows the running coroutine, and waiting works at any depth.
+---@param budget table
+---@return table coroutine, fun(f: function, handler: function, ...): boolean, ... xpcall
+function M.library(budget)
+  local own = wrapped(budget)
+  local library = {}
+  for name, value in pairs(coroutine) do library[name] = value end
+  for name, value in pairs(raw) do library[name] = value end
+  for name, value in pairs(own) do library[name] = value end
+  -- Message handlers run without hooks: one that loops could not be stopped.
+  local function guarded_xpcall(f, handler, ...)
+    return raw_xpcall(f, function(message)
+      if budget.stopped() then return message end
+      return handler(message)
+    end, ...)
+  end
+  return library, guarded_xpcall
+end
+
+return M

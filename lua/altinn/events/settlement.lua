@@ -1,0 +1,316 @@
+-- settlement: what a run ends with: verdicts, effects, retries, the log.
+local cjson = require "cjson.safe"
+local events = require "altinn.events"
+local scheduler = require "altinn.events.scheduler"
+
+local M = {}
+
+local HOUR = 3600
+local WITHIN = 36 * HOUR
+local LONGEST_PAUSE = HOUR
+local REASON_BYTES = 2000
+
+-- Texts for the log and the inbox.
+
+local function short(text)
+  text = events.mask(tostring(text))
+  if #text > REASON_BYTES then text = text:sub(1, REASON_BYTES):gsub("[\128-\191]*$", "") .. " …" end
+  return text
+end
+
+local ESCAPES = { ["\n"] = "\\n", ["\t"] = "\\t", ["\r"] = "\\r", ['"'] = '\\"', ["\\"] = "\\\\" }
+
+local function logfmt(value)
+  value = tostring(value)
+  if value ~= "" and not value:find('[%s"=%c\\]') then return value end
+  return '"' .. value:gsub('[%c"\\]', function(c) return ESCAPES[c] or ("\\x%02x"):format(c:byte()) end) .. '"'
+end
+
+local ORDER = { "rule", "event", "type", "verdict", "reason", "target", "status", "attempt", "ms" }
+
+local function line(format, level, message, fields)
+  local time = os.date("!%Y-%m-%dT%H:%M:%SZ")
+  if format == "json" then
+    local object = { time = time, level = level, msg = message }
+    for name, value in pairs(fields) do object[name] = value end
+    return cjson.encode(object) .. "\n"
+  end
+  local parts = { "time=" .. time, "level=" .. level, "msg=" .. logfmt(message) }
+  for _, name in ipairs(ORDER) do
+    if fields[name] ~= nil then parts[#parts + 1] = name .. "=" .. logfmt(fields[name]) end
+  end
+  return table.concat(parts, " ") .. "\n"
+end
+
+---A function that writes one line per fact to standard error.
+---@param options { format: string }|nil
+---@return fun(level: string, message: string, fields: table)
+function M.logger(options)
+  local format = options and options.format
+  return function(level, message, fields)
+    if fields.reason then fields.reason = short(fields.reason) end
+    io.stderr:write(line(format, level, message, fields))
+  end
+end
+
+-- What a rule is given.
+
+---The stored event of a run.
+---@param job table
+---@return table|nil event
+---@return string|nil message
+function M.event(job)
+  return events.parse(job.body, { max_bytes = #job.body })
+end
+
+---The thing that an event is about.
+---@param event table
+---@return table|nil thing { id=, kind= }
+function M.thing(event)
+  local meaning = events.describe(event)
+  if not meaning or not meaning.about then return nil end
+  return { id = meaning.id, kind = meaning.about }
+end
+
+---@param worker table
+---@param job table
+---@return table context
+function M.context(worker, job)
+  local function log(level)
+    return function(...)
+      local parts = table.pack(...)
+      for i = 1, parts.n do parts[i] = tostring(parts[i]) end
+      worker.log(level, "rule", { rule = job.rule, event = job.sequence, reason = table.concat(parts, " ") })
+    end
+  end
+  return {
+    attempt = job.attempt + 1, received = job.received / 1000, sequence = job.sequence,
+    subscription = job.subscription, came_by = "push",
+    log = setmetatable({ info = log "info", warn = log "warn", error = log "error" }, {
+      __call = function(self, ...) return self.info(...) end,
+    }),
+  }
+end
+
+-- Verdicts.
+
+---The verdict that a rule's value stands for; effects always as a list.
+---@param value any
+---@return table|nil verdict { verdict = "done"|"skip"|"retry"|"fail"|"effects", ... }
+---@return string|nil message
+function M.verdict(value)
+  if value == nil then return { verdict = "done" } end
+  local verdict, message = require("altinn.events.rule").verdict(value)
+  if not verdict then return nil, message or "run returned something that is no verdict" end
+  if verdict.effects then return { verdict = "effects", effects = verdict.effects } end
+  if verdict.verdict == "effect" then return { verdict = "effects", effects = { verdict } } end
+  if verdict[1] then return { verdict = "effects", effects = verdict } end
+  return verdict
+end
+
+local function seconds_of(value, otherwise)
+  if type(value) == "number" then return value end
+  local number, unit = tostring(value):match("^(%d+%.?%d*)([smhd]?)$")
+  if not number then return otherwise end
+  return tonumber(number) * ({ s = 1, m = 60, h = HOUR, d = 24 * HOUR, [""] = 1 })[unit]
+end
+
+-- Exponential with full jitter: 1 s doubling to 1 h.
+local function backoff(attempt)
+  local most = math.min(LONGEST_PAUSE, 2.0 ^ math.min(attempt, 20))
+  return 0.05 + math.random() * (most - 0.05)
+end
+
+local function excluded(rule, kind)
+  local on = rule and rule.retry and rule.retry.on
+  if type(on) ~= "table" or kind == nil or kind == "asked" then return false end
+  for _, class in ipairs(on) do
+    if class == kind or tostring(class) == tostring(kind) then return false end
+  end
+  return true
+end
+
+---Later, or dead when it has been long enough.
+---@param worker table
+---@param job table
+---@param rule table
+---@param reason string
+---@param how { kind: any, after: number|nil, least: number|nil } kind: error, network, timeout, a status, asked
+---@return table outcome
+function M.retry(worker, job, rule, reason, how)
+  local retry = rule and rule.retry or {}
+  local within = seconds_of(retry.within or WITHIN, WITHIN)
+  local pause = how.after or math.max(backoff(job.attempt), how.least or 0)
+  local wall = worker.jobs:now()
+  if excluded(rule, how.kind) then
+    return { state = "dead", reason = reason .. " (not retried: retry.on)" }
+  elseif retry.attempts and job.attempt + 1 >= retry.attempts then
+    return { state = "dead", reason = ("gave up after %d attempts: %s"):format(job.attempt + 1, reason) }
+  elseif wall + pause > job.received / 1000 + within then
+    return { state = "dead", reason = ("gave up after %g h: %s"):format(within / HOUR, reason) }
+  end
+  return { state = "retry", reason = reason, after = pause }
+end
+
+local function shadow_reason(effects)
+  local names = {}
+  for i, effect in ipairs(effects) do names[i] = tostring(effect.target) end
+  return "shadow: would send to " .. table.concat(names, ", ")
+end
+
+---What a verdict without effects (or of a shadow rule) comes to.
+---@param worker table
+---@param job table
+---@param rule table
+---@param verdict table
+---@return table outcome
+function M.outcome(worker, job, rule, verdict)
+  local kind = verdict.verdict
+  if kind == "done" then return { state = "done" } end
+  if kind == "effects" then return { state = "skipped", reason = shadow_reason(verdict.effects) } end
+  if kind == "skip" then return { state = "skipped", reason = verdict.reason } end
+  if kind == "fail" then return { state = "dead", reason = verdict.reason } end
+  if kind == "retry" then
+    local after = verdict.after and seconds_of(verdict.after)
+    return M.retry(worker, job, rule, verdict.reason or "the rule asked for it", { kind = "asked", after = after })
+  end
+  return M.retry(worker, job, rule, "unknown verdict '" .. tostring(kind) .. "'", { kind = "error" })
+end
+
+---Writes the verdict to the inbox, the metrics and the log.
+---@param worker table
+---@param job table after the attempt was counted
+---@param outcome table { state=, reason=, works= (committed in the same transaction) }
+function M.settle(worker, job, outcome)
+  local reason = outcome.reason and short(outcome.reason) or nil
+  local works = outcome.works or {}
+  works[#works + 1] = {
+    kind = "settle", sequence = job.sequence, rule = job.rule, state = outcome.state,
+    reason = reason, attempt = job.attempt, due = outcome.state == "retry" and job.due or 0,
+  }
+  worker.jobs:settle(works)
+  local taken = worker.scheduler.clock() - job.started
+  worker.jobs:verdict(job.rule, outcome.state, taken)
+  worker.log(outcome.state == "dead" and "error" or outcome.state == "retry" and "warn" or "info", "verdict", {
+    rule = job.rule, event = job.sequence, type = job.event and job.event.type, verdict = outcome.state,
+    reason = reason, attempt = job.attempt, ms = math.floor(taken * 10000 + 0.5) / 10,
+  })
+end
+
+-- Effects.
+
+---How long the sending of effects may take in all.
+---@param worker table
+---@param list table
+---@return number seconds
+function M.wall(worker, list)
+  local seconds = 30
+  for _, effect in ipairs(list) do
+    local target = worker.settings.targets[effect.target]
+    seconds = seconds + (target and tonumber(target.timeout) or 30)
+  end
+  return seconds
+end
+
+local function prepare(worker, job, list)
+  local prepared = {}
+  for i, effect in ipairs(list) do
+    if effect.key == nil then effect.key = { job.rule, tostring(job.sequence), tostring(i) } end
+    local request, key = require("altinn.events.effects").prepare(effect, worker.settings.targets)
+    if not request then return nil, key end
+    prepared[i] = { effect = effect, request = request, key = key }
+  end
+  return prepared
+end
+
+-- For people: no header values (they hold credentials).
+local function request_text(request)
+  return cjson.encode({ method = request.method, url = request.url, body = request.body and short(request.body) }) or "{}"
+end
+
+-- Durable before anything is sent. Returns the inbox's answer.
+local function record(worker, job, prepared)
+  local works = {}
+  for i, item in ipairs(prepared) do
+    works[i] = {
+      kind = "record", sequence = job.sequence, rule = job.rule, key = item.key,
+      target = item.effect.target, request = request_text(item.request),
+    }
+  end
+  return scheduler.park(function(task)
+    worker.ticket = worker.ticket + 1
+    worker.tickets[worker.ticket] = task
+    if not worker.jobs:record(works, worker.ticket) then
+      worker.tickets[worker.ticket] = nil
+      worker.scheduler:after(0, function() worker.scheduler:wake(task, { failed = true }) end)
+    end
+  end)
+end
+
+local TEMPORARY = { [408] = true, [425] = true, [429] = true }
+
+local function judge(item, reply)
+  local status, target = reply.status or 0, tostring(item.effect.target)
+  if reply.error or status == 0 then
+    local kind = reply.code or "network"
+    return "unknown", ("target '%s': %s"):format(target, reply.error or "no answer"), kind
+  elseif status >= 200 and status < 300 then
+    return "sent"
+  end
+  local reason = ("target '%s' answered %d"):format(target, status)
+  return "failed", reason, (TEMPORARY[status] or status >= 500) and status or nil
+end
+
+local function retry_after(reply)
+  local value = reply.headers and reply.headers["retry-after"]
+  local seconds = value and tonumber(value)
+  return seconds and math.max(0, math.min(seconds, 24 * HOUR)) or nil
+end
+
+local function outcome_work(job, item, state, status, reason)
+  return {
+    kind = "outcome", sequence = job.sequence, rule = job.rule, key = item.key, state = state,
+    status = status, attempt = job.attempt + 1, reason = reason and short(reason),
+  }
+end
+
+-- One effect. Returns its outcome as a work, and on failure the run's outcome.
+local function send(worker, job, rule, item)
+  local reply = scheduler.request(item.request)
+  local state, reason, temporary = judge(item, reply)
+  worker.jobs:effect(tostring(item.effect.target), state)
+  local work = outcome_work(job, item, state, reply.status or 0, reason)
+  if state == "sent" then return work end
+  if not temporary then return work, { state = "dead", reason = reason } end
+  return work, M.retry(worker, job, rule, reason, { kind = temporary, least = retry_after(reply) })
+end
+
+---Records effects, sends those that were not sent, in order. Runs in a task.
+---@param worker table
+---@param job table
+---@param rule table
+---@param list table
+---@return table outcome
+function M.carry_out(worker, job, rule, list)
+  local prepared, message = prepare(worker, job, list)
+  if not prepared then return { state = "dead", reason = message } end
+  local ack = record(worker, job, prepared)
+  if ack.failed then
+    return M.retry(worker, job, rule, "the inbox does not store", { kind = "asked", least = 1 })
+  end
+  local last
+  for i, item in ipairs(prepared) do
+    if ack.states[i] ~= "sent" then
+      if last then worker.jobs:settle({ last }) end
+      local work, outcome = send(worker, job, rule, item)
+      if outcome then
+        outcome.works = { work }
+        return outcome
+      end
+      last = work
+    end
+  end
+  return { state = "done", works = { last } }
+end
+
+return M

@@ -1,0 +1,330 @@
+-- worker: carries out the runs that the host's inbox hands to one thread.
+--
+-- A run is an event and a rule that wants it. Runs of a rule with the same
+-- key form a chain: the first of it runs (or waits for its retry), the
+-- others come after it. A rule's `limit.at_once` and its rest after an
+-- overrun hold back the runs that are ready.
+local cjson = require "cjson.safe"
+local scheduler = require "altinn.events.scheduler"
+local settlement = require "altinn.events.settlement"
+
+local M = {}
+
+local TAKE = 64          -- messages at a time
+local STOP_SECONDS = 10  -- what runs at a stop may go on for
+local REST = 10          -- times as long as the overrun
+local AT_ONCE = 16
+
+local Worker = {}
+Worker.__index = Worker
+
+local function now_ms(self) return math.floor(self.jobs:now() * 1000) end
+
+-- Rules.
+
+local function decode_settings(text)
+  local settings, message = cjson.decode(text)
+  if type(settings) ~= "table" then error("settings of the worker: " .. tostring(message), 0) end
+  settings.limits = settings.limits or {}
+  settings.targets = settings.targets or {}
+  return settings
+end
+
+local function problems_text(problems)
+  local lines = {}
+  for i, problem in ipairs(problems) do
+    lines[i] = ("%s:%s: %s"):format(problem.file or "?", problem.line or 0, problem.message)
+  end
+  return table.concat(lines, "; ")
+end
+
+-- Loading runs code of the rules: under a budget, and able to use coroutines.
+local function load_rules(self, settings)
+  local set, problems
+  self.scheduler:spawn({
+    run = function()
+      return { require("altinn.events.rules").load(settings.rules or {}, { globals = self.globals }) }
+    end,
+    seconds = 10, memory = 1 << 30,
+    finished = function(_, ok, value)
+      if ok then set, problems = value[1], value[2]
+      else problems = { { message = value } } end
+    end,
+  })
+  if not set then return nil, problems_text(problems or { { message = "loading rules must not wait" } }) end
+  return set
+end
+
+local function by_name(set)
+  local rules = {}
+  for _, rule in ipairs(set.rules or set.list or set) do rules[rule.name] = rule end
+  return rules
+end
+
+local function apply(self, text)
+  local settings = decode_settings(text)
+  local set, message = load_rules(self, settings)
+  if not set then return nil, message end
+  self.settings, self.rules = settings, by_name(set)
+  self.log = settlement.logger(settings.log)
+  return true
+end
+
+-- The state of a rule outlives reloads.
+local function state_of(self, name)
+  local state = self.states[name]
+  if not state then
+    state = { running = 0, first = 1, last = 0, rest = 0 }
+    self.states[name] = state
+  end
+  return state
+end
+
+local function limit(self, rule, name)
+  local own = rule and rule.limit and rule.limit[name]
+  if own ~= nil then return own end
+  return self.settings.limits[name]
+end
+
+-- From ready to running.
+
+local start
+
+local function pump(self, name)
+  local state = state_of(self, name)
+  local most = limit(self, self.rules[name], "at_once") or AT_ONCE
+  while state.first <= state.last and state.running < most and not self.stopping do
+    local rest = state.rest - self.scheduler.clock()
+    if rest > 0 then
+      if not state.alarm then
+        state.alarm = self.scheduler:after(rest, function()
+          state.alarm = nil
+          pump(self, name)
+        end)
+      end
+      return
+    end
+    local job = state[state.first]
+    state[state.first] = nil
+    state.first = state.first + 1
+    start(self, job, state)
+  end
+end
+
+local function ready(self, job)
+  local state = state_of(self, job.rule)
+  state.last = state.last + 1
+  state[state.last] = job
+  -- Not recursive: a rule that ends at once must not nest its successors.
+  if not self.waking[job.rule] then
+    self.waking[job.rule] = true
+    self.woken[#self.woken + 1] = job.rule
+  end
+end
+
+local function pump_woken(self)
+  while #self.woken > 0 do
+    local names = self.woken
+    self.woken, self.waking = {}, {}
+    for _, name in ipairs(names) do pump(self, name) end
+  end
+end
+
+-- A run whose time has not come waits here; `counted`: it is still among
+-- the host's active runs.
+local function hold(self, job, counted)
+  self.jobs:park(counted)
+  self.scheduler:after((job.due - now_ms(self)) / 1000, function()
+    self.jobs:unpark()
+    ready(self, job)
+  end)
+end
+
+local function begin(self, job)
+  if job.due > now_ms(self) then return hold(self, job, true) end
+  return ready(self, job)
+end
+
+local function admit(self, job)
+  if job.key then
+    job.chain_name = job.rule .. "\0" .. job.key
+    local chain = self.chains[job.chain_name]
+    if chain then
+      chain.last = chain.last + 1
+      chain[chain.last] = job
+      return
+    end
+    self.chains[job.chain_name] = { first = 1, last = 0 }
+  end
+  return begin(self, job)
+end
+
+local function next_of_chain(self, job)
+  local chain = job.chain_name and self.chains[job.chain_name]
+  if not chain then return end
+  if chain.first > chain.last then
+    self.chains[job.chain_name] = nil
+    return
+  end
+  local following = chain[chain.first]
+  chain[chain.first] = nil
+  chain.first = chain.first + 1
+  return begin(self, following)
+end
+
+-- From running to a verdict.
+
+---The end of a run: outcome = { state=, reason=, after= (seconds, for retry) }.
+local function conclude(self, job, outcome)
+  local state = state_of(self, job.rule)
+  state.running = state.running - 1
+  job.attempt = job.attempt + 1
+  if outcome.state == "retry" then
+    job.due = now_ms(self) + math.floor(outcome.after * 1000)
+  end
+  settlement.settle(self, job, outcome)
+  job.event, job.task = nil, nil
+  if outcome.state == "retry" then hold(self, job, false)
+  else next_of_chain(self, job) end
+  if state.first <= state.last and not self.waking[job.rule] then
+    self.waking[job.rule] = true
+    self.woken[#self.woken + 1] = job.rule
+  end
+end
+
+local function rest(self, job, task)
+  if task.stopped ~= "time" and task.stopped ~= "instructions" then return end
+  local state = state_of(self, job.rule)
+  state.rest = self.scheduler.clock() + REST * task.slice
+end
+
+local function failed(self, job, rule, message)
+  return conclude(self, job, settlement.retry(self, job, rule, message, { kind = "error" }))
+end
+
+-- Effects go out in a task of their own, which holds no code of the rule.
+local function carry_out(self, job, rule, verdict)
+  job.task = self.scheduler:spawn({
+    run = function() return settlement.carry_out(self, job, rule, verdict.effects) end,
+    seconds = 10, memory = 1 << 30, wall = settlement.wall(self, verdict.effects),
+    finished = function(_, ok, value)
+      if self.stopped then return end
+      if not ok then return failed(self, job, rule, "effects: " .. value) end
+      return conclude(self, job, value)
+    end,
+  })
+end
+
+local function judged(self, job, rule, value)
+  local verdict, message = settlement.verdict(value)
+  if not verdict then return failed(self, job, rule, message) end
+  if verdict.verdict == "effects" and not rule.shadow then
+    return carry_out(self, job, rule, verdict)
+  end
+  return conclude(self, job, settlement.outcome(self, job, rule, verdict))
+end
+
+function start(self, job, state)
+  local rule = self.rules[job.rule]
+  state.running = state.running + 1
+  job.started = self.scheduler.clock()
+  local event, message
+  if rule then event, message = settlement.event(job) end
+  if not event then
+    return conclude(self, job, rule and { state = "dead", reason = "the stored event cannot be read: " .. tostring(message) }
+      or { state = "skipped", reason = "there is no such rule any more" })
+  end
+  job.event = event
+  job.task = self.scheduler:spawn({
+    run = rule.run,
+    seconds = limit(self, rule, "seconds"), memory = limit(self, rule, "memory"),
+    instructions = limit(self, rule, "instructions"), wall = limit(self, rule, "wall"),
+    finished = function(task, ok, value)
+      if self.stopped then return end
+      rest(self, job, task)
+      if ok then return judged(self, job, rule, value) end
+      return failed(self, job, rule, value)
+    end,
+  }, event, settlement.thing(event), settlement.context(self, job))
+  self.running[job] = not job.task.ended or nil
+end
+
+-- Messages of the host.
+
+local messages = {}
+
+function messages.run(self, job)
+  if self.stopping then return end  -- stays in the inbox
+  return admit(self, job)
+end
+
+function messages.ack(self, ack)
+  local task = self.tickets[ack.ticket]
+  self.tickets[ack.ticket] = nil
+  if task then self.scheduler:wake(task, ack) end
+end
+
+function messages.reload(self, order)
+  local ok, done, message = pcall(apply, self, order.text)
+  if not ok then done, message = nil, done end
+  if not done then self.log("error", "reload failed, the old rules stay", { reason = message }) end
+end
+
+function messages.stop(self)
+  if self.stopping then return end
+  self.stopping = true
+  self.scheduler:after(STOP_SECONDS, function() self.stopped = true end)
+end
+
+local function running_count(self)
+  local count = 0
+  for _, state in pairs(self.states) do count = count + state.running end
+  return count
+end
+
+local function turn(self)
+  local pause = self.scheduler:pause(60)
+  local list
+  if self.scheduler:transfer_count() > 0 then
+    self.scheduler:step(pause)
+    list = self.jobs:take(TAKE)
+  else
+    list = self.jobs:take(TAKE, pause)
+  end
+  for _, message in ipairs(list) do messages[message.kind](self, message) end
+  self.scheduler:ring()
+  pump_woken(self)
+end
+
+local function new(jobs, budget)
+  local library, guarded = scheduler.library(budget)
+  -- Modules that rules require use the global table, so it changes there too.
+  for name, value in pairs(library) do coroutine[name] = value end
+  _G.xpcall = guarded
+  local self = setmetatable({
+    jobs = jobs, states = {}, chains = {}, tickets = {}, ticket = 0, rules = {},
+    waking = {}, woken = {}, running = setmetatable({}, { __mode = "k" }),
+    globals = { coroutine = library, xpcall = guarded }, log = settlement.logger(nil),
+  }, Worker)
+  local ok, curl = pcall(require, "altinn.events.curl")
+  self.scheduler = scheduler.new({
+    budget = budget, fd = jobs:descriptor(), multi = ok and curl.new({ connections = 64 }) or nil,
+    clock = function() return (select(2, jobs:now())) end,
+  })
+  return self
+end
+
+---The body of a worker's thread; returns when the host stops.
+---@param jobs userdata the host's door: see csrc/lua/worker_jobs.c
+---@param settings string JSON: { rules = {files}, targets =, limits =, log = { format = } }
+---@param budget table limits of rules: see csrc/lua/budget.c
+function M.main(jobs, settings, budget)
+  math.randomseed()
+  local self = new(jobs, budget)
+  local done, message = apply(self, settings)
+  if not done then error("rules: " .. message, 0) end
+  repeat turn(self) until self.stopped or (self.stopping and running_count(self) == 0)
+  self.stopped = true
+end
+
+return M

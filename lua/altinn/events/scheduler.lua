@@ -164,7 +164,8 @@ local function shut(self, task)
   if raw.status(co) == "dead" then return end
   self.budget.start(co, task.seconds, task.memory)
   local _ = raw.close(co)
-  self.budget.finish()
+  local stopped, taken = self.budget.finish()
+  if stopped then task.stopped, task.slice = stopped, taken end
 end
 
 local function finish(self, task, ok, value)

@@ -225,7 +225,8 @@ end
 
 -- For people: no header values (they hold credentials).
 local function request_text(request)
-  return cjson.encode({ method = request.method, url = request.url, body = request.body and short(request.body) }) or "{}"
+  local body = request.body and short(request.body)
+  return cjson.encode({ method = request.method, url = request.url, body = body }) or "{}"
 end
 
 -- Durable before anything is sent. Returns the inbox's answer.

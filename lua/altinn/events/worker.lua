@@ -174,7 +174,7 @@ end
 
 -- From running to a verdict.
 
----The end of a run: outcome = { state=, reason=, after= (seconds, for retry) }.
+-- The end of a run: outcome = { state=, reason=, after= (seconds, for retry) }.
 local function conclude(self, job, outcome)
   local state = state_of(self, job.rule)
   state.running = state.running - 1
@@ -231,7 +231,8 @@ function start(self, job, state)
   local event, message
   if rule then event, message = settlement.event(job) end
   if not event then
-    return conclude(self, job, rule and { state = "dead", reason = "the stored event cannot be read: " .. tostring(message) }
+    local reason = "the stored event cannot be read: " .. tostring(message)
+    return conclude(self, job, rule and { state = "dead", reason = reason }
       or { state = "skipped", reason = "there is no such rule any more" })
   end
   job.event = event
@@ -299,7 +300,7 @@ end
 local function new(jobs, budget)
   local library, guarded = scheduler.library(budget)
   -- Modules that rules require use the global table, so it changes there too.
-  for name, value in pairs(library) do coroutine[name] = value end
+  for name, value in pairs(library) do rawset(coroutine, name, value) end
   _G.xpcall = guarded
   local self = setmetatable({
     jobs = jobs, states = {}, chains = {}, tickets = {}, ticket = 0, rules = {},

@@ -155,14 +155,14 @@ static ae_code open_inbox (ae_host *host, const ae_host_options *options,
 
 static ae_code start_threads (ae_host *host, ae_error *error) {
   size_t i;
+  for (i = 0; i < host->count; i++)
+    if (!ae_worker_start(&host->workers[i]))
+      return ae_fail(error, AE_MEMORY, 0, "cannot start worker %zu", i + 1);
   atomic_store(&host->watching, true);
   host->watch_started =
     pthread_create(&host->watch, NULL, watch_main, host) == 0;
   if (!host->watch_started)
     return ae_fail(error, AE_MEMORY, 0, "cannot start the watch thread");
-  for (i = 0; i < host->count; i++)
-    if (!ae_worker_start(&host->workers[i]))
-      return ae_fail(error, AE_MEMORY, 0, "cannot start worker %zu", i + 1);
   return AE_OK;
 }
 

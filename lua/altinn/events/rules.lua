@@ -1,0 +1,240 @@
+-- Loading rule files: each in an environment of its own, all problems
+-- collected, nothing done on load.
+local head = require "altinn.events.head"
+local rule = require "altinn.events.rule"
+local suggest = require "altinn.events.suggest"
+
+local M = {}
+
+local option_keys = { globals = true }
+
+local function refuse(what)
+  return function() error(("%s: a rule file does no I/O when loaded"):format(what), 2) end
+end
+
+-- io and os as a rule file sees them: what has an effect is refused while
+-- the file is being loaded, and works when its rules run.
+local function guarded(library, name, forbidden, state)
+  local copy = {}
+  for key, value in pairs(library) do
+    if forbidden[key] then
+      local refusal = refuse(name .. "." .. key)
+      copy[key] = function(...)
+        if state.loading then return refusal() end
+        return value(...)
+      end
+    else
+      copy[key] = value
+    end
+  end
+  return copy
+end
+
+local function set_of(...)
+  local set = {}
+  for _, word in ipairs { ... } do set[word] = true end
+  return set
+end
+
+local io_words = set_of("open", "popen", "lines", "input", "output", "read", "write", "tmpfile")
+local os_words = set_of("execute", "remove", "rename", "tmpname")
+
+local function standard_library(state)
+  local library = {}
+  for key, value in pairs(_G) do library[key] = value end
+  library.io = guarded(io, "io", io_words, state)
+  library.os = guarded(os, "os", os_words, state)
+  library.os.exit = refuse("os.exit is not for rules")
+  library.os.setlocale = nil
+  library.debug, library.dofile, library.loadfile, library.package = nil, nil, nil, nil
+  library.load = function(chunk, name, _, env)
+    return load(chunk, name, "t", env or state.environment)
+  end
+  return library
+end
+
+local function folder_of(file)
+  return file:match("^(.*)/[^/]*$") or "."
+end
+
+-- `require` of a rule file: modules beside it first, then installed ones.
+local function requirer(state)
+  local loaded = {}
+  return function(name)
+    if loaded[name] ~= nil then return loaded[name] end
+    local folder = folder_of(state.file)
+    local path = package.searchpath(name, folder .. "/?.lua;" .. folder .. "/?/init.lua")
+    if not path then return require(name) end
+    local chunk, message = loadfile(path, "t", state.environment)
+    if not chunk then error(message, 2) end
+    local value = chunk(name, path)
+    loaded[name] = value == nil and true or value
+    return loaded[name]
+  end
+end
+
+local function default_log()
+  local log = {}
+  for _, level in ipairs { "debug", "info", "warning", "error" } do log[level] = function() end end
+  return setmetatable(log, { __call = function() end })
+end
+
+local function environment(state, globals, register)
+  local env = standard_library(state)
+  env._G = env
+  env.rule = register
+  env.skip, env.retry_after, env.fail, env.send = rule.skip, rule.retry_after, rule.fail, rule.send
+  env.prefix, env.no, env.absent, env.present = head.prefix, head.no, head.absent, head.present
+  env.events = require "altinn.events"
+  env.log = default_log()
+  for name, value in pairs(globals or {}) do env[name] = value end
+  state.environment = env
+  env.require = requirer(state)
+  return env
+end
+
+-- "rules/print.lua:12: message" -> file, line, message
+local function place(text, file)
+  local found, line, message = text:match("^(.-):(%d+):%s*(.*)$")
+  if not found then return { file = file, message = text } end
+  return { file = found, line = tonumber(line), message = message }
+end
+
+local function add_rule(set, problems, names, file, fields)
+  local info = debug.getinfo(3, "l")
+  local line = info and info.currentline
+  local made, faults = rule.new(fields)
+  if not made then
+    local label = type(fields) == "table" and type(fields.name) == "string" and fields.name or nil
+    for _, message in ipairs(faults) do
+      problems[#problems + 1] = { file = file, line = line, message = message, rule = label }
+    end
+    return
+  end
+  made.file, made.line = file, line
+  local first = names[made.name]
+  if first then
+    problems[#problems + 1] = { file = file, line = line, rule = made.name,
+      message = ("the name '%s' is taken by %s:%d"):format(made.name, first.file, first.line) }
+    return
+  end
+  names[made.name] = made
+  set[#set + 1] = made
+end
+
+local function load_file(set, problems, names, file, options)
+  local state = { file = file, loading = true }
+  local env = environment(state, options.globals, function(fields)
+    if not state.loading then error("rule { … } stands at the top of a file, not inside a run", 2) end
+    add_rule(set, problems, names, file, fields)
+  end)
+  local chunk, message = loadfile(file, "t", env)
+  if not chunk then
+    problems[#problems + 1] = place(message, file)
+    return
+  end
+  local before = #set + #problems
+  local ok, failure = pcall(chunk)
+  state.loading = false
+  if not ok then
+    problems[#problems + 1] = place(tostring(failure), file)
+  elseif #set + #problems == before then
+    problems[#problems + 1] = { file = file, message = "the file holds no rule" }
+  end
+end
+
+local function shell_quote(text)
+  return "'" .. text:gsub("'", "'\\''") .. "'"
+end
+
+local function is_folder(path)
+  local file = io.open(path .. "/.", "r")
+  if file then file:close() end
+  return file ~= nil
+end
+
+-- The *.lua files of a folder, sorted, specs left out.
+local function files_in(folder)
+  local pipe = io.popen("ls -1 -- " .. shell_quote(folder) .. " 2>/dev/null", "r")
+  local list = {}
+  if not pipe then return list end
+  for name in pipe:lines() do
+    if name:find("%.lua$") and not name:find("_spec%.lua$") and not name:find("^%.") then
+      list[#list + 1] = folder:gsub("/+$", "") .. "/" .. name
+    end
+  end
+  pipe:close()
+  table.sort(list)
+  return list
+end
+
+--- The rule files that paths name: files as they are, folders by their
+--- *.lua files (without *_spec.lua), sorted.
+---@param paths string[]
+---@return string[]|nil files
+---@return table[]|nil problems
+function M.files(paths)
+  local files, problems = {}, {}
+  for _, path in ipairs(paths) do
+    if is_folder(path) then
+      local inside = files_in(path)
+      if #inside == 0 then problems[#problems + 1] = { file = path, message = "the folder holds no rule file (*.lua)" } end
+      for _, file in ipairs(inside) do files[#files + 1] = file end
+    else
+      local file, message = io.open(path, "r")
+      if file then
+        file:close()
+        files[#files + 1] = path
+      else
+        problems[#problems + 1] = { file = path, message = message:match(": (.*)$") or message }
+      end
+    end
+  end
+  if #problems > 0 then return nil, problems end
+  return files
+end
+
+--- Loads rule files and folders of them.
+---@param paths string[]
+---@param options { globals: table<string, any>|nil }|nil what rule files find in scope besides the language
+---@return table[]|nil set the rules in the order of files and lines; rules[i].name, .run, .conditions, .file, .line, …
+---@return table[]|nil problems all that was wrong, each { file, line, message, rule }
+function M.load(paths, options)
+  options = options or {}
+  for key in pairs(options) do
+    if not option_keys[key] then
+      error(("unknown option '%s'%s"):format(tostring(key), suggest.hint(tostring(key), option_keys)), 2)
+    end
+  end
+  local files, missing = M.files(paths)
+  if not files then return nil, missing end
+  local set, problems, names = {}, {}, {}
+  for _, file in ipairs(files) do load_file(set, problems, names, file, options) end
+  if #problems > 0 then return nil, problems end
+  return set
+end
+
+--- The heads of a set of rules, for the host's matcher; disabled rules are
+--- left out.
+---@param set table[]
+---@return table[] heads each { rule, order, conditions }
+function M.heads(set)
+  local heads = {}
+  for _, one in ipairs(set) do
+    if one.enabled then
+      heads[#heads + 1] = { rule = one.name, order = one.order, conditions = one.conditions }
+    end
+  end
+  return heads
+end
+
+--- A problem as a line of text: "file:line: message".
+---@param problem table
+---@return string
+function M.describe_problem(problem)
+  local at = problem.line and ("%s:%d"):format(problem.file, problem.line) or problem.file
+  local name = problem.rule and ("rule '%s': "):format(problem.rule) or ""
+  return ("%s: %s%s"):format(at, name, problem.message)
+end
+
+return M

@@ -1,0 +1,56 @@
+/*
+** curl.h: HTTP requests over libcurl's multi interface, many at once.
+** TLS is verified, redirects are not followed, no signals are used.
+*/
+#ifndef ALTINN_EVENTS_CURL_H
+#define ALTINN_EVENTS_CURL_H
+
+#include "../core/slice.h"
+
+typedef struct ae_curl ae_curl;
+
+/* One field of a request's or reply's header. */
+typedef struct ae_field { ae_slice name, value; } ae_field;
+
+/* A request; everything is copied when it is added. */
+typedef struct ae_request {
+  const char *method;       /* "POST" */
+  const char *url;          /* http or https */
+  const ae_field *headers;  /* no CR, LF or NUL in them: the caller's duty */
+  size_t header_count;
+  ae_slice body;            /* absent: none */
+  double timeout;           /* seconds for the whole exchange; 0 = 30 */
+  size_t max_body;          /* of the reply, bytes; 0 = 1 MiB */
+} ae_request;
+
+/* A finished exchange. It belongs to the ae_curl and lives until the next
+** ae_curl_next. `header_text` holds the lines of the final header. */
+typedef struct ae_reply {
+  uint64_t id;
+  long status;              /* 0: no answer */
+  ae_slice header_text, body;
+  ae_code code;             /* AE_OK, AE_NETWORK, AE_TLS, AE_TIMEOUT,
+                               AE_TOO_LARGE, AE_INVALID (the URL) */
+  const char *message;      /* when code is not AE_OK: a sentence */
+} ae_reply;
+
+/* `connections`: most at once, further requests wait. NULL: no memory.
+** Calls curl_global_init once in a process. */
+ae_curl *ae_curl_new (unsigned connections);
+/* Cancels what is under way and frees all. */
+void ae_curl_free (ae_curl *curl);
+
+/* Begins a request; 0: no memory. */
+uint64_t ae_curl_add (ae_curl *curl, const ae_request *request);
+/* Forgets a request; false: it is not known (any more). */
+bool ae_curl_cancel (ae_curl *curl, uint64_t id);
+/* Requests that are not finished. */
+size_t ae_curl_count (const ae_curl *curl);
+
+/* Works on the transfers; waits up to `timeout` seconds for one of them or
+** for `descriptor` to become readable (-1: none). */
+void ae_curl_step (ae_curl *curl, double timeout, int descriptor);
+/* The next finished exchange; false: no more. */
+bool ae_curl_next (ae_curl *curl, ae_reply *reply);
+
+#endif

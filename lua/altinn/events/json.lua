@@ -1,0 +1,90 @@
+-- JSON texts of requests: members sorted, whole numbers without ".0".
+-- (lua-cjson 2.1.0 writes 136 as 136.0 on Lua 5.3 and later once it has
+-- read it, and members in any order; a request is better the same each time.)
+local M = {}
+
+local null = require("altinn.events").null
+
+local escapes = { ['"'] = '\\"', ["\\"] = "\\\\", ["\n"] = "\\n", ["\r"] = "\\r", ["\t"] = "\\t" }
+
+local function quote(text)
+  return '"' .. text:gsub('[%c"\\\127]', function(c)
+    return escapes[c] or ("\\u%04x"):format(c:byte())
+  end) .. '"'
+end
+
+local function number(value)
+  if value ~= value or value == math.huge or value == -math.huge then
+    return nil, "JSON has no infinite number and no NaN"
+  end
+  if value % 1 == 0 and math.abs(value) < 2 ^ 53 then return ("%d"):format(value) end
+  if math.type and math.type(value) == "integer" then return ("%d"):format(value) end
+  return (("%.17g"):format(value):gsub(",", "."))
+end
+
+local encode
+
+-- A table is an array when its keys are 1..n; an empty one is an object,
+-- unless it came out of an event as an empty array.
+local function is_array(value)
+  local count = 0
+  for key in pairs(value) do
+    if type(key) ~= "number" then return false end
+    count = count + 1
+  end
+  if count == 0 then
+    local mt = getmetatable(value)
+    return type(mt) == "table" and mt.__name == "altinn.events.array"
+  end
+  return count == #value
+end
+
+local function encode_array(value, depth)
+  local parts = {}
+  for index = 1, #value do
+    local text, message = encode(value[index], depth + 1)
+    if not text then return nil, message end
+    parts[index] = text
+  end
+  return "[" .. table.concat(parts, ",") .. "]"
+end
+
+local function encode_object(value, depth)
+  local names = {}
+  for name in pairs(value) do
+    if type(name) ~= "string" then
+      return nil, ("a table with keys of type %s is neither a JSON object nor an array"):format(type(name))
+    end
+    names[#names + 1] = name
+  end
+  table.sort(names)
+  local parts = {}
+  for index, name in ipairs(names) do
+    local text, message = encode(value[name], depth + 1)
+    if not text then return nil, ("%s: %s"):format(name, message) end
+    parts[index] = quote(name) .. ":" .. text
+  end
+  return "{" .. table.concat(parts, ",") .. "}"
+end
+
+encode = function(value, depth)
+  if depth > 100 then return nil, "nested more than 100 deep" end
+  local kind = type(value)
+  if kind == "string" then return quote(value) end
+  if kind == "number" then return number(value) end
+  if kind == "boolean" then return tostring(value) end
+  if value == null then return "null" end
+  if kind ~= "table" then return nil, ("a %s has no JSON form"):format(kind) end
+  if is_array(value) then return encode_array(value, depth) end
+  return encode_object(value, depth)
+end
+
+--- The JSON text of a Lua value, the same for equal values.
+---@param value any
+---@return string|nil text
+---@return string|nil message
+function M.encode(value)
+  return encode(value, 0)
+end
+
+return M

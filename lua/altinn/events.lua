@@ -1,0 +1,277 @@
+-- altinn.events: CloudEvents as Altinn sends them, read, judged, matched.
+local core = require "altinn.events.core"
+local head = require "altinn.events.head"
+
+local M = { _VERSION = "0.1.0" }
+
+--- JSON's null, the same value as cjson.null.
+M.null = core.null
+
+local function tooltip(event)
+  local number = event.subject or event.alternativesubject
+  return core.mask(("CloudEvent %s %s%s%s"):format(event.type, event.id,
+    event.resourceinstance and " about " .. event.resourceinstance or "", number and " for " .. number or ""))
+end
+
+local event_metatable
+local function adorn(event)
+  if event and not event_metatable then
+    event_metatable = debug.getmetatable(event)
+    event_metatable.__tostring = tooltip
+  end
+  return event
+end
+
+-- The names of a table's attributes, in a stable order.
+local function names_of(event)
+  local names = {}
+  for name in pairs(event) do
+    if type(name) ~= "string" then error("names of attributes are strings", 3) end
+    if name ~= "data" and name ~= "data_base64" then names[#names + 1] = name end
+  end
+  table.sort(names)
+  return names
+end
+
+-- An event of a plain table: judged like one that came in.
+local function build(event)
+  if core.is_event(event) then return event end
+  if type(event) ~= "table" then error(("an event or a table is wanted, not a %s"):format(type(event)), 3) end
+  local names, data, is_json = names_of(event), event.data, true
+  local media_type = event.datacontenttype
+  if type(media_type) == "string" and not core.is_json(media_type) then
+    is_json = false
+    if data ~= nil and type(data) ~= "string" then
+      return nil, "data: with a datacontenttype that is not JSON the payload is a string of octets", "invalid",
+        { code = "invalid", attribute = "data" }
+    end
+  elseif data ~= nil then
+    data = core.json(data)
+  end
+  return core.build(names, event, data, is_json)
+end
+
+--- Reads one event from structured JSON and judges it by CloudEvents 1.0.2.
+--- The function is the C one; the first event that is read gives events
+--- their printed form.
+---@param text string
+---@param options { max_bytes: integer|nil, max_depth: integer|nil }|nil at most so many bytes (256 KiB) and levels (512)
+---@return userdata|nil event
+---@return string|nil message
+---@return string|nil code syntax, not_cloudevent, invalid or too_large
+---@return table|nil detail position, attribute, faults
+M.parse = core.parse
+
+--- Reads a batch: a JSON array of events. One bad element refuses the whole.
+---@param text string
+---@param options { max_bytes: integer|nil, max_depth: integer|nil }|nil as for parse
+---@return userdata[]|nil events
+---@return string|nil message
+---@return string|nil code
+---@return table|nil detail `index` says which element
+M.parse_batch = core.parse_batch
+
+--- Reads the events of an HTTP message: structured, batch or binary mode,
+--- and Altinn's application/json.
+---@param headers table<string, string|string[]> names in any case
+---@param body string|nil
+---@param options { max_bytes: integer|nil, max_depth: integer|nil }|nil as for parse
+---@return userdata[]|nil events
+---@return string|nil message
+---@return string|nil code also unsupported: no media type that carries events
+---@return table|nil detail
+M.from_http = core.from_http
+
+--- Judges an event or a table by the rules of CloudEvents 1.0.2.
+---@param event any
+---@return true|nil valid
+---@return string|nil message
+---@return string|nil code
+---@return table|nil detail
+function M.validate(event)
+  local built, message, code, detail = build(event)
+  if not built then return nil, message, code, detail end
+  return true
+end
+
+--- CloudEvents JSON text of an event or a table.
+---@param event any
+---@return string|nil text
+---@return string|nil message
+---@return string|nil code
+---@return table|nil detail
+function M.encode(event)
+  local built, message, code, detail = build(event)
+  if not built then return nil, message, code, detail end
+  return core.encode(built)
+end
+
+--- CloudEvents JSON batch text of a list.
+---@param list any[]
+---@return string|nil text
+---@return string|nil message
+---@return string|nil code
+---@return table|nil detail `index` says which element
+function M.encode_batch(list)
+  local texts = {}
+  for index, event in ipairs(list) do
+    local text, message, code, detail = M.encode(event)
+    if not text then
+      detail = detail or {}
+      detail.index = index
+      return nil, message, code, detail
+    end
+    texts[index] = text
+  end
+  return "[" .. table.concat(texts, ",") .. "]"
+end
+
+--- What an event means to Altinn; see the README's table.
+---@param event any
+---@return table|nil meaning name, publisher, about, id, letter, attachment, order, party, addressed_to, known, environment, validation
+---@return string|nil message
+---@return string|nil code
+---@return table|nil detail
+function M.describe(event)
+  local built, message, code, detail = build(event)
+  if not built then return nil, message, code, detail end
+  return core.describe(built)
+end
+
+--- The moment of an event's `time`.
+---@param event any
+---@return integer|nil seconds since 1970; nil when the event has no time
+---@return integer|string|nil nanoseconds or message
+---@return string|nil code
+function M.time(event)
+  local built, message, code = build(event)
+  if not built then return nil, message, code end
+  return core.time(built)
+end
+
+--- An iterator over the attributes that were received, then `data`.
+---@param event any
+---@return function next
+---@return any event
+---@return nil
+function M.pairs(event)
+  if core.is_event(event) then return core.next, event, nil end
+  return pairs(event)
+end
+
+--- A plain table with an event's attributes and data.
+---@param event any
+---@return table
+function M.totable(event)
+  local copy = {}
+  for name, value in M.pairs(event) do copy[name] = value end
+  return copy
+end
+
+--- The text with identity numbers masked: 11 digits become two and nine stars.
+---@param text string
+---@return string
+M.mask = core.mask
+
+--- Gives a value with its identity numbers in clear, for a stated purpose.
+--- `events.on_reveal`, when it is set, is told of it.
+---@param value string
+---@param purpose string why it is needed
+---@return string
+function M.reveal(value, purpose)
+  if type(value) ~= "string" then error("reveal wants a text", 2) end
+  if type(purpose) ~= "string" or purpose == "" then error("reveal wants a purpose", 2) end
+  if M.on_reveal then M.on_reveal(core.mask(value), purpose) end
+  return value
+end
+
+--- The catalogue of event types by short name; an unknown one raises.
+M.types = setmetatable(core.types(), {
+  __index = function(_, name)
+    local near = type(name) == "string" and core.suggest(name)
+    error(("'%s' is no event type%s"):format(tostring(name), near and (" (did you mean '%s'?)"):format(near) or ""), 2)
+  end,
+})
+
+M.prefix, M.no, M.absent, M.present = head.prefix, head.no, head.absent, head.present
+
+local Matcher = {}
+Matcher.__index = Matcher
+
+--- A matcher: heads of rules compiled to one index.
+---@return table matcher
+function M.matcher()
+  return setmetatable({ index = core.matcher(), names = {}, numbers = {}, heads = {}, free = {}, last = 0 }, Matcher)
+end
+
+--- Adds a head under a name, or replaces the one that has it.
+---@param name string
+---@param wanted { on: string|string[]|nil, when: table|nil }
+function Matcher:add(name, wanted)
+  if type(name) ~= "string" then error("the name of a head is a text", 2) end
+  local conditions, message = head.compile(wanted)
+  if not conditions then error(message, 2) end
+  local number = self.numbers[name] or table.remove(self.free)
+  if not number then
+    self.last = self.last + 1
+    number = self.last
+  end
+  self.index:add(number, conditions)
+  self.names[number], self.numbers[name], self.heads[name] = name, number, conditions
+end
+
+--- Removes a head.
+---@param name string
+---@return boolean removed whether it was there
+function Matcher:remove(name)
+  local number = self.numbers[name]
+  if not number then return false end
+  self.index:remove(number)
+  self.names[number], self.numbers[name], self.heads[name] = nil, nil, nil
+  self.free[#self.free + 1] = number
+  return true
+end
+
+--- The names of the heads that want an event, in the order added.
+---@param event any
+---@return string[]|nil names
+---@return string|nil message
+---@return string|nil code
+function Matcher:match(event)
+  local built, message, code = build(event)
+  if not built then return nil, message, code end
+  local found = self.index:match(built)
+  for i = 1, #found do found[i] = self.names[found[i]] end
+  return found
+end
+
+local function wants(condition)
+  if condition.test == "absent" or condition.test == "present" then return condition.test end
+  local texts = {}
+  for i, one in ipairs(condition.alternatives) do texts[i] = one[1] .. (one.prefix and "*" or "") end
+  return (condition.test == "no" and "no " or "") .. table.concat(texts, " | ")
+end
+
+--- Why a head wants an event, or not.
+---@param event any
+---@param name string
+---@return boolean|nil matched
+---@return table[]|string conditions each { attribute, wants, got, holds }; or the message
+---@return string|nil code
+function Matcher:explain(event, name)
+  local conditions = self.heads[name]
+  if not conditions then error(("there is no head '%s'"):format(tostring(name)), 2) end
+  local built, message, code = build(event)
+  if not built then return nil, message, code end
+  local matched, list = true, {}
+  for i, condition in ipairs(conditions) do
+    local holds = self.index:holds(self.numbers[name], i, built)
+    list[i] = { attribute = condition.attribute, wants = wants(condition), got = built[condition.attribute], holds = holds }
+    matched = matched and holds
+  end
+  return matched, list
+end
+
+adorn(core.parse('{"specversion":"1.0","id":"1","source":"/","type":"t"}'))
+
+return M

@@ -26,7 +26,7 @@ local function logfmt(value)
   return '"' .. value:gsub('[%c"\\]', function(c) return ESCAPES[c] or ("\\x%02x"):format(c:byte()) end) .. '"'
 end
 
-local ORDER = { "rule", "event", "type", "verdict", "reason", "target", "status", "attempt", "ms" }
+local ORDER = { "address", "admin", "rule", "event", "type", "verdict", "reason", "target", "status", "attempt", "ms" }
 
 local function line(format, level, message, fields)
   local time = os.date("!%Y-%m-%dT%H:%M:%SZ")

@@ -1,0 +1,108 @@
+-- altinn-events run: the host's main thread.
+local config_module = require "altinn.events.config"
+local host = require "altinn.events.host"
+local json = require "altinn.events.json"
+local rules = require "altinn.events.rules"
+local settlement = require "altinn.events.settlement"
+
+local M = {}
+
+local function targets_of(set)
+  local wanted = {}
+  for _, rule in ipairs(set) do
+    for _, power in ipairs(rule.may or {}) do
+      local target = power:match("^send:(.+)$")
+      if target then wanted[#wanted + 1] = { rule = rule, target = target } end
+    end
+  end
+  return wanted
+end
+
+-- Rules and what they need of the configuration.
+local function load_rules(config)
+  local set, problems = rules.load(config.rules)
+  if not set then return nil, problems end
+  problems = {}
+  for _, need in ipairs(targets_of(set)) do
+    if not config.targets[need.target] then
+      problems[#problems + 1] = { file = need.rule.file, line = need.rule.line, rule = need.rule.name,
+        message = ("may: there is no target '%s' in the configuration"):format(need.target) }
+    end
+  end
+  if #problems > 0 then return nil, problems end
+  return set
+end
+
+local function settings_of(config)
+  local files = rules.files(config.rules)
+  return assert(json.encode { rules = files, targets = config.targets, limits = config.limits, log = config.log })
+end
+
+local function start_options(config, set)
+  return {
+    inbox = config.inbox, listen = config_module.address(config.listen),
+    admin = config.admin and config_module.address(config.admin) or nil, secrets = config.secrets,
+    workers = config.workers, max_bytes = config.limits.max_bytes, deadline = config.limits.deadline,
+    connections = config.limits.connections, heads = rules.heads(set), worker_settings = settings_of(config),
+    once = config.once or nil,
+  }
+end
+
+local function report(log, problems)
+  for _, problem in ipairs(problems) do log("error", "rules", { reason = rules.describe_problem(problem) }) end
+end
+
+local function reload(handle, config, log)
+  local set, problems = load_rules(config)
+  if not set then
+    report(log, problems)
+    log("error", "reload", { reason = "the new rules are broken; the old ones stay in force" })
+    return
+  end
+  handle:reload(rules.heads(set), settings_of(config))
+  log("info", "reload", { reason = ("%d rules are in force"):format(#set) })
+end
+
+local function serve(handle, config, log)
+  while true do
+    local what = handle:wait(3600)
+    if what == "hup" then reload(handle, config, log)
+    elseif what then return what end
+  end
+end
+
+local function announce(handle, config, set, log)
+  local names = {}
+  for index, rule in ipairs(set) do names[index] = rule.name .. (rule.enabled and "" or " (off)") end
+  log("info", "rules", { reason = ("%d loaded: %s"):format(#set, table.concat(names, ", ")) })
+  local listen = config_module.address(config.listen)[1]
+  local admin = config.admin and config_module.address(config.admin)[1]
+  log("info", "listening", { address = ("%s:%d"):format(listen, handle:port()),
+    admin = admin and ("%s:%d"):format(admin, handle:admin_port()) or nil })
+end
+
+--- Runs the host until a signal ends it.
+---@param config table what altinn.events.config.load gave
+---@return integer status 0 fine, 1 failed
+function M.run(config)
+  local log = settlement.logger(config.log)
+  local set, problems = load_rules(config)
+  if not set then
+    report(log, problems)
+    return 1
+  end
+  local handle, message = host.start(start_options(config, set))
+  if not handle then
+    log("error", "start", { reason = message })
+    return 1
+  end
+  announce(handle, config, set, log)
+  local why = serve(handle, config, log)
+  if why ~= "idle" then log("info", "stopping", { reason = why }) end
+  local whole = handle:stop()
+  log("info", "stopped", {})
+  if whole == false then os.exit(1, false) end
+  return why == "failed" and 1 or 0
+end
+
+return M

@@ -75,6 +75,7 @@ static inline size_t ae_scan_long (const char *text, size_t length, size_t at) {
   return ae_scan_plain(text, length, at);
 }
 
+/* Whether a byte continues a UTF-8 sequence (RFC 3629 §3). */
 static inline bool ae_utf8_tail (unsigned char byte) {
   return (byte & 0xC0) == 0x80;
 }
@@ -109,6 +110,7 @@ static inline char ae_lower (char c) {
   return c >= 'A' && c <= 'Z' ? (char)(c + ('a' - 'A')) : c;
 }
 
+/* ASCII digits only, whatever the locale. */
 static inline bool ae_is_digit (char c) { return c >= '0' && c <= '9'; }
 
 /* The value of a hexadecimal digit, -1 for anything else. */

@@ -27,6 +27,7 @@
 #define luaL_newlib(L, list) \
   (lua_createtable(L, 0, (int)(sizeof(list) / sizeof((list)[0]) - 1)), \
    ae_setfuncs(L, list))
+/* luaL_setfuncs without upvalues. */
 static inline void ae_setfuncs (lua_State *L, const luaL_Reg *list) {
   for (; list->name; list++) {
     lua_pushcfunction(L, list->func);
@@ -39,6 +40,7 @@ static inline void ae_setfuncs (lua_State *L, const luaL_Reg *list) {
 #endif
 #ifndef luaL_testudata
 #define luaL_testudata ae_testudata
+/* As luaL_testudata of Lua 5.2. */
 static inline void *ae_testudata (lua_State *L, int index, const char *name) {
   void *data = lua_touserdata(L, index);
   if (!data || !lua_getmetatable(L, index)) return NULL;

@@ -48,13 +48,17 @@ typedef struct ae_routes {
   size_t found;            /* numbers in heads->found */
 } ae_routes;
 
+/* Begins with no heads at all: nothing matches. */
 void ae_routes_init (ae_routes *routes);
+/* Frees the heads in force and those replaced. */
 void ae_routes_free (ae_routes *routes);
 /* Takes `heads` over. Any thread. */
 void ae_routes_replace (ae_routes *routes, ae_heads *heads);
 /* Frees what was replaced: nobody uses a name of it any more. */
 void ae_routes_release (ae_routes *routes);
 
+/* The names of the rules that want the event of `body`, for ae_inbox_options.
+** Writer thread. */
 size_t ae_routes_match (ae_routes *routes, ae_slice body, ae_slice *rules,
                         size_t capacity);
 /* The key by which runs of the rule are ordered; absent: they are not.

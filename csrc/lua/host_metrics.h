@@ -32,7 +32,9 @@ typedef struct ae_metrics {
   ae_metric *slots[AE_METRIC_SLOTS];
 } ae_metrics;
 
+/* Begins with all counters absent. */
 void ae_metrics_init (ae_metrics *metrics);
+/* Frees the counters; nobody may count any more. */
 void ae_metrics_free (ae_metrics *metrics);
 /* Any thread. `seconds` counts for AE_SECONDS only. */
 void ae_metrics_add (ae_metrics *metrics, ae_metric_kind kind,

@@ -44,6 +44,7 @@ typedef struct ae_queue {
   int fd;            /* eventfd: readable while there may be messages */
 } ae_queue;
 
+/* False: no descriptor or no memory. */
 bool ae_queue_init (ae_queue *queue);
 /* Frees the messages too. */
 void ae_queue_free (ae_queue *queue);

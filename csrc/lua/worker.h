@@ -42,7 +42,9 @@ typedef struct ae_worker {
   int64_t again_at;       /* ns, CLOCK_MONOTONIC: not before */
 } ae_worker;
 
+/* Prepares a worker; copies the settings. False: no memory. */
 bool ae_worker_init (ae_worker *worker, ae_shared *shared, ae_slice settings);
+/* Starts its thread. False: the system has none to give. */
 bool ae_worker_start (ae_worker *worker);
 /* After the thread has been joined and the inbox is closed. */
 void ae_worker_free (ae_worker *worker);

@@ -59,7 +59,7 @@ BUSTED = $(LUANAME) "$$(command -v busted)"
 all: modules
 
 # Packages. Order-only everywhere: being there is not news.
-SETUPS = $(addprefix setup-,build test check bench fuzz rock lua5.1 lua5.2 lua5.3 luajit)
+SETUPS = $(addprefix setup-,build run test check bench fuzz rock lua5.1 lua5.2 lua5.3 luajit)
 .PHONY: $(SETUPS)
 $(SETUPS): setup-%:
 	@sh .ci/setup $*
@@ -83,7 +83,7 @@ $(OBJ)/%.o: csrc/%.c $(BUILD)/flags | $(BUILD_SETUP)
 	$(CC) $(ALL_CFLAGS) -MMD -MP -c -o $@ $<
 
 $(OUT)/core.so: $(call objects,$(CORE_C) $(BIND_CORE))
-$(OUT)/curl.so: $(call objects,$(NET_C) $(BIND_CURL))
+$(OUT)/curl.so: $(call objects,csrc/core/slice.c $(NET_C) $(BIND_CURL))
 $(OUT)/curl.so: LIBS = -lcurl
 $(OUT)/host.so: $(call objects,$(CORE_C) $(HOST_C) $(BIND_HOST))
 $(OUT)/host.so: LIBS = -lmicrohttpd -lsqlite3 -lcrypto -lpthread
@@ -114,8 +114,8 @@ env:
 # The demonstration; RULES and OPTIONS replace what it runs.
 OPTIONS = $(if $(wildcard examples/demo/altinn-events.lua),--config examples/demo/altinn-events.lua)
 RULES   = $(if $(wildcard examples/demo/altinn-events.lua),,examples/rules)
-run: modules
-	@$(ENV) altinn-events run $(if $(ONCE),--once) $(OPTIONS) $(RULES)
+run: modules | setup-run
+	@$(ENV) ONCE='$(ONCE)' sh examples/demo/run.sh
 
 test: modules | setup-test
 	$(ENV) $(BUSTED) $(BUSTED_FLAGS) $(SPECS)

@@ -18,6 +18,7 @@ typedef struct ae_fingerprints ae_fingerprints;
 
 /* NULL: no memory. */
 ae_fingerprints *ae_fingerprints_new (void);
+/* NULL is allowed. */
 void ae_fingerprints_free (ae_fingerprints *set);
 
 /* The fingerprint of a source and an id. False: no memory. */
@@ -26,7 +27,9 @@ bool ae_fingerprint_make (ae_fingerprints *set, ae_slice source, ae_slice id,
 
 typedef enum ae_adding { AE_ADDED, AE_PRESENT_ALREADY, AE_NO_ROOM } ae_adding;
 
+/* Adds an item, unless it is there already. */
 ae_adding ae_fingerprints_add (ae_fingerprints *set, const ae_fingerprint *item);
+/* Takes an item out again; nothing happens when it is not there. */
 void ae_fingerprints_remove (ae_fingerprints *set, const ae_fingerprint *item);
 
 /* How many there are, and the bytes that they take. */

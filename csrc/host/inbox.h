@@ -87,9 +87,9 @@ typedef struct ae_inbox_options {
   void (*dispatched) (void *context);  /* after a group: wake the workers */
   void *context;
   uint32_t queue_limit;   /* works that may wait; beyond: refused. 0 = 65536 */
-  uint32_t runs_limit;    /* runs dispatched and unsettled; beyond, events
-                             stay in the database until there is room.
-                             0 = 65536 */
+  uint32_t runs_limit;    /* runs of one rule dispatched and unsettled;
+                             beyond, they stay in the database until there
+                             is room. 0 = 16384 */
 } ae_inbox_options;
 
 /* Opens or creates the file, migrates it, starts the writer, and then
@@ -114,7 +114,6 @@ typedef struct ae_inbox_counts {
   uint64_t waiting;   /* events with an unsettled run */
   uint64_t dead;      /* runs dead since start plus those in the file */
   uint64_t unmatched; /* events that no rule wanted */
-  uint64_t under_way; /* runs dispatched and not settled */
 } ae_inbox_counts;
 
 /* Reads the counts as they are now. Any thread. */

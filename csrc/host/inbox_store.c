@@ -17,7 +17,12 @@
   X(APPEND, "INSERT INTO event(sequence, received, subscription, body)" \
             " VALUES(?1, ?2, ?3, ?4)") \
   X(WAIT, "INSERT INTO waiting(sequence) VALUES(?1)") \
-  X(UNWAIT, "DELETE FROM waiting WHERE sequence = ?1") \
+  X(UNWAIT, "DELETE FROM waiting WHERE sequence = ?1 AND NOT EXISTS" \
+            " (SELECT 1 FROM run WHERE sequence = ?1 AND state = 'retry')") \
+  X(FINISH, "DELETE FROM waiting WHERE sequence = ?1") \
+  X(ABANDON, "UPDATE run SET state = 'skipped', reason = 'no rule of this" \
+             " name wants the event any more'" \
+             " WHERE sequence = ?1 AND state = 'retry'") \
   X(REMEMBER, "INSERT INTO remembered(fingerprints) VALUES(?1)") \
   X(TOUCH, "REPLACE INTO remembered(number, fingerprints) VALUES(0, x'')") \
   X(SETTLE, "REPLACE INTO run(sequence, rule, state, attempt, due, reason," \
@@ -30,6 +35,8 @@
              " reason = ?5, changed = ?6 WHERE key = ?1") \
   X(RUN, "SELECT state, attempt, due FROM run" \
          " WHERE sequence = ?1 AND rule = ?2") \
+  X(FIND, "SELECT sequence, received, subscription, body FROM event" \
+          " WHERE sequence = ?1") \
   X(REMEMBERED, "SELECT fingerprints FROM remembered") \
   X(WAITING, "SELECT w.sequence, e.received, e.subscription, e.body" \
              " FROM waiting w JOIN event e ON e.sequence = w.sequence" \
@@ -102,7 +109,8 @@ static const char *advice (int result) {
 
 ae_code ae_store_explain (const ae_store *store, ae_error *error) {
   int result = sqlite3_extended_errcode(store->db);
-  if ((result & 0xFF) == SQLITE_NOMEM)
+  bool fine = result == SQLITE_OK || result == SQLITE_ROW || result == SQLITE_DONE;
+  if (fine || (result & 0xFF) == SQLITE_NOMEM)  /* not SQLite's: then memory */
     return ae_fail(error, AE_MEMORY, 0, "not enough memory for the inbox %.100s",
                    store->path);
   return ae_fail(error, AE_STORAGE, 0, "cannot use the inbox %.100s: %s (%s)",
@@ -241,6 +249,12 @@ bool ae_store_unwait (ae_store *store, int64_t sequence, bool *changed) {
   return true;
 }
 
+bool ae_store_finish (ae_store *store, int64_t sequence) {
+  sqlite3_bind_int64(use(store, FINISH), 1, sequence);
+  sqlite3_bind_int64(use(store, ABANDON), 1, sequence);
+  return run(use(store, FINISH)) && run(use(store, ABANDON));
+}
+
 bool ae_store_remember (ae_store *store, const void *bytes, size_t size) {
   sqlite3_bind_blob64(use(store, REMEMBER), 1, bytes, size, SQLITE_STATIC);
   return run(use(store, REMEMBER));
@@ -360,8 +374,7 @@ void ae_store_waiting_from (ae_store *store, int64_t sequence, int limit) {
   sqlite3_bind_int(s, 2, limit);
 }
 
-int ae_store_waiting_next (ae_store *store, ae_store_event *event) {
-  sqlite3_stmt *s = use(store, WAITING);
+static int event_step (sqlite3_stmt *s, ae_store_event *event) {
   int more = step(s);
   if (more != 1) return more;
   event->sequence = sqlite3_column_int64(s, 0);
@@ -369,6 +382,19 @@ int ae_store_waiting_next (ae_store *store, ae_store_event *event) {
   event->subscription = column(s, 2);
   event->body = column(s, 3);
   return 1;
+}
+
+int ae_store_waiting_next (ae_store *store, ae_store_event *event) {
+  return event_step(use(store, WAITING), event);
+}
+
+int ae_store_event_find (ae_store *store, int64_t sequence, ae_store_event *event) {
+  sqlite3_bind_int64(use(store, FIND), 1, sequence);
+  return event_step(use(store, FIND), event);
+}
+
+void ae_store_event_end (ae_store *store) {
+  sqlite3_reset(use(store, FIND));
 }
 
 void ae_store_waiting_end (ae_store *store) {

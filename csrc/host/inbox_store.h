@@ -15,7 +15,7 @@
 #define AE_STORE_APPLICATION 0x41454256  /* "AEBV" */
 
 /* The statements; see the list in inbox_store.c. */
-#define AE_STORE_STATEMENTS 18
+#define AE_STORE_STATEMENTS 21
 
 typedef struct ae_store {
   char *path;
@@ -24,7 +24,7 @@ typedef struct ae_store {
   sqlite3_stmt *statements[AE_STORE_STATEMENTS];
 } ae_store;
 
-/* A waiting event; slices live until the next step. */
+/* An event; slices live until the next step, or the end. */
 typedef struct ae_store_event {
   int64_t sequence, received;
   ae_slice subscription, body;
@@ -56,14 +56,22 @@ ae_code ae_store_explain (const ae_store *store, ae_error *error);
 /* Whether the result means that the file is damaged. */
 bool ae_store_damaged (int result);
 
+/* A transaction that writes; others that want to write wait meanwhile. */
 bool ae_store_begin (ae_store *store);
+/* On stable storage when it returns true. */
 bool ae_store_commit (ae_store *store);
+/* Also when SQLite has rolled back by itself. */
 void ae_store_rollback (ae_store *store);
 
 /* Within a transaction. */
 bool ae_store_append (ae_store *store, const ae_work *work);
 bool ae_store_wait (ae_store *store, int64_t sequence);
+/* The event waits no more, unless one of its runs is to be done again:
+** then *changed is false. */
 bool ae_store_unwait (ae_store *store, int64_t sequence, bool *changed);
+/* The event waits no more; runs to be done again are skipped, for no rule
+** wants them. */
+bool ae_store_finish (ae_store *store, int64_t sequence);
 bool ae_store_remember (ae_store *store, const void *bytes, size_t size);
 bool ae_store_settle (ae_store *store, const ae_work *work);
 /* Sets work->result, and work->text for a duplicate. */
@@ -72,9 +80,16 @@ bool ae_store_outcome (ae_store *store, const ae_work *work);
 /* Writes something that means nothing. */
 bool ae_store_touch (ae_store *store);
 
+/* Reads one of the numbers. */
 bool ae_store_number_read (ae_store *store, ae_store_number which, int64_t *out);
+/* What the file knows of a run. */
 bool ae_store_run_find (ae_store *store, int64_t sequence, ae_slice rule,
                         ae_store_run *run);
+
+/* An event by its number: 1 = found, 0 = it is not there, -1 = failed; end
+** it in any case. */
+int ae_store_event_find (ae_store *store, int64_t sequence, ae_store_event *event);
+void ae_store_event_end (ae_store *store);
 
 /* Walks what is remembered: 1 = a row, 0 = the end, -1 = failed. */
 int ae_store_remembered_next (ae_store *store, ae_slice *bytes);

@@ -17,6 +17,7 @@ typedef struct ae_map {
   size_t count, capacity;  /* capacity: 0 or a power of two */
 } ae_map;
 
+/* Frees the slots; the map is empty then. */
 void ae_map_free (ae_map *map);
 
 /* Makes room for `more` keys, so that putting them cannot fail. */
@@ -29,6 +30,7 @@ uint64_t *ae_map_get (const ae_map *map, uint64_t key);
 /* Sets a value; there must be room: see ae_map_reserve. */
 void ae_map_put (ae_map *map, uint64_t key, uint64_t value);
 
+/* False: the key was not there. */
 bool ae_map_remove (ae_map *map, uint64_t key);
 
 #endif

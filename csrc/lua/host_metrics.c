@@ -176,7 +176,6 @@ static void write_inbox (FILE *out, ae_inbox *inbox) {
   plain(out, "commits_total", "counter", "Transactions committed", counts.groups);
   plain(out, "unmatched_total", "counter", "Events that no rule wanted", counts.unmatched);
   plain(out, "waiting", "gauge", "Events with an unsettled run", counts.waiting);
-  plain(out, "under_way", "gauge", "Runs dispatched and not settled", counts.under_way);
   plain(out, "dead", "gauge", "Dead letters", counts.dead);
 }
 

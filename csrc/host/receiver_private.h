@@ -111,6 +111,7 @@ enum MHD_Result ae_reply_options (ae_connection *c);
 
 /* receiver_watch.c */
 
+/* Milliseconds of a clock that never jumps. */
 int64_t ae_monotonic_ms (void);
 /* A connection comes or goes (MHD_NotifyConnectionCallback). */
 void ae_watch_notify (void *receiver, struct MHD_Connection *connection,

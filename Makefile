@@ -80,7 +80,8 @@ FORCE:
 
 $(OBJ)/%.o: csrc/%.c $(BUILD)/flags | $(BUILD_SETUP)
 	@mkdir -p $(@D)
-	$(CC) $(ALL_CFLAGS) -MMD -MP -c -o $@ $<
+	@echo '  CC    $<'
+	@$(CC) $(ALL_CFLAGS) -MMD -MP -c -o $@ $<
 
 $(OUT)/core.so: $(call objects,$(CORE_C) $(BIND_CORE))
 $(OUT)/curl.so: $(call objects,csrc/core/slice.c $(NET_C) $(BIND_CURL))
@@ -89,7 +90,8 @@ $(OUT)/host.so: $(call objects,$(CORE_C) $(HOST_C) $(BIND_HOST))
 $(OUT)/host.so: LIBS = -lmicrohttpd -lsqlite3 -lcrypto -lpthread
 $(OUT)/%.so: $(BUILD)/flags $(BUILD)/sources
 	@mkdir -p $(@D)
-	$(CC) -shared $(LDFLAGS) $(OPTIMIZE) $(CFLAGS) -o $@ $(filter %.o,$^) $(LIBS)
+	@echo '  LINK  $@'
+	@$(CC) -shared $(LDFLAGS) $(OPTIMIZE) $(CFLAGS) -o $@ $(filter %.o,$^) $(LIBS)
 
 # Becomes lua5.4 (exec), so that a signal to it is a signal to the host.
 $(BUILD)/bin/altinn-events: Makefile $(BUILD)/flags
@@ -111,9 +113,7 @@ env:
 	@echo "export LUA_CPATH='$(CURDIR)/$(BUILD)/?.so;;'"
 	@echo "export PATH='$(CURDIR)/build/lua5.4/bin:$(PATH)'"
 
-# The demonstration; RULES and OPTIONS replace what it runs.
-OPTIONS = $(if $(wildcard examples/demo/altinn-events.lua),--config examples/demo/altinn-events.lua)
-RULES   = $(if $(wildcard examples/demo/altinn-events.lua),,examples/rules)
+# The demonstration: the host, a service of its own as target, and four events.
 run: modules | setup-run
 	@$(ENV) ONCE='$(ONCE)' sh examples/demo/run.sh
 

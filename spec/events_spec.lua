@@ -8,7 +8,8 @@ local published = '{"specversion":"1.0","id":"0b6f6a1e-6d1f-4c4f-9a3b-0c1d2e3f4a
   '"source":"https://platform.tt02.altinn.no/correspondence/api/v1/correspondence"}'
 
 local validation = '{"specversion":"1.0","id":"694caa35-8b25-4cd7-b800-f6eeb93c56ed",' ..
-  '"source":"https://platform.altinn.no/events/api/v1/subscriptions/1234","type":"platform.events.validatesubscription"}'
+  '"source":"https://platform.altinn.no/events/api/v1/subscriptions/1234",' ..
+  '"type":"platform.events.validatesubscription"}'
 
 local function with(members)
   return ('{"specversion":"1.0","id":"1","source":"/x","type":"t"%s}'):format(members)
@@ -29,7 +30,8 @@ describe("events.parse", function()
   end)
 
   it("decodes escapes before it judges, also in the time", function()
-    local event = assert(events.parse(with ',"time":"2026-08-20T09:22:19\\u002B02:00","n\\u0061me":"bl\\u00e5\\ud83d\\ude00"'))
+    local event = assert(events.parse(with
+      ',"time":"2026-08-20T09:22:19\\u002B02:00","n\\u0061me":"bl\\u00e5\\ud83d\\ude00"'))
     assert.are.equal("2026-08-20T09:22:19+02:00", event.time)
     assert.are.equal("blå😀", event.name)
     assert.are.same({ 1787210539, 0 }, { events.time(event) })

@@ -13,7 +13,8 @@ describe("a matcher", function()
     m:add("one", { on = "correspondencepurged", when = { resource = "acme-letters", recipient = "987654321" } })
     m:add("all", { on = "correspondence*" })
     m:add("any", { on = "*", when = { subject = events.no { "a", "b" } } })
-    local e = event { type = "no.altinn.correspondence.correspondencepurged", resource = "urn:altinn:resource:acme-letters",
+    local e = event {
+      type = "no.altinn.correspondence.correspondencepurged", resource = "urn:altinn:resource:acme-letters",
       subject = "urn:altinn:organization:identifier-no:987654321" }
     assert.are.same({ "one", "all", "any" }, m:match(e))
     assert.is_true(m:remove("all"))

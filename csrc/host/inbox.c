@@ -219,9 +219,9 @@ ae_code ae_inbox_open (const ae_inbox_options *options, ae_inbox **inbox,
 }
 
 bool ae_inbox_submit (ae_inbox *inbox, ae_work *work) {
-  uint32_t count = 0;
+  uint32_t count = 1;
   bool accepted;
-  for (const ae_work *each = work; each != NULL; each = each->with) count++;
+  for (const ae_work *each = work->with; each != NULL; each = each->with) count++;
   work->next = NULL;
   pthread_mutex_lock(&inbox->lock);
   accepted = !inbox->closing && inbox->queued < inbox->options.queue_limit;

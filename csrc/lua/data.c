@@ -64,8 +64,9 @@ static bool read_integer (const char *text, size_t length, int64_t *out) {
 
 static void read_number (lua_State *L, reader *r) {
   const char *start = r->p;
+  static const char numeric[] = "+-.0123456789Ee";
   int64_t integer;
-  while (r->p < r->end && memchr("+-.0123456789Ee", *r->p, 15)) r->p++;
+  while (r->p < r->end && memchr(numeric, *r->p, sizeof numeric - 1)) r->p++;
   size_t length = (size_t)(r->p - start);
   if (read_integer(start, length, &integer)) {
     ae_push_integer(L, integer);

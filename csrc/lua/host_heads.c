@@ -64,8 +64,9 @@ static ae_heads **push_box (lua_State *L, size_t count) {
   }
   lua_setmetatable(L, -2);
   *box = heads_new(count);
-  if (*box == NULL) luaL_error(L, "not enough memory for the heads of the rules");
-  return box;
+  if (*box != NULL) return box;
+  luaL_error(L, "not enough memory for the heads of the rules");
+  return NULL;
 }
 
 static ae_slice check_field (lua_State *L, int index, const char *name) {

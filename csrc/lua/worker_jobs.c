@@ -156,32 +156,46 @@ static char *read_texts (lua_State *L, ae_work *work, char *at) {
   return at;
 }
 
+/* The block for a parcel; raises when there is no memory. */
+static ae_parcel *parcel_new (lua_State *L, ae_worker *worker, size_t count,
+                              size_t size) {
+  ae_parcel *parcel =
+    calloc(1, sizeof *parcel + count * sizeof(ae_work) + size + 1);
+  if (parcel == NULL) {
+    luaL_error(L, "not enough memory");
+    return NULL;
+  }
+  parcel->worker = worker;
+  parcel->count = count;
+  return parcel;
+}
+
+static char *read_work (lua_State *L, ae_parcel *parcel, ae_work *work, char *at) {
+  work->owner = parcel;
+  work->done = parcel_done;
+  work->time = wall_ms();
+  read_kind(L, parcel, work);
+  read_numbers(L, work);
+  return read_texts(L, work, at);
+}
+
 /* The list of works at argument 2 as one block. */
 static ae_parcel *read_parcel (lua_State *L, ae_worker *worker, int64_t ticket) {
-  size_t i, count, size;
+  size_t i, count;
   ae_parcel *parcel;
   char *at;
   luaL_checktype(L, 2, LUA_TTABLE);
   count = (size_t)luaL_len(L, 2);
   luaL_argcheck(L, count > 0, 2, "no works");
-  size = measure(L, 2, count);
   free(worker->building);
-  parcel = calloc(1, sizeof *parcel + count * sizeof(ae_work) + size + 1);
+  worker->building = NULL;
+  parcel = parcel_new(L, worker, count, measure(L, 2, count));
   worker->building = parcel;
-  if (parcel == NULL) luaL_error(L, "not enough memory");
-  parcel->worker = worker;
   parcel->ticket = ticket;
-  parcel->count = count;
   at = (char *)&parcel->works[count];
   for (i = 0; i < count; i++) {
-    ae_work *work = &parcel->works[i];
     lua_rawgeti(L, 2, (lua_Integer)i + 1);
-    work->owner = parcel;
-    work->done = parcel_done;
-    work->time = wall_ms();
-    read_kind(L, parcel, work);
-    read_numbers(L, work);
-    at = read_texts(L, work, at);
+    at = read_work(L, parcel, &parcel->works[i], at);
     lua_pop(L, 1);
   }
   worker->building = NULL;

@@ -55,7 +55,7 @@ end
 --- The function is the C one; the first event that is read gives events
 --- their printed form.
 ---@param text string
----@param options { max_bytes: integer|nil, max_depth: integer|nil }|nil at most so many bytes (256 KiB) and levels (512)
+---@param options { max_bytes: integer|nil, max_depth: integer|nil }|nil at most that many bytes (256 KiB), levels (512)
 ---@return userdata|nil event
 ---@return string|nil message
 ---@return string|nil code syntax, not_cloudevent, invalid or too_large
@@ -128,7 +128,8 @@ end
 
 --- What an event means to Altinn; see the README's table.
 ---@param event any
----@return table|nil meaning name, publisher, about, id, letter, attachment, order, party, addressed_to, known, environment, validation
+---@return table|nil meaning name, publisher, about, id, letter, attachment, order, party, addressed_to, known,
+---  environment, validation
 ---@return string|nil message
 ---@return string|nil code
 ---@return table|nil detail
@@ -266,7 +267,9 @@ function Matcher:explain(event, name)
   local matched, list = true, {}
   for i, condition in ipairs(conditions) do
     local holds = self.index:holds(self.numbers[name], i, built)
-    list[i] = { attribute = condition.attribute, wants = wants(condition), got = built[condition.attribute], holds = holds }
+    list[i] = {
+      attribute = condition.attribute, wants = wants(condition), got = built[condition.attribute], holds = holds,
+    }
     matched = matched and holds
   end
   return matched, list

@@ -16,7 +16,9 @@ local function load_config(args, values)
 end
 
 local function values_of(args)
-  local values = { listen = args.listen, admin = args.admin, inbox = args.inbox, secret = args.secret, workers = args.workers }
+  local values = {
+    listen = args.listen, admin = args.admin, inbox = args.inbox, secret = args.secret, workers = args.workers,
+  }
   if args.rules and #args.rules > 0 then values.rules = args.rules end
   return values
 end
@@ -134,7 +136,9 @@ local function change(name, done)
     local count
     count, message = inbox[name](path, sequence, args.rule)
     if not count then return failure(message) end
-    if count == 0 then return failure(("event %d has no run that failed or waits to be tried again"):format(sequence)) end
+    if count == 0 then
+      return failure(("event %d has no run that failed or waits to be tried again"):format(sequence))
+    end
     out(("%d run%s %s"):format(count, count == 1 and "" or "s", done))
     return 0
   end
@@ -196,7 +200,9 @@ end
 
 local function add_options(command, ...)
   local known = {
-    config = function() command:option("--config", "the configuration file (default: altinn-events.lua, if it is there)"):argname "FILE" end,
+    config = function()
+      command:option("--config", "the configuration file (default: altinn-events.lua, if it is there)"):argname "FILE"
+    end,
     inbox = function() command:option("--inbox", "the inbox file (default: altinn-events.db)"):argname "FILE" end,
     json = function() command:flag("--json", "print JSON") end,
     rule = function() command:option("--rule", "only this rule"):argname "NAME" end,
@@ -230,11 +236,13 @@ local function add_inbox(parser)
 end
 
 local function new_parser()
-  local parser = require "argparse"("altinn-events", "Receives Altinn's events, stores them, and acts on them by rules.")
+  local parser = require "argparse"("altinn-events",
+    "Receives Altinn's events, stores them, and acts on them by rules.")
   parser:command_target "verb"
   parser:add_complete()
   add_run(parser)
-  local check = add_options(parser:command("check", "load and check rules; silent when all is well"), "config", "json", "rules")
+  local check = add_options(parser:command("check", "load and check rules; silent when all is well"),
+    "config", "json", "rules")
   check:flag("--list", "list the rules")
   local send = parser:command("send", "post events exactly as Altinn does")
   send:argument("files", "events: JSON or JSON Lines; - is standard input"):args "+"

@@ -128,7 +128,8 @@ local function environment()
       if not value then error(("env %q: this variable is not set"):format(name), 2) end
       return value
     end,
-    file = read_file, os = { getenv = os.getenv }, tostring = tostring, tonumber = tonumber, ipairs = ipairs, pairs = pairs,
+    file = read_file, os = { getenv = os.getenv }, tostring = tostring, tonumber = tonumber,
+    ipairs = ipairs, pairs = pairs,
     string = string, table = table, math = math,
   }
 end
@@ -211,7 +212,8 @@ function M.load(options)
   if #problems > 0 then return nil, problems end
   config.rules, config.secrets = list(config.rules), list(config.secret)
   if #config.secrets == 0 and not is_loopback(config.listen) then
-    return nil, { ("listen %s: without a secret the host listens on the loopback address only; set secret (openssl rand -hex 32)")
+    return nil, { ("listen %s: without a secret the host listens on the loopback address only;"
+      .. " set secret (openssl rand -hex 32)")
       :format(config.listen) }
   end
   config.file = path

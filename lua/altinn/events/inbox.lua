@@ -30,7 +30,8 @@ local function masked(value)
 end
 
 local function runs_of(path, sequence)
-  return host.query(path, "SELECT rule, state, attempt, due, reason, changed FROM run WHERE sequence = ? ORDER BY rule", sequence)
+  return host.query(path,
+    "SELECT rule, state, attempt, due, reason, changed FROM run WHERE sequence = ? ORDER BY rule", sequence)
 end
 
 local function run_table(run)
@@ -59,7 +60,9 @@ local function since_milliseconds(text)
   local day = text:match("^%d%d%d%d%-%d%d%-%d%d$")
   local event = events.parse(('{"specversion":"1.0","id":"1","source":"/","type":"t","time":"%s"}')
     :format(day and day .. "T00:00:00Z" or text:gsub('["\\]', "")))
-  if not event then return nil, ("--since %s: neither a span (2h, 3d) nor a time (2026-08-20, 2026-08-20T07:00:00Z)"):format(text) end
+  if not event then
+    return nil, ("--since %s: neither a span (2h, 3d) nor a time (2026-08-20, 2026-08-20T07:00:00Z)"):format(text)
+  end
   return (events.time(event)) * 1000
 end
 
@@ -106,13 +109,15 @@ function M.find(path, word)
   if number then
     rows, message, code = host.query(path, "SELECT sequence FROM event WHERE sequence = ?", number)
   else
-    rows, message, code = host.query(path, "SELECT sequence FROM event WHERE instr(CAST(body AS TEXT), ?) > 0 ORDER BY sequence",
+    rows, message, code = host.query(path,
+      "SELECT sequence FROM event WHERE instr(CAST(body AS TEXT), ?) > 0 ORDER BY sequence",
       ('"%s"'):format(word))
   end
   if not rows then return nil, message, code end
   if #rows == 0 then return nil, ("no event %s in %s"):format(events.mask(word), path), "not_found" end
   if #rows > 1 then
-    return nil, ("%d events have the id %s; name one by its number (inbox list shows them)"):format(#rows, events.mask(word)), "conflict"
+    return nil, ("%d events have the id %s; name one by its number (inbox list shows them)")
+      :format(#rows, events.mask(word)), "conflict"
   end
   return rows[1].sequence
 end
@@ -137,14 +142,16 @@ end
 ---@return string|nil code
 function M.show(path, sequence)
   local rows, message, code = host.query(path,
-    "SELECT e.sequence, e.received, e.subscription, e.body, " .. state_sql .. " AS state FROM event e WHERE e.sequence = ?", sequence)
+    "SELECT e.sequence, e.received, e.subscription, e.body, " .. state_sql ..
+    " AS state FROM event e WHERE e.sequence = ?", sequence)
   if not rows then return nil, message, code end
   if not rows[1] then return nil, ("no event %d in %s"):format(sequence, path), "not_found" end
   local shown = event_table(path, rows[1])
   shown.body, shown.effects = masked(rows[1].body), {}
   local effects
   effects, message, code = host.query(path,
-    "SELECT rule, key, target, request, state, status, attempt, reason FROM effect WHERE sequence = ? ORDER BY rule, key", sequence)
+    "SELECT rule, key, target, request, state, status, attempt, reason FROM effect" ..
+    " WHERE sequence = ? ORDER BY rule, key", sequence)
   if not effects then return nil, message, code end
   for index, effect in ipairs(effects) do
     shown.effects[index] = {
@@ -176,13 +183,15 @@ end
 ---@return string|nil code
 function M.retry(path, sequence, rule)
   local rows, message, code = host.query(path,
-    "SELECT count(*) AS n FROM run WHERE sequence = ?1 AND state IN ('dead', 'retry') AND (?2 IS NULL OR rule = ?2)", sequence, rule)
+    "SELECT count(*) AS n FROM run WHERE sequence = ?1 AND state IN ('dead', 'retry')" ..
+    " AND (?2 IS NULL OR rule = ?2)", sequence, rule)
   if not rows then return nil, message, code end
   if rows[1].n == 0 then return 0 end
   local ok
   ok, message, code = change(path, {
     table.pack("INSERT OR IGNORE INTO waiting (sequence) VALUES (?)", sequence),
-    table.pack("UPDATE run SET state = 'retry', due = 0, attempt = 0, reason = 'put back by hand' WHERE sequence = ?1 " ..
+    table.pack("UPDATE run SET state = 'retry', due = 0, attempt = 0, reason = 'put back by hand'" ..
+      " WHERE sequence = ?1 " ..
       "AND state IN ('dead', 'retry') AND (?2 IS NULL OR rule = ?2)", sequence, rule),
   })
   if not ok then return nil, message, code end

@@ -130,7 +130,7 @@ local function check_order(value)
 end
 
 local function positive(value)
-  if type(value) ~= "number" or not (value > 0) then return "must be a number above 0" end
+  if type(value) ~= "number" or value ~= value or value <= 0 then return "must be a number above 0" end
 end
 
 local function whole(value)
@@ -143,7 +143,9 @@ local function span(value)
 end
 
 local function retry_on(value)
-  if type(value) ~= "table" then return "must be a list of statuses and classes (network, timeout, server, throttled)" end
+  if type(value) ~= "table" then
+    return "must be a list of statuses and classes (network, timeout, server, throttled)"
+  end
   local classes = { network = true, timeout = true, server = true, throttled = true, tls = true }
   for _, one in ipairs(value) do
     local known = classes[one] or type(one) == "number" and one >= 300 and one <= 599

@@ -178,7 +178,9 @@ function M.files(paths)
   for _, path in ipairs(paths) do
     if is_folder(path) then
       local inside = files_in(path)
-      if #inside == 0 then problems[#problems + 1] = { file = path, message = "the folder holds no rule file (*.lua)" } end
+      if #inside == 0 then
+        problems[#problems + 1] = { file = path, message = "the folder holds no rule file (*.lua)" }
+      end
       for _, file in ipairs(inside) do files[#files + 1] = file end
     else
       local file, message = io.open(path, "r")

@@ -85,7 +85,8 @@ local function headers_of(options)
 end
 
 --- Posts the events of files to an endpoint.
----@param options { files: string[], to: string, raw: boolean|nil, content_type: string|nil, timeout: number|nil, report: fun(file: string, reply: table|nil, message: string|nil) }
+---@param options { files: string[], to: string, raw: boolean|nil, content_type: string|nil, timeout: number|nil,
+---  report: fun(file: string, reply: table|nil, message: string|nil) }
 ---@return boolean ok whether every answer was 2xx
 function M.files(options)
   local multi = require("altinn.events.curl").new { connections = 1 }

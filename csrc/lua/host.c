@@ -157,7 +157,7 @@ static int host_start (lua_State *L) {
   if (object->host == NULL) return luaL_error(L, "not enough memory");
   memset(&error, 0, sizeof error);
   if (ae_host_start(object->host, &options, take_heads(box), &error) != AE_OK) {
-    free(object->host);
+    if (!object->host->abandoned) free(object->host);
     object->host = NULL;
     return fail(L, &error);
   }

@@ -35,6 +35,7 @@ typedef struct ae_host {
   size_t count;
   uint32_t round;              /* the writer thread's: for rules without order */
   bool running, once;
+  bool abandoned;              /* a thread of it hangs: never free it */
   atomic_bool draining, watching;
   pthread_t watch;
   bool watch_started;
@@ -43,7 +44,7 @@ typedef struct ae_host {
 } ae_host;
 
 /* Starts everything; takes `heads` over in any case. On failure what was
-** started is stopped again. */
+** started is stopped again; see `abandoned`. */
 ae_code ae_host_start (ae_host *host, const ae_host_options *options,
                        ae_heads *heads, ae_error *error);
 

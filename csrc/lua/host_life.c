@@ -265,6 +265,7 @@ bool ae_host_stop (ae_host *host) {
   if (host->admin != NULL) ae_admin_stop(host->admin);
   host->receiver = NULL;
   host->admin = NULL;
+  host->abandoned = !joined;
   if (!joined) return false;  /* its thread may still use all the rest */
   if (host->shared.inbox != NULL) ae_inbox_close(host->shared.inbox);
   host->shared.inbox = NULL;

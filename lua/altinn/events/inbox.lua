@@ -188,11 +188,12 @@ function M.retry(path, sequence, rule)
   if not rows then return nil, message, code end
   if rows[1].n == 0 then return 0 end
   local ok
+  -- In this order: a host that looks in between finds nothing to do yet.
   ok, message, code = change(path, {
-    table.pack("INSERT OR IGNORE INTO waiting (sequence) VALUES (?)", sequence),
     table.pack("UPDATE run SET state = 'retry', due = 0, attempt = 0, reason = 'put back by hand'" ..
       " WHERE sequence = ?1 " ..
       "AND state IN ('dead', 'retry') AND (?2 IS NULL OR rule = ?2)", sequence, rule),
+    table.pack("INSERT OR IGNORE INTO waiting (sequence) VALUES (?)", sequence),
   })
   if not ok then return nil, message, code end
   return rows[1].n

@@ -12,6 +12,12 @@ local function refuse(what)
   return function() error(("%s: a rule file does no I/O when loaded"):format(what), 2) end
 end
 
+local function copy_of(library)
+  local copy = {}
+  for key, value in pairs(library) do copy[key] = value end
+  return copy
+end
+
 -- io and os as a rule file sees them: what has an effect is refused while
 -- the file is being loaded, and works when its rules run.
 local function guarded(library, name, forbidden, state)
@@ -41,7 +47,9 @@ local os_words = set_of("execute", "remove", "rename", "tmpname")
 
 local function standard_library(state)
   local library = {}
-  for key, value in pairs(_G) do library[key] = value end
+  for key, value in pairs(_G) do
+    library[key] = type(value) == "table" and value ~= _G and copy_of(value) or value
+  end
   library.io = guarded(io, "io", io_words, state)
   library.os = guarded(os, "os", os_words, state)
   library.os.exit = refuse("os.exit is not for rules")

@@ -1,6 +1,7 @@
 -- settlement: what a run ends with: verdicts, effects, retries, the log.
 local cjson = require "cjson.safe"
 local events = require "altinn.events"
+local rules = require "altinn.events.rule"
 local scheduler = require "altinn.events.scheduler"
 
 local M = {}
@@ -100,7 +101,7 @@ end
 ---@return string|nil message
 function M.verdict(value)
   if value == nil then return { verdict = "done" } end
-  local verdict, message = require("altinn.events.rule").verdict(value)
+  local verdict, message = rules.verdict(value)
   if not verdict then return nil, message or "run returned something that is no verdict" end
   if verdict.effects then return { verdict = "effects", effects = verdict.effects } end
   if verdict.verdict == "effect" then return { verdict = "effects", effects = { verdict } } end
@@ -212,9 +213,13 @@ function M.wall(worker, list)
   return seconds
 end
 
-local function prepare(worker, job, list)
+local function prepare(worker, job, rule, list)
   local prepared = {}
   for i, effect in ipairs(list) do
+    if not rules.may_send(rule, effect.target) then
+      return nil, ("the rule may not send to target '%s': \"send:%s\" is missing in its may")
+        :format(effect.target, effect.target)
+    end
     if effect.key == nil then effect.key = { job.rule, tostring(job.sequence), tostring(i) } end
     local request, key = require("altinn.events.effects").prepare(effect, worker.settings.targets)
     if not request then return nil, key end
@@ -293,7 +298,7 @@ end
 ---@param list table
 ---@return table outcome
 function M.carry_out(worker, job, rule, list)
-  local prepared, message = prepare(worker, job, list)
+  local prepared, message = prepare(worker, job, rule, list)
   if not prepared then return { state = "dead", reason = message } end
   local ack = record(worker, job, prepared)
   if ack.failed then

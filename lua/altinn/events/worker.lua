@@ -14,6 +14,8 @@ local TAKE = 64          -- messages at a time
 local STOP_SECONDS = 10  -- what runs at a stop may go on for
 local REST = 10          -- times as long as the overrun
 local AT_ONCE = 16
+local KEPT_BYTES = 512 * 1024 * 1024  -- by a worker, before its rules are loaded anew
+local LOOK_SECONDS = 1
 
 local Worker = {}
 Worker.__index = Worker
@@ -65,7 +67,7 @@ local function apply(self, text)
   local settings = decode_settings(text)
   local set, message = load_rules(self, settings)
   if not set then return nil, message end
-  self.settings, self.rules = settings, by_name(set)
+  self.settings, self.rules, self.text = settings, by_name(set), text
   self.log = settlement.logger(settings.log)
   return true
 end
@@ -277,6 +279,19 @@ function messages.stop(self)
   self.scheduler:after(STOP_SECONDS, function() self.stopped = true end)
 end
 
+-- What rules keep in their variables from run to run is nobody's budget, so
+-- there is an end to it: the rules begin afresh.
+local function look_at_memory(self)
+  if self.scheduler.clock() < self.look_at then return end
+  self.look_at = self.scheduler.clock() + LOOK_SECONDS
+  if self.budget.used() < KEPT_BYTES then return end
+  collectgarbage()
+  if self.budget.used() < KEPT_BYTES then return end
+  self.log("warn", "rules", { reason = "the rules keep more than 512 MiB in variables: they are loaded anew" })
+  messages.reload(self, { text = self.text })
+  collectgarbage()
+end
+
 local function running_count(self)
   local count = 0
   for _, state in pairs(self.states) do count = count + state.running end
@@ -295,6 +310,7 @@ local function turn(self)
   for _, message in ipairs(list) do messages[message.kind](self, message) end
   self.scheduler:ring()
   pump_woken(self)
+  look_at_memory(self)
 end
 
 local function new(jobs, budget)
@@ -303,7 +319,7 @@ local function new(jobs, budget)
   for name, value in pairs(library) do rawset(coroutine, name, value) end
   _G.xpcall = guarded
   local self = setmetatable({
-    jobs = jobs, states = {}, chains = {}, tickets = {}, ticket = 0, rules = {},
+    jobs = jobs, budget = budget, look_at = 0, states = {}, chains = {}, tickets = {}, ticket = 0, rules = {},
     waking = {}, woken = {}, running = setmetatable({}, { __mode = "k" }),
     globals = { coroutine = library, xpcall = guarded }, log = settlement.logger(nil),
   }, Worker)

@@ -1,7 +1,7 @@
 /*
-** receiver.c: the webhook's server; see receiver.h. One thread of
-** libmicrohttpd reads and answers; a request whose events are with the
-** inbox is suspended, and resumed by the inbox's thread.
+** receiver.c: the webhook's server; see receiver.h. One thread reads and
+** answers; a request whose events are with the inbox is suspended, and
+** resumed by the inbox's thread.
 */
 #include <stdlib.h>
 #include <sys/resource.h>
@@ -28,10 +28,8 @@ static void *begin_request (void *receiver, const char *uri,
   (void)receiver;
   (void)uri;
   if (c == NULL) return NULL;
-  if (atomic_load(&c->phase) == AE_PHASE_FIRST)
-    atomic_store(&c->phase, AE_PHASE_READING);
-  else
-    ae_watch_phase(c, AE_PHASE_READING);
+  if (c->phase == AE_PHASE_FIRST) c->phase = AE_PHASE_READING;
+  else ae_loop_phase(c, AE_PHASE_READING);
   c->begun = c->judged = false;
   c->status = 0;
   c->index = 0;
@@ -60,7 +58,7 @@ static void end_request (void *receiver, struct MHD_Connection *connection,
   shrink(&c->body);
   shrink(&c->text);
   shrink(&c->encoded);
-  ae_watch_phase(c, AE_PHASE_IDLE);
+  ae_loop_phase(c, AE_PHASE_IDLE);
 }
 
 /* Bytes of the body; false closes the connection. */
@@ -86,7 +84,7 @@ static void works_done (ae_work *work) {
   ae_receiver *receiver = c->receiver;
   if (work->result == AE_WORK_FAILED)
     ae_refuse(c, 503, AE_STORAGE, "the inbox cannot store at the moment: try again");
-  MHD_resume_connection(c->connection);
+  ae_loop_resume(c);
   atomic_fetch_sub(&receiver->held, 1);
 }
 
@@ -94,12 +92,12 @@ static void works_done (ae_work *work) {
 static enum MHD_Result hold (ae_connection *c) {
   ae_receiver *receiver = c->receiver;
   c->works[0].done = works_done;
-  ae_watch_phase(c, AE_PHASE_HELD);
+  ae_loop_phase(c, AE_PHASE_HELD);
   atomic_fetch_add(&receiver->held, 1);
   MHD_suspend_connection(c->connection);
   if (ae_inbox_submit(receiver->inbox, &c->works[0])) return MHD_YES;
   ae_refuse(c, 503, AE_STORAGE, "the inbox takes no more at the moment: try again");
-  MHD_resume_connection(c->connection);
+  ae_loop_resume(c);
   atomic_fetch_sub(&receiver->held, 1);
   return MHD_YES;
 }
@@ -166,19 +164,18 @@ static void receiver_free (ae_receiver *receiver) {
     free((char *)(uintptr_t)receiver->secrets[i].data);
   free(receiver->secrets);
   if (receiver->stored != NULL) MHD_destroy_response(receiver->stored);
-  pthread_mutex_destroy(&receiver->lock);
   free(receiver);
 }
 
 static ae_receiver *receiver_new (const ae_receiver_options *options) {
   ae_receiver *receiver = calloc(1, sizeof *receiver);
   if (receiver == NULL) return NULL;
-  pthread_mutex_init(&receiver->lock, NULL);
   receiver->max_bytes = options->max_bytes > 0 ? options->max_bytes
                                                : AE_DEFAULT_MAX_BYTES;
   receiver->deadline = options->deadline > 0 ? options->deadline : DEADLINE_SECONDS;
   receiver->inbox = options->inbox;
   receiver->port = options->port;
+  receiver->wake = -1;
   receiver->stored = MHD_create_response_from_buffer(0, NULL, MHD_RESPMEM_PERSISTENT);
   if (receiver->stored != NULL && copy_secrets(receiver, options)) return receiver;
   receiver_free(receiver);
@@ -197,13 +194,13 @@ static void raise_limit (uint32_t connections) {
 static struct MHD_Daemon *start_daemon (ae_receiver *receiver, int listener,
                                         uint32_t connections) {
   return MHD_start_daemon(
-    MHD_USE_EPOLL_INTERNAL_THREAD | MHD_ALLOW_SUSPEND_RESUME | MHD_USE_ITC, 0,
+    MHD_USE_EPOLL | MHD_ALLOW_SUSPEND_RESUME, 0,
     NULL, NULL, handle, receiver,
     MHD_OPTION_LISTEN_SOCKET, listener,
     MHD_OPTION_CONNECTION_LIMIT, (unsigned)connections,
     MHD_OPTION_CONNECTION_TIMEOUT, (unsigned)AE_KEEP_ALIVE_SECONDS,
     MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)CONNECTION_MEMORY,
-    MHD_OPTION_NOTIFY_CONNECTION, ae_watch_notify, receiver,
+    MHD_OPTION_NOTIFY_CONNECTION, ae_loop_notify, receiver,
     MHD_OPTION_NOTIFY_COMPLETED, end_request, receiver,
     MHD_OPTION_URI_LOG_CALLBACK, begin_request, receiver,
     MHD_OPTION_END);
@@ -225,7 +222,7 @@ ae_code ae_receiver_start (const ae_receiver_options *options,
   raise_limit(connections);
   receiver->daemon = start_daemon(receiver, listener, connections);
   *out = receiver;
-  if (receiver->daemon != NULL && ae_watch_start(receiver)) return AE_OK;
+  if (receiver->daemon != NULL && ae_loop_start(receiver)) return AE_OK;
   ae_receiver_stop(receiver);
   *out = NULL;
   return ae_fail(error, AE_NETWORK, 0, "cannot start the receiver's threads");
@@ -243,7 +240,7 @@ void ae_receiver_stop (ae_receiver *receiver) {
     struct timespec t = { 0, 1000000 };
     nanosleep(&t, NULL);
   }
-  ae_watch_stop(receiver);
+  ae_loop_stop(receiver);
   if (receiver->daemon != NULL) MHD_stop_daemon(receiver->daemon);
   receiver_free(receiver);
 }

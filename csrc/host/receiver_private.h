@@ -1,8 +1,8 @@
 /*
 ** receiver_private.h: what the files of the receiver share: receiver.c
-** (server and requests), receiver_head.c (may this request bring events?),
+** (requests), receiver_head.c (may this request bring events?),
 ** receiver_body.c (its events, as works for the inbox), receiver_reply.c
-** (answers), receiver_watch.c (connections and their deadlines).
+** (answers), receiver_loop.c (the thread; connections and their deadlines).
 */
 #ifndef ALTINN_EVENTS_RECEIVER_PRIVATE_H
 #define ALTINN_EVENTS_RECEIVER_PRIVATE_H
@@ -40,13 +40,13 @@ typedef struct ae_buffer {
 typedef struct ae_connection {
   struct ae_receiver *receiver;
   struct MHD_Connection *connection;
-  struct ae_connection *next, *previous;  /* under receiver->lock */
+  struct ae_connection *next, *previous;
   int descriptor;
-  atomic_int phase;
-  _Atomic int64_t since;     /* ms, monotonic: begin of the phase or request */
+  ae_phase phase;
+  int64_t since;             /* ms, monotonic: begin of the phase or request */
   bool counted;              /* cut already */
 
-  /* The request; the receiver's thread alone, unless it is held. */
+  /* The request; the thread's, unless it is held. */
   bool begun, judged;
   unsigned status;           /* 0: to be accepted, else the answer */
   ae_error error;
@@ -75,12 +75,14 @@ struct ae_receiver {
   size_t max_bytes;
   uint32_t deadline;
   ae_inbox *inbox;
-  atomic_bool draining, watching;
+  atomic_bool draining, running;
   atomic_long held;
-  pthread_mutex_t lock;              /* of the list */
-  ae_connection *connections;
-  pthread_t watch;
-  bool watch_started;
+  int wake;                          /* eventfd: requests were resumed */
+  atomic_bool woken;                 /* it has been written to */
+  pthread_t thread;
+  bool started;
+  ae_connection *connections;        /* the thread's */
+  int64_t swept;                     /* ms, monotonic */
   _Atomic uint64_t received, answered_2xx, timeouts;
   _Atomic uint64_t refused[AE_CODE_COUNT];
 };
@@ -109,17 +111,19 @@ enum MHD_Result ae_reply (ae_connection *c);
 /* The answer to a request whose method is no POST. */
 enum MHD_Result ae_reply_options (ae_connection *c);
 
-/* receiver_watch.c */
+/* receiver_loop.c */
 
-/* Milliseconds of a clock that never jumps. */
-int64_t ae_monotonic_ms (void);
 /* A connection comes or goes (MHD_NotifyConnectionCallback). */
-void ae_watch_notify (void *receiver, struct MHD_Connection *connection,
-                      void **context, enum MHD_ConnectionNotificationCode code);
+void ae_loop_notify (void *receiver, struct MHD_Connection *connection,
+                     void **context, enum MHD_ConnectionNotificationCode code);
 /* Begins a phase, whose time counts from now on. */
-void ae_watch_phase (ae_connection *c, ae_phase phase);
-bool ae_watch_start (ae_receiver *receiver);
-void ae_watch_stop (ae_receiver *receiver);
+void ae_loop_phase (ae_connection *c, ae_phase phase);
+/* Starts the thread that runs the daemon. False: there is none to have. */
+bool ae_loop_start (ae_receiver *receiver);
+/* The request goes on; any thread. */
+void ae_loop_resume (ae_connection *c);
+/* Ends and joins it. */
+void ae_loop_stop (ae_receiver *receiver);
 
 /* listen.c: a listening socket; -1 and *error. The port is the real one. */
 int ae_listen (const char *host, uint16_t *port, ae_error *error);

@@ -123,7 +123,7 @@ enum MHD_Result ae_reply_options (ae_connection *c) {
 }
 
 enum MHD_Result ae_reply (ae_connection *c) {
-  ae_watch_phase(c, AE_PHASE_ANSWERING);
+  ae_loop_phase(c, AE_PHASE_ANSWERING);
   if (c->status == 204) return ae_reply_options(c);
   if (c->status != 0) return reply_problem(c);
   atomic_fetch_add(&c->receiver->answered_2xx, 1);

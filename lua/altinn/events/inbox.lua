@@ -19,7 +19,7 @@ local state_sql = [[
 local from_sql = [[
   FROM (SELECT e.sequence, e.received, e.subscription, e.body, ]] .. state_sql .. [[ AS state FROM event e) e
   WHERE (?1 IS NULL OR e.state = ?1) AND (?2 IS NULL OR e.received >= ?2)
-    AND (?3 IS NULL OR instr(CAST(e.body AS TEXT), ?3) > 0)]]
+    AND (?3 IS NULL OR json_extract(CAST(e.body AS TEXT), '$.type') = ?3)]]
 
 local function moment(milliseconds)
   return os.date("!%Y-%m-%dT%H:%M:%SZ", milliseconds // 1000)
@@ -85,7 +85,7 @@ function M.list(path, options)
   if options.state and not states[options.state] then
     return nil, ("--state %s: one of waiting, retry, dead, done, skipped, unmatched"):format(options.state), "invalid"
   end
-  local wanted = options.type and ('"type":"%s"'):format(full_type(options.type)) or nil
+  local wanted = options.type and full_type(options.type) or nil
   local rows, message, code = host.query(path, "SELECT count(*) AS n" .. from_sql, options.state, since, wanted)
   if not rows then return nil, message, code end
   local count = rows[1].n
@@ -110,8 +110,7 @@ function M.find(path, word)
     rows, message, code = host.query(path, "SELECT sequence FROM event WHERE sequence = ?", number)
   else
     rows, message, code = host.query(path,
-      "SELECT sequence FROM event WHERE instr(CAST(body AS TEXT), ?) > 0 ORDER BY sequence",
-      ('"%s"'):format(word))
+      "SELECT sequence FROM event WHERE json_extract(CAST(body AS TEXT), '$.id') = ? ORDER BY sequence", word)
   end
   if not rows then return nil, message, code end
   if #rows == 0 then return nil, ("no event %s in %s"):format(events.mask(word), path), "not_found" end

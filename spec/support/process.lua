@@ -1,0 +1,93 @@
+-- Processes of a spec: started in the background, waited for, ended.
+local socket = require "socket"
+
+local M = {}
+
+function M.quote(text) return "'" .. tostring(text):gsub("'", "'\\''") .. "'" end
+
+function M.read(path)
+  local file = io.open(path, "rb")
+  if not file then return nil end
+  local text = file:read("a")
+  file:close()
+  return text
+end
+
+function M.write(path, text)
+  local file = assert(io.open(path, "wb"))
+  assert(file:write(text))
+  assert(file:close())
+end
+
+--- A fresh folder; remove it with M.remove.
+function M.folder()
+  local path = os.tmpname()
+  os.remove(path)
+  assert(os.execute("mkdir -p " .. M.quote(path)))
+  return path
+end
+
+function M.remove(path)
+  assert(path:find("^/tmp/"), "not a temporary folder")
+  os.execute("rm -rf " .. M.quote(path))
+end
+
+--- Calls `check` until it gives something; nil after so many seconds.
+function M.wait(seconds, check, ...)
+  local deadline = socket.gettime() + seconds
+  repeat
+    local value = check(...)
+    if value then return value end
+    socket.sleep(0.005)
+  until socket.gettime() > deadline
+  return nil
+end
+
+local Process = {}
+Process.__index = Process
+
+--- Starts a command line; its output and its end are files in `folder`.
+---@param folder string
+---@param name string of the files
+---@param command string
+function M.start(folder, name, command)
+  local base = folder .. "/" .. name
+  for _, ending in ipairs { ".status", ".err", ".pid" } do os.remove(base .. ending) end
+  -- The inner shell becomes the command, so that its number is the process's.
+  local inner = ("echo $$ >%s; exec %s"):format(M.quote(base .. ".pid"), command)
+  assert(os.execute(("(sh -c %s >>%s 2>>%s </dev/null; echo $? >%s.new; mv %s.new %s) &"):format(M.quote(inner),
+    M.quote(base .. ".out"), M.quote(base .. ".err"), M.quote(base .. ".status"), M.quote(base .. ".status"),
+    M.quote(base .. ".status"))))
+  local pid = M.wait(5, function() return tonumber(M.read(base .. ".pid") or "") end)
+  return setmetatable({ base = base, pid = assert(pid, "no process") }, Process)
+end
+
+function Process:signal(name)
+  return os.execute(("kill -%s %d 2>/dev/null"):format(name, self.pid))
+end
+
+--- The exit status, nil while it runs.
+function Process:status() return tonumber(M.read(self.base .. ".status") or "") end
+
+--- Waits for the end: the exit status, nil when it goes on.
+function Process:wait_exit(seconds)
+  return M.wait(seconds or 15, function() return self:status() end)
+end
+
+function Process:errors() return M.read(self.base .. ".err") or "" end
+
+function Process:output() return M.read(self.base .. ".out") or "" end
+
+--- Ends it, gently first.
+function Process:stop()
+  if not self:status() then
+    self:signal "TERM"
+    if not self:wait_exit(15) then
+      self:signal "KILL"
+      self:wait_exit(5)
+    end
+  end
+  return self:status()
+end
+
+return M

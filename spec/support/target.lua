@@ -1,0 +1,48 @@
+-- A receiving service of a spec, in a process of its own.
+local cjson = require "cjson"
+local process = require "spec.support.process"
+
+local M = {}
+
+local Target = {}
+Target.__index = Target
+
+--- Starts one. `answers`: a list as target_server.lua reads it; default 200.
+function M.start(answers)
+  local folder = process.folder()
+  local self = setmetatable({ folder = folder }, Target)
+  self:answer(answers or { "200" })
+  process.write(folder .. "/requests", "")
+  self.process = process.start(folder, "target", ("lua5.4 spec/support/target_server.lua %s/requests %s/answers 0")
+    :format(folder, folder))
+  self.port = assert(process.wait(5, function() return tonumber(self.process:output()) end), self.process:errors())
+  self.url = "http://127.0.0.1:" .. self.port
+  return self
+end
+
+function Target:answer(answers)
+  process.write(self.folder .. "/answers", table.concat(answers, "\n") .. "\n")
+end
+
+--- All requests so far, in order.
+function Target:requests()
+  local list = {}
+  for line in (process.read(self.folder .. "/requests") or ""):gmatch("[^\n]+") do
+    list[#list + 1] = cjson.decode(line)
+  end
+  return list
+end
+
+function Target:wait(count, seconds)
+  return process.wait(seconds or 10, function()
+    local list = self:requests()
+    return #list >= count and list or nil
+  end)
+end
+
+function Target:close()
+  self.process:stop()
+  process.remove(self.folder)
+end
+
+return M

@@ -54,9 +54,10 @@ function verbs.check(args)
   if not set and not problems then return status end
   local describe = require("altinn.events.rules").describe_problem
   if args.json then
-    local rows = {}
+    local list = require("altinn.events.json").list
+    local rows = list {}
     for index, rule in ipairs(set or {}) do rows[index] = rule_row(rule) end
-    print_json { ok = set ~= nil, rules = rows, problems = problems or {} }
+    print_json { ok = set ~= nil, rules = rows, problems = list(problems or {}) }
   else
     for _, problem in ipairs(problems or {}) do io.stderr:write(describe(problem), "\n") end
     for _, rule in ipairs(args.list and set or {}) do
@@ -157,8 +158,9 @@ local function event_of(word, config)
   local events = require "altinn.events"
   local file = io.open(word, "rb")
   if file then
-    local text = file:read("a")
+    local text, why = file:read("a")  -- a folder opens, and does not read
     file:close()
+    if not text then return nil, ("%s: %s"):format(word, why) end
     return events.parse(text)
   end
   local inbox = require "altinn.events.inbox"

@@ -40,11 +40,14 @@ local function secret(value)
 end
 
 local function address(value)
-  if value == false then return nil end
   if type(value) ~= "string" then return "must be HOST:PORT" end
   local host, port = value:match("^%[(.-)%]:(%d+)$")
   if not host then host, port = value:match("^([^:]+):(%d+)$") end
   if not host or tonumber(port) > 65535 then return "must be HOST:PORT, for instance 127.0.0.1:8480" end
+end
+
+local function address_or_none(value)
+  if value ~= false then return address(value) end
 end
 
 local check_table
@@ -88,7 +91,7 @@ local function log_format(value)
 end
 
 local shape = {
-  listen = address, admin = address, secret = secret, inbox = want "string", rules = texts,
+  listen = address, admin = address_or_none, secret = secret, inbox = want "string", rules = texts,
   targets = targets, workers = whole(1, 64), log = record { format = log_format },
   limits = record {
     max_bytes = whole(1024, 1 << 28), deadline = whole(1, 3600), connections = whole(1, 65536),
@@ -167,7 +170,7 @@ local function environment_values()
 end
 
 local function is_loopback(text)
-  return text:find("^127%.") or text:find("^%[::1%]") or text:find("^localhost:")
+  return text:find("^127%.%d+%.%d+%.%d+:") or text:find("^%[::1%]") or text:find("^localhost:")
 end
 
 local function list(value)

@@ -10,6 +10,14 @@ local function has_control(text)
   return text:find("[%z\1-\31\127]") ~= nil
 end
 
+-- Names of headers are the same in any case: the later one counts.
+local function set_header(headers, name, value)
+  for other in pairs(headers) do
+    if other:lower() == name:lower() then headers[other] = nil end
+  end
+  headers[name] = value
+end
+
 local function check_headers(headers, fields)
   for name, value in pairs(fields or {}) do
     if type(name) ~= "string" or not name:find("^[%w!#$%%&'*+%-.^_`|~]+$") then
@@ -22,7 +30,7 @@ local function check_headers(headers, fields)
     if has_control(value:gsub("\t", " ")) then
       return nil, ("the header %s holds a control character"):format(name)
     end
-    headers[name] = value
+    set_header(headers, name, value)
   end
   return true
 end
@@ -48,7 +56,7 @@ end
 local function key_text(effect)
   local parts = {}
   for index, part in ipairs(effect.key) do
-    if type(part) == "number" and part % 1 == 0 then part = ("%d"):format(part) end
+    if type(part) == "number" and part % 1 == 0 and math.abs(part) < 2 ^ 53 then part = ("%d"):format(part) end
     parts[index] = tostring(part)
   end
   local text = effect.target .. ":" .. table.concat(parts, "/")
@@ -115,7 +123,7 @@ function M.prepare(effect, targets)
   local key
   key, message = key_text(effect)
   if not key then return fail(effect, message) end
-  request.headers["Idempotency-Key"] = key
+  set_header(request.headers, "Idempotency-Key", key)
   return request, key
 end
 

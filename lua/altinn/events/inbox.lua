@@ -2,6 +2,7 @@
 local duration = require "altinn.events.duration"
 local events = require "altinn.events"
 local host = require "altinn.events.host"
+local json = require "altinn.events.json"
 
 local M = {}
 
@@ -43,12 +44,13 @@ end
 
 local function event_table(path, row)
   local event = events.parse(row.body, { max_bytes = math.max(#row.body, 1) })
-  local runs = {}
+  local runs = json.list {}
   for index, run in ipairs(runs_of(path, row.sequence) or {}) do runs[index] = run_table(run) end
   return {
-    sequence = row.sequence, received = moment(row.received), state = row.state, subscription = row.subscription,
-    id = masked(event and event.id), type = event and event.type, source = masked(event and event.source),
-    subject = masked(event and event.subject), resource = event and event.resource,
+    sequence = row.sequence, received = moment(row.received), state = row.state,
+    subscription = masked(row.subscription),
+    id = masked(event and event.id), type = masked(event and event.type), source = masked(event and event.source),
+    subject = masked(event and event.subject), resource = masked(event and event.resource),
     resourceinstance = masked(event and event.resourceinstance), runs = runs,
   }
 end
@@ -92,7 +94,7 @@ function M.list(path, options)
   rows, message, code = host.query(path, "SELECT e.sequence, e.received, e.subscription, e.body, e.state" .. from_sql ..
     " ORDER BY e.sequence DESC LIMIT ?4", options.state, since, wanted, options.limit or 50)
   if not rows then return nil, message, code end
-  local list = {}
+  local list = json.list {}
   for index, row in ipairs(rows) do list[index] = event_table(path, row) end
   return { count = count, events = list }
 end
@@ -146,7 +148,7 @@ function M.show(path, sequence)
   if not rows then return nil, message, code end
   if not rows[1] then return nil, ("no event %d in %s"):format(sequence, path), "not_found" end
   local shown = event_table(path, rows[1])
-  shown.body, shown.effects = masked(rows[1].body), {}
+  shown.body, shown.effects = masked(rows[1].body), json.list {}
   local effects
   effects, message, code = host.query(path,
     "SELECT rule, key, target, request, state, status, attempt, reason FROM effect" ..

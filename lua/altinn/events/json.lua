@@ -4,6 +4,7 @@
 local M = {}
 
 local null = require("altinn.events").null
+local is_utf8 = utf8 and utf8.len or function() return true end  -- Lua 5.1 and 5.2 have no such function
 
 local escapes = { ['"'] = '\\"', ["\\"] = "\\\\", ["\n"] = "\\n", ["\r"] = "\\r", ["\t"] = "\\t" }
 
@@ -55,6 +56,7 @@ local function encode_object(value, depth)
     if type(name) ~= "string" then
       return nil, ("a table with keys of type %s is neither a JSON object nor an array"):format(type(name))
     end
+    if not is_utf8(name) then return nil, "the name of a member is not UTF-8" end
     names[#names + 1] = name
   end
   table.sort(names)
@@ -70,13 +72,25 @@ end
 encode = function(value, depth)
   if depth > 100 then return nil, "nested more than 100 deep" end
   local kind = type(value)
-  if kind == "string" then return quote(value) end
+  if kind == "string" then
+    if not is_utf8(value) then return nil, "a text is not UTF-8" end
+    return quote(value)
+  end
   if kind == "number" then return number(value) end
   if kind == "boolean" then return tostring(value) end
   if value == null then return "null" end
   if kind ~= "table" then return nil, ("a %s has no JSON form"):format(kind) end
   if is_array(value) then return encode_array(value, depth) end
   return encode_object(value, depth)
+end
+
+local Array = { __name = "altinn.events.array" }
+
+--- Marks a list: it is an array also when it is empty.
+---@param list table
+---@return table list the same
+function M.list(list)
+  return setmetatable(list, Array)
 end
 
 --- The JSON text of a Lua value, the same for equal values.

@@ -54,7 +54,8 @@ end
 local function key_list(key, level)
   if key == nil then return nil end
   local list = type(key) == "table" and key or { key }
-  for index, part in ipairs(list) do
+  for index = 1, #list do  -- not ipairs: a nil among the parts is a mistake too
+    local part = list[index]
     if type(part) ~= "string" and type(part) ~= "number" then
       error(("send.http: part %d of the key is a %s; texts and numbers make a key"):format(index, type(part)), level)
     end
@@ -143,7 +144,7 @@ local function span(value)
 end
 
 local function retry_on(value)
-  if type(value) ~= "table" then
+  if type(value) ~= "table" or #value == 0 and next(value) ~= nil then
     return "must be a list of statuses and classes (network, timeout, server, throttled)"
   end
   local classes = { network = true, timeout = true, server = true, throttled = true, tls = true }
@@ -174,7 +175,7 @@ local powers = {
 }
 
 local function check_may(value)
-  if type(value) ~= "table" then return "must be a list of powers" end
+  if type(value) ~= "table" or #value == 0 and next(value) ~= nil then return "must be a list of powers" end
   for _, power in ipairs(value) do
     if type(power) ~= "string" or not (powers[power] or power:find("^send:.")) then
       return ("'%s' is no power%s"):format(tostring(power), suggest.hint(tostring(power), powers))

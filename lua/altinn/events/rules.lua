@@ -72,7 +72,11 @@ local function requirer(state)
     if loaded[name] ~= nil then return loaded[name] end
     local folder = folder_of(state.file)
     local path = package.searchpath(name, folder .. "/?.lua;" .. folder .. "/?/init.lua")
-    if not path then return require(name) end
+    if not path then
+      local ok, value = pcall(require, name)
+      if not ok then error(value, 2) end
+      return value
+    end
     local chunk, message = loadfile(path, "t", state.environment)
     if not chunk then error(message, 2) end
     local value = chunk(name, path)
@@ -110,7 +114,7 @@ end
 
 local function add_rule(set, problems, names, file, fields)
   local info = debug.getinfo(3, "l")
-  local line = info and info.currentline
+  local line = info and info.currentline > 0 and info.currentline or 1  -- `return rule {…}` leaves no line
   local made, faults = rule.new(fields)
   if not made then
     local label = type(fields) == "table" and type(fields.name) == "string" and fields.name or nil

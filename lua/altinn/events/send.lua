@@ -57,9 +57,10 @@ local function read_all(path)
   if path == "-" then return io.read("a") end
   local file, message = io.open(path, "rb")
   if not file then return nil, message end
-  local text = file:read("a")
+  local text
+  text, message = file:read("a")  -- a folder opens, and does not read
   file:close()
-  return text
+  return text, message
 end
 
 -- The events of a file: one JSON text, or JSON Lines.
@@ -69,7 +70,7 @@ local function bodies(text, raw)
   if whole then return { M.body(whole) } end
   local list, number = {}, 0
   if not text:find("\n%s*%S") then return nil, message, code end
-  for line in text:gmatch("[^\n]+") do
+  for line in (text .. "\n"):gmatch("([^\n]*)\n") do
     number = number + 1
     if line:find("%S") then
       local event, why = events.parse(line)
@@ -81,7 +82,7 @@ local function bodies(text, raw)
 end
 
 local function headers_of(options)
-  return { ["Content-Type"] = options.content_type or "application/json; charset=utf-8", ["User-Agent"] = "" }
+  return { ["Content-Type"] = options.content_type or "application/json; charset=utf-8" }
 end
 
 --- Posts the events of files to an endpoint.

@@ -1,5 +1,6 @@
 -- Why a rule wants an event, or not: each condition with its value.
 local events = require "altinn.events"
+local json = require "altinn.events.json"
 
 local M = {}
 
@@ -10,7 +11,7 @@ local M = {}
 ---@return table[]|nil explanations each { rule, enabled, matched, conditions }
 ---@return string|nil message
 function M.explain(set, event, name)
-  local matcher, list = events.matcher(), {}
+  local matcher, list = events.matcher(), json.list {}
   for _, rule in ipairs(set) do
     if name == nil or rule.name == name then
       matcher:add(rule.name, { on = rule.on, when = rule.when })
@@ -20,7 +21,8 @@ function M.explain(set, event, name)
         condition.wants = events.mask(tostring(condition.wants))
         condition.got = condition.got ~= nil and events.mask(tostring(condition.got)) or nil
       end
-      list[#list + 1] = { rule = rule.name, enabled = rule.enabled, matched = matched, conditions = conditions }
+      list[#list + 1] = { rule = rule.name, enabled = rule.enabled, matched = matched,
+        conditions = json.list(conditions) }
     end
   end
   if name and #list == 0 then return nil, ("there is no rule '%s'"):format(name) end

@@ -43,10 +43,15 @@ local function parse_listening(self)
   return "listening"
 end
 
---- Starts (again); the log begins anew. False and the log when it ends.
-function Host:launch()
+--- Starts the process and does not wait for it; the log begins anew.
+function Host:begin()
   self.starts = self.starts + 1
   self.process = process.start(self.folder, "host-" .. self.starts, command_line(self))
+end
+
+--- Starts (again) and waits until it listens. False and the log when it ends.
+function Host:launch()
+  self:begin()
   local state = process.wait(20, parse_listening, self)
   return state == "listening", self.process:errors()
 end

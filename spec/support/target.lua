@@ -15,7 +15,12 @@ function M.start(answers)
   process.write(folder .. "/requests", "")
   self.process = process.start(folder, "target", ("lua5.4 spec/support/target_server.lua %s/requests %s/answers 0")
     :format(folder, folder))
-  self.port = assert(process.wait(5, function() return tonumber(self.process:output()) end), self.process:errors())
+  self.port = process.wait(5, function() return tonumber(self.process:output()) end)
+  if not self.port then
+    local message = "the target does not start: " .. self.process:errors()
+    self:close()
+    error(message)
+  end
   self.url = "http://127.0.0.1:" .. self.port
   return self
 end

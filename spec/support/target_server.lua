@@ -46,7 +46,8 @@ local function serve(client)
 end
 
 local server = assert(socket.bind("127.0.0.1", tonumber(arg[3]), 256))
-print(select(2, server:getsockname()))
+local _, port = server:getsockname()
+print(port)
 io.stdout:flush()
 while true do
   local client = server:accept()

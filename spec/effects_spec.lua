@@ -1,0 +1,264 @@
+-- Effects as requests: targets, keys, paths, headers, bodies; and JSON texts.
+local cjson = require "cjson"
+local effects = require "altinn.events.effects"
+local events = require "altinn.events"
+local json = require "altinn.events.json"
+local rule = require "altinn.events.rule"
+
+local targets = {
+  print = { url = "https://print.example.no/api/", headers = { Authorization = "Bearer abc" }, timeout = 7 },
+  bare = { url = "http://127.0.0.1:9" },
+}
+
+-- An effect as a rule makes it, for the target "bare" when none is named.
+local function effect(fields, target)
+  fields.key = fields.key or "k"
+  return rule.send.http(target or "bare")(fields)
+end
+
+local function prepare(fields, target)
+  local request, key = effects.prepare(effect(fields, target), targets)
+  assert(request, key)
+  return request, key
+end
+
+local function refused(fields, ...)
+  local request, message = effects.prepare(effect(fields), targets)
+  assert.is_nil(request)
+  for _, wanted in ipairs { "effect for target 'bare'", ... } do
+    assert(message:find(wanted, 1, true), ("%q does not say %q"):format(message, wanted))
+  end
+  assert.is_nil(message:find("[\r\n]"), "a line break in a message")
+  return message
+end
+
+-- The values of a header, whatever its case.
+local function header(request, wanted)
+  local found = {}
+  for name, value in pairs(request.headers) do
+    if name:lower() == wanted:lower() then found[#found + 1] = value end
+  end
+  return found
+end
+
+describe("effects.prepare", function()
+  it("makes the whole request", function()
+    local request, key = prepare({
+      key = { "print", "a1" }, path = "/v1/jobs", json = { letter = "a1", n = 3 },
+    }, "print")
+    assert.are.same({
+      method = "POST", url = "https://print.example.no/api/v1/jobs", timeout = 7, body = '{"letter":"a1","n":3}',
+      headers = { Authorization = "Bearer abc", ["Content-Type"] = "application/json",
+        ["Idempotency-Key"] = "print:print/a1" },
+    }, request)
+    assert.are.equal("print:print/a1", key)
+  end)
+
+  it("leaves the target's table as it is", function()
+    prepare({ headers = { ["X-One"] = "1" } }, "print")
+    assert.are.same({ Authorization = "Bearer abc" }, targets.print.headers)
+  end)
+
+  it("has defaults: POST, 30 seconds, no body, the target's own address", function()
+    local request = prepare {}
+    assert.are.equal("POST", request.method)
+    assert.are.equal(30, request.timeout)
+    assert.are.equal("", request.body)
+    assert.are.equal("http://127.0.0.1:9", request.url)
+    assert.are.same({ ["Idempotency-Key"] = "bare:k" }, request.headers)
+  end)
+
+  it("names an unknown target with the nearest right one", function()
+    local request, message = effects.prepare(effect({}, "pritn"), targets)
+    assert.is_nil(request)
+    assert.are.equal("effect for target 'pritn': there is no such target (did you mean 'print'?);"
+      .. " targets stand in the configuration", message)
+    request, message = effects.prepare(effect({}, "print"), nil)
+    assert.is_nil(request)
+    assert.is_truthy(message:find("there is no such target", 1, true))
+    request, message = effects.prepare(effect({}, "log"), { log = { file = "/var/log/x" } })
+    assert.is_nil(request)
+    assert.is_truthy(message:find("no url", 1, true))
+  end)
+end)
+
+describe("the key", function()
+  it("is the target and the parts; whole numbers have no point", function()
+    local _, key = prepare { key = { "a", 5, 5.0, 1.5, "007", "b" } }
+    assert.are.equal("bare:a/5/5/1.5/007/b", key)
+  end)
+
+  it("differs by target, so that two targets are two effects", function()
+    local _, first = prepare { key = "x" }
+    local _, second = prepare({ key = "x" }, "print")
+    assert.are_not.equal(first, second)
+  end)
+
+  it("holds no control character and has a bound", function()
+    refused({ key = "a\nb" }, "the key holds a control character")
+    refused({ key = { "a", "b\r\nX-Injected: 1" } }, "the key holds a control character")
+    refused({ key = "a\0b" }, "the key holds a control character")
+    refused({ key = ("x"):rep(508) }, "the key is longer than 512 bytes")
+    prepare { key = ("x"):rep(507) }
+  end)
+
+  it("may be made of any number", function()
+    for _, number in ipairs { 1e300, -1e300, 2 ^ 63, math.huge } do
+      local request, message = effects.prepare(effect { key = { number } }, targets)
+      assert(request, message)
+    end
+  end)
+
+  it("is not the rule's to overwrite", function()
+    for _, name in ipairs { "Idempotency-Key", "idempotency-key", "IDEMPOTENCY-KEY" } do
+      assert.are.same({ "bare:k" }, header(prepare { headers = { [name] = "mine" } }, "Idempotency-Key"))
+    end
+  end)
+end)
+
+describe("the path", function()
+  it("is joined to the target's address", function()
+    local cases = {
+      { "bare", "/v1/jobs", "http://127.0.0.1:9/v1/jobs" }, { "bare", "/", "http://127.0.0.1:9/" },
+      { "print", "/jobs?a=1&b=%20", "https://print.example.no/api/jobs?a=1&b=%20" },
+      { "print", nil, "https://print.example.no/api/" },
+    }
+    for _, case in ipairs(cases) do
+      assert.are.equal(case[3], prepare({ path = case[2] }, case[1]).url)
+    end
+  end)
+
+  it("cannot lead to another host or break the request line", function()
+    for _, path in ipairs { "jobs", "", "//evil.example", "@evil.example/", ".evil.example", "https://evil.example",
+      5 } do
+      refused({ path = path }, "the path must begin with one slash")
+    end
+    for _, path in ipairs { "/a b", "/a\r\nX: 1", "/a\tb", "/a\0b", "/a#b", "/a\\b", "/a HTTP/1.1\r\n\r\nGET /" } do
+      refused({ path = path }, "the path holds a blank, a control character, '#' or '\\'")
+    end
+  end)
+end)
+
+describe("headers", function()
+  it("of the rule join those of the target", function()
+    local request = prepare({ headers = { ["X-Letter"] = "a", ["X-Number"] = 5 } }, "print")
+    assert.are.equal("a", request.headers["X-Letter"])
+    assert.are.equal("5", request.headers["X-Number"])
+    assert.are.equal("Bearer abc", request.headers.Authorization)
+  end)
+
+  it("of the rule replace those of the target, whatever their case", function()
+    for _, name in ipairs { "Authorization", "authorization" } do
+      assert.are.same({ "Basic x" }, header(prepare({ headers = { [name] = "Basic x" } }, "print"), "authorization"))
+    end
+  end)
+
+  it("hold no line break and no other control character", function()
+    for _, value in ipairs { "a\r\nX-Injected: 1", "a\nb", "a\rb", "a\0b", "a\27b", "a\127b" } do
+      refused({ headers = { ["X-One"] = value } }, "the header X-One holds a control character")
+    end
+    assert.are.equal("a\tb", prepare { headers = { ["X-One"] = "a\tb" } }.headers["X-One"])
+  end)
+
+  it("have names that are tokens", function()
+    for _, name in ipairs { "X One", "X:One", "X\r\nInjected", "", "Blå" } do
+      refused({ headers = { [name] = "x" } }, "is no name of an HTTP header")
+    end
+    refused({ headers = { "x" } }, "'1' is no name of an HTTP header")
+    refused({ headers = { ["X-One"] = {} } }, "the header X-One must be a text, not a table")
+    refused({ headers = { ["X-One"] = true } }, "the header X-One must be a text, not a boolean")
+  end)
+
+  it("of a target are judged too", function()
+    local request, message = effects.prepare(effect({}, "bad"), {
+      bad = { url = "http://127.0.0.1:9", headers = { Authorization = "a\r\nb" } } })
+    assert.is_nil(request)
+    assert.is_truthy(message:find("the header Authorization holds a control character", 1, true))
+    assert.is_nil(message:find("a\r\nb", 1, true))
+  end)
+end)
+
+describe("the body", function()
+  it("as JSON has its media type, unless one is given", function()
+    assert.are.same({ "application/json" }, header(prepare { json = { 1 } }, "content-type"))
+    assert.are.same({ "application/merge-patch+json" },
+      header(prepare { json = {}, headers = { ["content-type"] = "application/merge-patch+json" } }, "Content-Type"))
+    assert.are.equal("{}", prepare { json = {} }.body)
+    assert.are.equal("null", prepare { json = events.null }.body)
+    assert.are.equal("false", prepare { json = false }.body)
+  end)
+
+  it("as text goes as it is", function()
+    local request = prepare { body = "a\0b\r\n" }
+    assert.are.equal("a\0b\r\n", request.body)
+    assert.are.same({ "application/octet-stream" }, header(request, "content-type"))
+    assert.are.same({ "text/plain" },
+      header(prepare { body = "x", headers = { ["Content-Type"] = "text/plain" } }, "content-type"))
+    refused({ body = {} }, "body must be a text")
+    refused({ body = 5 }, "body must be a text")
+  end)
+
+  it("that has no JSON form is refused with its place", function()
+    refused({ json = { a = { b = print } } }, "json: a: b: a function has no JSON form")
+    refused({ json = { 0 / 0 } }, "json: JSON has no infinite number and no NaN")
+    refused({ json = { [1] = 1, x = 2 } }, "neither a JSON object nor an array")
+    local loop = {}
+    loop.loop = loop
+    refused({ json = loop }, "nested more than 100 deep")
+  end)
+end)
+
+describe("the method", function()
+  it("is one that sends something", function()
+    for _, method in ipairs { "POST", "PUT", "PATCH", "DELETE" } do
+      assert.are.equal(method, prepare { method = method }.method)
+    end
+    for _, method in ipairs { "GET", "post", "CONNECT", "POST / HTTP/1.1\r\n", 5 } do
+      local made, message = effects.prepare(effect { method = method }, targets)
+      assert.is_nil(made)
+      assert.is_truthy(message:find("the method must be POST, PUT, PATCH or DELETE", 1, true))
+    end
+  end)
+end)
+
+describe("JSON texts of requests", function()
+  it("are the same for equal values", function()
+    local text = '{"a":1,"b":[1,2.5,"x",true,null],"c":{"d":{}}}'
+    assert.are.equal(text, json.encode { c = { d = {} }, b = { 1.0, 2.5, "x", true, events.null }, a = 1 })
+    for _ = 1, 20 do
+      local value = {}
+      for _, name in ipairs { "e", "d", "c", "b", "a" } do value[name] = 1 end
+      assert.are.equal('{"a":1,"b":1,"c":1,"d":1,"e":1}', json.encode(value))
+    end
+  end)
+
+  it("keep numbers", function()
+    assert.are.equal("136", json.encode(136.0))
+    assert.are.equal("9007199254740993", json.encode(9007199254740993))
+    assert.are.equal("-1", json.encode(-1))
+    assert.are.equal(0.1, tonumber(json.encode(0.1)))
+    assert.are.equal(1e300, tonumber(json.encode(1e300)))
+    assert.is_nil((json.encode(math.huge)))
+  end)
+
+  it("keep any text", function()
+    local text = 'quote " backslash \\ slash / tab \t line \n \r nul \0 del \127 bell \7 å 😀'
+    local encoded = json.encode { text }
+    assert.is_nil(encoded:find("%c"))
+    assert.are.equal(text, cjson.decode(encoded)[1])
+  end)
+
+  it("keep empty arrays of an event's data as arrays", function()
+    local event = assert(events.parse '{"specversion":"1.0","id":"1","source":"/","type":"t","data":{"a":[],"o":{}}}')
+    assert.are.equal('{"a":[],"o":{}}', json.encode(event.data))
+  end)
+
+  it("refuse text that is not UTF-8", function()
+    for _, text in ipairs { "\xff", "a\xc3", "\xed\xa0\x80", "\xc0\xaf" } do
+      local encoded, message = json.encode { text }
+      assert.is_nil(encoded)
+      assert.is_truthy(message:find("UTF-8", 1, true))
+      assert.is_nil((json.encode { [text] = 1 }))
+    end
+  end)
+end)

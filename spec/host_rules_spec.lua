@@ -1,0 +1,431 @@
+-- The host and its rules: verdicts, effects, retries, order, budgets,
+-- reload; each with the real command and a real target.
+local cjson = require "cjson"
+local host = require "spec.support.host"
+local process = require "spec.support.process"
+local sample = require "spec.support.sample"
+local target = require "spec.support.target"
+local socket = require "socket"
+
+local one, service
+
+after_each(function()
+  if one then one:close() end
+  if service then service:close() end
+  one, service = nil, nil
+end)
+
+local function config_for(url)
+  return ('return { targets = { print = { url = "%s", timeout = 2, headers = { Authorization = "Bearer %s" } } } }')
+    :format(url, "very-secret-token")
+end
+
+local function start_with_target(rules, answers)
+  service = target.start(answers)
+  one = host.start { rules = rules, config = config_for(service.url) }
+end
+
+local function post(changes)
+  assert.are.equal(200, (one:post(sample.text(changes))))
+end
+
+-- All runs in the inbox: "event id/rule" -> verdict.
+local function verdicts()
+  local found = {}
+  for _, event in ipairs(one:list("--limit", "100000").events) do
+    for _, run in ipairs(event.runs) do found[event.id .. "/" .. run.rule] = run end
+  end
+  return found
+end
+
+describe("a rule", function()
+  it("gets the event, the letter and its context", function()
+    one = host.start { rules = { look = [[
+      rule {
+        name = "look", on = "correspondencepublished",
+        run = function(event, letter, context)
+          return skip(("%s %s %s %d %s %s"):format(event.type, letter.id, letter.kind, context.attempt,
+            context.came_by, type(context.received)))
+        end,
+      }]] } }
+    post()
+    assert(one:settle())
+    assert.are.equal("no.altinn.correspondence.correspondencepublished 0198c3a2-7b1d-7c55-8f0e-2a4b6c8d0e1f " ..
+      "letter 1 push number", verdicts()["da4ceacc-ad44-4e54-99b6-b58e3c13c785/look"].reason)
+  end)
+
+  it("gives each verdict a row, a line of the log and a metric", function()
+    one = host.start { rules = { all = [[
+      rule { name = "nothing", on = "*", run = function() end }
+      rule { name = "skips", on = "*", run = function() return skip("no need") end }
+      rule { name = "fails", on = "*", run = function() return fail("never") end }
+      rule { name = "waits", on = "*", run = function() return retry_after("1h", "later") end }
+      rule { name = "elsewhere", on = "correspondencepurged", run = function() end }
+      rule { name = "off", on = "*", enabled = false, run = function() end }
+    ]] } }
+    post { id = "1" }
+    assert(one:wait_log("rule=waits.-verdict=retry"))
+    assert(one:wait_log("rule=fails.-verdict=dead reason=never"))
+    assert(process.wait(5, function() return verdicts()["1/waits"] and verdicts()["1/fails"] end))
+    local found = verdicts()
+    assert.are.equal("done", found["1/nothing"].verdict)
+    assert.are.equal("skipped", found["1/skips"].verdict)
+    assert.are.equal("no need", found["1/skips"].reason)
+    assert.are.equal("dead", found["1/fails"].verdict)
+    assert.are.equal("retry", found["1/waits"].verdict)
+    assert.is_nil(found["1/elsewhere"])
+    assert.is_nil(found["1/off"])
+    local metrics = one:metrics()
+    assert.are.equal(1, metrics['verdicts_total{rule="skips",verdict="skipped"}'])
+    assert.are.equal(1, metrics.dead)
+    assert.are.equal(1, metrics.waiting)
+    assert.are.equal(1, metrics['run_seconds_count{rule="nothing"}'])
+    assert.truthy(one:log():find('msg=verdict rule=skips event=1 type=%S+ verdict=skipped reason="no need" attempt=1'))
+  end)
+
+  it("counts an event that no rule wants", function()
+    one = host.start {}
+    post()
+    assert(process.wait(5, function() return one:metrics().unmatched_total == 1 end))
+    assert.are.equal(1, one:list("--state", "unmatched").count)
+  end)
+end)
+
+local PRINT = [[
+  rule {
+    name = "print", on = "correspondencepublished",
+    run = function(event, letter)
+      return send.http("print") { key = { "print", event.id }, path = "/jobs", json = { letter = letter.id } }
+    end,
+  }]]
+
+describe("an effect", function()
+  it("goes out once, with its key, and never again for the same key", function()
+    start_with_target { print = PRINT:gsub("event%.id", "letter.id") }
+    post { id = "e-1" }
+    local list = assert(service:wait(1))
+    assert.are.equal("POST", list[1].method)
+    assert.are.equal("/jobs", list[1].path)
+    assert.are.equal("print:print/0198c3a2-7b1d-7c55-8f0e-2a4b6c8d0e1f", list[1].headers["idempotency-key"])
+    assert.are.equal("Bearer very-secret-token", list[1].headers.authorization)
+    assert.are.equal("application/json", list[1].headers["content-type"])
+    assert.are.equal("0198c3a2-7b1d-7c55-8f0e-2a4b6c8d0e1f", cjson.decode(list[1].body).letter)
+    post { id = "e-2" }
+    assert(one:settle())
+    assert.are.equal(1, #service:requests())
+    assert.are.equal("done", verdicts()["e-2/print"].verdict)
+  end)
+
+  it("is sent again while its target cannot take it", function()
+    start_with_target({ print = PRINT }, { "503", "close", "429 0 1", "201" })
+    post { id = "again" }
+    local list = assert(service:wait(4, 20))
+    assert(one:settle())
+    for _, request in ipairs(list) do assert.are.equal(list[1].headers["idempotency-key"],
+      request.headers["idempotency-key"]) end
+    assert.is_true(list[4].time - list[3].time >= 0.99, "Retry-After was not honoured")
+    local run = verdicts()["again/print"]
+    assert.are.equal("done", run.verdict)
+    assert.are.equal(4, run.attempt)
+  end)
+
+  it("that is refused for good is a dead letter, which can be sent again by hand", function()
+    start_with_target({ print = PRINT }, { "422", "200" })
+    post { id = "dead" }
+    assert(one:wait_log("verdict=dead"))
+    assert(one:settle())
+    local run = verdicts()["dead/print"]
+    assert.are.equal("dead", run.verdict)
+    assert.truthy(run.reason:find("422", 1, true))
+    assert.are.equal(0, (one:run("inbox", "retry", "dead", "--inbox", one.inbox)))
+    assert(service:wait(2))
+    assert(process.wait(5, function() return verdicts()["dead/print"].verdict == "done" end))
+    assert.are.equal(0, one:metrics().dead)
+  end)
+
+  it("dead letters can be given up by hand, and stay so after a restart", function()
+    start_with_target({ print = PRINT }, { "400" })
+    post { id = "given-up" }
+    assert(one:wait_log("verdict=dead"))
+    assert.are.equal(0, (one:run("inbox", "discard", "given-up", "--inbox", one.inbox)))
+    one:restart()
+    assert.are.equal("skipped", verdicts()["given-up/print"].verdict)
+    assert.are.equal(1, #service:requests())
+  end)
+
+  it("goes nowhere that the rule has no power for", function()
+    start_with_target { print = PRINT:gsub("run =", 'may = { "read:overview" }, run =') }
+    post { id = "powerless" }
+    assert(one:wait_log("verdict=dead"))
+    assert.truthy(verdicts()["powerless/print"].reason:find('"send:print" is missing', 1, true))
+    assert.are.equal(0, #service:requests())
+  end)
+
+  it("to a target that nobody configured names the nearest one", function()
+    start_with_target { print = PRINT:gsub('send.http%("print"%)', 'send.http("prnt")') }
+    post { id = "typo" }
+    assert(one:wait_log("verdict=dead"))
+    assert.truthy(verdicts()["typo/print"].reason:find("print", 1, true))
+  end)
+
+  it("was recorded before it is sent: kill -9 meanwhile sends it again under the same key", function()
+    start_with_target({ print = PRINT }, { "200 1", "200" })
+    post { id = "killed" }
+    assert(service:wait(1))
+    one:kill()
+    assert(one:launch())
+    local list = assert(service:wait(2))
+    assert.are.equal(list[1].headers["idempotency-key"], list[2].headers["idempotency-key"])
+    assert(one:settle())
+    assert.are.equal("done", verdicts()["killed/print"].verdict)
+  end)
+
+  it("several of one rule go out in order; one that failed holds back the rest", function()
+    start_with_target({ many = [[
+      rule { name = "many", on = "*", run = function(event)
+        return {
+          send.http("print") { key = { event.id, "a" }, path = "/a" },
+          send.http("print") { key = { event.id, "b" }, path = "/b" },
+          send.http("print") { key = { event.id, "c" }, path = "/c" },
+        }
+      end }]] }, { "200", "503", "200" })
+    post { id = "many" }
+    local list = assert(service:wait(4))
+    local paths = {}
+    for i, request in ipairs(list) do paths[i] = request.path end
+    assert.are.same({ "/a", "/b", "/b", "/c" }, paths)
+    assert(one:settle())
+    assert.are.equal(4, #service:requests())
+  end)
+end)
+
+describe("the order", function()
+  it("of runs for one letter is that of arrival, also over retries; other letters go on", function()
+    start_with_target({ print = PRINT }, { "503 0 1", "200" })
+    post { id = "o-1" }
+    assert(service:wait(1))
+    post { id = "o-2" }
+    post { id = "o-3" }
+    post { id = "other", resourceinstance = "0198c3a2-7b1d-7c55-8f0e-2a4b6c8d0eff" }
+    local list = assert(service:wait(5))
+    local keys = {}
+    for i, request in ipairs(list) do keys[i] = request.headers["idempotency-key"]:match("[^/]+$") end
+    assert.are.same({ "o-1", "other", "o-1", "o-2", "o-3" }, keys)
+  end)
+
+  it("holds after a restart", function()
+    start_with_target({ print = PRINT }, { "503 0 1", "200" })
+    post { id = "r-1" }
+    assert(one:wait_log("verdict=retry"))
+    for i = 2, 6 do post { id = "r-" .. i } end
+    one:kill()
+    assert(one:launch())
+    local list = assert(service:wait(7))
+    local keys = {}
+    for i, request in ipairs(list) do keys[i] = request.headers["idempotency-key"]:match("[^/]+$") end
+    assert.are.same({ "r-1", "r-1", "r-2", "r-3", "r-4", "r-5", "r-6" }, keys)
+  end)
+end)
+
+describe("a rule that", function()
+  local GOOD = 'rule { name = "good", on = "*", order = false, run = function() return skip("fine") end }'
+
+  -- Posts events that both rules want; how long the good one took in all.
+  local function beside(bad, count)
+    one = host.start { rules = { bad = bad, good = GOOD }, arguments = { "--workers", "1" } }
+    local begun, slowest = socket.gettime(), 0
+    for i = 1, count do
+      local before = socket.gettime()
+      post { id = "i-" .. i, resourceinstance = ("0198c3a2-7b1d-7c55-8f0e-%012d"):format(i) }
+      slowest = math.max(slowest, socket.gettime() - before)
+    end
+    assert(process.wait(10, function()
+      return one:metrics()['verdicts_total{rule="good",verdict="skipped"}'] == count
+    end))
+    return socket.gettime() - begun, slowest
+  end
+
+  it("loops for ever is stopped; others and the reception go on", function()
+    local taken, slowest = beside([[
+      rule { name = "bad", on = "*", limit = { seconds = 0.2 }, run = function() while true do end end }]], 200)
+    assert.is_true(taken < 5, "the good rule took " .. taken)
+    assert.is_true(slowest < 0.5, "an answer took " .. slowest)
+    assert(one:wait_log('rule=bad.-verdict=retry reason="[^"]*time budget of 0.2 s is used up'))
+  end)
+
+  it("loops for ever inside pcall and coroutines is stopped too", function()
+    beside([[
+      rule { name = "bad", on = "*", limit = { seconds = 0.1 }, run = function()
+        while true do pcall(function() coroutine.wrap(function() while true do pcall(error) end end)() end) end
+      end }]], 5)
+    assert(one:wait_log('rule=bad.-time budget'))
+  end)
+
+  it("allocates without end is stopped; others and the reception go on", function()
+    local taken = beside([[
+      rule { name = "bad", on = "*", limit = { memory = 8 * 1024 * 1024 }, run = function()
+        local all = {}
+        while true do all[#all + 1] = ("x"):rep(1000) .. #all end
+      end }]], 100)
+    assert.is_true(taken < 8, "the good rule took " .. taken)
+    assert(one:wait_log('rule=bad.-memory budget of 8388608 bytes is used up'))
+    local kilobytes = tonumber(process.read(("/proc/%d/status"):format(one.process.pid)):match("VmRSS:%s*(%d+)"))
+    assert.is_true(kilobytes < 100 * 1024, kilobytes .. " KiB")
+  end)
+
+  it("counts its instructions stops at their limit", function()
+    beside([[
+      rule { name = "bad", on = "*", limit = { instructions = 1000000 }, run = function() while true do end end }]], 3)
+    assert(one:wait_log('rule=bad.-budget of 1000000 instructions is used up'))
+  end)
+
+  it("throws is tried again, with its traceback; the other goes on", function()
+    beside([[
+      local function deep() error("it broke for 08895699684") end
+      rule { name = "bad", on = "*", run = function() deep() end }]], 20)
+    assert(one:wait_log("rule=bad.-verdict=retry"))
+    local log = one:log()
+    assert.truthy(log:find("bad.lua:1: it broke", 1, true))
+    assert.truthy(log:find("in upvalue 'deep'", 1, true) or log:find("in local 'deep'", 1, true), log)
+    assert.is_nil(log:find("08895699684", 1, true))
+  end)
+
+  it("returns what is no verdict is told so", function()
+    beside('rule { name = "bad", on = "*", run = function() return 42 end }', 2)
+    assert(one:wait_log("rule=bad.-verdict=retry reason=\"[^\"]*not a number"))
+  end)
+
+  it("gives up after the attempts that it names", function()
+    one = host.start { rules = { bad = [[
+      rule { name = "bad", on = "*", retry = { attempts = 2 }, run = function() return retry_after(0.05, "no") end }]] } }
+    post { id = "enough" }
+    assert(one:wait_log("verdict=dead"))
+    assert.are.equal(2, verdicts()["enough/bad"].attempt)
+  end)
+
+  it("changes a library changes it for itself alone", function()
+    one = host.start { arguments = { "--workers", "1" }, rules = {
+      a = 'string.format = function() return "mine" end\n' ..
+        'rule { name = "a", on = "*", run = function() return skip(string.format("x")) end }',
+      b = 'rule { name = "b", on = "*", run = function() x = 1 return skip(string.format("%d", 7)) end }',
+      c = 'rule { name = "c", on = "*", run = function() return skip(tostring(x)) end }',
+    } }
+    post { id = "own" }
+    assert(one:settle())
+    local found = verdicts()
+    assert.are.equal("mine", found["own/a"].reason)
+    assert.are.equal("7", found["own/b"].reason)
+    assert.are.equal("nil", found["own/c"].reason)
+  end)
+end)
+
+describe("SIGHUP", function()
+  local function rule_of(reason)
+    return { r = ('rule { name = "r", on = "*", run = function() return skip("%s") end }'):format(reason) }
+  end
+
+  it("brings the new rules; broken ones change nothing", function()
+    one = host.start { rules = rule_of "old" }
+    post { id = "h-1" }
+    assert(one:wait_log("reason=old"))
+    one:rewrite { r = "rule { name = 'r', on = '*', run = function( return end }" }
+    one:signal "HUP"
+    assert(one:wait_log("old ones stay in force"))
+    assert.truthy(one:log():find("r.lua:1:", 1, true))
+    post { id = "h-2" }
+    assert(one:settle())
+    one:rewrite(rule_of "new")
+    one:signal "HUP"
+    assert(one:wait_log("1 rules are in force") or one:wait_log("1 rule is in force"))
+    post { id = "h-3" }
+    assert(one:settle())
+    local found = verdicts()
+    assert.are.equal("old", found["h-2/r"].reason)
+    assert.are.equal("new", found["h-3/r"].reason)
+  end)
+
+  it("settles what waits for a rule that is gone", function()
+    one = host.start { rules = { r = 'rule { name = "gone", on = "*", run = function() return retry_after("0.5s") end }' } }
+    post { id = "g-1" }
+    assert(one:wait_log("verdict=retry"))
+    one:rewrite(rule_of "new")
+    one:signal "HUP"
+    assert(one:settle())
+    assert.are.equal("skipped", verdicts()["g-1/gone"].verdict)
+  end)
+end)
+
+describe("broken rules at the start", function()
+  it("stop the host, with file, line and the nearest word", function()
+    one = host.start { may_fail = true, rules = {
+      a = "rule {", b = 'rule { name = "b", onn = "*", run = print }',
+      c = '\n\nrule { name = "c", on = "correspondencepublishd", run = print }',
+    } }
+    assert.is_false(one.running)
+    assert.are.equal(1, one.process:wait_exit())
+    local log = one:log()
+    assert.truthy(log:find("a.lua:1:", 1, true))
+    assert.truthy(log:find("b.lua:1: rule 'b': unknown key 'onn'", 1, true), log)
+    assert.truthy(log:find("c.lua:3:", 1, true))
+    assert.truthy(log:find("correspondencepublished", 1, true))
+  end)
+end)
+
+describe("--once", function()
+  it("does what is there and ends with 0", function()
+    start_with_target({ print = PRINT })
+    for i = 1, 20 do post { id = "once-" .. i } end
+    one:kill()
+    one.arguments = { "--once" }
+    one:launch()
+    assert.are.equal(0, one.process:wait_exit(10))
+    local found = verdicts()
+    for i = 1, 20 do assert.are.equal("done", found[("once-%d/print"):format(i)].verdict) end
+  end)
+end)
+
+describe("identity numbers", function()
+  local PERSON, TOKEN = "08895699684", "very-secret-token"
+
+  it("stand nowhere in clear, nor does a token", function()
+    start_with_target({ rules = [[
+      rule { name = "throws", on = "*", run = function(event) error("bad subject " .. event.subject) end }
+      rule { name = "logs", on = "*", run = function(event, _, context)
+        context.log("looked at " .. event.subject)
+        log.info("and at " .. event.subject)
+        return skip(event.subject)
+      end }
+      rule { name = "prints", on = "*", order = "subject", run = function(event)
+        return send.http("print") { key = { event.subject }, path = "/" .. event.subject:sub(-11), body = event.subject }
+      end }]] }, { "500" })
+    local urn = "urn:altinn:person:identifier-no:" .. PERSON
+    post { id = "p-" .. PERSON, subject = urn, alternativesubject = "/person/" .. PERSON }
+    one:post(sample.text { id = "", subject = urn, time = PERSON })
+    one:post("{" .. PERSON)
+    one:post(sample.text(), nil, "/events/x/" .. PERSON)
+    assert(one:wait_log("rule=throws.-verdict=retry"))
+    assert(one:wait_log("rule=prints.-verdict=retry"))
+    assert(one:wait_log("rule=logs.-verdict=skipped"))
+    local texts = { one:log(), one:metrics().text }
+    local inbox = { "--inbox", one.inbox }
+    for _, words in ipairs { { "list" }, { "list", "--json" }, { "show", "1" }, { "show", "1", "--json" } } do
+      local all = { "inbox", table.unpack(words) }
+      table.move(inbox, 1, 2, #all + 1, all)
+      local _, out, err = one:run(table.unpack(all))
+      assert.truthy(#out > 20)
+      texts[#texts + 1] = out .. err
+    end
+    local _, why = one:run("why", "1", "--inbox", one.inbox, "--config", one.folder .. "/altinn-events.lua",
+      one.folder .. "/rules")
+    texts[#texts + 1] = why
+    for _, bad in ipairs { sample.text { id = "", subject = urn, [PERSON] = "" }, "{\"" .. PERSON } do
+      local _, _, body = one:post(bad)
+      texts[#texts + 1] = body
+    end
+    for _, text in ipairs(texts) do
+      assert.is_nil(text:find(PERSON, 1, true), text)
+      assert.is_nil(text:find(TOKEN, 1, true), text)
+    end
+    assert.are.equal(PERSON, service:requests()[1].body:match("%d+$"))
+  end)
+end)

@@ -61,7 +61,7 @@ build = {
         "csrc/host/receiver_body.c",
         "csrc/host/receiver_head.c",
         "csrc/host/receiver_reply.c",
-        "csrc/host/receiver_watch.c",
+        "csrc/host/receiver_loop.c",
         "csrc/lua/budget.c",
         "csrc/lua/host.c",
         "csrc/lua/host_heads.c",

@@ -268,8 +268,10 @@ static const char *environment_of (ae_slice source) {
   ae_slice scheme = AE_LITERAL("https://");
   if (!ae_slice_starts(source, scheme)) return NULL;
   ae_slice host = { source.data + scheme.length, source.length - scheme.length };
-  const char *slash = memchr(host.data, '/', host.length);
-  if (slash) host.length = (size_t)(slash - host.data);
+  for (size_t at = 0; at < host.length; at++) {  /* RFC 3986 §3.2 */
+    char c = host.data[at];
+    if (c == '/' || c == '?' || c == '#') host.length = at;
+  }
   for (size_t i = 0; i < sizeof(environments) / sizeof(*environments); i++)
     if (host_is(host, environments[i].host)) return environments[i].name;
   return NULL;

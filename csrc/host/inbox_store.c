@@ -25,8 +25,11 @@
              " WHERE sequence = ?1 AND state = 'retry'") \
   X(REMEMBER, "INSERT INTO remembered(fingerprints) VALUES(?1)") \
   X(TOUCH, "REPLACE INTO remembered(number, fingerprints) VALUES(0, x'')") \
-  X(SETTLE, "REPLACE INTO run(sequence, rule, state, attempt, due, reason," \
-            " changed) VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7)") \
+  X(SETTLE, "INSERT INTO run(sequence, rule, state, attempt, due, reason," \
+            " changed) VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7)" \
+            " ON CONFLICT(sequence, rule) DO UPDATE SET state = ?3," \
+            " attempt = ?4, due = ?5, reason = ?6, changed = ?7" \
+            " WHERE attempt <= ?4") /* an older verdict may come late */ \
   X(RECORD, "INSERT OR IGNORE INTO effect(key, sequence, rule, target," \
             " request, state, attempt, recorded, changed)" \
             " VALUES(?1, ?2, ?3, ?4, ?5, 'recorded', 0, ?6, ?6)") \

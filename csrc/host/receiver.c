@@ -61,6 +61,17 @@ static void end_request (void *receiver, struct MHD_Connection *connection,
   ae_loop_phase(c, AE_PHASE_IDLE);
 }
 
+/* Decodes the path, which comes to us as a C string: an encoded NUL must not
+** end it, so DEL stands there, which no secret and no name holds. */
+static size_t unescape (void *receiver, struct MHD_Connection *connection,
+                        char *text) {
+  (void)receiver;
+  (void)connection;
+  for (char *at = strstr(text, "%00"); at != NULL; at = strstr(at + 3, "%00"))
+    memcpy(at, "%7F", 3);
+  return MHD_http_unescape(text);
+}
+
 /* Bytes of the body; false closes the connection. */
 static bool take_bytes (ae_connection *c, const char *bytes, size_t size) {
   if (c->status == 0 && c->body.length + size > c->receiver->max_bytes) {
@@ -203,6 +214,7 @@ static struct MHD_Daemon *start_daemon (ae_receiver *receiver, int listener,
     MHD_OPTION_NOTIFY_CONNECTION, ae_loop_notify, receiver,
     MHD_OPTION_NOTIFY_COMPLETED, end_request, receiver,
     MHD_OPTION_URI_LOG_CALLBACK, begin_request, receiver,
+    MHD_OPTION_UNESCAPE_CALLBACK, unescape, receiver,
     MHD_OPTION_END);
 }
 

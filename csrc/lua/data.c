@@ -10,6 +10,7 @@
 #include <stdlib.h>
 
 #include "../core/json.h"
+#include "../core/judge.h"
 
 #define ARRAY_NAME "altinn.events.array"
 #define DEPTH_MOST 1000
@@ -170,6 +171,8 @@ static void write_value (writer *w, int index, int depth);
 static void write_string (writer *w, int index) {
   ae_slice text;
   text.data = lua_tolstring(w->L, index, &text.length);
+  if (!ae_text_is_utf8(text))
+    luaL_error(w->L, "data: a text is not UTF-8 (octets need a datacontenttype that is not JSON)");
   size_t size = ae_json_quote(text, NULL, 0);
   ae_json_quote(text, room_for(w, size), size);
   w->length += size;

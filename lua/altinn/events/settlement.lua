@@ -49,7 +49,9 @@ end
 function M.logger(options)
   local format = options and options.format
   return function(level, message, fields)
-    if fields.reason then fields.reason = short(fields.reason) end
+    for name, value in pairs(fields) do
+      if type(value) == "string" then fields[name] = short(value) end
+    end
     io.stderr:write(line(format, level, message, fields))
   end
 end

@@ -230,12 +230,17 @@ static bool set_options (exchange *e, const ae_request *request) {
          curl_easy_setopt(easy, CURLOPT_URL, request->url) == CURLE_OK;
 }
 
+/* What libcurl adds by itself is left out; what the request has comes first. */
 static bool set_fields (exchange *e, const ae_request *request) {
+  static const char *const left_out[] = { "Expect:", "Accept:" };
   for (size_t i = 0; i < request->header_count; i++)
     if (!add_field(e, request->headers[i].name, request->headers[i].value)) return false;
-  struct curl_slist *more = curl_slist_append(e->fields, "Expect:");  /* libcurl: leave it out */
-  if (more) e->fields = more;
-  return more != NULL;
+  for (size_t i = 0; i < sizeof(left_out) / sizeof(*left_out); i++) {
+    struct curl_slist *more = curl_slist_append(e->fields, left_out[i]);
+    if (!more) return false;
+    e->fields = more;
+  }
+  return true;
 }
 
 uint64_t ae_curl_add (ae_curl *curl, const ae_request *request) {

@@ -194,8 +194,10 @@ local function conclude(self, job, outcome)
   end
 end
 
+local COSTLY = { time = true, instructions = true, memory = true }
+
 local function rest(self, job, task)
-  if task.stopped ~= "time" and task.stopped ~= "instructions" then return end
+  if not COSTLY[task.stopped] then return end
   local state = state_of(self, job.rule)
   state.rest = self.scheduler.clock() + REST * task.slice
 end

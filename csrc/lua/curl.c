@@ -13,11 +13,22 @@ static ae_curl *check_multi (lua_State *L) {
   return *box;
 }
 
+static void check_options (lua_State *L) {
+  luaL_checktype(L, 1, LUA_TTABLE);
+  lua_pushnil(L);
+  while (lua_next(L, 1)) {
+    lua_pop(L, 1);
+    if (lua_type(L, -1) != LUA_TSTRING || strcmp(lua_tostring(L, -1), "connections") != 0)
+      luaL_error(L, "unknown option '%s' of curl.new (it knows 'connections')",
+                 lua_type(L, -1) == LUA_TSTRING ? lua_tostring(L, -1) : luaL_typename(L, -1));
+  }
+}
+
 /* new{ connections = N } -> multi */
 static int curl_new (lua_State *L) {
   lua_Integer connections = 64;
   if (!lua_isnoneornil(L, 1)) {
-    luaL_checktype(L, 1, LUA_TTABLE);
+    check_options(L);
     lua_getfield(L, 1, "connections");
     connections = luaL_optinteger(L, -1, 64);
     luaL_argcheck(L, connections > 0 && connections <= 65536, 1, "connections out of range");

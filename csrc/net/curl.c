@@ -287,11 +287,20 @@ size_t ae_curl_count (const ae_curl *curl) {
   return curl->count;
 }
 
-static ae_code code_of (CURLcode result) {
+/* libcurl has one code for a URL that is not http and for an answer that is
+** not HTTP/1.0 or later; only the latter comes over a connection. */
+static ae_code unsupported (CURL *easy) {
+  char *address = NULL;
+  curl_easy_getinfo(easy, CURLINFO_PRIMARY_IP, &address);
+  return address && *address ? AE_NETWORK : AE_INVALID;
+}
+
+static ae_code code_of (CURL *easy, CURLcode result) {
   switch (result) {
     case CURLE_OK: return AE_OK;
     case CURLE_OPERATION_TIMEDOUT: return AE_TIMEOUT;
-    case CURLE_URL_MALFORMAT: case CURLE_UNSUPPORTED_PROTOCOL: return AE_INVALID;
+    case CURLE_URL_MALFORMAT: return AE_INVALID;
+    case CURLE_UNSUPPORTED_PROTOCOL: return unsupported(easy);
     case CURLE_SSL_CONNECT_ERROR: case CURLE_PEER_FAILED_VERIFICATION:
     case CURLE_SSL_CERTPROBLEM: case CURLE_SSL_CIPHER: case CURLE_SSL_CACERT_BADFILE:
     case CURLE_SSL_ISSUER_ERROR: case CURLE_SSL_INVALIDCERTSTATUS: return AE_TLS;
@@ -302,7 +311,7 @@ static ae_code code_of (CURLcode result) {
 
 static void finish (ae_curl *curl, exchange *e, CURLcode result) {
   unlink_busy(curl, e);
-  e->code = e->overflow ? AE_TOO_LARGE : code_of(result);
+  e->code = e->overflow ? AE_TOO_LARGE : code_of(e->easy, result);
   if (e->overflow) {
     ae_error error;
     ae_fail(&error, AE_TOO_LARGE, 0, "the reply is larger than %zu bytes", e->max_body);

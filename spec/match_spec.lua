@@ -86,3 +86,41 @@ describe("a matcher", function()
     end
   end)
 end)
+
+describe("events.on", function()
+  local seen, handler
+
+  before_each(function()
+    seen = {}
+    handler = events.on("correspondencepurged", { resource = "acme-letters" }, function(one, ...)
+      seen[#seen + 1] = one.id
+      return "done", ...
+    end)
+  end)
+
+  it("calls the function with the events that it wants", function()
+    local wanted = event { type = events.types.correspondencepurged.type, resource = "urn:altinn:resource:acme-letters" }
+    assert.are.same({ true, "done", 5 }, { handler(wanted, 5) })
+    assert.are.same({ true, "done" }, { handler(events.totable(wanted)) })
+    assert.is_false(handler(event { type = "t", resource = "urn:altinn:resource:acme-letters" }))
+    assert.is_false(handler(event { type = wanted.type, resource = "urn:altinn:resource:other" }))
+    assert.are.same({ "1", "1" }, seen)
+  end)
+
+  it("needs no conditions, and tells what is no event", function()
+    assert.is_true(events.on("*", function() end)(event {}))
+    local wanted, message, code = handler { id = "1" }
+    assert.is_nil(wanted)
+    assert.is_string(message)
+    assert.are.equal("not_cloudevent", code)
+  end)
+
+  it("raises when it is misused", function()
+    for _, words in ipairs { { "*" }, { "*", {} }, { "*", {}, 5 }, { "correspondencepurgd", print }, { "*", { X = 1 }, print },
+      { 5, print } } do
+      local ok, message = pcall(events.on, unpack and unpack(words) or table.unpack(words))
+      assert.is_false(ok)
+      assert.is_string(message)
+    end
+  end)
+end)

@@ -300,6 +300,13 @@ describe("a rule file does nothing on load:", function()
     assert.is_false(ok)
     assert.is_truthy(message:find("one.lua:2: rule { … } stands at the top of a file", 1, true), message)
   end)
+
+  it("events.on in a rule file is an error: nobody would call it", function()
+    local set, problems = load_all { ["a.lua"] = 'events.on("*", print)' }
+    assert.is_nil(set)
+    assert.is_truthy(problems[1].message:find("rule { name", 1, true), problems[1].message)
+    assert.are.equal(1, problems[1].line)
+  end)
 end)
 
 describe("rules.heads", function()

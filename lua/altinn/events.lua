@@ -275,6 +275,28 @@ function Matcher:explain(event, name)
   return matched, list
 end
 
+--- An unnamed rule, for scripts that embed the module: a function that calls
+--- another one with the events that it wants.
+---@param on string|string[] event types, as in a rule
+---@param when table|function conditions, as in a rule; may be left out
+---@param fn function|nil called with the event and what else the handler was given
+---@return fun(event: any, ...): boolean|nil, any ... handler whether the event was wanted, and what fn returned; nil,
+---  message, code when it is no event
+function M.on(on, when, fn)
+  if fn == nil then when, fn = nil, when end
+  if type(fn) ~= "function" then error("events.on wants a function: on(type, [when,] fn)", 2) end
+  local conditions, message = head.compile { on = on, when = when }
+  if not conditions then error(message, 2) end
+  local index = core.matcher()
+  index:add(1, conditions)
+  return function(event, ...)
+    local built, why, code = build(event)
+    if not built then return nil, why, code end
+    if #index:match(built) == 0 then return false end
+    return true, fn(built, ...)
+  end
+end
+
 adorn(core.parse('{"specversion":"1.0","id":"1","source":"/","type":"t"}'))
 
 return M

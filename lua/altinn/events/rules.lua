@@ -91,13 +91,17 @@ local function default_log()
   return setmetatable(log, { __call = function() end })
 end
 
+local function scripts_only()
+  error("events.on is for scripts that embed the module; in a rule file stands rule { name = …, on = …, run = … }", 2)
+end
+
 local function environment(state, globals, register)
   local env = standard_library(state)
   env._G = env
   env.rule = register
   env.skip, env.retry_after, env.fail, env.send = rule.skip, rule.retry_after, rule.fail, rule.send
   env.prefix, env.no, env.absent, env.present = head.prefix, head.no, head.absent, head.present
-  env.events = require "altinn.events"
+  env.events = setmetatable({ on = scripts_only }, { __index = require "altinn.events" })
   env.log = default_log()
   for name, value in pairs(globals or {}) do env[name] = value end
   state.environment = env

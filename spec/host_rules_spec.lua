@@ -297,7 +297,8 @@ describe("a rule that", function()
 
   it("gives up after the attempts that it names", function()
     one = host.start { rules = { bad = [[
-      rule { name = "bad", on = "*", retry = { attempts = 2 }, run = function() return retry_after(0.05, "no") end }]] } }
+      rule { name = "bad", on = "*", retry = { attempts = 2 },
+        run = function() return retry_after(0.05, "no") end }]] } }
     post { id = "enough" }
     assert(one:wait_log("verdict=dead"))
     assert.are.equal(2, verdicts()["enough/bad"].attempt)
@@ -345,7 +346,8 @@ describe("SIGHUP", function()
   end)
 
   it("settles what waits for a rule that is gone", function()
-    one = host.start { rules = { r = 'rule { name = "gone", on = "*", run = function() return retry_after("0.5s") end }' } }
+    one = host.start { rules = { r = [[
+      rule { name = "gone", on = "*", run = function() return retry_after("0.5s") end }]] } }
     post { id = "g-1" }
     assert(one:wait_log("verdict=retry"))
     one:rewrite(rule_of "new")
@@ -396,7 +398,8 @@ describe("identity numbers", function()
         return skip(event.subject)
       end }
       rule { name = "prints", on = "*", order = "subject", run = function(event)
-        return send.http("print") { key = { event.subject }, path = "/" .. event.subject:sub(-11), body = event.subject }
+        local subject = event.subject
+        return send.http("print") { key = { subject }, path = "/" .. subject:sub(-11), body = subject }
       end }]] }, { "500" })
     local urn = "urn:altinn:person:identifier-no:" .. PERSON
     post { id = "p-" .. PERSON, subject = urn, alternativesubject = "/person/" .. PERSON }

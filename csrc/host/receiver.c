@@ -67,8 +67,10 @@ static size_t unescape (void *receiver, struct MHD_Connection *connection,
                         char *text) {
   (void)receiver;
   (void)connection;
-  for (char *at = strstr(text, "%00"); at != NULL; at = strstr(at + 3, "%00"))
-    memcpy(at, "%7F", 3);
+  for (char *at = strstr(text, "%00"); at != NULL; at = strstr(at, "%00")) {
+    at[1] = '7';
+    at[2] = 'F';
+  }
   return MHD_http_unescape(text);
 }
 

@@ -31,13 +31,16 @@ ALL_CFLAGS = $(STRICT) $(OPTIMIZE) $(LUA_INCLUDE) $(CFLAGS)
 CORE_C := $(sort $(wildcard csrc/core/*.c))
 NET_C  := $(sort $(wildcard csrc/net/*.c))
 HOST_C := $(sort $(wildcard csrc/host/*.c))
+GRANT_C := $(filter csrc/net/grant%,$(NET_C))
+CURL_C  := $(filter-out $(GRANT_C),$(NET_C))
 BIND_CURL := $(wildcard csrc/lua/curl*.c)
+BIND_GRANT := $(wildcard csrc/lua/grant*.c)
 BIND_HOST := $(sort $(wildcard csrc/lua/host*.c csrc/lua/worker*.c csrc/lua/budget*.c))
-BIND_CORE := $(filter-out $(BIND_CURL) $(BIND_HOST),$(sort $(wildcard csrc/lua/*.c)))
+BIND_CORE := $(filter-out $(BIND_CURL) $(BIND_GRANT) $(BIND_HOST),$(sort $(wildcard csrc/lua/*.c)))
 SOURCES   := $(CORE_C) $(NET_C) $(HOST_C) $(sort $(wildcard csrc/lua/*.c))
 objects = $(patsubst csrc/%.c,$(OBJ)/%.o,$(1))
 
-MODULES = core curl $(if $(filter lua5.4,$(LUANAME)),host)
+MODULES = core curl grant $(if $(filter lua5.4,$(LUANAME)),host)
 SHARED  = $(patsubst %,$(OUT)/%.so,$(MODULES))
 WRAPPER = $(if $(filter lua5.4,$(LUANAME)),$(BUILD)/bin/altinn-events)
 
@@ -84,8 +87,10 @@ $(OBJ)/%.o: csrc/%.c $(BUILD)/flags | $(BUILD_SETUP)
 	@$(CC) $(ALL_CFLAGS) -MMD -MP -c -o $@ $<
 
 $(OUT)/core.so: $(call objects,$(CORE_C) $(BIND_CORE))
-$(OUT)/curl.so: $(call objects,csrc/core/slice.c $(NET_C) $(BIND_CURL))
+$(OUT)/curl.so: $(call objects,csrc/core/slice.c $(CURL_C) $(BIND_CURL))
 $(OUT)/curl.so: LIBS = -lcurl
+$(OUT)/grant.so: $(call objects,csrc/core/slice.c csrc/core/json.c csrc/core/base64.c $(GRANT_C) $(BIND_GRANT))
+$(OUT)/grant.so: LIBS = -lcrypto
 $(OUT)/host.so: $(call objects,$(CORE_C) $(HOST_C) $(BIND_HOST))
 $(OUT)/host.so: LIBS = -lmicrohttpd -lsqlite3 -lcrypto -lpthread
 $(OUT)/%.so: $(BUILD)/flags $(BUILD)/sources

@@ -10,7 +10,7 @@ description = {
 A reader and judge of CloudEvents in C that knows Altinn's event types, a
 matcher for many conditions at once, and the rule language of the host
 (altinn-events-host). altinn.events.core needs no library; only
-altinn.events.curl needs libcurl.
+altinn.events.curl needs libcurl, and altinn.events.grant OpenSSL's libcrypto.
 ]],
   homepage = "https://github.com/altinn-events/altinn-events",
   license = "MIT",
@@ -24,6 +24,7 @@ dependencies = {
 -- The header is found by the compiler: LuaRocks looks for it in no multiarch folder.
 external_dependencies = {
   CURL = { library = "curl" },
+  CRYPTO = { library = "crypto" },
 }
 build = {
   type = "builtin",
@@ -63,11 +64,31 @@ build = {
       incdirs = { "$(CURL_INCDIR)" },
       libdirs = { "$(CURL_LIBDIR)" },
     },
+    ["altinn.events.grant"] = {
+      sources = {
+        "csrc/core/base64.c",
+        "csrc/core/json.c",
+        "csrc/core/slice.c",
+        "csrc/net/grant_chain.c",
+        "csrc/net/grant_der.c",
+        "csrc/net/grant_jwk.c",
+        "csrc/net/grant_load.c",
+        "csrc/net/grant_sign.c",
+        "csrc/net/grant_text.c",
+        "csrc/net/grant_verify.c",
+        "csrc/lua/grant.c",
+      },
+      defines = { "_GNU_SOURCE" },
+      libraries = { "crypto" },
+      incdirs = { "$(CRYPTO_INCDIR)" },
+      libdirs = { "$(CRYPTO_LIBDIR)" },
+    },
     ["altinn.events"] = "lua/altinn/events.lua",
     ["altinn.events.duration"] = "lua/altinn/events/duration.lua",
     ["altinn.events.effects"] = "lua/altinn/events/effects.lua",
     ["altinn.events.head"] = "lua/altinn/events/head.lua",
     ["altinn.events.json"] = "lua/altinn/events/json.lua",
+    ["altinn.events.maskinporten"] = "lua/altinn/events/maskinporten.lua",
     ["altinn.events.rule"] = "lua/altinn/events/rule.lua",
     ["altinn.events.rules"] = "lua/altinn/events/rules.lua",
     ["altinn.events.suggest"] = "lua/altinn/events/suggest.lua",

@@ -92,6 +92,7 @@ build = {
     ["altinn.events.rule"] = "lua/altinn/events/rule.lua",
     ["altinn.events.rules"] = "lua/altinn/events/rules.lua",
     ["altinn.events.suggest"] = "lua/altinn/events/suggest.lua",
+    ["altinn.events.token_reply"] = "lua/altinn/events/token_reply.lua",
   },
   copy_directories = { "examples" },
 }

@@ -83,7 +83,7 @@ char *ae_bytes_reserve (ae_bytes *bytes, size_t size) {
     bytes->failed = true;
     return NULL;
   }
-  if (bytes->length > 0) memcpy(grown, bytes->data, bytes->length);
+  if (bytes->data) memcpy(grown, bytes->data, bytes->length);
   if (bytes->data) OPENSSL_cleanse(bytes->data, bytes->room);
   free(bytes->data);
   bytes->data = grown;

@@ -196,6 +196,24 @@ M.types = setmetatable(core.types(), {
 
 M.prefix, M.no, M.absent, M.present = head.prefix, head.no, head.absent, head.present
 
+--- A source of tokens for Altinn: signs the grant, fetches and exchanges,
+--- keeps the token and renews it early. `environment`, or `base_url`,
+--- `issuer` and `token_url`; `exchange = false` for Maskinporten's own token.
+---@param options { client_id: string, key: string|nil, key_file: string|nil, passphrase: string|nil, kid: string|nil,
+---  certificate: string|nil, certificate_file: string|nil, scopes: string|string[], environment: string|nil,
+---  base_url: string|nil, issuer: string|nil, token_url: string|nil, system_user: table|nil,
+---  resource: string|string[]|nil, consumer_org: string|nil, iss_onbehalfof: string|nil, pid: string|nil,
+---  exchange: boolean|nil, algorithm: string|nil, transport: function|nil, clock: function|nil,
+---  sleep: function|nil, timeout: number|nil }
+---@return table|nil source source() gives the token, or nil, message, code, detail
+---@return string|nil message what is wrong with the key or the certificate
+---@return string|nil code
+---@return table|nil detail reason
+function M.maskinporten(options)
+  local source, message, code, detail = require("altinn.events.maskinporten").new(options)
+  return source, message, code, detail
+end
+
 local Matcher = {}
 Matcher.__index = Matcher
 

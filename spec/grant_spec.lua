@@ -55,10 +55,12 @@ local function jwk_of(file)
   local names = { modulus = "n", privateExponent = "d", prime1 = "p", prime2 = "q", exponent1 = "dp", exponent2 = "dq",
     coefficient = "qi" }
   local members = { kty = "RSA", e = "AQAB" }
-  for name, digits in text:gmatch("(%w+):%s+([%x:%s]+)") do
-    local hex = digits:gsub("[%s:]", "")
-    if names[name] then members[names[name]] = url64((octets(hex):gsub("^%z", ""))) end
+  local digits, name = {}, nil
+  for line in text:gmatch("[^\n]+") do
+    name = line:match("^(%w+):") or name
+    if line:find("^ ") then digits[name] = (digits[name] or "") .. line:gsub("[%s:]", "") end
   end
+  for long, short in pairs(names) do members[short] = url64((octets(digits[long]):gsub("^%z", ""))) end
   return members
 end
 
@@ -113,8 +115,8 @@ rand_serial=yes
 commonName=supplied
 ]]):format(folder, folder, folder))
   process.write(path "index", "")
-  openssl(("ca -batch -config dated.cnf -selfsign -keyfile rsa.pem -in leaf.csr -startdate %s -enddate %s -notext -out %s")
-    :format(from, to, name))
+  openssl(("ca -batch -config dated.cnf -selfsign -keyfile rsa.pem -in leaf.csr -notext"
+    .. " -startdate %s -enddate %s -out %s"):format(from, to, name))
 end
 
 setup(function()
@@ -143,7 +145,7 @@ local function refused(code, reason, options)
   assert.is_nil(key)
   assert.are.equal(code, got, message)
   assert.are.equal(reason, detail.reason, message)
-  assert.is_true(#message > 20 and #message < 400)
+  assert.is_true(#message > 10 and #message < 400)
   assert.is_nil(message:find(PASSPHRASE, 1, true))
   assert.is_nil(message:find("MII", 1, true), message)
   return message
@@ -179,7 +181,8 @@ describe("a key", function()
     local jwt = assert(key:sign('{"a":1}', "RS512"))
     assert.is_true(verified(jwt, "public.pem", "RS512"))
     assert.is_truthy(header_of(jwt):find('"kid":"from-jwk"', 1, true))
-    assert.is_truthy(header_of(assert(grant.key { key = json(members), kid = "x" }):sign "{}"):find('"kid":"x"', 1, true))
+    local named = assert(grant.key { key = json(members), kid = "x" })
+    assert.is_truthy(header_of(named:sign "{}"):find('"kid":"x"', 1, true))
     for _, name in ipairs { "p", "q", "dp", "dq", "qi" } do members[name] = nil end
     assert.is_true(verified(assert(assert(grant.key { key = " " .. json(members) }):sign "{}"), "public.pem", "RS256"))
   end)
@@ -279,7 +282,8 @@ describe("a certificate", function()
 
   it("that has expired, or is not valid yet, is refused with the day", function()
     make_dated("expired.pem", "20200101000000Z", "20210203000000Z")
-    local message = refused("invalid", "certificate_expired", { key = read "rsa.pem", certificate = read "expired.pem" })
+    local message = refused("invalid", "certificate_expired",
+      { key = read "rsa.pem", certificate = read "expired.pem" })
     assert.is_truthy(message:find("2021-02-03", 1, true), message)
     make_dated("early.pem", "20980101000000Z", "20990101000000Z")
     message = refused("invalid", "certificate_not_yet_valid",

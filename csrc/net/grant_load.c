@@ -36,7 +36,7 @@ static ae_code read_legacy (ae_slice block, ae_slice *passphrase, EVP_PKEY **pke
   ae_legacy *legacy = ae_legacy_new();
   if (legacy) *pkey = read_block(block, passphrase, ae_legacy_context(legacy));
   if (*pkey) *pkey = ae_legacy_key(*pkey);
-  bool offered = legacy && !ae_grant_unsupported();
+  bool offered = legacy != NULL;
   ae_legacy_free(legacy);
   if (*pkey) return AE_OK;
   if (offered) return wrong_passphrase(error);

@@ -8,7 +8,7 @@ function M.quote(text) return "'" .. tostring(text):gsub("'", "'\\''") .. "'" en
 function M.read(path)
   local file = io.open(path, "rb")
   if not file then return nil end
-  local text = file:read("a")
+  local text = file:read("*a")
   file:close()
   return text
 end

@@ -34,6 +34,19 @@ local private = setmetatable({}, { __mode = "k" })
 
 -- Options.
 
+-- Raises where the caller of this module stands.
+local function misuse(message)
+  local level = 2
+  while true do
+    local info = debug.getinfo(level, "S")
+    local is_ours = info and (info.source:find("altinn/events/maskinporten%.lua$")
+      or info.source:find("altinn/events%.lua$") or info.what == "tail")
+    if not is_ours then break end
+    level = level + 1
+  end
+  error(message, level)
+end
+
 local KINDS = {
   client_id = "string", key = "string", key_file = "string", passphrase = "string", kid = "string",
   certificate = "string", certificate_file = "string", scopes = "string or table", environment = "string",
@@ -48,13 +61,13 @@ local OF_TOKEN = {
 }
 
 local function check_options(options, known, name)
-  if type(options) ~= "table" then error(name .. " wants a table of options", 4) end
+  if type(options) ~= "table" then misuse(name .. " wants a table of options") end
   for key, value in pairs(options) do
     if type(key) ~= "string" or not known[key] then
-      error(("unknown option '%s' of %s%s"):format(tostring(key), name, suggest.hint(tostring(key), known)), 4)
+      misuse(("unknown option '%s' of %s%s"):format(tostring(key), name, suggest.hint(tostring(key), known)))
     end
     if not (" " .. KINDS[key] .. " "):find(" " .. type(value) .. " ", 1, true) then
-      error(("option '%s' of %s must be a %s, not a %s"):format(key, name, KINDS[key], type(value)), 4)
+      misuse(("option '%s' of %s must be a %s, not a %s"):format(key, name, KINDS[key], type(value)))
     end
   end
 end
@@ -67,10 +80,10 @@ end
 
 local function check_url(name, url)
   if not url:find("^https?://[^/?#%s%c@]+[^%s%c]*$") or url:find("^%a+://[^/]*@") then
-    error(("option '%s' is no address of the form https://host/"):format(name), 4)
+    misuse(("option '%s' is no address of the form https://host/"):format(name))
   end
   if not url:find("^https://") and not is_local(url) then
-    error(("option '%s' must begin with https:// (http only for this machine): tokens go there"):format(name), 4)
+    misuse(("option '%s' must begin with https:// (http only for this machine): tokens go there"):format(name))
   end
   return url
 end
@@ -81,14 +94,14 @@ local function addresses(options)
   if options.environment then
     known = M.environments[options.environment]
     if not known then
-      error(("option 'environment': there is no '%s'%s"):format(options.environment,
-        suggest.hint(options.environment, M.environments)), 4)
+      misuse(("option 'environment': there is no '%s'%s"):format(options.environment,
+        suggest.hint(options.environment, M.environments)))
     end
   end
   local issuer, base_url = options.issuer or known.issuer, options.base_url or known.base_url
-  if not issuer then error("option 'environment' is missing, or 'issuer' and 'base_url' instead", 4) end
+  if not issuer then misuse("option 'environment' is missing, or 'issuer' and 'base_url' instead") end
   if not base_url and options.exchange ~= false then
-    error("option 'base_url' is missing: the exchange is there (or exchange = false)", 4)
+    misuse("option 'base_url' is missing: the exchange is there (or exchange = false)")
   end
   issuer = check_url("issuer", issuer):gsub("/*$", "") .. "/"
   return issuer, check_url("token_url", options.token_url or issuer .. "token"),
@@ -99,8 +112,8 @@ end
 local function words(name, value)
   local list, seen = {}, {}
   local function add(word)
-    if type(word) ~= "string" or not word:find("^[!#-%[%]-~]+$") then
-      error(("option '%s' is a list of words without blanks"):format(name), 5)
+    if type(word) ~= "string" or not word:find("^[!#-Z%[%]^-~]+$") then
+      misuse(("option '%s' is a list of words without blanks"):format(name))
     end
     if not seen[word] then list[#list + 1], seen[word] = word, true end
   end
@@ -109,7 +122,7 @@ local function words(name, value)
   else
     for _, word in ipairs(value) do add(word) end
   end
-  if #list == 0 then error(("option '%s' is empty"):format(name), 4) end
+  if #list == 0 then misuse(("option '%s' is empty"):format(name)) end
   return list
 end
 
@@ -117,14 +130,14 @@ end
 local function authorization_details(user)
   for key, value in pairs(user) do
     if key ~= "organisation" and key ~= "reference" then
-      error(("unknown member '%s' of option 'system_user'%s"):format(tostring(key),
-        suggest.hint(tostring(key), { "organisation", "reference" })), 4)
+      misuse(("unknown member '%s' of option 'system_user'%s"):format(tostring(key),
+        suggest.hint(tostring(key), { "organisation", "reference" })))
     end
-    if type(value) ~= "string" then error(("system_user.%s must be a string"):format(key), 4) end
+    if type(value) ~= "string" then misuse(("system_user.%s must be a string"):format(key)) end
   end
   local number = user.organisation and user.organisation:gsub("^0192:", "")
   if not number or not number:find("^%d%d%d%d%d%d%d%d%d$") then
-    error("system_user.organisation is the number of the customer's organisation, nine digits", 4)
+    misuse("system_user.organisation is the number of the customer's organisation, nine digits")
   end
   return json.list {
     { type = "urn:altinn:systemuser", externalRef = user.reference,
@@ -135,7 +148,7 @@ end
 -- The claims that do not change from grant to grant (domain 7.2). Others
 -- than these Maskinporten refuses.
 local function fixed_claims(settings, options)
-  if not options.scopes then error("option 'scopes' is missing", 4) end
+  if not options.scopes then misuse("option 'scopes' is missing") end
   return {
     aud = settings.issuer, iss = settings.client_id, scope = table.concat(words("scopes", options.scopes), " "),
     resource = options.resource and json.list(words("resource", options.resource)),
@@ -152,7 +165,7 @@ local function cache_key(options, claims)
   for name, value in pairs(claims) do copy[name] = value end
   copy.scope = table.concat(scopes, " ")
   local text, message = json.encode(copy)
-  if not text then error("options: " .. message, 4) end
+  if not text then misuse("options: " .. message) end
   return text
 end
 
@@ -170,7 +183,7 @@ end
 -- One request within what is left of the time.
 local function ask(settings, who, request, deadline)
   local from = settings.clock()
-  request.timeout = math.max(1, deadline - from)
+  request.timeout = math.max(0.1, deadline - from)
   request.max_body = 64 * 1024
   local reply, message, code = settings.transport(request)
   if not reply then return nil, reply_reader.unanswered(who, message, code) end
@@ -345,7 +358,9 @@ function Source.__call(self) return token_of(private[self]) end
 local function make(settings, options)
   local state = { settings = settings, options = options, claims = fixed_claims(settings, options) }
   state.exchange = options.exchange ~= false
-  if state.exchange and not settings.exchange_url then error("option 'base_url' is missing: the exchange is there", 3) end
+  if state.exchange and not settings.exchange_url then
+    misuse("option 'base_url' is missing: the exchange is there")
+  end
   local key = cache_key(options, state.claims)
   settings.entries[key] = settings.entries[key] or {}
   state.entry = settings.entries[key]
@@ -365,7 +380,7 @@ function Source:with(options)
   local state, merged = private[self], {}
   for name, value in pairs(state.options) do merged[name] = value end
   local given = {}
-  if type(options) ~= "table" then error("with wants a table of options", 2) end
+  if type(options) ~= "table" then misuse("with wants a table of options") end
   for name, value in pairs(options) do
     if value == false and name ~= "exchange" and OF_TOKEN[name] then merged[name] = nil
     else given[name] = value end
@@ -432,16 +447,17 @@ end
 
 local function check_presence(options)
   if not options.client_id or not options.client_id:find("^[!-~]+$") then
-    error("option 'client_id' is missing, or holds blanks", 4)
+    misuse("option 'client_id' is missing, or holds blanks")
   end
-  if not options.key == not options.key_file then error("give either 'key' or 'key_file'", 4) end
+  if (options.key ~= nil) == (options.key_file ~= nil) then misuse("give either 'key' or 'key_file'") end
   if options.kid and (options.certificate or options.certificate_file) then
-    error("give 'kid' or 'certificate': Maskinporten takes one of them", 4)
+    misuse("give 'kid' or 'certificate': Maskinporten takes one of them")
   end
   if options.algorithm and not options.algorithm:find("^RS[235][581][642]$") then
-    error("option 'algorithm' is RS256, RS384 or RS512", 4)
+    misuse("option 'algorithm' is RS256, RS384 or RS512")
   end
-  if options.timeout and not (options.timeout > 0) then error("option 'timeout' is a number of seconds above 0", 4) end
+  local timeout = options.timeout or 30
+  if timeout ~= timeout or timeout <= 0 then misuse("option 'timeout' is a number of seconds above 0") end
 end
 
 local function settings_of(options)

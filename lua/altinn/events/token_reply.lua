@@ -132,7 +132,8 @@ local REFUSALS = {
   { "no key identifier", "unknown key", "key not found", code = "auth", reason = "key_unknown",
     "it does not know the key: register its public half on the client, and give the kid that is shown there" },
   { "MP-200", "invalid scopes", "invalid_scope", code = "forbidden", reason = "scope",
-    "the client lacks a scope that was asked for: add it to the client " .. SELF_SERVICE .. ", and check its spelling" },
+    "the client lacks a scope that was asked for: add it to the client " .. SELF_SERVICE
+      .. ", and check its spelling" },
   { "MP-201", code = "forbidden", reason = "scope",
     "a scope that was asked for is not for machines: make a client of the type Maskinporten " .. SELF_SERVICE },
   { "MP-250", code = "forbidden", reason = "scope_not_granted",
@@ -177,8 +178,8 @@ local function refused(reply, object, skew)
   local said = M.harmless(kind .. (description ~= "" and ", " .. description or ""))
   return failure(("Maskinporten refused the grant: %s (%s)"):format(advice, said), code, {
     status = reply.status, reason = reason, error = M.harmless(kind), description = M.harmless(description),
-    number = description:match("MP%-%d+"), correlation = object.correlation_id and M.harmless(object.correlation_id),
-    skew = skew,
+    number = description:match("MP%-%d+"), skew = skew,
+    correlation = object.correlation_id and M.harmless(object.correlation_id),
   })
 end
 
@@ -196,9 +197,13 @@ local function strange(who, option, reply, skew)
     return failure(("nothing that gives tokens is there (%d): check %s"):format(status, option), "not_found", detail)
   end
   detail.reason = "not_understood"
-  return failure(("%s answered %d with %s: is a proxy or another server in between, or is %s wrong?"):format(who, status,
-    kind_of(reply), option), "server", detail)
+  return failure(("%s answered %d with %s: is a proxy or another server in between, or is %s wrong?"):format(who,
+    status, kind_of(reply), option), "server", detail)
 end
+
+local UNANSWERED = {
+  tls = "%s cannot be trusted: %s", timeout = "%s does not answer in time: %s", too_large = "%s answered too much: %s",
+}
 
 --- Why a request had no answer.
 ---@param who string who was asked
@@ -210,8 +215,7 @@ end
 ---@return table detail
 function M.unanswered(who, message, code)
   code = type(code) == "string" and code or "network"
-  local sentence = code == "tls" and "%s cannot be trusted: %s" or code == "timeout" and "%s does not answer in time: %s"
-    or code == "too_large" and "%s answered too much: %s" or "%s cannot be reached: %s"
+  local sentence = UNANSWERED[code] or "%s cannot be reached: %s"
   return failure(sentence:format(who, M.harmless(message)), code, { reason = code })
 end
 

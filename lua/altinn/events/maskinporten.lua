@@ -445,6 +445,8 @@ function Source:expiry()
   return entry.ends, entry.renew
 end
 
+local ALGORITHMS = { RS256 = true, RS384 = true, RS512 = true }
+
 local function check_presence(options)
   if not options.client_id or not options.client_id:find("^[!-~]+$") then
     misuse("option 'client_id' is missing, or holds blanks")
@@ -453,7 +455,7 @@ local function check_presence(options)
   if options.kid and (options.certificate or options.certificate_file) then
     misuse("give 'kid' or 'certificate': Maskinporten takes one of them")
   end
-  if options.algorithm and not options.algorithm:find("^RS[235][581][642]$") then
+  if options.algorithm and not ALGORITHMS[options.algorithm] then
     misuse("option 'algorithm' is RS256, RS384 or RS512")
   end
   local timeout = options.timeout or 30

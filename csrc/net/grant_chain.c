@@ -90,7 +90,7 @@ ae_code ae_grant_chain (STACK_OF(X509) *list, EVP_PKEY *pkey, STACK_OF(X509) **c
   X509 *next = leaf_of(list, pkey);
   if (!next)
     return ae_grant_fail(error, AE_GRANT_CERTIFICATE_MISMATCH,
-                         "the certificate does not belong to the key: give the certificate that was issued for this key");
+                         "the certificate does not belong to the key: give the one that was issued for this key");
   STACK_OF(X509) *ordered = sk_X509_new_null();
   if (!ordered) return ae_grant_no_memory(error);
   while (next) {
@@ -116,7 +116,7 @@ ae_code ae_grant_valid_now (const X509 *leaf, ae_grant_error *error) {
                          to.tm_year + 1900, to.tm_mon + 1, to.tm_mday);
   if (begun > 0)
     return ae_grant_fail(error, AE_GRANT_CERTIFICATE_EARLY,
-                         "the certificate is not valid before %04d-%02d-%02d: wait until then, or check this machine's clock",
+                         "the certificate is not valid before %04d-%02d-%02d: wait, or check this machine's clock",
                          from.tm_year + 1900, from.tm_mon + 1, from.tm_mday);
   return AE_OK;
 }

@@ -123,7 +123,7 @@ static ae_code wrong_passphrase (ae_slice passphrase, ae_grant_error *error) {
 static ae_code open_pkcs12 (PKCS12 *file, ae_slice octets, ae_slice passphrase, opened *o, ae_grant_error *error) {
   const char *text = passphrase.data ? passphrase.data : "";
   if (PKCS12_mac_present(file) != 1)
-    return ae_grant_fail(error, AE_GRANT_NOT_A_KEY, "the PKCS#12 file has no integrity check (MAC): export it with one");
+    return ae_grant_fail(error, AE_GRANT_NOT_A_KEY, "the PKCS#12 file has no MAC: export it with one");
   if (PKCS12_verify_mac(file, text, -1) != 1 && (*text || PKCS12_verify_mac(file, NULL, 0) != 1))
     return wrong_passphrase(passphrase, error);
   ERR_clear_error();

@@ -96,7 +96,7 @@ ae_code ae_grant_check (EVP_PKEY *pkey, ae_grant_error *error) {
   int kind = EVP_PKEY_get_base_id(pkey), bits = EVP_PKEY_get_bits(pkey);
   if (kind == EVP_PKEY_RSA_PSS)
     return ae_grant_fail(error, AE_GRANT_KEY_KIND,
-                         "the key is bound to RSA-PSS, which Maskinporten does not take: make one with openssl genrsa 3072");
+                         "the key is bound to RSA-PSS, which Maskinporten does not take: make one with openssl genrsa");
   if (kind != EVP_PKEY_RSA)
     return ae_grant_fail(error, AE_GRANT_KEY_KIND,
                          "the key is not RSA: Maskinporten takes RSA only; make one with openssl genrsa 3072");

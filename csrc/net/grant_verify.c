@@ -104,7 +104,8 @@ static ae_code read_leaf (ae_slice header, EVP_PKEY **pkey, ae_grant_error *erro
       ae_bytes_unbase64(&der, (ae_slice){ text.data + first.at + 1, first.length - 2 }))
     *pkey = of_certificate(ae_bytes_slice(&der));
   ae_bytes_free(&der);
-  if (!*pkey) return ae_grant_fail(error, AE_GRANT_NOT_A_CERTIFICATE, "the header's x5c does not begin with a certificate");
+  if (!*pkey)
+    return ae_grant_fail(error, AE_GRANT_NOT_A_CERTIFICATE, "the header's x5c does not begin with a certificate");
   return ae_grant_check(*pkey, error);
 }
 

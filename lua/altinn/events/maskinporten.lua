@@ -169,8 +169,10 @@ local function cache_key(options, claims)
   return text
 end
 
--- Until altinn.events.transport gives one: libcurl, blocking.
+-- altinn.events.transport where it is; else libcurl, blocking.
 local function default_transport()
+  local there, transport = pcall(require, "altinn.events.transport")
+  if there then return transport.default() end
   local multi
   return function(request)
     multi = multi or require("altinn.events.curl").new { connections = 4 }
@@ -187,7 +189,7 @@ local function ask(settings, who, request, deadline)
   request.max_body = 64 * 1024
   local reply, message, code = settings.transport(request)
   if not reply then return nil, reply_reader.unanswered(who, message, code) end
-  return reply, from, settings.clock()
+  return reply_reader.normal(reply), from, settings.clock()
 end
 
 local function sign(state)
@@ -311,10 +313,13 @@ local function is_fetching(entry, now)
   return type(mark.thread) ~= "thread" or coroutine.status(mark.thread) ~= "dead"
 end
 
--- Lets others run for a moment; false: this thread cannot wait.
+-- Lets others run for a moment: by the caller's function, in a task of the
+-- host, or in whatever drives this coroutine. False: this thread cannot wait.
 local function pause(settings)
-  if settings.sleep then
-    settings.sleep(POLL_SECONDS)
+  local tasks = package.loaded["altinn.events.scheduler"]
+  local sleep = settings.sleep or tasks and tasks.inside and tasks.inside() and tasks.sleep
+  if sleep then
+    sleep(POLL_SECONDS)
     return true
   end
   local thread, is_main = coroutine.running()
@@ -409,6 +414,9 @@ function Source:refused(token, code)
   entry.forced, entry.token = now, nil
   return true
 end
+
+--- The same as refused, under the name that a client calls.
+Source.invalidate = Source.refused
 
 local function masked(value)
   if type(value) == "string" then return core.mask(value) end

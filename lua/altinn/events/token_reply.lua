@@ -219,10 +219,19 @@ function M.unanswered(who, message, code)
   return failure(sentence:format(who, M.harmless(message)), code, { reason = code })
 end
 
-local function check_reply(who, reply)
+--- A reply of any transport, with the names of its headers in lower case.
+---@param reply any
+---@return table reply raises when it is none
+function M.normal(reply)
   if type(reply) ~= "table" or type(reply.status) ~= "number" then
     error("a transport gives { status=, headers=, body= }, or nil, message, code", 0)
   end
+  local headers = {}
+  for name, value in pairs(reply.headers or {}) do headers[tostring(name):lower()] = value end
+  return { status = reply.status, headers = headers, body = reply.body }
+end
+
+local function check_reply(who, reply)
   if #body_of(reply) > LARGEST then
     return failure(who .. " answered more than 64 KiB: that is no token", "too_large",
       { status = reply.status, reason = "too_large" })

@@ -132,8 +132,8 @@ static ae_code open_pkcs12 (PKCS12 *file, ae_slice octets, ae_slice passphrase, 
   bool old = ae_grant_unsupported();
   if (old && open_legacy(octets, text, o)) return AE_OK;
   if (old)
-    return ae_grant_fail(error, AE_GRANT_ENCRYPTION, "the PKCS#12 file is encrypted with an algorithm that this OpenSSL "
-                         "does not offer: write it anew with openssl pkcs12 -legacy and then without");
+    return ae_grant_fail(error, AE_GRANT_ENCRYPTION, "the PKCS#12 file is encrypted with an algorithm that this "
+                         "OpenSSL does not offer: export it anew with AES");
   return ae_grant_fail(error, AE_GRANT_NOT_A_KEY, "the PKCS#12 file is damaged: export it anew");
 }
 

@@ -86,8 +86,8 @@ static ae_code judge (const ae_grant_key *key, ae_slice claims, ae_slice algorit
     return ae_grant_fail(error, AE_GRANT_ALGORITHM, "the algorithm is RS256, RS384 or RS512");
   if (key->kid.length == 0 && !key->chain)
     return ae_grant_fail(error, AE_GRANT_UNNAMED,
-                         "nothing names the key to the receiver: give the kid under which its public half is registered, "
-                         "or the certificate");
+                         "nothing names the key to the receiver: give the kid under which its public half is "
+                         "registered, or the certificate");
   if (claims.length > AE_GRANT_MAX_JWT / 2 || !ae_grant_is_object(claims))
     return ae_grant_fail(error, AE_GRANT_CLAIMS, "the claims are not one JSON object with unique members, or too long");
   return key->chain ? ae_grant_valid_now(sk_X509_value(key->chain, 0), error) : AE_OK;

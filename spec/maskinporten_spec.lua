@@ -531,6 +531,49 @@ describe("many at once", function()
   end)
 end)
 
+-- In tasks of the host, over its own transport (Lua 5.4 has a host).
+local has_host, scheduler = pcall(require, "altinn.events.scheduler")
+local has_transport = pcall(require, "altinn.events.transport")
+if has_host and has_transport and scheduler.inside then
+  describe("tasks of the host", function()
+    it("fetch once, waiting without blocking each other", function()
+      local multi = curl.new {}
+      local nothing = function() end
+      local tasks = scheduler.new {
+        multi = multi, clock = socket.gettime,
+        budget = { start = nothing, finish = function() return nil, 0 end, enter = nothing, leave = nothing },
+      }
+      local source, requests = source_for("wait=0.1")
+      local got, ended, ticks = {}, 0, 0
+      for i = 1, 20 do
+        tasks:spawn {
+          run = function() got[i] = assert(source()) end,
+          finished = function(_, ok, why)
+            assert(ok, why)
+            ended = ended + 1
+          end,
+        }
+      end
+      tasks:spawn { run = function()
+        while ended < 20 do
+          ticks = ticks + 1
+          scheduler.sleep(0.01)
+        end
+      end, finished = nothing }
+      local deadline = socket.gettime() + 10
+      while ended < 20 do
+        assert(socket.gettime() < deadline, "not finished in time")
+        tasks:step(tasks:pause(0.05))
+        tasks:ring()
+      end
+      for i = 2, 20 do assert.are.equal(got[1], got[i]) end
+      assert.is_true(ticks > 5)
+      assert.are.same({ 1, 1 }, { numbers(requests()) })
+      multi:close()
+    end)
+  end)
+end
+
 describe("a refusal of Maskinporten", function()
   it("says what to do", function()
     for _, case in ipairs {
@@ -540,7 +583,12 @@ describe("a refusal of Maskinporten", function()
       { "key", "auth", "key_expired", "register it", "MP-121" }, { "reuse", "auth", "grant_reused", "jti", "MP-012" },
       { "clock", "auth", "clock", "clock", "MP-130" }, { "bare", "auth", "refused", "client_id", nil },
       { "system", "forbidden", "system_user", "the customer approves it", "MP-303" },
-      { "claims", "auth", "grant", "line breaks", "MP-011" },
+      { "claims", "auth", "grant", "line breaks", "MP-011" }, { "signature", "auth", "signature", "kid", "MP-124" },
+      { "certificate", "auth", "certificate", "enterprise", "MP-120" },
+      { "aud", "auth", "audience", "issuer", "MP-110" },
+      { "number", "auth", "unknown_client", "client_id", "MP-100" },
+      { "name", "auth", "unknown_client", "client_id", nil }, { "kid", "auth", "key_unknown", "kid", nil },
+      { "delegation", "forbidden", "not_delegated", "customer", "MP-251" },
     } do
       local message, detail = fails(case[2], case[3], "error=" .. case[1])
       assert.is_truthy(message:find(case[4], 1, true), message)

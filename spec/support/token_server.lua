@@ -25,6 +25,15 @@ local ERRORS = {
   clock = { 400, "invalid_grant", "Validation of JWT Bearer grant failed: JWT is expired (MP-130)" },
   bare = { 401, "invalid_grant", "Invalid assertion" },
   system = { 400, "invalid_altinn_customer_configuration", "No system user for 12057012345 (MP-303)" },
+  signature = { 400, "invalid_grant",
+    "Invalid assertion. Client authentication failed. Invalid JWT signature (MP-124)" },
+  certificate = { 400, "invalid_grant",
+    "Invalid assertion. Client authentication failed. The JWT is signed with an invalid certificate. (MP-120)" },
+  aud = { 400, "invalid_grant", "Invalid assertion. Client authentication failed. Invalid JWT claim aud (MP-110)" },
+  number = { 400, "invalid_grant", "Invalid assertion. Client authentication failed. (MP-100)" },
+  name = { 401, "invalid_client", "go away" },
+  kid = { 400, "invalid_grant", "The client requires pre-registered jwk and no key identifier (kid) provided" },
+  delegation = { 403, "access_denied", "Consumer 1 has not delegated access to the scope x to supplier 2 (MP-251)" },
   claims = { 400, "invalid_request", "Invalid assertion. Invalid parameter value (MP-011)" },
 }
 

@@ -80,9 +80,19 @@ function M.harmless(text)
   return core.mask(text)
 end
 
+-- lua-cjson gives every number as a float.
+local to_integer = math.tointeger or function(number) return number end
+
+local function whole(value)
+  if type(value) == "number" then return to_integer(value) or value end
+  if type(value) ~= "table" then return value end
+  for name, member in pairs(value) do value[name] = whole(member) end
+  return value
+end
+
 local function decode(text)
   local ok, value = pcall(cjson.decode, text)
-  return ok and type(value) == "table" and value or nil
+  return ok and type(value) == "table" and whole(value) or nil
 end
 
 local function string_member(object, name)
@@ -106,71 +116,84 @@ end
 
 local function failure(message, code, detail) return nil, message, code, detail end
 
--- Refusals of Maskinporten: its code, or words of its description, to the
--- code, the reason and what to do. In order: the first that fits counts.
+-- Refusals of Maskinporten: words of its description, its numbers (MP-…) and
+-- the error's name, to the code, the reason and what to do. Words count
+-- first, in this order; then the number, then the name.
 local SELF_SERVICE = "in Digdir's self-service (Samarbeidsportalen)"
 local REFUSALS = {
-  { "MP-012", "used before", code = "auth", reason = "grant_reused",
-    "the grant's jti was used before: two programs share it, or something sends requests twice" },
-  { "MP-121", "expired key", code = "auth", reason = "key_expired",
-    "the key that is registered on the client has expired (after one year): register it, or a new one, "
+  { code = "auth", reason = "grant_reused", numbers = { "MP-012" }, words = { "used before" },
+    advice = "the grant's jti was used before: two programs share it, or something sends requests twice" },
+  { code = "auth", reason = "key_expired", numbers = { "MP-121" }, words = { "expired key", "key of the client has" },
+    advice = "the key that is registered on the client has expired (after one year): register it, or a new one, "
       .. SELF_SERVICE },
-  { "MP-110", "claim aud", code = "auth", reason = "audience",
-    "it does not take this aud: check environment, or issuer" },
-  { "MP-130", "issue time", "jwt is expired", "claim iat", "claim exp", code = "auth", reason = "clock",
-    "it finds the grant too old or too new: check this machine's clock (NTP)" },
-  { "MP-120", "invalid certificate", code = "auth", reason = "certificate",
-    "it does not take the certificate: it takes enterprise certificates that are valid, those for tests in its test "
-      .. "environment only" },
-  { "MP-122", "does not match certificate", code = "auth", reason = "certificate_owner",
-    "the certificate belongs to another organisation than the client: use that of the client's own" },
-  { "MP-123", "header x5c", code = "auth", reason = "certificate",
-    "it cannot read the certificate chain: give the enterprise certificate itself, with its chain" },
-  { "MP-124", "jwt signature", code = "auth", reason = "signature",
-    "the signature does not fit: the key is not the one that is registered under this kid, or the certificate is "
-      .. "of the other environment" },
-  { "no key identifier", "unknown key", "key not found", code = "auth", reason = "key_unknown",
-    "it does not know the key: register its public half on the client, and give the kid that is shown there" },
-  { "MP-200", "invalid scopes", "invalid_scope", code = "forbidden", reason = "scope",
-    "the client lacks a scope that was asked for: add it to the client " .. SELF_SERVICE
+  { code = "auth", reason = "audience", numbers = { "MP-110" }, words = { "claim aud", "aud must" },
+    advice = "it does not take this aud: check environment, or issuer" },
+  { code = "auth", reason = "clock", numbers = { "MP-130" },
+    words = { "issue time", "jwt is expired", "has expired", "claim iat", "claim exp", "iat is", "clock" },
+    advice = "it finds the grant too old or too new: check this machine's clock (NTP)" },
+  { code = "auth", reason = "certificate_owner", numbers = { "MP-122" }, words = { "does not match certificate" },
+    advice = "the certificate belongs to another organisation than the client: use that of the client's own" },
+  { code = "auth", reason = "certificate", numbers = { "MP-120", "MP-123" },
+    words = { "invalid certificate", "header x5c" },
+    advice = "it does not take the certificate: it takes enterprise certificates that are valid, with their chain, "
+      .. "those for tests in its test environment only" },
+  { code = "auth", reason = "key_unknown", numbers = {},
+    words = { "no key", "unknown key", "key not found", "key identifier" },
+    advice = "it does not know the key: register its public half on the client, and give the kid shown there" },
+  { code = "auth", reason = "signature", numbers = { "MP-124" }, words = { "signature" },
+    advice = "the signature does not fit: the key is not the one that is registered under this kid, or the certificate "
+      .. "is of the other environment" },
+  { code = "auth", reason = "unknown_client", numbers = { "MP-100" }, name = "invalid_client",
+    words = { "client not found", "unknown client", "no client" },
+    advice = "it does not know the client: check client_id, and that it is registered in this environment" },
+  { code = "forbidden", reason = "consumer_org", numbers = {}, words = { "consumer_org" },
+    advice = "consumer_org does not go with this client: leave it out when it is the client's own organisation" },
+  { code = "forbidden", reason = "not_delegated", numbers = { "MP-251" }, words = { "delegated" },
+    advice = "the customer has not delegated the scope to this organisation: the customer does that in Altinn" },
+  { code = "forbidden", reason = "scope_not_granted", numbers = { "MP-250" }, words = { "been granted access" },
+    advice = "the organisation has not been given a scope that was asked for: ask its owner (for Altinn's, Digdir) for "
+      .. "it" },
+  { code = "forbidden", reason = "scope", numbers = { "MP-201" }, words = { "not allowed for maskinporten" },
+    advice = "a scope that was asked for is not for machines: make a client of the type Maskinporten " .. SELF_SERVICE },
+  { code = "forbidden", reason = "scope", numbers = { "MP-200" }, name = "invalid_scope",
+    words = { "invalid scope", "the scope" },
+    advice = "the client lacks a scope that was asked for: add it to the client " .. SELF_SERVICE
       .. ", and check its spelling" },
-  { "MP-201", code = "forbidden", reason = "scope",
-    "a scope that was asked for is not for machines: make a client of the type Maskinporten " .. SELF_SERVICE },
-  { "MP-250", code = "forbidden", reason = "scope_not_granted",
-    "the organisation has not been given a scope that was asked for: ask its owner (for Altinn's, Digdir) for it" },
-  { "MP-251", "delegated", code = "forbidden", reason = "not_delegated",
-    "the customer has not delegated the scope to this organisation: the customer does that in Altinn" },
-  { "MP-301", "MP-302", "MP-303", "authorization details", "invalid_altinn_customer_configuration",
-    code = "forbidden", reason = "system_user",
-    "there is no such system user: the customer approves it in Altinn, for a system that names this client; its "
-      .. "reference must be the one it was made with" },
-  { "consumer_org", code = "forbidden", reason = "consumer_org",
-    "consumer_org does not go with this client: leave it out when it is the client's own organisation" },
-  { "MP-100", "client not found", "invalid_client", code = "auth", reason = "unknown_client",
-    "it does not know the client: check client_id, and that it is registered in this environment" },
-  { "MP-011", code = "auth", reason = "grant",
-    "it cannot read the grant: check client_id and the other texts for blanks and line breaks" },
+  { code = "forbidden", reason = "system_user", numbers = { "MP-301", "MP-302", "MP-303" },
+    name = "invalid_altinn_customer_configuration", words = { "authorization details", "authorization_details" },
+    advice = "there is no such system user: the customer approves it in Altinn, for a system that names this client; "
+      .. "its reference must be the one it was made with" },
+  { code = "auth", reason = "grant", numbers = { "MP-011" }, words = {},
+    advice = "it cannot read the grant: check client_id and the other texts for blanks and line breaks" },
 }
 
-local function find_refusal(text)
-  local lower = text:lower()
-  for pass = 1, 2 do  -- a number says more than words
-    for _, refusal in ipairs(REFUSALS) do
-      for i = 1, #refusal - 1 do
-        local word = refusal[i]
-        if (word:find("^MP%-") ~= nil) == (pass == 1) and lower:find(word:lower(), 1, true) then return refusal end
-      end
-    end
+local function has(list, text)
+  for _, word in ipairs(list) do
+    if text:find(word, 1, true) then return true end
+  end
+  return false
+end
+
+local function find_refusal(name, description)
+  local lower = description:lower()
+  for _, refusal in ipairs(REFUSALS) do
+    if has(refusal.words, lower) then return refusal end
+  end
+  for _, refusal in ipairs(REFUSALS) do
+    if has(refusal.numbers, description) then return refusal end
+  end
+  for _, refusal in ipairs(REFUSALS) do
+    if refusal.name == name then return refusal end
   end
   return nil
 end
 
-local GENERAL = { code = "auth", reason = "refused", "check client_id, the key and its kid, and the scopes" }
+local GENERAL = { code = "auth", reason = "refused", advice = "check client_id, the key and its kid, and the scopes" }
 
 local function refused(reply, object, skew)
   local kind, description = string_member(object, "error"), string_member(object, "error_description") or ""
-  local refusal = find_refusal(kind .. " " .. description) or GENERAL
-  local reason, code, advice = refusal.reason, refusal.code, refusal[#refusal]
+  local refusal = find_refusal(kind, description) or GENERAL
+  local reason, code, advice = refusal.reason, refusal.code, refusal.advice
   local is_clock = is_far_off(skew) and (reason == "clock" or reason == "refused")
   if is_clock then reason, advice = "clock", clock_sentence(skew) .. ": set it (NTP), 10 s are the most"
   elseif is_far_off(skew) then advice = advice .. "; also, " .. clock_sentence(skew) end

@@ -223,9 +223,12 @@ fuzz: $(patsubst %,build/fuzz/%,$(FUZZ))
 	  build/fuzz/$$f -max_total_time=$(SECONDS) -timeout=5 -rss_limit_mb=1024 -max_len=4096 -print_final_stats=1 \
 	    -artifact_prefix=build/fuzz/$$f- build/fuzz/$$f.corpus spec/fuzz/seeds || exit 1; done
 
+build/fuzz/grant: FUZZ_MORE = $(GRANT_C) -lcrypto
+build/fuzz/grant: $(GRANT_C) $(wildcard csrc/net/grant*.h)
 build/fuzz/%: spec/fuzz/%.c $(CORE_C) $(wildcard csrc/core/*.h) | setup-build setup-fuzz
 	@mkdir -p $(@D)
-	clang $(STRICT) -O1 -g -fsanitize=fuzzer,address,undefined -fno-sanitize-recover=undefined -o $@ $< $(CORE_C)
+	clang $(STRICT) -O1 -g -fsanitize=fuzzer,address,undefined -fno-sanitize-recover=undefined -o $@ $< $(CORE_C) \
+	  $(FUZZ_MORE)
 
 clean:
 	rm -rf build altinn

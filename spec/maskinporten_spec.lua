@@ -687,6 +687,32 @@ describe("a failure", function()
     fails("network", "network", "", { token_url = "https://name.invalid/token" })
   end)
 
+  it("of TLS has its code", function()
+    openssl "req -x509 -key rsa.pem -subj /CN=127.0.0.1 -addext subjectAltName=IP:127.0.0.1 -days 2 -out tls.pem"
+    local listener = assert(socket.bind("127.0.0.1", 0))
+    local _, port = listener:getsockname()
+    listener:close()
+    local tls = process.start(folder, "tls", ("openssl s_server -quiet -www -accept 127.0.0.1:%d"
+      .. " -key %s/rsa.pem -cert %s/tls.pem"):format(port, folder, folder))
+    finally(function()
+      tls:signal "KILL"
+      tls:wait_exit(5)
+    end)
+    assert(process.wait(5, function()
+      local client = socket.connect("127.0.0.1", port)
+      if client then client:close() end
+      return client
+    end), "s_server does not listen")
+    assert.is_truthy(fails("tls", "tls", "", { token_url = ("https://127.0.0.1:%d/token"):format(port) })
+      :find("cannot be trusted", 1, true))
+  end)
+
+  it("by time counts both requests together", function()
+    local from = socket.gettime()
+    fails("timeout", "timeout", "wait=0.4", { timeout = 0.6 })
+    assert.is_true(socket.gettime() - from < 1)
+  end)
+
   it("of a transport that says too much is cut", function()
     local secret = "eyJ" .. ("a"):rep(400)
     local message = fails("network", "network", "", {

@@ -154,7 +154,7 @@ local REFUSALS = {
     advice = "the organisation has not been given a scope that was asked for: ask its owner (for Altinn's, Digdir) for "
       .. "it" },
   { code = "forbidden", reason = "scope", numbers = { "MP-201" }, words = { "not allowed for maskinporten" },
-    advice = "a scope that was asked for is not for machines: make a client of the type Maskinporten " .. SELF_SERVICE },
+    advice = "a scope that was asked for is not for machines: make a client for Maskinporten " .. SELF_SERVICE },
   { code = "forbidden", reason = "scope", numbers = { "MP-200" }, name = "invalid_scope",
     words = { "invalid scope", "the scope" },
     advice = "the client lacks a scope that was asked for: add it to the client " .. SELF_SERVICE

@@ -79,7 +79,9 @@ local function mask_any(address)
     before = segment
     return shown
   end)
-  query = query:gsub("#.*$", ""):gsub("([?&][%w_%-]*)=[^&]*", "%1=***"):gsub("[?&][^=&]+$", "?***")
+  query = query:gsub("#.*$", ""):gsub("[^?&]+", function(part)
+    return (part:match("^[%w_%-]*=") or "") .. "***"
+  end)
   return head .. path .. query
 end
 

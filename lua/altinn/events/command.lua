@@ -18,6 +18,7 @@ end
 local function values_of(args)
   local values = {
     listen = args.listen, admin = args.admin, inbox = args.inbox, secret = args.secret, workers = args.workers,
+    environment = args.environment, base_url = args.base_url, endpoint = args.endpoint, narrow = args.narrow,
   }
   if args.rules and #args.rules > 0 then values.rules = args.rules end
   return values
@@ -200,6 +201,17 @@ function verbs.version()
   return 0
 end
 
+-- The commands of Altinn's side: verb -> module and function.
+for verb, place in pairs { subscriptions = { "subscriptions", "run" }, plan = { "plan", "plan" },
+  apply = { "plan", "apply" }, pull = { "pull", "run" }, letter = { "letter", "run" }, token = { "token", "run" },
+  doctor = { "doctor", "run" } } do
+  verbs[verb] = function(args)
+    local config = load_config(args, values_of(args))
+    if not config then return 2 end
+    return require("altinn.events.commands." .. place[1])[place[2]](args, config)
+  end
+end
+
 local function add_options(command, ...)
   local known = {
     config = function()
@@ -254,6 +266,7 @@ local function new_parser()
   add_inbox(parser)
   local why = add_options(parser:command("why", "why a rule wants an event, or not"), "config", "inbox", "json", "rule")
   why:argument("event", "its number in the inbox, its id, or a file")
+  require("altinn.events.commands.parser").add(parser)
   parser:command("version", "print the version")
   return parser
 end

@@ -90,7 +90,42 @@ local function log_format(value)
   if value ~= "logfmt" and value ~= "json" then return "must be \"logfmt\" or \"json\"" end
 end
 
+-- Altinn's environments (what events.client and events.maskinporten know).
+local environments = {
+  production = true, tt02 = true, at21 = true, at22 = true, at23 = true, at24 = true, yt01 = true,
+}
+
+local function environment_name(value)
+  if environments[value] then return nil end
+  local hint = suggest.hint(tostring(value), environments)
+  return "must be one of production, tt02, at21, at22, at23, at24, yt01" .. hint
+end
+
+local function endpoint(value)
+  local plain = type(value) == "string" and value:gsub("{secret}", "secret", 1) or value
+  if url(plain) or plain:find("[{}#]") then
+    return "must be the public https:// address of the webhook, for instance https://hooks.example.no/events"
+      .. " (the secret is added, or stands where {secret} is)"
+  end
+end
+
+local function one_text(value)
+  if type(value) ~= "string" or value == "" then return "must be a text that is not empty" end
+end
+
+-- What events.maskinporten takes.
+local credentials_shape = {
+  client_id = one_text, key = one_text, key_file = one_text, passphrase = want "string", kid = one_text,
+  certificate = one_text, certificate_file = one_text, scopes = texts, environment = environment_name,
+  base_url = url, issuer = url, token_url = url,
+  system_user = record { organisation = one_text, reference = one_text }, resource = texts, consumer_org = one_text,
+  iss_onbehalfof = one_text, pid = one_text, exchange = want "boolean", algorithm = one_text,
+  timeout = whole(1, 3600),
+}
+
 local shape = {
+  environment = environment_name, base_url = url, credentials = record(credentials_shape), token = one_text,
+  endpoint = endpoint, resources = texts, narrow = want "boolean",
   listen = address, admin = address_or_none, secret = secret, inbox = want "string", rules = texts,
   targets = targets, workers = whole(1, 64), log = record { format = log_format },
   limits = record {
@@ -154,10 +189,19 @@ end
 
 local from_environment = {
   listen = tostring, admin = tostring, secret = tostring, inbox = tostring, workers = tonumber,
+  environment = tostring, base_url = tostring, token = tostring, endpoint = tostring,
 }
 
+-- One of two that exclude each other puts the other out of force.
 local function overlay(config, values)
+  if values.environment or values.base_url then config.environment, config.base_url = nil, nil end
+  if values.credentials or values.token then config.credentials, config.token = nil, nil end
   for name, value in pairs(values) do config[name] = value end
+end
+
+local function contradictions(config)
+  if config.environment and config.base_url then return { "environment and base_url exclude each other" } end
+  if config.credentials and config.token then return { "credentials and token exclude each other" } end
 end
 
 local function environment_values()
@@ -212,7 +256,9 @@ function M.load(options)
   overlay(outside, options.values or {})
   check_table(outside, shape, "", problems)
   overlay(config, outside)
+  if #problems == 0 then problems = contradictions(config) or problems end
   if #problems > 0 then return nil, problems end
+  config.resources = list(config.resources)
   config.rules, config.secrets = list(config.rules), list(config.secret)
   if #config.secrets == 0 and not is_loopback(config.listen) then
     return nil, { ("listen %s: without a secret the host listens on the loopback address only;"

@@ -12,6 +12,7 @@
 -- of a subunit that it does not name. With `narrow` nothing is widened: one
 -- subscription for each type, so that less arrives that no rule wants.
 local core = require "altinn.events.core"
+local endpoint = require "altinn.events.endpoint"
 local events = require "altinn.events"
 local suggest = require "altinn.events.suggest"
 local wants = require "altinn.events.wants"
@@ -226,10 +227,10 @@ local function overlaps(box, subscription)
   return not (type and box.type and type ~= box.type)
 end
 
-local function is_planned(box, subscription, endpoint)
-  return subscription.endPoint == endpoint and not subscription.sourceFilter and not subscription.includeSubunits
+local function is_planned(box, subscription, address)
+  return endpoint.normal(subscription.endPoint) == address
     and (subscription.resourceFilter or ""):lower() == box.resource and subscription.subjectFilter == box.subject
-    and subscription.typeFilter == box.type
+    and subscription.typeFilter == box.type and not subscription.sourceFilter and not subscription.includeSubunits
 end
 
 -- Of several that are the same: a validated one before others, the oldest first.
@@ -285,7 +286,7 @@ local function removal(subscription, planned, mate, options)
       step.why = "others take its place"
       if not from or from > options.now then
         step.action = "wait"
-        step.at = math.max(step.at or 0, from or options.now + options.overlap)
+        step.at = math.max(step.at or 0, from or options.now + math.max(0, options.overlap))
         step.why = "stays until those that take its place are surely heard"
       end
     end
@@ -301,14 +302,15 @@ local difference_options = { endpoint = true, owns = true, now = true, overlap =
 --- and older than `overlap`; its age is the `created` of the server, so that
 --- nothing needs to be remembered between two calls.
 ---@param planned table[] `subscriptions` of compute
----@param existing table[] as client:subscriptions() gives them, endpoints normalised as `endpoint` is
----@param options { endpoint: string, owns: fun(endpoint: string): boolean, now: number, overlap: number|nil } the
----  address that new ones get, whether an address is ours, seconds since 1970, seconds (default: one hour)
+---@param existing table[] as client:subscriptions() gives them
+---@param options { endpoint: string, owns: fun(endpoint: string): boolean, now: number, overlap: number|nil }
+---  the address that new ones get, whether an address is ours, seconds since 1970, seconds (default: one hour;
+---  below 0: as soon as what takes its place is validated)
 ---@return table[] steps each { action, planned, subscription, why, at }; action is create, validate, keep, remove,
 ---  wait (to be removed, not before `at`) or foreign; `at` is until when create and keep may be deaf
 function M.difference(planned, existing, options)
   check_options(options, difference_options, "difference")
-  options = { endpoint = options.endpoint, owns = options.owns, now = options.now,
+  options = { endpoint = endpoint.normal(options.endpoint), owns = options.owns, now = options.now,
     overlap = options.overlap or M.cache }
   local mate, used, steps = mates(planned, existing, options), {}, {}
   for index, box in ipairs(planned) do

@@ -1,0 +1,305 @@
+-- altinn-events doctor: everything between here and Altinn tried in turn,
+-- each finding with what mends it.
+local connection = require "altinn.events.commands.connection"
+local endpoint = require "altinn.events.endpoint"
+local events = require "altinn.events"
+local output = require "altinn.events.commands.output"
+local plan = require "altinn.events.plan"
+local rules = require "altinn.events.rules"
+
+local M = {}
+
+local TIMEOUT = 15
+local CLOCK_MOST = 10      -- seconds that Maskinporten tolerates
+local CLOCK_GOOD = 5
+
+-- Where Altinn's pushes come from (domain 5.4, spring 2026: both the new and the old).
+local addresses = {
+  tt02 = { "20.100.48.118/31", "20.100.48.120/31", "20.100.24.41/32" },
+  production = { "51.13.20.208/31", "51.13.20.210/31", "20.100.46.139/32" },
+}
+
+local Visit = {}
+Visit.__index = Visit
+
+-- status: ok, warning, failed, or skipped: not tried because of another one.
+function Visit:find(check, status, message, fix)
+  self.findings[#self.findings + 1] = { check = check, status = status, message = self:clean(message), fix = fix }
+end
+
+function Visit:clean(text)
+  text = events.mask(tostring(text))
+  for _, secret in ipairs(self.config.secrets) do
+    if #secret >= 6 then text = text:gsub(secret:gsub("%p", "%%%0"), "***") end
+  end
+  return text
+end
+
+function Visit:perform(request)
+  self.multi = self.multi or require("altinn.events.curl").new { connections = 1 }
+  request.timeout = TIMEOUT
+  return self.multi:perform(request)
+end
+
+local months = { Jan = 1, Feb = 2, Mar = 3, Apr = 4, May = 5, Jun = 6, Jul = 7, Aug = 8, Sep = 9, Oct = 10, Nov = 11,
+  Dec = 12 }
+
+-- The header Date (RFC 9110 §5.6.7, its preferred form) as seconds since 1970.
+local function date_of(text)
+  local day, month, year, hour, minute, second =
+    (text or ""):match("^%a%a%a, (%d%d) (%a%a%a) (%d%d%d%d) (%d%d):(%d%d):(%d%d) GMT$")
+  if not months[month] then return nil end
+  return (events.time { specversion = "1.0", id = "1", source = "/", type = "t",
+    time = ("%s-%02d-%sT%s:%s:%sZ"):format(year, months[month], day, hour, minute, second) })
+end
+
+local function check_configuration(visit)
+  local config, missing = visit.config, {}
+  if not config.environment and not config.base_url then missing[#missing + 1] = "environment" end
+  if not config.credentials and not config.token then missing[#missing + 1] = "credentials" end
+  if not config.endpoint then missing[#missing + 1] = "endpoint" end
+  if #missing > 0 then
+    visit:find("configuration", "failed", table.concat(missing, ", ") .. " not set",
+      "set them in altinn-events.lua; the README, \"Connect to Altinn\", shows how")
+  elseif #config.secrets == 0 then
+    visit:find("configuration", "warning", "there is no secret: anybody can post events to the webhook",
+      "set secret (openssl rand -hex 32 makes one)")
+  else
+    visit:find("configuration", "ok", config.file and "read from " .. config.file or "complete")
+  end
+end
+
+local unreachable = {
+  tls = "the certificate is not trusted: is ca-certificates installed, and does a proxy break TLS open?",
+  timeout = "no answer: does a firewall or proxy stand between? https_proxy names a proxy",
+  network = "is the address right, does its name resolve, and may this machine reach it?",
+}
+
+local function check_platform(visit)
+  local url, message = connection.base_url(visit.config)
+  if not url then return visit:find("platform", "skipped", message) end
+  local before = os.time()
+  local reply, why, code = visit:perform { url = url .. "/events/api/v1/subscriptions" }
+  if not reply then
+    visit:find("platform", "failed", ("%s: %s"):format(url, why), unreachable[code] or unreachable.network)
+    return
+  end
+  visit.date, visit.asked = date_of(reply.headers.date), (before + os.time()) / 2
+  if reply.status == 401 or reply.status == 200 then
+    visit:find("platform", "ok", url .. (url:find("^https:") and " answers, its certificate is trusted" or " answers"))
+  else
+    visit:find("platform", reply.status >= 500 and "warning" or "failed",
+      ("%s answers %d where 401 was expected"):format(url, reply.status),
+      reply.status >= 500 and "Altinn may be in trouble: try again later" or
+        "is this Altinn's platform? Set environment (tt02 or production) instead of an address")
+  end
+end
+
+local function check_clock(visit)
+  if not visit.date then
+    visit:find("clock", "skipped", "nothing to compare it with")
+    return
+  end
+  local off = math.floor(visit.asked - visit.date + 0.5)
+  local size, fix = math.abs(off), "let the system keep the time: timedatectl set-ntp true"
+  local text = ("%d s %s Altinn's"):format(size, off < 0 and "behind" or "ahead of")
+  if size > CLOCK_MOST then visit:find("clock", "failed", text .. "; grants are refused beyond 10 s", fix)
+  elseif size > CLOCK_GOOD then visit:find("clock", "warning", text, fix)
+  else visit:find("clock", "ok", "agrees with Altinn's") end
+end
+
+local function check_credentials(visit)
+  local link, message, code = connection.open(visit.config)
+  if not link then
+    visit:find("credentials", code == "invalid" and not visit.config.credentials and "skipped" or "failed", message,
+      "correct credentials in altinn-events.lua: client_id, key_file, kid or certificate, scopes")
+    return
+  end
+  local claims
+  claims, message, code = link:claims()
+  if not claims then
+    visit:find("credentials", "failed", message, code == "auth"
+      and "compare client_id, key, kid and scopes with the client in Digdir's self-service portal"
+      or "see the findings above; then run this again")
+    return
+  end
+  local expires = tonumber(claims.exp)
+  if expires and expires <= os.time() then
+    visit:find("credentials", "failed", "the token expired at " .. output.moment(expires), "get a new one")
+    return
+  end
+  visit.link, visit.claims = link, claims
+  visit:find("credentials", "ok", "a token for " .. (connection.identity_of(claims) or "an unknown identity"))
+end
+
+local function scopes_of(claims)
+  local text, set = claims.scope or claims["urn:altinn:scope"] or "", {}
+  if type(text) == "table" then text = table.concat(text, " ") end
+  for scope in tostring(text):lower():gmatch("%S+") do set[scope] = true end
+  return set
+end
+
+local function check_scopes(visit)
+  if not visit.claims then return visit:find("scopes", "skipped", "there is no token") end
+  local has = scopes_of(visit.claims)
+  local read, write = has["altinn:correspondence.read"], has["altinn:correspondence.write"]
+  if not has["altinn:events.subscribe"] then
+    visit:find("scopes", "failed", "altinn:events.subscribe is missing: no subscriptions, no pull",
+      "have Digdir grant it to the organisation, add it to the client, and to credentials.scopes")
+  elseif read and write then
+    visit:find("scopes", "warning", "correspondence.read and .write are in one token: Altinn then takes a recipient for"
+      .. " the sender, and confirming fails with 1025", "keep one of them in credentials.scopes")
+  elseif not read and not write then
+    visit:find("scopes", "warning", "neither altinn:correspondence.read nor .write: rules cannot ask about letters",
+      "have Digdir grant one of them (read for recipients, write for senders), and add it to credentials.scopes")
+  else
+    visit:find("scopes", "ok", "altinn:events.subscribe and altinn:correspondence." .. (read and "read" or "write"))
+  end
+end
+
+local function check_rights(visit)
+  if not visit.link then return visit:find("rights", "skipped", "there is no token") end
+  local list, message, code = visit.link.client:subscriptions()
+  if list then
+    visit.subscriptions = list
+    visit:find("rights", "ok", ("subscriptions can be read; there are %d under %s"):format(#list,
+      visit.link:identity(list)))
+  else
+    visit:find("rights", "failed", "subscriptions cannot be read: " .. tostring(message),
+      code == "forbidden" and "the scope altinn:events.subscribe is not in the token"
+        or "see the findings above; then run this again")
+  end
+end
+
+local endpoint_fixes = {
+  tls = "the certificate must chain to a publicly trusted authority, with its intermediate ones: Altinn refuses others",
+  timeout = "is the host running, and does the firewall let Altinn's addresses in?",
+  network = "is the host running, does the name resolve, does the proxy listen?",
+}
+
+local function endpoint_finding(visit, shown, reply)
+  local status = reply.status
+  if status >= 200 and status < 300 then
+    return visit:find("endpoint", "ok", shown .. " takes Altinn's validation event")
+  end
+  local fix = "the proxy must pass POST " .. shown .. " on to the host's /events/…"
+  if status == 401 then fix = "the running host has another secret: was it started with this configuration?"
+  elseif status >= 300 and status < 400 then
+    fix = "Altinn turns a redirected POST into a GET: give the address that answers without a redirect"
+  elseif status >= 502 and status <= 504 then fix = "the proxy does not reach the host: is 'altinn-events run' running?"
+  elseif status == 503 then fix = "the host is shutting down, or its disk is full: look at its log" end
+  visit:find("endpoint", "failed", ("%s answers %d"):format(shown, status), fix)
+end
+
+-- What Altinn itself does to try an endpoint (domain 5.8).
+local function check_endpoint(visit)
+  if not visit.config.endpoint then return visit:find("endpoint", "skipped", "endpoint is not set") end
+  local address = endpoint.address(visit.config.endpoint, visit.config.secrets[1])
+  local shown = endpoint.mask(address, visit.config.endpoint)
+  local host = address:match("^http://(%[?[^/?]*)")
+  if host and not ((host .. ":"):find("^127%.%d+%.%d+%.%d+:") or (host .. ":"):find("^localhost:")
+    or (host .. ":"):find("^%[::1%]:")) then
+    return visit:find("endpoint", "failed", shown .. " is not https", "Altinn posts to https only: put a proxy in front")
+  end
+  local reply, why, code = visit:perform {
+    method = "POST", url = address, headers = { ["Content-Type"] = "application/json; charset=utf-8" },
+    body = '{"specversion":"1.0","id":"altinn-events-doctor","source":"urn:altinn-events:doctor/0",'
+      .. '"type":"platform.events.validatesubscription"}',
+  }
+  if reply then return endpoint_finding(visit, shown, reply) end
+  visit:find("endpoint", "failed", ("%s: %s"):format(shown, why), endpoint_fixes[code] or endpoint_fixes.network)
+end
+
+local function check_addresses(visit)
+  local list = addresses[visit.config.environment]
+  if not list then
+    return visit:find("addresses", "skipped", "Altinn publishes none for " .. (visit.config.environment or "this one"))
+  end
+  visit:find("addresses", "ok", "the firewall must let in " .. table.concat(list, ", "))
+end
+
+local function describe(one)
+  return ("%d (%s)"):format(one.id, plan.short(one.resourceFilter) or "?")
+end
+
+-- Ours: validated, and known everywhere by now?
+local function check_subscriptions(visit)
+  local list = visit.subscriptions
+  if not list then return visit:find("subscriptions", "skipped", "they could not be read") end
+  local now, ours = os.time(), 0
+  for _, one in ipairs(list) do
+    if visit.link:owns(one.endPoint) then
+      ours = ours + 1
+      local heard = (plan.created(one) or now) + plan.cache
+      if one.validated ~= true then
+        visit:find("subscriptions", "failed", describe(one) .. " is not validated: nothing is delivered",
+          "mend the endpoint, then run 'altinn-events apply'")
+      elseif heard > now then
+        visit:find("subscriptions", "warning", ("%s may miss events until %s: Altinn remembers for an hour who"
+          .. " subscribes"):format(describe(one), output.moment(heard)),
+          "wait; 'altinn-events pull' brings what was missed")
+      end
+    end
+  end
+  if ours == 0 then
+    visit:find("subscriptions", "warning", "none has this endpoint: Altinn sends nothing", "run 'altinn-events apply'")
+  else
+    visit:find("subscriptions", "ok", ("%d with this endpoint"):format(ours))
+  end
+end
+
+local function check_rules(visit)
+  local set, problems = rules.load(visit.config.rules)
+  if not set then
+    return visit:find("rules", "failed", rules.describe_problem(problems[1]), "'altinn-events check' tells all")
+  end
+  local made = plan.compute(set, { resources = visit.config.resources, narrow = visit.config.narrow })
+  for _, note in ipairs(made.problems) do
+    visit:find("rules", "failed", rules.describe_problem(note), "without it 'plan' and 'apply' cannot go on")
+  end
+  if #made.problems > 0 then return end
+  if not visit.subscriptions or not visit.config.endpoint then
+    return visit:find("rules", "ok", ("they need %d subscription%s"):format(#made.subscriptions,
+      #made.subscriptions == 1 and "" or "s"))
+  end
+  local steps = plan.difference(made.subscriptions, visit.subscriptions, {
+    endpoint = visit.link:address(), now = os.time(),
+    owns = function(address) return visit.link:owns(address) end,
+  })
+  if plan.differs(steps) then
+    visit:find("rules", "warning", "the subscriptions are not those that the rules need",
+      "'altinn-events plan' shows the difference, 'altinn-events apply' mends it")
+  else
+    visit:find("rules", "ok", "the subscriptions are those that the rules need")
+  end
+end
+
+local checks = {
+  check_configuration, check_platform, check_clock, check_credentials, check_scopes, check_rights, check_endpoint,
+  check_addresses, check_subscriptions, check_rules,
+}
+
+local signs = { ok = "ok", warning = "WARNING", failed = "FAILED", skipped = "skipped" }
+
+--- Runs the verb.
+---@param args table
+---@param config table
+---@return integer status 1 when something failed
+function M.run(args, config)
+  local visit = setmetatable({ config = config, findings = output.list {} }, Visit)
+  for _, check in ipairs(checks) do check(visit) end
+  if visit.multi then visit.multi:close() end
+  local ok = true
+  for _, finding in ipairs(visit.findings) do ok = ok and finding.status ~= "failed" end
+  if args.json then
+    output.json { ok = ok, findings = visit.findings }
+    return ok and 0 or 1
+  end
+  for _, finding in ipairs(visit.findings) do
+    output.line("%-8s %-14s %s", signs[finding.status], finding.check, finding.message)
+    if finding.fix then output.line("%-23s -> %s", "", finding.fix) end
+  end
+  return ok and 0 or 1
+end
+
+return M

@@ -1,0 +1,83 @@
+-- What the commands print: lines, JSON, complaints with a way out.
+local events = require "altinn.events"
+local json = require "altinn.events.json"
+
+local M = {}
+
+--- Prints a line.
+---@param text string
+function M.out(text)
+  io.stdout:write(text, "\n")
+end
+
+--- Prints a format, filled in.
+---@param format string
+---@param ... any
+function M.line(format, ...)
+  io.stdout:write(format:format(...), "\n")
+end
+
+--- Prints a value as JSON.
+---@param value any
+function M.json(value)
+  io.stdout:write(assert(json.encode(value)), "\n")
+end
+
+--- Complains on standard error.
+---@param text string
+function M.complain(text)
+  io.stderr:write("altinn-events: ", text, "\n")
+end
+
+--- Seconds since 1970 as people and programs read them.
+---@param seconds number|nil
+---@return string|nil
+function M.moment(seconds)
+  return seconds and os.date("!%Y-%m-%dT%H:%M:%SZ", math.floor(seconds)) or nil
+end
+
+-- What to do about a failure that Altinn's side caused.
+local remedies = {
+  auth = "'altinn-events doctor' says what is wrong with the credentials",
+  forbidden = "the token lacks a scope, or the resource's policy does not grant this; see 'altinn-events doctor'",
+  network = "is the address right, and may this machine reach it? See 'altinn-events doctor'",
+  timeout = "try again; if it stays so, see 'altinn-events doctor'",
+  tls = "the certificate could not be verified; see 'altinn-events doctor'",
+  throttled = "wait a minute, then try again",
+  server = "Altinn is in trouble; try again later",
+}
+
+--- A failure as one line: masked, with the way out when there is one.
+---@param message any
+---@param code string|nil
+---@return string
+function M.explained(message, code)
+  local text = events.mask(tostring(message or "failed"))
+  return remedies[code] and ("%s (%s): %s"):format(text, code, remedies[code]) or text
+end
+
+--- Complains about a failure.
+---@param message any
+---@param code string|nil
+---@return integer status 1
+function M.failure(message, code)
+  M.complain(M.explained(message, code))
+  return 1
+end
+
+--- A list that is an array in JSON also when it is empty.
+---@param list table|nil
+---@return table
+function M.list(list)
+  return json.list(list or {})
+end
+
+--- The text with identity numbers masked; nil stays nil.
+---@param value any
+---@return string|nil
+function M.masked(value)
+  if value == nil then return nil end
+  return events.mask(tostring(value))
+end
+
+return M

@@ -1,0 +1,66 @@
+-- altinn-events token: what the token says, never the token unless asked.
+local connection = require "altinn.events.commands.connection"
+local events = require "altinn.events"
+local output = require "altinn.events.commands.output"
+
+local M = {}
+
+local function masked_copy(value)
+  if type(value) == "table" then
+    local copy = #value > 0 and output.list {} or {}
+    for name, one in pairs(value) do copy[name] = masked_copy(one) end
+    return copy
+  end
+  if type(value) == "string" then return events.mask(value) end
+  return value
+end
+
+-- One line of text for a claim of any kind.
+local function text_of(value)
+  if type(value) ~= "table" then return tostring(value) end
+  return assert(require("altinn.events.json").encode(value))
+end
+
+local function print_claims(identity, claims)
+  output.line("identity %s", identity or "unknown")
+  local names = {}
+  for name in pairs(claims) do names[#names + 1] = name end
+  table.sort(names)
+  for _, name in ipairs(names) do output.line("  %-30s %s", name, text_of(claims[name])) end
+  local expires = tonumber(claims.exp)
+  if expires then
+    local left = math.floor(expires - os.time())
+    output.line("%s %s", left > 0 and "valid until" or "expired at", output.moment(expires))
+  end
+end
+
+local function show(token)
+  local text, message, code = token, nil, nil
+  if type(token) ~= "string" then text, message, code = token() end
+  if not text then return output.failure(message, code) end
+  output.out(text)
+  return 0
+end
+
+--- Runs the verb.
+---@param args table
+---@param config table
+---@return integer status
+function M.run(args, config)
+  local link, message, code = connection.open(config)
+  if not link then return output.failure(message, code) end
+  if args.show then return show(link.token) end
+  local claims
+  claims, message, code = link:claims()
+  if not claims then return link:failure(message, code) end
+  local identity = output.masked(connection.identity_of(claims))
+  claims = masked_copy(claims)
+  if args.json then
+    output.json { identity = identity, claims = claims, expires = output.moment(tonumber(claims.exp)) }
+  else
+    print_claims(identity, claims)
+  end
+  return 0
+end
+
+return M

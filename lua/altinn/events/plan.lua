@@ -262,7 +262,7 @@ end
 local function step_for(box, subscription, options)
   if not subscription then
     return { action = "create", planned = box, at = options.now + M.cache,
-      why = "does not exist; may miss events for an hour after it is made" }
+      why = "does not exist" }
   end
   if subscription.validated ~= true then
     return { action = "validate", planned = box, subscription = subscription,
@@ -271,7 +271,7 @@ local function step_for(box, subscription, options)
   local heard = (seconds_of(subscription.created) or options.now) + M.cache
   local deaf = heard > options.now
   return { action = "keep", planned = box, subscription = subscription, at = deaf and heard or nil,
-    why = deaf and "exists; may miss events for an hour after it was made" or "exists" }
+    why = "exists" }
 end
 
 local function removal(subscription, planned, mate, options)

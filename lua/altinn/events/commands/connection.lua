@@ -37,9 +37,14 @@ end
 function M.token(config)
   if config.token then return config.token end
   if not config.credentials then
-    return nil, "there are no credentials: set credentials (or a ready token) in the configuration", "invalid"
+    return nil, "there are no credentials: set credentials (or a ready token) in the configuration", "usage"
   end
   return built(events.maskinporten, source_options(config))
+end
+
+local function lacks_place(config)
+  if config.base_url or config.environment then return nil end
+  return "which Altinn? Set environment (tt02 or production) or base_url in the configuration"
 end
 
 --- The address of Altinn's platform.
@@ -47,10 +52,8 @@ end
 ---@return string|nil url
 ---@return string|nil message
 function M.base_url(config)
+  if lacks_place(config) then return nil, lacks_place(config) end
   if config.base_url then return (config.base_url:gsub("/+$", "")) end
-  if not config.environment then
-    return nil, "which Altinn? Set environment (tt02 or production) or base_url in the configuration"
-  end
   return require("altinn.events.maskinporten").environments[config.environment].base_url
 end
 
@@ -58,11 +61,11 @@ end
 ---@param config table what altinn.events.config.load gave
 ---@return table|nil connection `client`, `config`; methods claims, identity, address, owns, mask
 ---@return string|nil message
----@return string|nil code
+---@return string|nil code also "usage": the configuration lacks something
 function M.open(config)
-  local url, message = M.base_url(config)
-  if not url then return nil, message, "invalid" end
   local token, client, code
+  local message = lacks_place(config)
+  if message then return nil, message, "usage" end
   token, message, code = M.token(config)
   if not token then return nil, message, code end
   client, message, code = built(events.client, {
@@ -151,10 +154,11 @@ end
 ---@param name string|nil added to it
 ---@return string|nil address
 ---@return string|nil message
+---@return string|nil code
 function Connection:address(name)
   if not self.config.endpoint then
     return nil, "where shall Altinn post to? Set endpoint in the configuration: the public address of the webhook,"
-      .. " for instance https://hooks.example.no/events"
+      .. " for instance https://hooks.example.no/events", "usage"
   end
   return endpoint.address(self.config.endpoint, self.config.secrets[1], name)
 end

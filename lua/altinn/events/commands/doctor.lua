@@ -111,9 +111,9 @@ end
 local function check_credentials(visit)
   local link, message, code = connection.open(visit.config)
   if not link then
-    visit:find("credentials", code == "invalid" and not visit.config.credentials and "skipped" or "failed", message,
+    if code == "usage" then return visit:find("credentials", "skipped", message) end
+    return visit:find("credentials", "failed", message,
       "correct credentials in altinn-events.lua: client_id, key_file, kid or certificate, scopes")
-    return
   end
   local claims
   claims, message, code = link:claims()
@@ -186,7 +186,7 @@ local function endpoint_finding(visit, shown, reply)
   if status == 401 then fix = "the running host has another secret: was it started with this configuration?"
   elseif status >= 300 and status < 400 then
     fix = "Altinn turns a redirected POST into a GET: give the address that answers without a redirect"
-  elseif status >= 502 and status <= 504 then fix = "the proxy does not reach the host: is 'altinn-events run' running?"
+  elseif status == 502 or status == 504 then fix = "the proxy does not reach the host: is 'altinn-events run' running?"
   elseif status == 503 then fix = "the host is shutting down, or its disk is full: look at its log" end
   visit:find("endpoint", "failed", ("%s answers %d"):format(shown, status), fix)
 end
@@ -199,7 +199,8 @@ local function check_endpoint(visit)
   local host = address:match("^http://(%[?[^/?]*)")
   if host and not ((host .. ":"):find("^127%.%d+%.%d+%.%d+:") or (host .. ":"):find("^localhost:")
     or (host .. ":"):find("^%[::1%]:")) then
-    return visit:find("endpoint", "failed", shown .. " is not https", "Altinn posts to https only: put a proxy in front")
+    return visit:find("endpoint", "failed", shown .. " is not https",
+      "Altinn posts to https only: put a proxy in front")
   end
   local reply, why, code = visit:perform {
     method = "POST", url = address, headers = { ["Content-Type"] = "application/json; charset=utf-8" },
@@ -226,24 +227,26 @@ end
 local function check_subscriptions(visit)
   local list = visit.subscriptions
   if not list then return visit:find("subscriptions", "skipped", "they could not be read") end
-  local now, ours = os.time(), 0
+  local now, ours, fine = os.time(), 0, true
   for _, one in ipairs(list) do
     if visit.link:owns(one.endPoint) then
       ours = ours + 1
       local heard = (plan.created(one) or now) + plan.cache
+      fine = fine and one.validated == true and heard <= now
       if one.validated ~= true then
         visit:find("subscriptions", "failed", describe(one) .. " is not validated: nothing is delivered",
           "mend the endpoint, then run 'altinn-events apply'")
       elseif heard > now then
-        visit:find("subscriptions", "warning", ("%s may miss events until %s: Altinn remembers for an hour who"
-          .. " subscribes"):format(describe(one), output.moment(heard)),
+        visit:find("subscriptions", "warning",
+          ("%s may miss events until %s: Altinn's caches last an hour"):format(describe(one), output.moment(heard)),
           "wait; 'altinn-events pull' brings what was missed")
       end
     end
   end
   if ours == 0 then
-    visit:find("subscriptions", "warning", "none has this endpoint: Altinn sends nothing", "run 'altinn-events apply'")
-  else
+    visit:find("subscriptions", "warning", "none has this endpoint: Altinn sends nothing",
+      "run 'altinn-events apply'")
+  elseif fine then
     visit:find("subscriptions", "ok", ("%d with this endpoint"):format(ours))
   end
 end

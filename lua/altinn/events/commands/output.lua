@@ -59,10 +59,10 @@ end
 --- Complains about a failure.
 ---@param message any
 ---@param code string|nil
----@return integer status 1
+---@return integer status 1, or 2 when the code is "usage"
 function M.failure(message, code)
   M.complain(M.explained(message, code))
-  return 1
+  return code == "usage" and 2 or 1
 end
 
 --- A list that is an array in JSON also when it is empty.

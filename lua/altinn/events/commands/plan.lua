@@ -53,9 +53,13 @@ end
 
 local signs = { create = "+", validate = "~", keep = "=", remove = "-", wait = ".", foreign = " " }
 
+local function filters_text(box)
+  return ("%s  %s  %s"):format(plan.short(box.resource) or "any resource", plan.short(box.subject) or "every subject",
+    plan.short(box.type) or "every type")
+end
+
 local function print_row(row)
-  output.line("%s %-8s %7s  %s  %s  %s", signs[row.action], row.action, row.id or "", plan.short(row.resource) or
-    "any resource", plan.short(row.subject) or "every subject", plan.short(row.type) or "every type")
+  output.line("%s %-8s %7s  %s", signs[row.action], row.action, row.id or "", filters_text(row))
   if row.action == "foreign" then output.line("                     %s", row.endpoint) end
   output.line("                     %s", row.why)
   if row.rules then output.line("                     for %s", table.concat(row.rules, ", ")) end
@@ -106,8 +110,8 @@ local function begin(args, config)
   if not made then return nil, status end
   link, message, code = connection.open(config)
   if not link then return nil, output.failure(message, code) end
-  address, message = link:address()
-  if not address then return nil, output.failure(message) end
+  address, message, code = link:address()
+  if not address then return nil, output.failure(message, code) end
   return { link = link, made = made, overlap = args.now and -math.huge or overlap }
 end
 
@@ -139,15 +143,16 @@ local function subscribed(args, link, step)
     if not ok and code ~= "not_found" then return nil, message, code end
   end
   local one, message, code, detail = link.client:subscribe {
-    endpoint = link:address(), resource = box.resource, subject = box.subject, type = box.type, wait = args.wait,
+    endpoint = link:address(), resource = box.resource, subject = box.subject, type = box.type,
+    wait = args.wait > 0 and args.wait or nil,
   }
   if not one then
     local made = type(detail) == "table" and detail.subscription
     if made then return nil, link:unvalidated(made, args.wait), "unvalidated" end
     return nil, message, code
   end
-  told(args, step, ("+ %d made and validated: %s  %s  %s"):format(one.id, plan.short(box.resource),
-    plan.short(box.subject) or "every subject", plan.short(box.type) or "every type"))
+  told(args, step, ("+ %d made, %s: %s"):format(one.id,
+    one.validated == true and "validated" or "not validated yet", filters_text(box)))
   return one
 end
 

@@ -88,12 +88,12 @@ function verbs.create(args, link)
   end
   address = args.to
   if not address then
-    address, message = link:address(args.name)
-    if not address then return output.failure(message) end
+    address, message, code = link:address(args.name)
+    if not address then return output.failure(message, code) end
   end
   made, message, code, detail = link.client:subscribe {
     endpoint = address, resource = filters.resource, subject = filters.subject, type = filters.type,
-    include_subunits = args.include_subunits, wait = args.wait,
+    include_subunits = args.include_subunits, wait = args.wait > 0 and args.wait or nil,
   }
   if made then return print_created(link, args, made, address) end
   local one = type(detail) == "table" and detail.subscription

@@ -5,6 +5,17 @@ return {
   admin  = "127.0.0.1:8481", -- /healthz, /readyz, /metrics: never public
   secret = env "WEBHOOK_SECRET", -- the last part of the endpoint's address
 
+  -- Altinn's side: what plan, apply, pull, letter, token and doctor use.
+  environment = "production",
+  endpoint = "https://hooks.example.no/events", -- the secret is added to it
+  credentials = {
+    client_id = "0f1e2d3c-4b5a-4968-8776-655443322110",
+    key_file = "/etc/altinn-events/maskinporten.pem",
+    kid = "2026-08",
+    scopes = { "altinn:events.subscribe", "altinn:correspondence.read" },
+  },
+  resources = { "acme-letters" }, -- of rules that name none
+
   inbox = "/var/lib/altinn-events/inbox.db",
   rules = { "/etc/altinn-events/rules" },
 

@@ -121,7 +121,8 @@ describe("doctor", function()
 
   it("says when the clock is off", function()
     for ahead, wanted in pairs { [60] = { "failed", "^%d+ s behind Altinn's" },
-      [-60] = { "failed", "^%d+ s ahead of Altinn's" }, [8] = { "warning", "^%d s behind" }, [2] = { "ok", "agrees" } } do
+      [-60] = { "failed", "^%d+ s ahead of Altinn's" }, [8] = { "warning", "^%d s behind" },
+      [2] = { "ok", "agrees" } } do
       configure { base_url = platform(401, ahead) }
       local _, findings = doctor()
       local one = findings.clock[1]

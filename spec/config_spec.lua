@@ -232,6 +232,61 @@ describe("keys", function()
   end)
 end)
 
+describe("Altinn's side", function()
+  it("has its keys", function()
+    local made = assert(load [[return {
+      environment = "tt02", endpoint = "https://hooks.example.no/events", resources = "acme-letters", narrow = true,
+      credentials = { client_id = "abc", key_file = "/key.pem", passphrase = "", kid = "k", scopes = { "a", "b" },
+        system_user = { organisation = "987654321", reference = "r" }, issuer = "https://x.no/",
+        token_url = "https://x.no/token", timeout = 10, exchange = true },
+    }]])
+    assert.are.equal("tt02", made.environment)
+    assert.are.same({ "acme-letters" }, made.resources)
+    assert.are.equal("987654321", made.credentials.system_user.organisation)
+    assert.are.same({}, assert(load "return {}").resources)
+  end)
+
+  it("has checks for each of them", function()
+    says(problems_of 'return { environment = "prod" }', "environment must be one of production, tt02")
+    says(problems_of 'return { environment = "tt01" }', "(did you mean 'tt02'?)")
+    says(problems_of 'return { base_url = "platform.altinn.no" }', "base_url must be an address")
+    for _, endpoint in ipairs { '"hooks.example.no"', '"https://x.no/{other}"', '"https://x.no/{secret}/{secret}"',
+      '"https://x.no/#a"', "5", '"https://"' } do
+      says(problems_of(("return { endpoint = %s }"):format(endpoint)), "endpoint must be the public https:// address")
+    end
+    assert(load 'return { endpoint = "https://x.no/in?code={secret}" }')
+    says(problems_of 'return { resources = { "" } }', "resources must be a text or a list of texts")
+    says(problems_of 'return { narrow = "yes" }', "narrow must be a boolean")
+    says(problems_of "return { token = 5 }", "token must be a text that is not empty")
+    says(problems_of 'return { credentials = "abc" }', "credentials must be a table")
+    says(problems_of 'return { credentials = { cleint_id = "abc", scopes = 5, system_user = { org = "1" } } }',
+      "unknown key 'credentials.cleint_id' (did you mean 'client_id'?)", "credentials.scopes must be a text",
+      "unknown key 'credentials.system_user.org'")
+  end)
+
+  it("never prints a credential", function()
+    local text = problems_of [[return { token = { "hunter2" }, credentials = { key = { "hunter2" },
+      passphrase = { "hunter2" }, kid = "", certificate = { "hunter2" } } }]]
+    assert.is_nil(text:find("hunter2", 1, true))
+  end)
+
+  it("knows one Altinn, and one way to a token", function()
+    says(problems_of 'return { environment = "tt02", base_url = "https://x.no" }',
+      "environment and base_url exclude each other")
+    says(problems_of 'return { token = "a", credentials = {} }', "credentials and token exclude each other")
+    variables = { ALTINN_EVENTS_BASE_URL = "http://127.0.0.1:1", ALTINN_EVENTS_TOKEN = "t",
+      ALTINN_EVENTS_ENDPOINT = "https://y.no/events" }
+    local made = assert(load [[return { environment = "tt02", endpoint = "https://x.no/events",
+      credentials = { client_id = "abc" } }]])
+    assert.are.same({ "http://127.0.0.1:1", "t", "https://y.no/events" }, { made.base_url, made.token, made.endpoint })
+    assert.is_nil(made.environment)
+    assert.is_nil(made.credentials)
+    made = assert(load("return {}", { environment = "production" }))
+    assert.are.equal("production", made.environment)
+    assert.is_nil(made.base_url)
+  end)
+end)
+
 describe("without a secret", function()
   it("the host listens on the loopback address only", function()
     for _, address in ipairs { "0.0.0.0:8480", "192.0.2.1:80", "[::]:8480", "example.no:80", "127.example.no:80" } do

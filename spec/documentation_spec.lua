@@ -127,13 +127,51 @@ describe("README.md", function()
     assert.is_truthy(output:find("nothing more to do", 1, true), output)
   end)
 
-  it("has configurations that are Lua", function()
+  -- Loads a configuration as the command does, with every variable set.
+  local function load_config(path)
+    local getenv = os.getenv
+    os.getenv = function(name) -- luacheck: ignore
+      return not name:find("^ALTINN_EVENTS_") and "value-of-" .. name or nil
+    end
+    local ok, config, problems = pcall(require("altinn.events.config").load, { config = path })
+    os.getenv = getenv -- luacheck: ignore
+    assert(ok, config)
+    return config, problems
+  end
+
+  it("has configurations that load", function()
+    local count = 0
     for _, block in ipairs(list) do
       if block.marker == "config" then
-        local words = { env = function(name) return name end, file = function(path) return path end }
-        assert.are.equal("table", type(assert(load(block.text, "=README.md", "t", words))()))
+        local path = os.tmpname()
+        local file = assert(io.open(path, "wb"))
+        file:write(block.text)
+        file:close()
+        local config, problems = load_config(path)
+        os.remove(path)
+        assert(config, ("README.md, block at line %d: %s"):format(block.line, problems and problems[1] or ""))
+        count = count + 1
       end
     end
+    assert.is_true(count > 0)
+    local config, problems = load_config "examples/altinn-events.lua"
+    assert(config, problems and problems[1])
+  end)
+
+  it("shows commands that there are", function()
+    local count, build = 0, os.getenv "AE_BUILD" or "build/lua5.4"
+    for _, block in ipairs(list) do
+      for line in (block.language == "sh" and block.text or ""):gmatch("[^\n]+") do
+        local words = line:match("^altinn%-events [^#&|<>]+")
+        if words then
+          local pipe = assert(io.popen(("%s/bin/%s --help 2>&1"):format(build, words)))
+          local output = pipe:read("a")
+          assert(pipe:close(), ("README.md: %s: %s"):format(line, output))
+          count = count + 1
+        end
+      end
+    end
+    assert.is_true(count > 10)
   end)
 
   it("links to files that are there", function()

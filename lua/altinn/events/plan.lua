@@ -355,14 +355,4 @@ function M.created(subscription)
   return (seconds_of(subscription.created))
 end
 
---- Whether a subscription, as planned, brings an event: what Altinn compares
---- (no subunits, no policy).
----@param box table { resource, subject, type }
----@param event any
----@return boolean
-function M.brings(box, event)
-  return event.resource == box.resource and (box.subject == nil or box.subject == event.subject)
-    and (box.type == nil or box.type == event.type)
-end
-
 return M

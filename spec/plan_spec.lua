@@ -368,6 +368,8 @@ describe("the difference", function()
       subscription(3, { typeFilter = TYPE .. "x" }), subscription(4, { subjectFilter = "x", validated = false }) }
     assert.are.same({ "keep 1", "remove 2", "remove 3", "remove 4" }, actions(steps))
     says(steps[2].why, "no rule needs it")
+    assert.are.equal(NOW + 3600, steps[2].at)
+    assert.is_nil(steps[4].at)
   end)
 
   it("removes what others replace only when they are surely heard", function()

@@ -280,17 +280,18 @@ local function removal(subscription, planned, mate, options)
     step.why = "no rule needs it, and it was never validated"
     return step
   end
+  local waits
   for index, box in ipairs(planned) do
     if overlaps(box, subscription) then
       local from = ready(mate[index], options)
       step.why = "others take its place"
       if not from or from > options.now then
-        step.action = "wait"
-        step.at = math.max(step.at or 0, from or options.now + math.max(0, options.overlap))
-        step.why = "stays until those that take its place are surely heard"
+        step.action, step.why = "wait", "stays until those that take its place are surely heard"
+        waits = math.max(waits or 0, from or options.now + math.max(0, options.overlap))
       end
     end
   end
+  step.at = waits or options.now + M.cache
   return step
 end
 
@@ -307,7 +308,8 @@ local difference_options = { endpoint = true, owns = true, now = true, overlap =
 ---  the address that new ones get, whether an address is ours, seconds since 1970, seconds (default: one hour;
 ---  below 0: as soon as what takes its place is validated)
 ---@return table[] steps each { action, planned, subscription, why, at }; action is create, validate, keep, remove,
----  wait (to be removed, not before `at`) or foreign; `at` is until when create and keep may be deaf
+---  wait (to be removed, not before `at`) or foreign; `at` is until when create and keep may be deaf, and until when
+---  what is removed may still be heard
 function M.difference(planned, existing, options)
   check_options(options, difference_options, "difference")
   options = { endpoint = endpoint.normal(options.endpoint), owns = options.owns, now = options.now,

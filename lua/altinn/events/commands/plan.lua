@@ -35,6 +35,8 @@ end
 
 -- A step for people and programs.
 
+local moments = { wait = "remove_after", remove = "heard_until" }
+
 local function row_of(link, step)
   local box, one = step.planned or {}, step.subscription or {}
   local row = {
@@ -43,7 +45,7 @@ local function row_of(link, step)
     subject = output.masked(box.subject or one.subjectFilter), type = output.masked(box.type or one.typeFilter),
     endpoint = link:mask(one.endPoint or link:address()),
   }
-  row[step.action == "wait" and "remove_after" or "deaf_until"] = output.moment(step.at)
+  row[moments[step.action] or "deaf_until"] = output.moment(step.at)
   if step.planned then
     row.rules, row.filters = output.list(box.rules), output.list {}
     for index, why in ipairs(box.why) do row.filters[index] = output.masked(why) end
@@ -65,6 +67,7 @@ local function print_row(row)
   if row.rules then output.line("                     for %s", table.concat(row.rules, ", ")) end
   for _, why in ipairs(row.filters or {}) do output.line("                     %s", why) end
   if row.deaf_until then output.line("                     may miss events until %s", row.deaf_until) end
+  if row.heard_until then output.line("                     may still deliver until %s", row.heard_until) end
   if row.remove_after then output.line("                     apply removes it after %s", row.remove_after) end
 end
 

@@ -20,7 +20,7 @@ function M.row(link, one, now)
     sourceFilter = output.masked(one.sourceFilter), consumer = output.masked(one.consumer),
     createdBy = output.masked(one.createdBy), created = one.created, validated = one.validated == true,
     includeSubunits = one.includeSubunits == true, ours = link:owns(one.endPoint),
-    deaf_until = heard > now and output.moment(heard) or nil,
+    deaf_until = one.validated == true and heard > now and output.moment(heard) or nil,
   }
 end
 

@@ -12,12 +12,12 @@ local function masked_copy(value)
     return copy
   end
   if type(value) == "string" then return events.mask(value) end
-  return value
+  return math.tointeger(value) or value  -- lua-cjson reads 5 as 5.0
 end
 
 -- One line of text for a claim of any kind.
 local function text_of(value)
-  if type(value) ~= "table" then return tostring(value) end
+  if type(value) ~= "table" then return value == events.null and "null" or tostring(value) end
   return assert(require("altinn.events.json").encode(value))
 end
 

@@ -213,6 +213,7 @@ describe("warnings", function()
     says(warnings("correspondencearch*")[1], "'no.altinn.correspondence.correspondencearch*'", "nothing raises it")
     says(warnings("com.example.order")[1], "'com.example.order' is not among the types that Altinn is known to raise")
     says(warnings("com.example.*")[1], "'com.example.*'")
+    says(warnings("dialogporten.dialog")[1], "'dialogporten.dialog'")
     for _, on in ipairs { "*", "correspondence*", "correspondencepublished", "dialogcreated", "no.altinn.broker.*",
       "dialogporten.dialog.activity.created.v1", "app.instance.process.movedTo.Task_1", "dialogporten.*" } do
       assert.are.same({}, warnings(on), on)

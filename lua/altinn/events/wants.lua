@@ -200,15 +200,15 @@ local function catalogue()
   return by_type
 end
 
-local function in_family(text)
+local function in_family(one)
   for _, stem in ipairs(families) do
-    if starts(text, stem) or starts(stem, text) then return true end
+    if starts(one[1], stem) or one.prefix and starts(stem, one[1]) then return true end
   end
   return false
 end
 
 local function type_warning(one)
-  local text, known, raised = one[1], in_family(one[1]), in_family(one[1])
+  local text, known, raised = one[1], false, in_family(one)
   for type, entry in pairs(catalogue()) do
     if type == text or one.prefix and starts(type, text) then
       known, raised = true, raised or entry.raised

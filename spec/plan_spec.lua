@@ -356,7 +356,7 @@ describe("the difference", function()
 
   it("treats filters that differ in anything as others", function()
     for name, value in pairs { resourceFilter = "urn:altinn:resource:other", subjectFilter = "x",
-      typeFilter = TYPE .. "x", sourceFilter = "https://x.no/", includeSubunits = true, endPoint = BASE .. "/old" } do
+      typeFilter = "", sourceFilter = "https://x.no/", includeSubunits = true, endPoint = BASE .. "/old" } do
       local steps = difference { subscription(1, { [name] = value }) }
       assert.are.equal("create", steps[1].action, name)
       assert.is_truthy(steps[2].action == "wait" or steps[2].action == "remove", name)
@@ -395,6 +395,9 @@ describe("the difference", function()
       subscription(3, { typeFilter = false, subjectFilter = "b", age = 1000 }) }, planned)
     assert.are.same({ "keep 2", "keep 3", "create", "wait 1" }, actions(steps))
     assert.are.equal(NOW + 2600, steps[4].at)
+    steps = difference({ subscription(1), subscription(2, { typeFilter = false, subjectFilter = "a", age = 3000 }),
+      subscription(3, { typeFilter = false, subjectFilter = "b" }) }, planned)
+    says(steps[4].why, "stays until")
   end)
 
   it("has a new one made of an unvalidated one that something waits for", function()

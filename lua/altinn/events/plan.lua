@@ -115,13 +115,13 @@ local function each_box(wanted, visit)
   end
 end
 
-local function lies_in(wanted, box)
-  local found = false
-  each_box(wanted, function(inner)
-    found = found or inner.resource == box.resource and (box.subject == nil or box.subject == inner.subject)
-      and (box.type == nil or box.type == inner.type)
-  end)
-  return found
+-- Whether a rule with these values (nil: any) has some that one filter brings.
+local function names_it(values, filter)
+  if filter == nil then return true end
+  for _, value in ipairs(values or {}) do
+    if value == filter then return true end
+  end
+  return false
 end
 
 -- The rules that left a filter open, one for each reason: "rule 'a' wants all".
@@ -150,7 +150,7 @@ end
 local function explain(box, list)
   local needing, others = {}, {}
   for _, one in ipairs(list) do
-    if lies_in(one.wants, box) then
+    if names_it(one.wants.subjects, box.subject) and names_it(one.wants.types, box.type) then
       needing[#needing + 1] = one
       for _, other in ipairs(one.wants.others) do add_once(others, other) end
     end
@@ -201,13 +201,16 @@ function M.compute(rules, options)
       end
       if wanted and wanted.resources then
         each_box(wanted, function(box) boxes[key_of(box.resource, box.subject, box.type)] = box end)
-        list[#list + 1] = { name = rule.name or "(unnamed)", wants = wanted }
+        for _, resource in ipairs(wanted.resources) do
+          list[resource] = list[resource] or {}
+          table.insert(list[resource], { name = rule.name or "(unnamed)", wants = wanted })
+        end
       end
     end
   end
   plan.subscriptions = options.narrow and maximal(boxes) or fewest(boxes)
   table.sort(plan.subscriptions, in_order)
-  for _, box in ipairs(plan.subscriptions) do explain(box, list) end
+  for _, box in ipairs(plan.subscriptions) do explain(box, list[box.resource]) end
   return plan
 end
 
@@ -227,10 +230,14 @@ local function overlaps(box, subscription)
   return not (type and box.type and type ~= box.type)
 end
 
-local function is_planned(box, subscription, address)
-  return endpoint.normal(subscription.endPoint) == address
-    and (subscription.resourceFilter or ""):lower() == box.resource and subscription.subjectFilter == box.subject
-    and subscription.typeFilter == box.type and not subscription.sourceFilter and not subscription.includeSubunits
+-- The key under which a subscription of ours is what a plan can want; nil: no plan does.
+local function key_of_existing(one, options)
+  local plain = not one.sourceFilter and not one.includeSubunits and one.resourceFilter
+  if not plain or not options.owns(one.endPoint) then return nil end
+  if endpoint.normal(one.endPoint) ~= options.endpoint then return nil end
+  -- An empty filter matches nothing: it is not a filter that is left out.
+  if one.subjectFilter == "" or one.typeFilter == "" then return nil end
+  return key_of(one.resourceFilter:lower(), one.subjectFilter, one.typeFilter)
 end
 
 -- Of several that are the same: a validated one before others, the oldest first.
@@ -240,16 +247,14 @@ local function better(one, other)
   return one.id < other.id
 end
 
+-- The index of a planned one -> the subscription that is it.
 local function mates(planned, existing, options)
-  local mate = {}
-  for index, box in ipairs(planned) do
-    for _, subscription in ipairs(existing) do
-      if options.owns(subscription.endPoint) and is_planned(box, subscription, options.endpoint)
-        and better(subscription, mate[index]) then
-        mate[index] = subscription
-      end
-    end
+  local best, mate = {}, {}
+  for _, one in ipairs(existing) do
+    local key = key_of_existing(one, options)
+    if key and better(one, best[key]) then best[key] = one end
   end
+  for index, box in ipairs(planned) do mate[index] = best[key_of(box.resource, box.subject, box.type)] end
   return mate
 end
 
@@ -274,6 +279,17 @@ local function step_for(box, subscription, options)
     why = "exists" }
 end
 
+-- Indices of the planned ones by resource.
+local function by_resource(planned)
+  local places, all = {}, {}
+  for index, box in ipairs(planned) do
+    places[box.resource] = places[box.resource] or {}
+    table.insert(places[box.resource], index)
+    all[index] = index
+  end
+  return function(resource) return resource and (places[resource:lower()] or {}) or all end
+end
+
 local function removal(subscription, planned, mate, options)
   local step = { action = "remove", subscription = subscription, why = "no rule needs it" }
   if subscription.validated ~= true then
@@ -281,10 +297,10 @@ local function removal(subscription, planned, mate, options)
     return step
   end
   local waits
-  for index, box in ipairs(planned) do
-    if overlaps(box, subscription) then
+  for _, index in ipairs(options.places(subscription.resourceFilter)) do
+    if overlaps(planned[index], subscription) then
       local from = ready(mate[index], options)
-      step.why = "others take its place"
+      if not waits then step.why = "others take its place" end
       if not from or from > options.now then
         step.action, step.why = "wait", "stays until those that take its place are surely heard"
         waits = math.max(waits or 0, from or options.now + math.max(0, options.overlap))
@@ -293,6 +309,17 @@ local function removal(subscription, planned, mate, options)
   end
   step.at = waits or options.now + M.cache
   return step
+end
+
+-- One whose age something waits for is made anew, so that `created` tells when it began to be heard.
+local function mark_anew(steps)
+  for _, step in ipairs(steps) do
+    if step.action == "validate" then
+      for _, other in ipairs(steps) do
+        if other.action == "wait" and overlaps(step.planned, other.subscription) then step.anew = true end
+      end
+    end
+  end
 end
 
 local difference_options = { endpoint = true, owns = true, now = true, overlap = true }
@@ -313,7 +340,7 @@ local difference_options = { endpoint = true, owns = true, now = true, overlap =
 function M.difference(planned, existing, options)
   check_options(options, difference_options, "difference")
   options = { endpoint = endpoint.normal(options.endpoint), owns = options.owns, now = options.now,
-    overlap = options.overlap or M.cache }
+    overlap = options.overlap or M.cache, places = by_resource(planned) }
   local mate, used, steps = mates(planned, existing, options), {}, {}
   for index, box in ipairs(planned) do
     steps[#steps + 1] = step_for(box, mate[index], options)
@@ -329,14 +356,7 @@ function M.difference(planned, existing, options)
       end
     end
   end
-  -- One whose age something waits for is made anew, so that `created` tells when it began to be heard.
-  for _, step in ipairs(steps) do
-    if step.action == "validate" then
-      for _, other in ipairs(steps) do
-        if other.action == "wait" and overlaps(step.planned, other.subscription) then step.anew = true end
-      end
-    end
-  end
+  mark_anew(steps)
   return steps
 end
 

@@ -72,12 +72,13 @@ function M.list(list)
   return json.list(list or {})
 end
 
---- The text with identity numbers masked; nil stays nil.
+--- A text of others for a listing: identity numbers masked, no control
+--- characters; nil stays nil.
 ---@param value any
 ---@return string|nil
 function M.masked(value)
   if value == nil then return nil end
-  return events.mask(tostring(value))
+  return (events.mask(tostring(value)):gsub("%c", " "))
 end
 
 return M

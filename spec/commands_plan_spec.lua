@@ -262,7 +262,7 @@ rule { name = "one", on = "correspondencepublished", when = { resource = { "acme
   end)
 
   it("has an unvalidated one tried again by the same wish", function()
-    existing { typeFilter = PUBLISHED, validated = false }
+    existing { typeFilter = PUBLISHED, validated = false, age = 60 }
     local result, status = planned()
     assert.are.equal(2, status)
     assert.are.same({ "validate 1" }, actions(result))
@@ -272,7 +272,7 @@ rule { name = "one", on = "correspondencepublished", when = { resource = { "acme
     assert.are.equal(0, (plan()))
   end)
 
-  it("makes an unvalidated one anew when its age counts", function()
+  it("makes an old unvalidated one anew, so that its age counts from now", function()
     existing({ typeFilter = PUBLISHED, validated = false }, {})
     assert.are.equal(0, (apply()))
     assert.are.same({ "unsubscribe 1", "subscribe" }, names())

@@ -200,3 +200,71 @@ describe("planned subscriptions of random rules", function()
       end)
   end
 end)
+
+-- A server's subscriptions over time, as apply changes them: makes first, removes after.
+local function carry_out(server, rules, now, narrow)
+  local function steps_of()
+    return plan.difference(plan.compute(rules, { resources = RESOURCES, narrow = narrow }).subscriptions, server.list, {
+      endpoint = "https://x.no/events", now = now, owns = function(address) return address == "https://x.no/events" end,
+    })
+  end
+  local function without(id)
+    for index, one in ipairs(server.list) do
+      if one.id == id then table.remove(server.list, index) end
+    end
+  end
+  for _, step in ipairs(steps_of()) do
+    if step.anew then without(step.subscription.id) end
+    if step.action == "create" or step.anew then
+      server.last = server.last + 1
+      server.list[#server.list + 1] = { id = server.last, endPoint = "https://x.no/events", includeSubunits = false,
+        resourceFilter = step.planned.resource, subjectFilter = step.planned.subject, typeFilter = step.planned.type,
+        created = os.date("!%Y-%m-%dT%H:%M:%SZ", now), at = now, validated = math.random(8) > 1 }
+    elseif step.action == "validate" then
+      step.subscription.validated = true
+    end
+  end
+  for _, step in ipairs(steps_of()) do
+    if step.action == "remove" then without(step.subscription.id) end
+  end
+  return steps_of()
+end
+
+-- The places that surely arrive: validated subscriptions of an hour's age.
+local function heard(server, r, now)
+  local places = 0
+  for _, one in ipairs(server.list) do
+    if one.validated and one.at + 3600 <= now then
+      places = places | places_of({ resource = one.resourceFilter, subject = one.subjectFilter,
+        type = one.typeFilter }, r)
+    end
+  end
+  return places
+end
+
+describe("applied plans of random rules", function()
+  it("lose nothing that was heard and is still wanted, and end with what is planned", function()
+    for run = 1, 150 do
+      local seed = SEED + run
+      math.randomseed(seed)
+      local server, now = { list = {}, last = 0 }, 1787000000
+      local rules, narrow
+      for _ = 1, 6 do
+        rules, narrow = random_rules(), math.random(2) == 1
+        now = now + math.random(5000)
+        local wanted, before = wanted_places(rules), {}
+        for r = 1, #RESOURCES do before[r] = heard(server, r, now) & wanted[r].places end
+        carry_out(server, rules, now, narrow)
+        for r = 1, #RESOURCES do
+          assert(before[r] & ~heard(server, r, now) == 0, ("AE_SEED=%d: something is heard no longer"):format(seed - 1))
+        end
+      end
+      for _ = 1, 4 do
+        now = now + 3601
+        carry_out(server, rules, now, narrow)
+      end
+      assert(not plan.differs(carry_out(server, rules, now, narrow)), ("AE_SEED=%d: no end"):format(seed - 1))
+      assert.are.equal(#plan.compute(rules, { resources = RESOURCES, narrow = narrow }).subscriptions, #server.list)
+    end
+  end)
+end)

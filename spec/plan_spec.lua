@@ -342,9 +342,9 @@ describe("the difference", function()
   end)
 
   it("has a subscription that was not validated tried again", function()
-    local steps = difference { subscription(1, { validated = false }) }
+    local steps = difference { subscription(1, { validated = false, age = 500 }) }
     assert.are.same({ "validate 1" }, actions(steps))
-    assert.is_nil(steps[1].anew)
+    assert.is_false(steps[1].anew)
     assert.is_true(plan.differs(steps))
   end)
 
@@ -400,10 +400,12 @@ describe("the difference", function()
     says(steps[4].why, "stays until")
   end)
 
-  it("has a new one made of an unvalidated one that something waits for", function()
-    local steps = difference { subscription(1, { typeFilter = false }), subscription(2, { validated = false }) }
-    assert.are.same({ "validate 2", "wait 1" }, actions(steps))
-    assert.is_true(steps[1].anew)
+  it("has an old unvalidated one made anew, so that its age counts from then", function()
+    for _, changes in ipairs { { validated = false, age = 700 }, { validated = false, created = "yesterday" } } do
+      local steps = difference { subscription(1, { typeFilter = false }), subscription(2, changes) }
+      assert.are.same({ "validate 2", "wait 1" }, actions(steps))
+      assert.is_true(steps[1].anew)
+    end
   end)
 
   it("with another overlap", function()

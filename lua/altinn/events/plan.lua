@@ -23,6 +23,10 @@ local M = {}
 --- subscription may miss events, and a deleted one may still bring some.
 M.cache = 3600
 
+-- Seconds after which Altinn has given up trying a new endpoint. One that is older and not validated is made anew
+-- rather than tried again, so that its `created` tells when it began to be heard.
+local LADDER = 600
+
 local function check_options(options, known, name)
   for key in pairs(options) do
     if not known[key] then
@@ -270,7 +274,9 @@ local function step_for(box, subscription, options)
       why = "does not exist" }
   end
   if subscription.validated ~= true then
+    local made = seconds_of(subscription.created)
     return { action = "validate", planned = box, subscription = subscription,
+      anew = not made or made + LADDER < options.now,
       why = "exists, but Altinn could not deliver its validation event, so nothing is delivered" }
   end
   local heard = (seconds_of(subscription.created) or options.now) + M.cache
@@ -311,17 +317,6 @@ local function removal(subscription, planned, mate, options)
   return step
 end
 
--- One whose age something waits for is made anew, so that `created` tells when it began to be heard.
-local function mark_anew(steps)
-  for _, step in ipairs(steps) do
-    if step.action == "validate" then
-      for _, other in ipairs(steps) do
-        if other.action == "wait" and overlaps(step.planned, other.subscription) then step.anew = true end
-      end
-    end
-  end
-end
-
 local difference_options = { endpoint = true, owns = true, now = true, overlap = true }
 
 --- Compares a plan with the subscriptions that exist under this identity.
@@ -334,9 +329,9 @@ local difference_options = { endpoint = true, owns = true, now = true, overlap =
 ---@param options { endpoint: string, owns: fun(endpoint: string): boolean, now: number, overlap: number|nil }
 ---  the address that new ones get, whether an address is ours, seconds since 1970, seconds (default: one hour;
 ---  below 0: as soon as what takes its place is validated)
----@return table[] steps each { action, planned, subscription, why, at }; action is create, validate, keep, remove,
----  wait (to be removed, not before `at`) or foreign; `at` is until when create and keep may be deaf, and until when
----  what is removed may still be heard
+---@return table[] steps each { action, planned, subscription, why, at, anew }; action is create, validate (`anew`:
+---  delete it first), keep, remove, wait (to be removed, not before `at`) or foreign; `at` is until when create and
+---  keep may be deaf, and until when what is removed may still be heard
 function M.difference(planned, existing, options)
   check_options(options, difference_options, "difference")
   options = { endpoint = endpoint.normal(options.endpoint), owns = options.owns, now = options.now,
@@ -356,7 +351,6 @@ function M.difference(planned, existing, options)
       end
     end
   end
-  mark_anew(steps)
   return steps
 end
 

@@ -31,6 +31,10 @@ build = {
   modules = {
     ["altinn.events.core"] = {
       sources = {
+        "csrc/core/altinn.c",
+        "csrc/core/altinn_check.c",
+        "csrc/core/altinn_reply.c",
+        "csrc/core/altinn_shape.c",
         "csrc/core/base64.c",
         "csrc/core/batch.c",
         "csrc/core/catalogue.c",
@@ -47,6 +51,7 @@ build = {
         "csrc/core/text.c",
         "csrc/core/timestamp.c",
         "csrc/core/urn.c",
+        "csrc/lua/altinn.c",
         "csrc/lua/core.c",
         "csrc/lua/data.c",
         "csrc/lua/event.c",

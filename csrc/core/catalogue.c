@@ -257,6 +257,17 @@ static const struct { const char *name; ae_slice host; } environments[] = {
   AE_ENVIRONMENTS(ENVIRONMENT)
 };
 
+bool ae_environment (size_t index, const char **name, ae_slice *host) {
+  for (size_t i = 0; i < sizeof(environments) / sizeof(*environments); i++) {
+    if (ae_slice_starts(environments[i].host, AE_LITERAL("apps."))) continue;
+    if (index-- > 0) continue;
+    *name = environments[i].name;
+    *host = environments[i].host;
+    return true;
+  }
+  return false;
+}
+
 static bool host_is (ae_slice host, ae_slice wanted) {
   if (host.length < wanted.length) return false;
   size_t before = host.length - wanted.length;

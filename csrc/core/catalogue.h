@@ -39,6 +39,10 @@ const ae_event_type *ae_catalogue_name (ae_slice name);
 ** (Damerau-Levenshtein distance over short names and full types). */
 const char *ae_catalogue_suggest (ae_slice word);
 
+/* An environment of Altinn and the host of its platform; false: no more.
+** `index` counts from 0. */
+bool ae_environment (size_t index, const char **name, ae_slice *host);
+
 /* The names that Lua sees, static strings. */
 const char *ae_about_name (ae_about about);             /* NULL: nothing */
 const char *ae_publisher_name (ae_publisher publisher);

@@ -1,6 +1,7 @@
 /*
 ** core.c: module altinn.events.core, the C half of altinn.events.
 */
+#include "altinn.h"
 #include "event.h"
 
 #include "../core/catalogue.h"
@@ -139,6 +140,8 @@ AE_EXPORT int luaopen_altinn_events_core (lua_State *L) {
   ae_lua_data_open(L);
   ae_lua_matcher_open(L);
   luaL_newlib(L, functions);
+  ae_lua_altinn_open(L);
+  lua_setfield(L, -2, "altinn");
   lua_pushlightuserdata(L, NULL);
   lua_setfield(L, -2, "null");
   lua_pushliteral(L, LUA_VERSION);

@@ -1,0 +1,142 @@
+/*
+** altinn.h: the calls to Altinn without I/O: each request as method, target
+** and body, each reply judged. What the server would refuse, or what could
+** never match, is refused before a request exists.
+**
+** Sources: domain sections 3 (subscriptions), 6 (pull), 8 (letters).
+*/
+#ifndef ALTINN_EVENTS_ALTINN_H
+#define ALTINN_EVENTS_ALTINN_H
+
+#include "slice.h"
+
+#define AE_EVENTS_BASE "/events/api/v1"
+#define AE_LETTER_BASE "/correspondence/api/v1/correspondence"
+#define AE_ATTACHMENT_BASE "/correspondence/api/v1/attachment"
+
+/*
+** The calls: X(code, name, method, path, what the reply is made of).
+** {id} and {attachment} stand for what the wish gives.
+*/
+#define AE_CALLS(X) \
+  X(AE_CALL_SUBSCRIBE, "subscribe", "POST", AE_EVENTS_BASE "/subscriptions", SUBSCRIPTION) \
+  X(AE_CALL_SUBSCRIPTIONS, "subscriptions", "GET", AE_EVENTS_BASE "/subscriptions", SUBSCRIPTIONS) \
+  X(AE_CALL_SUBSCRIPTION, "subscription", "GET", AE_EVENTS_BASE "/subscriptions/{id}", SUBSCRIPTION) \
+  X(AE_CALL_UNSUBSCRIBE, "unsubscribe", "DELETE", AE_EVENTS_BASE "/subscriptions/{id}", NOTHING) \
+  X(AE_CALL_EVENTS, "events", "GET", AE_EVENTS_BASE "/events", EVENTS) \
+  X(AE_CALL_LETTERS, "letters", "GET", AE_LETTER_BASE, LETTERS) \
+  X(AE_CALL_OVERVIEW, "overview", "GET", AE_LETTER_BASE "/{id}", OVERVIEW) \
+  X(AE_CALL_DETAILS, "details", "GET", AE_LETTER_BASE "/{id}/details", DETAILS) \
+  X(AE_CALL_CONTENT, "content", "GET", AE_LETTER_BASE "/{id}/content", TEXT) \
+  X(AE_CALL_MARK_READ, "mark_read", "POST", AE_LETTER_BASE "/{id}/markasread", IDENTIFIER) \
+  X(AE_CALL_CONFIRM, "confirm", "POST", AE_LETTER_BASE "/{id}/confirm", IDENTIFIER) \
+  X(AE_CALL_PURGE, "purge", "DELETE", AE_LETTER_BASE "/{id}/purge", IDENTIFIER) \
+  X(AE_CALL_DOWNLOAD, "download", "GET", AE_LETTER_BASE "/{id}/attachment/{attachment}/download", OCTETS) \
+  X(AE_CALL_ATTACHMENT, "attachment", "GET", AE_ATTACHMENT_BASE "/{id}", ATTACHMENT) \
+  X(AE_CALL_ATTACHMENT_DETAILS, "attachment_details", "GET", AE_ATTACHMENT_BASE "/{id}/details", \
+    ATTACHMENT_DETAILS)
+
+#define AE_CALL_ENUM(code, name, method, path, shape) code,
+typedef enum ae_call { AE_CALLS(AE_CALL_ENUM) AE_CALL_COUNT } ae_call;
+#undef AE_CALL_ENUM
+
+/* What a letter can have been (domain 8.5), in the server's order. */
+#define AE_STATUSES(X) \
+  X("Initialized") X("ReadyForPublish") X("Published") X("Fetched") X("Read") \
+  X("Replied") X("Confirmed") X("PurgedByRecipient") X("PurgedByAltinn") \
+  X("Archived") X("Reserved") X("Failed") X("AttachmentsDownloaded") X("Forwarded")
+
+/* On which side of a letter the caller looks (domain 8.3). */
+#define AE_ROLES(X) X("Recipient") X("Sender") X("RecipientAndSender")
+
+extern const char *const ae_statuses[];  /* ends with NULL */
+extern const char *const ae_roles[];     /* ends with NULL */
+
+/* The call of that name, AE_CALL_COUNT when there is none. */
+ae_call ae_call_named (ae_slice name);
+/* Its name, a static string. */
+const char *ae_call_name (ae_call call);
+
+/* What a call is to do; what is absent is not said. Texts are the caller's
+** and outlive the request. */
+typedef struct ae_wish {
+  ae_call call;
+  ae_slice id;                 /* a UUID; of a subscription a number */
+  ae_slice attachment;         /* a UUID */
+  ae_slice endpoint;           /* https, or http where the server is a loopback one */
+  bool loopback;               /* the server is one: an emulator */
+  ae_slice resource;           /* acme-letters or urn:altinn:resource:acme-letters */
+  ae_slice subject;            /* a party's URN; /party/N for apps */
+  const ae_slice *types;       /* short names, full types; for AE_CALL_EVENTS patterns too */
+  size_t type_count;
+  bool include_subunits;
+  ae_slice source, alternative_subject;  /* known only to be refused */
+  ae_slice after;              /* the id of the last event seen; absent: "0" */
+  uint32_t size;               /* of a page, 1 to 1000; 0: not said */
+  ae_slice role, status;       /* of ae_roles, ae_statuses, in any case */
+  ae_slice from, to;           /* RFC 3339 in UTC, both exclusive */
+} ae_wish;
+
+/* Most events in a page, most ids in a list: the server's limits. */
+#define AE_PAGE_MOST 1000
+
+typedef struct ae_altinn_request {
+  const char *method;          /* static */
+  const char *accept;          /* static */
+  const char *content_type;    /* static; NULL: there is no body */
+  ae_slice target;             /* path and query, percent-encoded */
+  ae_slice body;               /* empty but not absent: Content-Length: 0 */
+  size_t needed;               /* bytes of target and body together */
+} ae_altinn_request;
+
+/*
+** Judges a wish: AE_OK, or AE_INVALID with the reason in plain words, which
+** begins with the name of what is wrong and a colon.
+*/
+ae_code ae_wish_check (const ae_wish *wish, ae_error *error);
+
+/* What is allowed but likely not meant, as a sentence; NULL: nothing. */
+const char *ae_wish_warning (const ae_wish *wish);
+
+/*
+** Checks a wish and writes its request into `out`. When request->needed is
+** greater than `size`, target and body are not to be used: call again with
+** that much room.
+*/
+ae_code ae_request_build (const ae_wish *wish, char *out, size_t size,
+                          ae_altinn_request *request, ae_error *error);
+
+/* Whether a base address is http or https at a loopback host. */
+bool ae_url_is_loopback (ae_slice url);
+/* Whether it is https, or http at a loopback host, with nothing after the path. */
+bool ae_url_is_base (ae_slice url, const char **reason);
+/* Whether the text is a UUID in its usual form, in any case. */
+bool ae_is_uuid (ae_slice text);
+
+/* What a reply means. */
+typedef struct ae_answer {
+  ae_code code;                /* AE_OK: success, also one that was had before */
+  int status;                  /* HTTP */
+  int32_t number;              /* the server's error number, 0: none */
+  size_t position;             /* 1-based byte of the body, 0: nowhere */
+  bool already;                /* success, because it was done before */
+  bool renew;                  /* a new token would mend it */
+  bool retry;                  /* the same request may succeed in a moment */
+  bool temporary;              /* it may succeed later (domain 8.6) */
+  bool fetch;                  /* the overview has to be fetched first */
+  char message[AE_MESSAGE_SIZE]; /* for people, identity numbers masked */
+  char text[AE_MESSAGE_SIZE];  /* the server's own sentence, cleaned; "": none */
+  char trace[64];              /* the server's trace id; "": none */
+} ae_answer;
+
+/*
+** Judges a reply by its status and body: an empty body, a JSON string, a
+** problem object or a validation problem; for 2xx whether the body is what
+** this call gives. The body of AE_CALL_DOWNLOAD is not looked at.
+*/
+void ae_reply_judge (ae_call call, int status, ae_slice body, ae_answer *answer);
+
+/* The bytes that a successful reply of this call may have at most. */
+size_t ae_reply_most (ae_call call);
+
+#endif

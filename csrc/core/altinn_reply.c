@@ -1,0 +1,290 @@
+/*
+** altinn_reply.c: what a reply means: success, also one that was had
+** before; or a code and a sentence (domain 3.3, 6.1, 8.6).
+*/
+#include "altinn_private.h"
+#include "json.h"
+#include "scan.h"
+#include "urn.h"
+
+#include <stdio.h>
+
+/* How an error number is to be taken. */
+typedef enum treat {
+  FOR_GOOD, LATER, HAD, HAD_READ, FETCH, DENIED
+} treatment;
+
+/* Error numbers (domain 8.6): X(number, treat, what it means). */
+#define AE_ALTINN_ERRORS(X) \
+  X(1001, FOR_GOOD, "the letter is not there: purged, never there, or hidden from this caller") \
+  X(1013, FOR_GOOD, "a sender cannot purge after publishing") \
+  X(1014, HAD, "already purged") \
+  X(1015, LATER, "the letter has no status yet") \
+  X(1018, LATER, "an attachment is not published yet") \
+  X(1024, FETCH, "the overview has to be fetched before the letter is read") \
+  X(1025, FETCH, "the overview has to be fetched before the letter is confirmed; with a token that holds " \
+    "altinn:correspondence.write fetching does not count") \
+  X(1026, FOR_GOOD, "the letter has to be confirmed before it is purged") \
+  X(1027, FOR_GOOD, "from is later than to") \
+  X(1029, FOR_GOOD, "the recipient is unknown") \
+  X(1030, FOR_GOOD, "the recipient has reserved against digital mail") \
+  X(1031, FOR_GOOD, "the attachment is not available to the recipient") \
+  X(1034, FOR_GOOD, "the idempotency key was used before") \
+  X(1040, HAD_READ, "already read") \
+  X(1041, HAD, "already confirmed") \
+  X(1043, FOR_GOOD, "the letter is part of a transmission of Dialogporten") \
+  X(1044, FOR_GOOD, "nobody at the recipient can read it") \
+  X(1047, FOR_GOOD, "an idempotency key goes with one recipient only") \
+  X(2001, FOR_GOOD, "the attachment is not there") \
+  X(2002, LATER, "the upload failed") \
+  X(2006, FOR_GOOD, "the attachment was purged") \
+  X(2016, FOR_GOOD, "a sender may no longer download the attachment") \
+  X(2018, FOR_GOOD, "the attachment has expired") \
+  X(2019, FOR_GOOD, "the attachment was purged") \
+  X(2020, FOR_GOOD, "the attachment has expired") \
+  X(2022, LATER, "the upload was too slow") \
+  X(2023, FOR_GOOD, "the zip would be larger than 25 MB") \
+  X(4001, DENIED, "no access to the resource or the party; a new token does not help, a right does") \
+  X(4002, LATER, "the party could not be looked up") \
+  X(4006, DENIED, "Altinn cannot tell who is calling; a new token does not help") \
+  X(4007, DENIED, "Altinn cannot tell who is calling; a new token does not help")
+
+#define ERROR_ENTRY(number, treat, meaning) { number, treat, meaning },
+static const struct { int32_t number; treatment treat; const char *meaning; } numbers[] = {
+  AE_ALTINN_ERRORS(ERROR_ENTRY)
+};
+#undef ERROR_ENTRY
+
+static treatment treat_of (int32_t number, const char **meaning) {
+  for (size_t i = 0; i < sizeof(numbers) / sizeof(*numbers); i++)
+    if (numbers[i].number == number) {
+      *meaning = numbers[i].meaning;
+      return numbers[i].treat;
+    }
+  return FOR_GOOD;
+}
+
+/* {====================================================================
+** The server's own words
+** ===================================================================== */
+
+/* Where the inside of a JSON string may be cut, at `most` at the latest:
+** not within an escape, and not within a number that has to be masked. */
+static size_t cut_before (const char *inside, size_t most) {
+  size_t at = most;
+  for (size_t i = most; i > 0 && most - i < 12; i--)
+    if (inside[i - 1] == '\\') at = i - 1;
+  while (at > 0 && ae_is_digit(inside[at - 1])) at--;
+  return at;
+}
+
+/*
+** The text of a JSON string for people: decoded, cut at `size`, without
+** control characters and what is not UTF-8, identity numbers masked.
+*/
+static void keep_text (ae_slice string, char *out, size_t size) {
+  char decoded[1024];
+  size_t length = string.length >= 2 ? string.length - 2 : 0, at = 0, kept = 0;
+  bool lone;
+  if (length == 0 || string.data[0] != '"') return;
+  if (length > sizeof(decoded)) length = cut_before(string.data + 1, sizeof(decoded));
+  length = ae_json_decode((ae_slice){ string.data + 1, length }, decoded, &lone);
+  ae_mask((ae_slice){ decoded, length }, decoded);
+  while (at < length && kept + 1 < size) {
+    uint32_t point;
+    size_t bytes = 1;
+    bool plain = (unsigned char)decoded[at] >= 0x20 && (unsigned char)decoded[at] < 0x7F;
+    if (!plain && (unsigned char)decoded[at] >= 0x80)
+      bytes = ae_utf8_read(decoded + at, length - at, &point);
+    if (kept + bytes >= size) break;
+    if (bytes > 1) memcpy(out + kept, decoded + at, bytes);
+    else out[kept] = plain ? decoded[at] : ' ';
+    kept += bytes ? bytes : 1;
+    at += bytes ? bytes : 1;
+  }
+  out[kept] = '\0';
+}
+
+/* A whole number of at most nine digits; 0: it is none. */
+static int32_t read_number (ae_slice digits) {
+  int32_t value = 0;
+  if (digits.length == 0 || digits.length > 9) return 0;
+  for (size_t i = 0; i < digits.length; i++) {
+    if (!ae_is_digit(digits.data[i])) return 0;
+    value = value * 10 + (digits.data[i] - '0');
+  }
+  return value;
+}
+
+/* errorCode, else code: "CORR-01018". */
+static int32_t number_in (ae_slice problem) {
+  ae_slice value, prefix = AE_LITERAL("\"CORR-");
+  int32_t number = 0;
+  if (ae_json_member(problem, "errorCode", &value)) number = read_number(value);
+  if (number == 0 && ae_json_member(problem, "code", &value) && ae_slice_starts(value, prefix) &&
+      value.length > prefix.length)
+    number = read_number((ae_slice){ value.data + prefix.length, value.length - prefix.length - 1 });
+  return number;
+}
+
+/* The first value of an array or object that a checked JSON text is. */
+static bool first_value (ae_slice outer, bool named, ae_slice *value) {
+  ae_json json = { outer.data, outer.length, 1, 0, 64 };
+  ae_json_value found;
+  if (outer.length == 0 || outer.data[0] != (named ? '{' : '[')) return false;
+  for (int i = 0; i < (named ? 2 : 1); i++) {
+    ae_json_blank(&json);
+    if (json.at < json.length && json.text[json.at] == ':') json.at++;
+    ae_json_blank(&json);
+    if (json.at >= json.length || json.text[json.at] == '}' || json.text[json.at] == ']') return false;
+    if (ae_json_skip(&json, &found, NULL) != AE_OK) return false;
+  }
+  *value = (ae_slice){ json.text + found.at, found.length };
+  return true;
+}
+
+/* The sentence of a problem: its detail; of a validation problem the first
+** fault that is named; else the title. */
+static ae_slice sentence_of (ae_slice problem) {
+  ae_slice value, list, none = { NULL, 0 };
+  if (ae_json_member(problem, "detail", &value) && value.length > 2 && value.data[0] == '"') return value;
+  if (ae_json_member(problem, "validationErrors", &list) && first_value(list, false, &value) &&
+      ae_json_member(value, "detail", &value) && value.data[0] == '"') return value;
+  if (ae_json_member(problem, "errors", &list) && first_value(list, true, &value) &&
+      first_value(value, false, &value) && value.data[0] == '"') return value;
+  if (ae_json_member(problem, "title", &value) && value.data[0] == '"') return value;
+  return none;
+}
+
+static void read_problem (ae_slice body, ae_answer *answer) {
+  ae_slice value;
+  ae_json json = { body.data, body.length, 0, 0, 64 };
+  if (body.length == 0 || ae_json_check(body, 64, NULL) != AE_OK) return;
+  ae_json_blank(&json);
+  body.data += json.at;
+  body.length -= json.at;
+  if (body.data[0] == '"') {
+    ae_json_value whole;
+    if (ae_json_skip(&json, &whole, NULL) == AE_OK)
+      keep_text((ae_slice){ json.text + whole.at, whole.length }, answer->text, sizeof(answer->text));
+    return;
+  }
+  answer->number = number_in(body);
+  value = sentence_of(body);
+  if (value.data) keep_text(value, answer->text, sizeof(answer->text));
+  if (ae_json_member(body, "traceId", &value)) keep_text(value, answer->trace, sizeof(answer->trace));
+}
+
+/* }==================================================================== */
+
+/* {====================================================================
+** Code and message
+** ===================================================================== */
+
+static ae_code code_of (int status) {
+  switch (status) {
+    case 401: return AE_AUTH;
+    case 403: return AE_FORBIDDEN;
+    case 404: case 410: return AE_NOT_FOUND;
+    case 405: case 406: case 415: case 426: return AE_UNSUPPORTED;
+    case 408: return AE_TIMEOUT;
+    case 409: case 412: return AE_CONFLICT;
+    case 413: return AE_TOO_LARGE;
+    case 425: case 429: return AE_THROTTLED;
+    default: break;
+  }
+  if (status >= 500) return AE_SERVER;
+  return status >= 400 ? AE_INVALID : AE_UNSUPPORTED;
+}
+
+/* What the status means for this call, where the server says nothing. */
+static const char *meaning_of (ae_call call, int status) {
+  bool subscription = call == AE_CALL_SUBSCRIPTION || call == AE_CALL_UNSUBSCRIBE;
+  switch (status) {
+    case 401: return "Altinn does not accept the token";
+    case 403:
+      if (subscription) return "the subscription belongs to another identity: same organisation, other scopes";
+      if (call == AE_CALL_SUBSCRIBE)
+        return "not allowed: the token needs the scope altinn:events.subscribe, and the resource's policy "
+               "must grant subscribe";
+      if (call == AE_CALL_EVENTS || call == AE_CALL_SUBSCRIPTIONS)
+        return "not allowed: the token needs the scope altinn:events.subscribe";
+      return "not allowed: the token lacks the scope, or was not exchanged at Altinn";
+    case 404: return subscription ? "there is no such subscription" : "not found";
+    case 406: return "the server has no answer in the form that was asked for";
+    case 415: return "the server does not take this media type";
+    case 429: return "too many calls";
+    default: break;
+  }
+  if (status >= 500) return "the server failed";
+  if (status >= 400) return "the server refuses the request";
+  if (status >= 300) return "the server redirects, which is not followed: is the address the right one?";
+  return "the server's answer is no final one";
+}
+
+/* Takes over as much as fits, and no part of a character. */
+static void cut (char *out, size_t size, const char *text) {
+  size_t length = strlen(text);
+  if (length >= size) {
+    length = size - 1;
+    while (length > 0 && ((unsigned char)text[length] & 0xC0) == 0x80) length--;
+  }
+  memcpy(out, text, length);
+  out[length] = '\0';
+}
+
+static void compose (ae_answer *answer, const char *meaning) {
+  char number[32] = "", whole[2 * AE_MESSAGE_SIZE + 64];
+  if (answer->number != 0) (void)snprintf(number, sizeof(number), ", error %d", (int)answer->number);
+  (void)snprintf(whole, sizeof(whole), "%.255s (HTTP %d%s)%s%.255s", meaning, answer->status, number,
+                 answer->text[0] ? ": " : "", answer->text);
+  cut(answer->message, sizeof(answer->message), whole);
+}
+
+/* Whether a number says that what this call does was done before. */
+static bool was_had (ae_call call, treatment treat, int32_t number) {
+  if (call == AE_CALL_MARK_READ) return treat == HAD_READ || number == 1041;
+  if (call == AE_CALL_CONFIRM) return number == 1041;
+  return call == AE_CALL_PURGE && number == 1014;
+}
+
+static void judge_failure (ae_call call, ae_slice body, ae_answer *answer) {
+  int status = answer->status;
+  const char *meaning = NULL;
+  read_problem(body, answer);
+  treatment treat = treat_of(answer->number, &meaning);
+  if (was_had(call, treat, answer->number)) {
+    answer->already = true;
+    return;
+  }
+  answer->code = treat == DENIED ? AE_FORBIDDEN : code_of(status);
+  answer->renew = answer->code == AE_AUTH;
+  answer->retry = (status >= 500 && status != 501 && status != 505) || status == 408 ||
+                  status == 425 || status == 429;
+  answer->temporary = answer->retry || treat == LATER;
+  answer->fetch = treat == FETCH;
+  compose(answer, meaning ? meaning : meaning_of(call, status));
+}
+
+void ae_reply_judge (ae_call call, int status, ae_slice body, ae_answer *answer) {
+  ae_error error = { AE_OK, 0, "" };
+  *answer = (ae_answer){ .code = AE_OK, .status = status };
+  if (status < 200 || status > 299) {
+    judge_failure(call, body, answer);
+    return;
+  }
+  answer->code = ae_shape_check(ae_call_entries[call].shape, body, &error);
+  answer->position = error.position;
+  if (answer->code != AE_OK) memcpy(answer->message, error.message, sizeof(answer->message));
+}
+
+size_t ae_reply_most (ae_call call) {
+  switch (ae_call_entries[call].shape) {
+    case AE_SHAPE_EVENTS: return (size_t)32 << 20;
+    case AE_SHAPE_SUBSCRIPTIONS: return (size_t)16 << 20;
+    case AE_SHAPE_NOTHING: case AE_SHAPE_IDENTIFIER: return (size_t)64 << 10;
+    default: return (size_t)1 << 20;
+  }
+}
+
+/* }==================================================================== */

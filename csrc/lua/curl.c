@@ -13,14 +13,14 @@ static ae_curl *check_multi (lua_State *L) {
   return *box;
 }
 
+/* The only option; a misspelt one would be taken for its default. */
 static void check_options (lua_State *L) {
-  luaL_checktype(L, 1, LUA_TTABLE);
   lua_pushnil(L);
   while (lua_next(L, 1)) {
+    const char *name = lua_type(L, -2) == LUA_TSTRING ? lua_tostring(L, -2) : luaL_typename(L, -2);
+    if (strcmp(name, "connections") != 0)
+      luaL_error(L, "unknown option '%s' of curl.new: it takes connections", name);
     lua_pop(L, 1);
-    if (lua_type(L, -1) != LUA_TSTRING || strcmp(lua_tostring(L, -1), "connections") != 0)
-      luaL_error(L, "unknown option '%s' of curl.new (it knows 'connections')",
-                 lua_type(L, -1) == LUA_TSTRING ? lua_tostring(L, -1) : luaL_typename(L, -1));
   }
 }
 
@@ -28,6 +28,7 @@ static void check_options (lua_State *L) {
 static int curl_new (lua_State *L) {
   lua_Integer connections = 64;
   if (!lua_isnoneornil(L, 1)) {
+    luaL_checktype(L, 1, LUA_TTABLE);
     check_options(L);
     lua_getfield(L, 1, "connections");
     connections = luaL_optinteger(L, -1, 64);
@@ -100,7 +101,8 @@ static lua_Number field_number (lua_State *L, const char *name) {
   return value;
 }
 
-/* multi:add(request) -> id */
+/* multi:add(request) -> id. With request.sink (true or a function, which is
+** not called here) a 2xx body comes in parts out of step. */
 static int multi_add (lua_State *L) {
   ae_curl *curl = check_multi(L);
   ae_request request = { 0 };
@@ -110,6 +112,12 @@ static int multi_add (lua_State *L) {
   request.url = field_string(L, "url", NULL);
   request.timeout = field_number(L, "timeout");
   request.max_body = (size_t)field_number(L, "max_body");
+  lua_getfield(L, 2, "ca_file");
+  bool own_authorities = !lua_isnil(L, -1);
+  lua_pop(L, 1);
+  if (own_authorities) request.ca_file = field_string(L, "ca_file", NULL);
+  lua_getfield(L, 2, "sink");
+  request.stream = lua_toboolean(L, -1);
   lua_getfield(L, 2, "body");
   if (!lua_isnil(L, -1)) {
     if (lua_type(L, -1) != LUA_TSTRING) return luaL_error(L, "request.body must be a string");
@@ -175,18 +183,45 @@ static void push_reply (lua_State *L, const ae_reply *reply) {
   }
 }
 
-/* multi:step(timeout, descriptor) -> list of finished exchanges */
+static void push_part (lua_State *L, const ae_part *part) {
+  lua_createtable(L, 0, 4);
+  lua_pushinteger(L, (lua_Integer)part->id);
+  lua_setfield(L, -2, "id");
+  lua_pushinteger(L, (lua_Integer)part->status);
+  lua_setfield(L, -2, "status");
+  push_headers(L, part->header_text);
+  lua_setfield(L, -2, "headers");
+  lua_pushlstring(L, part->bytes.data, part->bytes.length);
+  lua_setfield(L, -2, "part");
+}
+
+/* multi:step(timeout, descriptor) -> list of finished exchanges, and of
+** parts: { id, status, headers, part }, each followed by no other of its
+** exchange before multi:more(id) */
 static int multi_step (lua_State *L) {
   ae_curl *curl = check_multi(L);
   lua_Number timeout = luaL_optnumber(L, 2, 0);
   int descriptor = (int)luaL_optinteger(L, 3, -1);
   ae_curl_step(curl, timeout, descriptor);
   ae_reply reply;
+  ae_part part;
+  int i = 1;
   lua_newtable(L);
-  for (int i = 1; ae_curl_next(curl, &reply); i++) {
+  for (; ae_curl_part(curl, &part); i++) {
+    push_part(L, &part);
+    lua_rawseti(L, -2, i);
+  }
+  for (; ae_curl_next(curl, &reply); i++) {
     push_reply(L, &reply);
     lua_rawseti(L, -2, i);
   }
+  return 1;
+}
+
+/* multi:more(id) -> whether a part was out: the body goes on */
+static int multi_more (lua_State *L) {
+  ae_curl *curl = check_multi(L);
+  lua_pushboolean(L, ae_curl_more(curl, (uint64_t)luaL_checkinteger(L, 2)));
   return 1;
 }
 
@@ -207,6 +242,9 @@ static int multi_count (lua_State *L) {
 ** exchanges of this multi that end meanwhile are dropped. */
 static int multi_perform (lua_State *L) {
   ae_curl *curl = check_multi(L);
+  luaL_checktype(L, 2, LUA_TTABLE);
+  lua_getfield(L, 2, "sink");
+  if (lua_toboolean(L, -1)) return luaL_error(L, "perform gives whole bodies: a sink goes with add and step");
   multi_add(L);
   uint64_t id = (uint64_t)lua_tointeger(L, -1);
   ae_reply reply;
@@ -233,7 +271,7 @@ static int multi_tostring (lua_State *L) {
 
 static const luaL_Reg methods[] = {
   { "add", multi_add }, { "step", multi_step }, { "cancel", multi_cancel },
-  { "count", multi_count }, { "perform", multi_perform }, { "close", multi_close },
+  { "count", multi_count }, { "more", multi_more }, { "perform", multi_perform }, { "close", multi_close },
   { NULL, NULL }
 };
 

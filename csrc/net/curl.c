@@ -18,6 +18,7 @@
 #define DEFAULT_MAX_BODY ((size_t)1 << 20)
 #define MAX_HEADER ((size_t)64 << 10)
 #define HANDLES_KEPT 64
+#define PART ((size_t)256 << 10)  /* of a streamed body, and what a spare buffer may keep */
 
 typedef struct text { char *data; size_t length, room; } text;
 
@@ -31,6 +32,9 @@ struct exchange {
   char *request_body;
   size_t max_body;
   bool overflow;
+  bool stream;         /* asked for */
+  bool part_out;       /* the body's bytes are in use until ae_curl_more */
+  bool paused;         /* libcurl holds the rest back */
   ae_code code;
   char message[AE_MESSAGE_SIZE];
   char error[CURL_ERROR_SIZE];
@@ -114,8 +118,27 @@ static bool text_add (text *t, const char *data, size_t length, size_t most) {
   return true;
 }
 
+static long status_of (const exchange *e) {
+  long status = 0;
+  curl_easy_getinfo(e->easy, CURLINFO_RESPONSE_CODE, &status);
+  return status;
+}
+
+/* Whether what is in `body` is, or is to be, a part. */
+static bool is_streamed (const exchange *e) {
+  long status = e->stream ? status_of(e) : 0;
+  return status >= 200 && status <= 299;
+}
+
 static size_t on_body (char *data, size_t size, size_t count, void *user) {
   exchange *e = user;
+  if (is_streamed(e)) {
+    if (!e->part_out && e->body.length < PART && text_add(&e->body, data, size * count, SIZE_MAX))
+      return size * count;
+    if (!e->part_out && e->body.length < PART) return 0;  /* no memory */
+    e->paused = true;
+    return CURL_WRITEFUNC_PAUSE;
+  }
   if (text_add(&e->body, data, size * count, e->max_body)) return size * count;
   e->overflow = true;
   return 0;
@@ -168,7 +191,11 @@ static void exchange_keep (ae_curl *curl, exchange *e) {
   e->fields = NULL;
   e->request_body = NULL;
   e->header.length = e->body.length = 0;
-  e->overflow = false;
+  e->overflow = e->stream = e->part_out = e->paused = false;
+  if (e->body.room > PART) {
+    free(e->body.data);
+    e->body = (text){ NULL, 0, 0 };
+  }
   e->next = curl->spare;
   curl->spare = e;
   curl->spares++;
@@ -211,11 +238,15 @@ static bool set_options (exchange *e, const ae_request *request) {
   double timeout = request->timeout > 0 ? request->timeout : DEFAULT_TIMEOUT;
   if (timeout > 86400) timeout = 86400;
   e->max_body = request->max_body ? request->max_body : DEFAULT_MAX_BODY;
+  e->stream = request->stream;
   e->error[0] = '\0';
   if (request->body.data && !set_body(e, request->body)) return false;
   if (strcmp(request->method, "HEAD") == 0) curl_easy_setopt(easy, CURLOPT_NOBODY, 1L);
   set_protocols(easy);
   curl_easy_setopt(easy, CURLOPT_NOSIGNAL, 1L);
+  curl_easy_setopt(easy, CURLOPT_SSL_VERIFYPEER, 1L);
+  curl_easy_setopt(easy, CURLOPT_SSL_VERIFYHOST, 2L);
+  if (request->ca_file && curl_easy_setopt(easy, CURLOPT_CAINFO, request->ca_file) != CURLE_OK) return false;
   curl_easy_setopt(easy, CURLOPT_FOLLOWLOCATION, 0L);
   curl_easy_setopt(easy, CURLOPT_TIMEOUT_MS, (long)(timeout * 1000));
   curl_easy_setopt(easy, CURLOPT_ERRORBUFFER, e->error);
@@ -230,17 +261,28 @@ static bool set_options (exchange *e, const ae_request *request) {
          curl_easy_setopt(easy, CURLOPT_URL, request->url) == CURLE_OK;
 }
 
-/* What libcurl adds by itself is left out; what the request has comes first. */
-static bool set_fields (exchange *e, const ae_request *request) {
-  static const char *const left_out[] = { "Expect:", "Accept:" };
-  for (size_t i = 0; i < request->header_count; i++)
-    if (!add_field(e, request->headers[i].name, request->headers[i].value)) return false;
-  for (size_t i = 0; i < sizeof(left_out) / sizeof(*left_out); i++) {
-    struct curl_slist *more = curl_slist_append(e->fields, left_out[i]);
-    if (!more) return false;
-    e->fields = more;
-  }
+/* A field that libcurl would add by itself is left out. */
+static bool leave_out (exchange *e, const char *field) {
+  struct curl_slist *more = curl_slist_append(e->fields, field);
+  if (more) e->fields = more;
+  return more != NULL;
+}
+
+static bool is_content_type (ae_slice name) {
+  static const char wanted[] = "content-type";
+  if (name.length != sizeof(wanted) - 1) return false;
+  for (size_t i = 0; i < name.length; i++)
+    if (((unsigned char)name.data[i] | 0x20) != wanted[i] && name.data[i] != wanted[i]) return false;
   return true;
+}
+
+static bool set_fields (exchange *e, const ae_request *request) {
+  bool typed = false;
+  for (size_t i = 0; i < request->header_count; i++) {
+    typed = typed || is_content_type(request->headers[i].name);
+    if (!add_field(e, request->headers[i].name, request->headers[i].value)) return false;
+  }
+  return leave_out(e, "Expect:") && (typed || leave_out(e, "Content-Type:"));
 }
 
 uint64_t ae_curl_add (ae_curl *curl, const ae_request *request) {
@@ -280,6 +322,13 @@ bool ae_curl_cancel (ae_curl *curl, uint64_t id) {
     exchange_keep(curl, e);
     return true;
   }
+  for (exchange **at = &curl->finished; *at; at = &(*at)->next) {
+    exchange *e = *at;
+    if (e->id != id) continue;
+    *at = e->next;
+    exchange_keep(curl, e);
+    return true;
+  }
   return false;
 }
 
@@ -287,20 +336,11 @@ size_t ae_curl_count (const ae_curl *curl) {
   return curl->count;
 }
 
-/* libcurl has one code for a URL that is not http and for an answer that is
-** not HTTP/1.0 or later; only the latter comes over a connection. */
-static ae_code unsupported (CURL *easy) {
-  char *address = NULL;
-  curl_easy_getinfo(easy, CURLINFO_PRIMARY_IP, &address);
-  return address && *address ? AE_NETWORK : AE_INVALID;
-}
-
-static ae_code code_of (CURL *easy, CURLcode result) {
+static ae_code code_of (CURLcode result) {
   switch (result) {
     case CURLE_OK: return AE_OK;
     case CURLE_OPERATION_TIMEDOUT: return AE_TIMEOUT;
     case CURLE_URL_MALFORMAT: return AE_INVALID;
-    case CURLE_UNSUPPORTED_PROTOCOL: return unsupported(easy);
     case CURLE_SSL_CONNECT_ERROR: case CURLE_PEER_FAILED_VERIFICATION:
     case CURLE_SSL_CERTPROBLEM: case CURLE_SSL_CIPHER: case CURLE_SSL_CACERT_BADFILE:
     case CURLE_SSL_ISSUER_ERROR: case CURLE_SSL_INVALIDCERTSTATUS: return AE_TLS;
@@ -309,9 +349,18 @@ static ae_code code_of (CURL *easy, CURLcode result) {
   }
 }
 
+/* An address of another protocol; or, once a request went out, an answer
+** that is no HTTP/1.0 or later. */
+static ae_code protocol_code (const exchange *e) {
+  long sent = 0;
+  curl_easy_getinfo(e->easy, CURLINFO_REQUEST_SIZE, &sent);
+  return sent > 0 ? AE_NETWORK : AE_INVALID;
+}
+
 static void finish (ae_curl *curl, exchange *e, CURLcode result) {
   unlink_busy(curl, e);
-  e->code = e->overflow ? AE_TOO_LARGE : code_of(e->easy, result);
+  e->code = e->overflow ? AE_TOO_LARGE
+          : result == CURLE_UNSUPPORTED_PROTOCOL ? protocol_code(e) : code_of(result);
   if (e->overflow) {
     ae_error error;
     ae_fail(&error, AE_TOO_LARGE, 0, "the reply is larger than %zu bytes", e->max_body);
@@ -341,31 +390,88 @@ static void collect (ae_curl *curl) {
   }
 }
 
-void ae_curl_step (ae_curl *curl, double timeout, int descriptor) {
+/* Whether a part waits to be given out. */
+static bool has_part (const exchange *e) {
+  return e->stream && !e->part_out && e->body.length > 0 && is_streamed(e);
+}
+
+/* Whether the parts of a finished exchange were all taken. */
+static bool is_complete (const exchange *e) {
+  return !e->stream || e->body.length == 0 || !is_streamed(e);
+}
+
+static bool is_ready (const ae_curl *curl) {
+  for (const exchange *e = curl->finished; e; e = e->next)
+    if (is_complete(e) || has_part(e)) return true;
+  for (const exchange *e = curl->busy; e; e = e->next)
+    if (has_part(e)) return true;
+  return false;
+}
+
+static void work (ae_curl *curl) {
   int running;
   curl_multi_perform(curl->multi, &running);
   collect(curl);
-  if (curl->finished) timeout = 0;
+}
+
+void ae_curl_step (ae_curl *curl, double timeout, int descriptor) {
+  work(curl);
+  if (is_ready(curl)) return;
   struct curl_waitfd extra = { .fd = descriptor, .events = CURL_WAIT_POLLIN };
   int wait = timeout >= 3600 ? 3600000 : timeout > 0 ? (int)(timeout * 1000 + 0.999) : 0;
-  if (wait > 0) {
-    curl_multi_poll(curl->multi, &extra, descriptor >= 0 ? 1 : 0, wait, NULL);
-    curl_multi_perform(curl->multi, &running);
-    collect(curl);
+  if (wait <= 0) return;
+  curl_multi_poll(curl->multi, &extra, descriptor >= 0 ? 1 : 0, wait, NULL);
+  work(curl);
+}
+
+static exchange *with_part (exchange *list) {
+  while (list && !has_part(list)) list = list->next;
+  return list;
+}
+
+bool ae_curl_part (ae_curl *curl, ae_part *part) {
+  exchange *e = with_part(curl->finished);
+  if (!e) e = with_part(curl->busy);
+  if (!e) return false;
+  e->part_out = true;
+  *part = (ae_part){ .id = e->id, .status = status_of(e),
+    .header_text = { e->header.data, e->header.length },
+    .bytes = { e->body.data, e->body.length } };
+  return true;
+}
+
+static exchange *with_id (exchange *list, uint64_t id) {
+  while (list && list->id != id) list = list->next;
+  return list;
+}
+
+bool ae_curl_more (ae_curl *curl, uint64_t id) {
+  exchange *e = with_id(curl->busy, id);
+  bool busy = e != NULL;
+  if (!busy) e = with_id(curl->finished, id);
+  if (!e || !e->part_out) return false;
+  e->part_out = false;
+  e->body.length = 0;
+  if (busy && e->paused) {
+    e->paused = false;
+    curl_easy_pause(e->easy, CURLPAUSE_CONT);  /* may fill the body at once */
   }
+  return true;
 }
 
 bool ae_curl_next (ae_curl *curl, ae_reply *reply) {
   if (curl->given) exchange_keep(curl, curl->given);
-  exchange *e = curl->given = curl->finished;
+  exchange **at = &curl->finished;
+  while (*at && !is_complete(*at)) at = &(*at)->next;
+  exchange *e = curl->given = *at;
   if (!e) return false;
-  curl->finished = e->next;
+  *at = e->next;
   e->next = NULL;
   *reply = (ae_reply){ .id = e->id, .code = e->code,
     .header_text = { e->header.data, e->header.length },
     .body = { e->body.data, e->body.length },
     .message = e->code == AE_OK ? NULL : e->message };
-  if (e->code == AE_OK) curl_easy_getinfo(e->easy, CURLINFO_RESPONSE_CODE, &reply->status);
+  if (e->code == AE_OK) reply->status = status_of(e);
   return true;
 }
 

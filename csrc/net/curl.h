@@ -21,7 +21,19 @@ typedef struct ae_request {
   ae_slice body;            /* absent: none */
   double timeout;           /* seconds for the whole exchange; 0 = 30 */
   size_t max_body;          /* of the reply, bytes; 0 = 1 MiB */
+  const char *ca_file;      /* PEM file of trusted authorities; NULL: the system's */
+  bool stream;              /* a 2xx body comes in parts, however large it is */
 } ae_request;
+
+/* A part of a body that is streamed, and the header that came before it.
+** While it is out, until ae_curl_more, no more of this body is read: what
+** one stream keeps in memory is bounded. */
+typedef struct ae_part {
+  uint64_t id;
+  long status;
+  ae_slice header_text;
+  ae_slice bytes;           /* not empty */
+} ae_part;
 
 /* A finished exchange. It belongs to the ae_curl and lives until the next
 ** ae_curl_next. `header_text` holds the lines of the final header. */
@@ -47,10 +59,17 @@ bool ae_curl_cancel (ae_curl *curl, uint64_t id);
 /* Requests that are not finished. */
 size_t ae_curl_count (const ae_curl *curl);
 
+/* The next part of a streamed body; false: no more for now. It belongs to
+** the ae_curl and lives until ae_curl_more. */
+bool ae_curl_part (ae_curl *curl, ae_part *part);
+/* The part that is out was taken: the body goes on. False: none is out. */
+bool ae_curl_more (ae_curl *curl, uint64_t id);
+
 /* Works on the transfers; waits up to `timeout` seconds for one of them or
 ** for `descriptor` to become readable (-1: none). */
 void ae_curl_step (ae_curl *curl, double timeout, int descriptor);
-/* The next finished exchange; false: no more. */
+/* The next finished exchange; false: no more. A streamed one comes after
+** its last part was taken. */
 bool ae_curl_next (ae_curl *curl, ae_reply *reply);
 
 #endif

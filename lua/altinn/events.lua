@@ -194,6 +194,14 @@ M.types = setmetatable(core.types(), {
   end,
 })
 
+--- A client for Altinn's side: subscriptions, pulled events, letters; see
+--- altinn.events.client.
+---@param options table environment or base_url, token, transport, timeout, …
+---@return table client
+function M.client(options)
+  return require("altinn.events.client").new(options)
+end
+
 M.prefix, M.no, M.absent, M.present = head.prefix, head.no, head.absent, head.present
 
 --- A source of tokens for Altinn: signs the grant, fetches and exchanges,

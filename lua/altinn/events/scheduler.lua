@@ -45,10 +45,32 @@ local function wait(kind, value)
   return raw.yield(MARK, kind, value)
 end
 
----Carries out a request; the task waits for it.
+local current  -- the task whose code runs, nil outside of any
+
+---Whether the code that asks runs in a task, so that it may wait.
+---@return boolean
+function M.inside() return current ~= nil end
+
+---Carries out a request; the task waits for it. `request.sink`, a function,
+---gets a 2xx body in parts; while it works no more of the body is read. It
+---ends the transfer by returning false and a reason.
 ---@param request table what altinn.events.curl takes
 ---@return table response { status=, headers=, body= } or { error=, code= }
-function M.request(request) return wait("request", request) end
+function M.request(request)
+  local reply = wait("request", request)
+  while reply.part do
+    local fine, verdict, why = pcall(request.sink, reply.part, reply)
+    if not fine then
+      wait("drop", reply.id)
+      error(verdict, 0)
+    elseif verdict == false then
+      wait("drop", reply.id)
+      return { error = why or "the sink wants no more", code = "cancelled" }
+    end
+    reply = wait("more", reply.id)
+  end
+  return reply
+end
 
 ---The task waits.
 ---@param seconds number
@@ -174,9 +196,9 @@ local function finish(self, task, ok, value)
   self.tasks = self.tasks - 1
   self:forget(task.timer)
   self:forget(task.sleeping)
-  if task.transfer then
-    self.multi:cancel(task.transfer)
-    self.transfers[task.transfer] = nil
+  for id in pairs(task.transfers) do
+    self.multi:cancel(id)
+    self.transfers[id] = nil
   end
   local why
   if not ok then
@@ -202,8 +224,16 @@ function waits.request(self, task, request)
   if not id then
     return self:resume(task, { error = message or "the request cannot be sent", code = code or "network" })
   end
-  task.transfer = id
+  task.transfers[id] = true
   self.transfers[id] = task
+end
+
+function waits.more(self, _, id) self.multi:more(id) end
+
+function waits.drop(self, task, id)
+  self.multi:cancel(id)
+  task.transfers[id], self.transfers[id] = nil, nil
+  return self:resume(task)
 end
 
 function waits.sleep(self, task, seconds)
@@ -212,7 +242,8 @@ end
 
 function waits.park(_, task, register) register(task) end
 
-local function settle(self, task, ok, mark, kind, value)
+local function settle(self, task, outer, ok, mark, kind, value)
+  current = outer
   local stopped, taken, left = self.budget.finish()
   task.taken = task.taken + taken
   task.slice = taken
@@ -237,7 +268,9 @@ end
 function Scheduler:resume(task, ...)
   if task.ended then return end
   self.budget.start(task.co, task.seconds, task.memory, task.left)
-  return settle(self, task, raw.resume(task.co, ...))
+  local outer = current
+  current = task
+  return settle(self, task, outer, raw.resume(task.co, ...))
 end
 
 ---Wakes a parked task.
@@ -257,7 +290,7 @@ end
 ---@return table task
 function Scheduler:spawn(task, ...)
   task.co = raw.create(task.run)
-  task.taken = 0
+  task.taken, task.transfers = 0, {}
   task.seconds = task.seconds or DEFAULTS.seconds
   task.memory = task.memory or DEFAULTS.memory
   task.wall = task.wall or DEFAULTS.wall
@@ -279,7 +312,7 @@ function Scheduler:step(seconds)
   for _, reply in ipairs(self.multi:step(seconds, self.fd)) do
     local task = self.transfers[reply.id]
     if task then
-      self.transfers[reply.id], task.transfer = nil, nil
+      if not reply.part then self.transfers[reply.id], task.transfers[reply.id] = nil, nil end
       self:resume(task, reply)
     end
   end

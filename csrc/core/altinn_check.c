@@ -347,11 +347,7 @@ ae_code ae_wish_check (const ae_wish *wish, ae_error *error) {
 }
 
 const char *ae_wish_warning (const ae_wish *wish) {
-  if (wish->call != AE_CALL_SUBSCRIBE || !wish->subject.data) return NULL;
-  if (wish->type_count == 0)
-    return ae_resource_is_app(wish->resource) ? NULL
-      : "a recipient gets published, neverread and neverconfirmed by its own number; all other events of "
-        "letters are addressed to the sender";
+  if (wish->call != AE_CALL_SUBSCRIBE || !wish->subject.data || wish->type_count == 0) return NULL;
   const ae_event_type *type = ae_catalogue_type(ae_type_full(wish->types[0]));
   if (type && type->addressed_to && strcmp(type->addressed_to, "sender") == 0)
     return "this type is addressed to the sender of the letter: with a recipient's number as subject it never comes";

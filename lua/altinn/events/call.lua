@@ -75,8 +75,9 @@ local RETRIED = { network = true, timeout = true, throttled = true, server = tru
 
 local function transport_failure(message, code, token)
   code = type(code) == "string" and code or "network"
+  message = "Altinn was not reached: " .. tostring(message or "the transport gave no reply")
   return {
-    message = hide("Altinn was not reached: " .. tostring(message or "the transport gave no reply"), token), code = code,
+    message = hide(message, token), code = code,
     retry = RETRIED[code] or false, detail = { temporary = RETRIED[code] or false },
   }
 end

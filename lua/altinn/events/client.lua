@@ -16,7 +16,8 @@ local function check_keys(what, given, known, level)
   if type(given) ~= "table" then error(("%s wants a table"):format(what), level + 1) end
   for name in pairs(given) do
     if not known[name] then
-      error(("unknown option '%s' of %s%s"):format(tostring(name), what, suggest.hint(tostring(name), known)), level + 1)
+      local hint = suggest.hint(tostring(name), known)
+      error(("unknown option '%s' of %s%s"):format(tostring(name), what, hint), level + 1)
     end
   end
 end
@@ -287,7 +288,7 @@ function Client:letters(wanted)
   for _, name in ipairs { "resource", "role", "status" } do
     wish[name] = check_kind(wanted, name, "string", 2)
   end
-  return paging.letters(settings[self], wish, wanted.from, wanted.to)
+  return (paging.letters(settings[self], wish, wanted.from, wanted.to))  -- no tail call: levels of errors
 end
 
 local function text_id(id, level)

@@ -69,7 +69,7 @@ local function timeout_of(options, level)
     end
   end
   local timeout = options.timeout
-  if timeout ~= nil and (type(timeout) ~= "number" or not (timeout > 0)) then
+  if timeout ~= nil and not (type(timeout) == "number" and timeout > 0) then
     error("timeout: seconds are wanted, more than 0", level + 1)
   end
   return timeout
@@ -186,7 +186,7 @@ end
 -- The sink as a transport takes it. `state` remembers why it stopped.
 local function feed(sink, state)
   return function(part, head)
-    if is_page(head.headers) then
+    if is_page(head and head.headers) then
       state.message = "the reply is a page of HTML, not the file: a gateway or proxy answers in Altinn's place"
       state.code = "syntax"
       return false, state.message

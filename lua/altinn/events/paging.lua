@@ -6,7 +6,8 @@ local M = {}
 
 local MOST = 1000       -- of a page and of a list
 local MICRO = 1000000   -- moments are counted in microseconds
-local FAR = 100 * 366 * 86400 * MICRO
+local YEAR = 366 * 86400 * MICRO
+local START = 1672531200 * MICRO  -- 2023: before, letters are few
 
 local Failure = { __name = "altinn.events.failure" }
 Failure.__index = Failure
@@ -146,11 +147,10 @@ end
 -- Both ends of a slice are exclusive, so its halves overlap by a microsecond:
 -- the first takes the moment in the middle. Newest first, as the server does.
 local function halves(slice)
-  local from = slice.from or 0
-  local to = slice.to or math.max(from, os.time() * MICRO) + FAR
+  local to = slice.to or math.max(slice.from or 0, os.time() * MICRO) + YEAR
+  local from = slice.from or math.min(START, to - YEAR)
   if to - from <= 3 then return nil end
-  local middle = from + math.floor((to - from) / 2)
-  -- What is not bounded stays so: nothing lies before 1970 that is not asked for.
+  local middle = from + math.floor((to - from) / 2)  -- what is not bounded stays so
   return { from = middle, to = slice.to, status = slice.status },
     { from = slice.from, to = middle + 1, status = slice.status }
 end

@@ -62,8 +62,7 @@ end
 
 -- The events of the next page that has new ones; nil at the end. A cursor
 -- that the server has lost means the beginning to it: the pages come again,
--- and are passed over; when a cursor leads to where it led before, there is
--- nothing more.
+-- and are passed over. One that has twice led to nothing new is the end.
 local function fresh_events(self)
   local tried = {}
   while true do
@@ -74,10 +73,10 @@ local function fresh_events(self)
       if is_fresh(self, event) then list[#list + 1] = event end
     end
     local cursor = events[#events].id
-    tried[self.wish.after] = true
+    tried[self.wish.after] = (tried[self.wish.after] or 0) + 1
     self.wish.after = cursor
     if #list > 0 then return list end
-    if tried[cursor] then return nil end
+    if (tried[cursor] or 0) >= 2 then return nil end
   end
 end
 
@@ -149,7 +148,7 @@ end
 local function halves(slice)
   local to = slice.to or math.max(slice.from or 0, os.time() * MICRO) + YEAR
   local from = slice.from or math.min(START, to - YEAR)
-  if to - from <= 3 then return nil end
+  if to - from <= 2 then return nil end  -- one microsecond lies between
   local middle = from + math.floor((to - from) / 2)  -- what is not bounded stays so
   return { from = middle, to = slice.to, status = slice.status },
     { from = slice.from, to = middle + 1, status = slice.status }
@@ -164,7 +163,7 @@ local function divide(self, slice)
     return
   elseif slice.status then
     M.raise(("more than %d letters have one and the same time of publishing, %s, and status: Altinn lists no more")
-      :format(MOST, text_of(slice.from)), "too_large")
+      :format(MOST, text_of(slice.from + 1)), "too_large")
   end
   for _, status in ipairs(core.altinn.statuses) do
     self.slices[#self.slices + 1] = { from = slice.from, to = slice.to, status = status }

@@ -100,12 +100,9 @@ describe("the default transport", function()
 
   it("trusts the authorities of ca_file, and no others", function()
     local folder = process.folder()
-    local port
-    do
-      local listener = assert(socket.bind("127.0.0.1", 0))
-      _, port = listener:getsockname()
-      listener:close()
-    end
+    local listener = assert(socket.bind("127.0.0.1", 0))
+    local _, port = listener:getsockname()
+    listener:close()
     assert(os.execute(("openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 2"
       .. " -subj /CN=127.0.0.1 -addext subjectAltName=IP:127.0.0.1 -keyout %s/key -out %s/cert 2>/dev/null")
       :format(folder, folder)))
@@ -304,7 +301,7 @@ describe("libcurl's streams", function()
     server:answer "return { bytes = 2000000 }"
     local multi <close> = curl.new {}
     local id = multi:add(request { sink = true })
-    local records = {}
+    local records
     repeat records = multi:step(1) until #records > 0
     assert.are.equal(1, #records)
     assert.is_string(records[1].part)
@@ -392,17 +389,20 @@ describe("trying again", function()
     assert.are.equal("invalid", failure.code)
     assert.are.equal(2, #slept)
     calls = 0
-    _, failure = retry.run(policy(100, slept), function()
+    none, failure = retry.run(policy(100, slept), function()
       calls = calls + 1
       return nil, { retry = true, code = "network" }
     end)
+    assert.is_nil(none)
     assert.are.equal("network", failure.code)
     assert.are.equal(5, calls)
   end)
 
   it("does not wait for an attempt that would come too late", function()
     local slept = {}
-    local _, failure = retry.run(policy(5, slept), function() return nil, { retry = true, after = 60, code = "throttled" } end)
+    local _, failure = retry.run(policy(5, slept), function()
+      return nil, { retry = true, after = 60, code = "throttled" }
+    end)
     assert.are.equal("throttled", failure.code)
     assert.are.same({}, slept)
   end)

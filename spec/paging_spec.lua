@@ -182,7 +182,9 @@ describe("lists of letters", function()
 
   it("keep both ends, and take times as texts and as seconds", function()
     lists [[
-      for number = 0, 9 do all[#all + 1] = { "id-" .. number, "2026-01-01T00:00:0" .. number .. ".000000", "Read" } end]]
+      for number = 0, 9 do
+        all[#all + 1] = { "id-" .. number, "2026-01-01T00:00:0" .. number .. ".000000", "Read" }
+      end]]
     assert.are.same({ "id-4", "id-3" }, letters { from = "2026-01-01T00:00:02Z", to = "2026-01-01T01:00:05+01:00" })
     assert.are.same({ "id-4", "id-3" }, letters { from = 1767225602, to = 1767225605 })
     assert.are.equal("resourceId=acme-letters&role=Recipient&from=2026-01-01T00:00:02Z&to=2026-01-01T00:00:05Z",

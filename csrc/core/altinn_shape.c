@@ -175,6 +175,7 @@ static ae_code check_object (ae_shape shape, ae_slice object, ae_error *error) {
 }
 
 static ae_slice trimmed (ae_slice body) {
+  if (!body.data) return body;
   ae_json json = { body.data, body.length, 0, 0, REPLY_DEPTH };
   ae_json_blank(&json);
   return (ae_slice){ body.data + json.at, body.length - json.at };
@@ -206,8 +207,8 @@ ae_code ae_shape_check (ae_shape shape, ae_slice body, ae_error *error) {
   bool may_be_empty = shape == AE_SHAPE_NOTHING || shape == AE_SHAPE_IDENTIFIER;
   if (shape == AE_SHAPE_OCTETS) return AE_OK;
   if (shape == AE_SHAPE_TEXT) return AE_OK;
-  ae_slice value = body.data ? trimmed(body) : body;
-  if (value.length == 0)
+  ae_slice value = trimmed(body);
+  if (!value.data || value.length == 0)
     return may_be_empty ? AE_OK : ae_fail(error, AE_SYNTAX, 0, "the reply is empty where JSON was expected");
   if (ae_json_check(body, REPLY_DEPTH, &why) != AE_OK) return not_json(body, &why, error);
   unsigned kind = kind_of(value);

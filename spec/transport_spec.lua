@@ -1,4 +1,5 @@
 -- Transports: libcurl in plain Lua and under the scheduler, streams, TLS; trying again.
+local altinn = require "spec.support.altinn"
 local core = require "altinn.events.core"
 local curl = require "altinn.events.curl"
 local process = require "spec.support.process"
@@ -21,10 +22,7 @@ local function request(fields)
   return made
 end
 
--- Kilobytes of memory in use by this process.
-local function resident()
-  return tonumber(process.read("/proc/self/status"):match("VmRSS:%s*(%d+)"))
-end
+local resident = altinn.resident
 
 local function cpu() return os.clock() end
 

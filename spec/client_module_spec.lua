@@ -64,7 +64,8 @@ describe("on any Lua the client", function()
     answer(([[
       if number == 1 then return { status = 503 } end
       if request.method == "POST" then return { status = 400, body = '{"errorCode":1041}' } end
-      return { body = '{"correspondenceId":"%s","status":"Read","statusHistory":[{"status":"Confirmed"}]}' }]]):format(ID))
+      return { body = '{"correspondenceId":"%s","status":"Read","statusHistory":[{"status":"Confirmed"}]}' }]])
+      :format(ID))
     local letter = client():letter(ID)
     local details = assert(letter:details())
     assert.is_true(details:has_been("Confirmed"))

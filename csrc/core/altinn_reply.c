@@ -11,14 +11,14 @@
 
 /* How an error number is to be taken. */
 typedef enum treat {
-  FOR_GOOD, LATER, HAD, HAD_READ, FETCH, DENIED
+  FOR_GOOD, LATER, FETCH, DENIED
 } treatment;
 
 /* Error numbers (domain 8.6): X(number, treat, what it means). */
 #define AE_ALTINN_ERRORS(X) \
   X(1001, FOR_GOOD, "the letter is not there: purged, never there, or hidden from this caller") \
   X(1013, FOR_GOOD, "a sender cannot purge after publishing") \
-  X(1014, HAD, "already purged") \
+  X(1014, FOR_GOOD, "already purged") \
   X(1015, LATER, "the letter has no status yet") \
   X(1018, LATER, "an attachment is not published yet") \
   X(1024, FETCH, "the overview has to be fetched before the letter is read") \
@@ -30,8 +30,8 @@ typedef enum treat {
   X(1030, FOR_GOOD, "the recipient has reserved against digital mail") \
   X(1031, FOR_GOOD, "the attachment is not available to the recipient") \
   X(1034, FOR_GOOD, "the idempotency key was used before") \
-  X(1040, HAD_READ, "already read") \
-  X(1041, HAD, "already confirmed") \
+  X(1040, FOR_GOOD, "already read") \
+  X(1041, FOR_GOOD, "already confirmed") \
   X(1043, FOR_GOOD, "the letter is part of a transmission of Dialogporten") \
   X(1044, FOR_GOOD, "nobody at the recipient can read it") \
   X(1047, FOR_GOOD, "an idempotency key goes with one recipient only") \
@@ -241,22 +241,24 @@ static void compose (ae_answer *answer, const char *meaning) {
   cut(answer->message, sizeof(answer->message), whole);
 }
 
-/* Whether a number says that what this call does was done before. */
-static bool was_had (ae_call call, treatment treat, int32_t number) {
-  if (call == AE_CALL_MARK_READ) return treat == HAD_READ || number == 1041;
-  if (call == AE_CALL_CONFIRM) return number == 1041;
-  return call == AE_CALL_PURGE && number == 1014;
+/* Whether a number says that what this call does was done before. A letter
+** that was confirmed was read. */
+static bool was_done (ae_call call, int32_t number) {
+  switch (call) {
+    case AE_CALL_MARK_READ: return number == 1040 || number == 1041;
+    case AE_CALL_CONFIRM: return number == 1041;
+    case AE_CALL_PURGE: return number == 1014;
+    default: return false;
+  }
 }
 
 static void judge_failure (ae_call call, ae_slice body, ae_answer *answer) {
   int status = answer->status;
   const char *meaning = NULL;
   read_problem(body, answer);
+  answer->already = status < 500 && was_done(call, answer->number);
+  if (answer->already) return;
   treatment treat = treat_of(answer->number, &meaning);
-  if (was_had(call, treat, answer->number)) {
-    answer->already = true;
-    return;
-  }
   answer->code = treat == DENIED ? AE_FORBIDDEN : code_of(status);
   answer->renew = answer->code == AE_AUTH;
   answer->retry = (status >= 500 && status != 501 && status != 505) || status == 408 ||

@@ -268,21 +268,28 @@ static bool leave_out (exchange *e, const char *field) {
   return more != NULL;
 }
 
-static bool is_content_type (ae_slice name) {
-  static const char wanted[] = "content-type";
-  if (name.length != sizeof(wanted) - 1) return false;
-  for (size_t i = 0; i < name.length; i++)
-    if (((unsigned char)name.data[i] | 0x20) != wanted[i] && name.data[i] != wanted[i]) return false;
+/* Whether a name is the one given in lower case. */
+static bool is_named (ae_slice name, ae_slice lower) {
+  if (name.length != lower.length) return false;
+  for (size_t i = 0; i < name.length; i++) {
+    char c = name.data[i];
+    if ((c >= 'A' && c <= 'Z' ? c + 32 : c) != lower.data[i]) return false;
+  }
   return true;
 }
 
+/* What is sent is what was asked for: of the fields that libcurl adds only
+** Host and Content-Length. */
 static bool set_fields (exchange *e, const ae_request *request) {
-  bool typed = false;
+  bool typed = false, accepts = false;
   for (size_t i = 0; i < request->header_count; i++) {
-    typed = typed || is_content_type(request->headers[i].name);
-    if (!add_field(e, request->headers[i].name, request->headers[i].value)) return false;
+    const ae_field *field = &request->headers[i];
+    typed = typed || is_named(field->name, AE_LITERAL("content-type"));
+    accepts = accepts || is_named(field->name, AE_LITERAL("accept"));
+    if (!add_field(e, field->name, field->value)) return false;
   }
-  return leave_out(e, "Expect:") && (typed || leave_out(e, "Content-Type:"));
+  return leave_out(e, "Expect:") && (typed || leave_out(e, "Content-Type:")) &&
+         (accepts || leave_out(e, "Accept:"));
 }
 
 uint64_t ae_curl_add (ae_curl *curl, const ae_request *request) {

@@ -51,4 +51,15 @@ function M.resident()
   return tonumber(text:match("VmRSS:%s*(%d+)"))
 end
 
+--- Runs measure.lua: its numbers.
+function M.measure(...)
+  local pipe = io.popen("lua5.4 spec/support/measure.lua " .. table.concat({ ... }, " "))
+  local line = pipe:read("l")
+  assert.is_truthy(pipe:close())
+  local numbers = {}
+  for number in line:gmatch("%S+") do numbers[#numbers + 1] = tonumber(number) end
+  if not M.measures_memory then numbers[#numbers] = 0 end
+  return table.unpack(numbers)
+end
+
 return M

@@ -112,9 +112,10 @@ local function settings_of(options, level)
       error(name .. ": a function is wanted", level + 1)
     end
   end
+  local own = options.transport
   return {
-    base = base, loopback = loopback, token = token_of(options, level + 1),
-    transport = options.transport or transport.default(), sleep = options.sleep or transport.sleep,
+    base = base, loopback = loopback, token = token_of(options, level + 1), transport = own or transport.default(),
+    sleep = options.sleep or type(own) == "table" and own.sleep or transport.sleep,
     timeout = check_number(options, "timeout", 0, level + 1) or 30, attempts = attempts_of(options, level + 1),
     ca_file = check_kind(options, "ca_file", "string", level + 1),
     subscription_key = header_value(options, "subscription_key", level + 1),
@@ -312,7 +313,7 @@ function Client:attachment(id) return letters.attachment(settings[self], text_id
 ---  subscription_key: string|nil, sleep: function|nil } environment: production, tt02, …, or base_url; token: a text, a
 ---  function that gives one, or a source; timeout: seconds for a whole call with its retries (30); attempts: at most
 ---  so many (5); ca_file: PEM file of trusted authorities; subscription_key: of the API portal; sleep: waits seconds,
----  for a transport that must not block
+---  for a transport that must not block (or the transport is a table that can be called, with a function `sleep`)
 ---@return table client
 function M.new(options)
   local self = setmetatable({}, Client)

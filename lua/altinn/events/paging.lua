@@ -1,6 +1,7 @@
 -- Iterators over what Altinn gives in pages, or in lists that end at 1000.
 local call = require "altinn.events.call"
 local core = require "altinn.events.core"
+local events_module = require "altinn.events"
 
 local M = {}
 
@@ -35,7 +36,7 @@ local function page(self, size)
   local reply, message, code, detail = call.perform(self.settings, "events", self.wish)
   if not reply then M.raise(message, code, detail) end
   local events
-  events, message, code, detail = core.parse_batch(reply.body, { max_bytes = math.max(1, #reply.body) })
+  events, message, code, detail = events_module.parse_batch(reply.body, { max_bytes = math.max(1, #reply.body) })
   if not events then M.raise("a pulled event: " .. message, code, detail) end
   return events
 end

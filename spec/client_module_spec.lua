@@ -32,8 +32,8 @@ setup(function()
   os.execute("mkdir " .. folder)
   answer "return { status = 200 }"
   -- Its own Lua: the paths of this one are not for it.
-  local pipe = io.popen(("env -u LUA_PATH -u LUA_CPATH lua5.4 spec/support/script_server.lua %s/log %s/script & echo $!")
-    :format(folder, folder))
+  local command = "env -u LUA_PATH -u LUA_CPATH lua5.4 spec/support/script_server.lua %s/log %s/script & echo $!"
+  local pipe = io.popen(command:format(folder, folder))
   server = pipe:read("*l")
   url = "http://127.0.0.1:" .. pipe:read("*l")
 end)

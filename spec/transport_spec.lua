@@ -285,6 +285,16 @@ describe("under the scheduler", function()
     own.multi:close()
   end)
 
+  it("a request that is none is the task's own failure", function()
+    server:always(200)
+    local results = run(function()
+      local _, message, code = send(request { headers = { ["X-A"] = "a\r\nX-B: b" } })
+      return code .. " " .. message
+    end, function() return assert(send(request())).status end)
+    assert.is_truthy(results[1].value:find("^invalid .*line break"))
+    assert.are.equal(200, results[2].value)
+  end)
+
   it("knows whether it is inside a task", function()
     assert.is_false(scheduler.inside())
     local results = run(function()

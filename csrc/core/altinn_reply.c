@@ -201,7 +201,7 @@ static ae_code code_of (int status) {
 static const char *meaning_of (ae_call call, int status) {
   bool subscription = call == AE_CALL_SUBSCRIPTION || call == AE_CALL_UNSUBSCRIBE;
   switch (status) {
-    case 401: return "Altinn does not accept the token";
+    case 401: return "Altinn does not accept the token: is it expired, of another environment, or not exchanged?";
     case 403:
       if (subscription) return "the subscription belongs to another identity: same organisation, other scopes";
       if (call == AE_CALL_SUBSCRIBE)

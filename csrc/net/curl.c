@@ -237,6 +237,7 @@ static bool set_options (exchange *e, const ae_request *request) {
   CURL *easy = e->easy;
   double timeout = request->timeout > 0 ? request->timeout : DEFAULT_TIMEOUT;
   if (timeout > 86400) timeout = 86400;
+  if (timeout < 0.001) timeout = 0.001;  /* libcurl: 0 ms is for ever */
   e->max_body = request->max_body ? request->max_body : DEFAULT_MAX_BODY;
   e->stream = request->stream;
   e->error[0] = '\0';

@@ -223,7 +223,11 @@ function M.perform(client, name, wish, options)
     if options.may_retry and not options.may_retry() then why.retry = false end
     return nil, why
   end)
-  if not reply then return nil, failure.message, failure.code, failure.detail end
+  if not reply then
+    failure.detail = failure.detail or {}
+    failure.detail.call = name
+    return nil, failure.message, failure.code, failure.detail
+  end
   reply.warning = request.warning
   return reply
 end

@@ -220,10 +220,9 @@ end
 local waits = {}
 
 function waits.request(self, task, request)
-  local id, message, code = self.multi:add(request)
-  if not id then
-    return self:resume(task, { error = message or "the request cannot be sent", code = code or "network" })
-  end
+  -- A request that is none is the task's mistake: it must not end the loop.
+  local fine, id = pcall(self.multi.add, self.multi, request)
+  if not fine then return self:resume(task, { error = tostring(id), code = "invalid" }) end
   task.transfers[id] = true
   self.transfers[id] = task
 end

@@ -193,6 +193,18 @@ describe("a token", function()
     assert.are.equal(2, tokens.calls)
   end)
 
+  it("is not asked for again when its source says that it is useless", function()
+    server:always(401, '{"status":401,"errorCode":4711,"detail":"no"}')
+    local tokens, numbers = source { "first", "second" }, {}
+    function tokens.invalidate(_, token, number)
+      numbers[token] = number
+      return false
+    end
+    failed("auth", client { token = tokens }:subscriptions())
+    assert.are.same({ 1, 1 }, { tokens.calls, #server:requests() })
+    assert.is_true(numbers.first == nil or numbers.first == 4711)
+  end)
+
   it("of a function is asked for again, and not tried twice when it is the same", function()
     server:always(401)
     local calls = 0

@@ -133,11 +133,12 @@ local function token_of(source)
   return clean_token(token)
 end
 
--- Whether the next token may be another one.
-local function renew(source, token)
+-- Whether the next token may be another one: a source that has `invalidate`
+-- decides, false means that asking again is useless.
+local function renew(source, token, number)
   if type(source) == "string" then return false end
-  if type(source) == "table" and source.invalidate then source:invalidate(token) end
-  return true
+  if type(source) ~= "table" or not source.invalidate then return true end
+  return source:invalidate(token, number) ~= false
 end
 
 -- One exchange
@@ -189,7 +190,8 @@ local function attempt(client, name, request, left, sink)
     left = deadline - altinn.clock()
     if left <= 0 then return nil, out_of_time() end
     reply, failure = exchange(client, name, request, token, left, sink)
-    if reply or not failure.renew or round == 2 or not renew(client.token, token) then break end
+    if reply or not failure.renew or round == 2 then break end
+    if not renew(client.token, token, failure.detail.number) then break end
     refused = token
     token, message, code, detail = token_of(client.token)
   end

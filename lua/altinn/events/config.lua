@@ -1,4 +1,5 @@
 -- The configuration: a Lua file, the environment, the options of the command.
+local core = require "altinn.events.core"
 local suggest = require "altinn.events.suggest"
 
 local M = {}
@@ -90,15 +91,16 @@ local function log_format(value)
   if value ~= "logfmt" and value ~= "json" then return "must be \"logfmt\" or \"json\"" end
 end
 
--- Altinn's environments (what events.client and events.maskinporten know).
-local environments = {
-  production = true, tt02 = true, at21 = true, at22 = true, at23 = true, at24 = true, yt01 = true,
-}
-
 local function environment_name(value)
+  local environments = core.altinn.environments
   if environments[value] then return nil end
-  local hint = suggest.hint(tostring(value), environments)
-  return "must be one of production, tt02, at21, at22, at23, at24, yt01" .. hint
+  local others = {}
+  for name in pairs(environments) do
+    if name ~= "production" and name ~= "tt02" then others[#others + 1] = name end
+  end
+  table.sort(others)
+  return "must be one of production, tt02, " .. table.concat(others, ", ")
+    .. suggest.hint(tostring(value), environments)
 end
 
 local function endpoint(value)

@@ -18,15 +18,10 @@ local LONGEST_WISH = 300    -- the most that Retry-After is heeded
 local POLL_SECONDS = 0.02
 
 --- Environments: the platform, where the exchange is, and Maskinporten's issuer.
-M.environments = {
-  production = { base_url = "https://platform.altinn.no", issuer = "https://maskinporten.no/" },
-  tt02 = { base_url = "https://platform.tt02.altinn.no", issuer = "https://test.maskinporten.no/" },
-  yt01 = { base_url = "https://platform.yt01.altinn.cloud", issuer = "https://test.maskinporten.no/" },
-}
-for number = 21, 24 do
-  M.environments["at" .. number] = {
-    base_url = ("https://platform.at%d.altinn.cloud"):format(number), issuer = "https://test.maskinporten.no/",
-  }
+M.environments = {}
+for name, base_url in pairs(core.altinn.environments) do
+  local issuer = name == "production" and "https://maskinporten.no/" or "https://test.maskinporten.no/"
+  M.environments[name] = { base_url = base_url, issuer = issuer }
 end
 
 -- A rule's inspection of a source finds nothing: what it holds is in here.
@@ -170,16 +165,6 @@ local function cache_key(options, claims)
 end
 
 -- altinn.events.transport where it is; else libcurl, blocking.
-local function default_transport()
-  local there, transport = pcall(require, "altinn.events.transport")
-  if there then return transport.default() end
-  local multi
-  return function(request)
-    multi = multi or require("altinn.events.curl").new { connections = 4 }
-    return multi:perform(request)
-  end
-end
-
 -- Fetching.
 
 -- One request within what is left of the time.
@@ -475,7 +460,8 @@ local function settings_of(options)
   check_presence(options)
   local settings = {
     client_id = options.client_id, algorithm = options.algorithm or "RS256", timeout = options.timeout or 30,
-    clock = options.clock or os.time, sleep = options.sleep, transport = options.transport or default_transport(),
+    clock = options.clock or os.time, sleep = options.sleep,
+    transport = options.transport or require("altinn.events.transport").default(),
     entries = {},
   }
   settings.issuer, settings.token_url, settings.exchange_url = addresses(options)

@@ -50,7 +50,7 @@ rock_lua = $(shell lua5.4 -e 'dofile("rockspec/$(1)-scm-1.rockspec") for _, f in
   if type(f) == "string" then print(f) end end')
 SPECS        = spec examples
 MODULE_SPECS = $(wildcard spec/events_spec.lua spec/vectors_spec.lua spec/match_spec.lua \
-  spec/grant_spec.lua spec/maskinporten_spec.lua spec/plan_spec.lua spec/client_module_spec.lua)
+  spec/grant_spec.lua spec/maskinporten_spec.lua spec/plan_spec.lua spec/client_module_spec.lua spec/thing_spec.lua)
 
 ENV = PATH='$(CURDIR)/$(BUILD)/bin':"$$PATH" AE_BUILD='$(BUILD)' \
   LUA_PATH='$(CURDIR)/lua/?.lua;$(CURDIR)/lua/?/init.lua;;' LUA_CPATH='$(CURDIR)/$(BUILD)/?.so;;'

@@ -105,6 +105,7 @@ build = {
     ["altinn.events.rules"] = "lua/altinn/events/rules.lua",
     ["altinn.events.sink"] = "lua/altinn/events/sink.lua",
     ["altinn.events.suggest"] = "lua/altinn/events/suggest.lua",
+    ["altinn.events.thing"] = "lua/altinn/events/thing.lua",
     ["altinn.events.token_reply"] = "lua/altinn/events/token_reply.lua",
     ["altinn.events.transport"] = "lua/altinn/events/transport.lua",
     ["altinn.events.wants"] = "lua/altinn/events/wants.lua",

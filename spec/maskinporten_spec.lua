@@ -540,7 +540,7 @@ if has_host and has_transport and scheduler.inside then
       local multi = curl.new {}
       local nothing = function() end
       local tasks = scheduler.new {
-        multi = multi, clock = socket.gettime,
+        open = function() return multi end, clock = socket.gettime,
         budget = { start = nothing, finish = function() return nil, 0 end, enter = nothing, leave = nothing },
       }
       local source, requests = source_for("wait=0.1")

@@ -151,13 +151,17 @@ describe("a rule's parts:", function()
     refused({ may = { ["send:print"] = true } }, "may must be a list of powers")
   end)
 
-  it("may bounds the targets, and left out means all", function()
+  it("may bounds what it does, and left out means targets, overview and details", function()
     local made = assert(new())
-    assert.is_true(rule.may_send(made, "print"))
+    for _, power in ipairs { "read:overview", "read:details" } do assert.is_true(rule.may(made, power)) end
+    for _, power in ipairs { "read:content", "mark:read", "confirm", "purge", "download" } do
+      assert.is_false(rule.may(made, power))
+    end
+    assert.is_true(rule.may(made, "send:print"))
     made = assert(new { may = { "read:details", "send:print" } })
-    assert.is_true(rule.may_send(made, "print"))
-    assert.is_false(rule.may_send(made, "printer"))
-    assert.is_false(rule.may_send(assert(new { may = {} }), "print"))
+    assert.is_true(rule.may(made, "send:print"))
+    assert.is_false(rule.may(made, "send:printer"))
+    assert.is_false(rule.may(assert(new { may = {} }), "send:print"))
   end)
 
   it("what is not built yet is refused, not ignored", function()

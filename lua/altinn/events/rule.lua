@@ -242,14 +242,21 @@ function M.new(fields)
   return rule
 end
 
---- Whether a rule may send to a target: `may` left out means every target.
+-- What a rule may do that does not say: what has an effect at Altinn must
+-- always be declared.
+local function is_usual(power)
+  return power == "read:overview" or power == "read:details" or power:find("^send:") ~= nil
+end
+
+--- Whether a rule has a power. `may` left out means overview, details and
+--- every target.
 ---@param rule table
----@param target string
+---@param power string such as "read:details" or "send:print"
 ---@return boolean
-function M.may_send(rule, target)
-  if not rule.may then return true end
-  for _, power in ipairs(rule.may) do
-    if power == "send:" .. target then return true end
+function M.may(rule, power)
+  if not rule.may then return is_usual(power) end
+  for _, one in ipairs(rule.may) do
+    if one == power then return true end
   end
   return false
 end

@@ -1,7 +1,7 @@
 -- altinn-events run: the host's main thread.
+local cjson = require "cjson.safe"
 local config_module = require "altinn.events.config"
 local host = require "altinn.events.host"
-local json = require "altinn.events.json"
 local rules = require "altinn.events.rules"
 local settlement = require "altinn.events.settlement"
 
@@ -35,7 +35,11 @@ end
 
 local function settings_of(config)
   local files = rules.files(config.rules)
-  return assert(json.encode { rules = files, targets = config.targets, limits = config.limits, log = config.log })
+  return assert(cjson.encode {  -- not our json: a key may be binary
+    rules = files, targets = config.targets, limits = config.limits, log = config.log,
+    environment = config.environment, base_url = config.base_url, token = config.token,
+    credentials = config.credentials,
+  })
 end
 
 local function start_options(config, set)
@@ -71,6 +75,20 @@ local function serve(handle, config, log)
   end
 end
 
+-- Rules that ask Altinn, where nothing says how.
+local function warn_of_asking(config, set, log)
+  if (config.environment or config.base_url) and (config.credentials or config.token) then return end
+  for _, rule in ipairs(set) do
+    for _, power in ipairs(rule.enabled and rule.may or {}) do
+      if not power:find("^send:") then
+        log("warn", "rules", { rule = rule.name, reason = ("it may %s, but the configuration lacks environment or"
+          .. " credentials: calls to Altinn will fail and be tried again"):format(power) })
+        break
+      end
+    end
+  end
+end
+
 local function announce(handle, config, set, log)
   local names = {}
   for index, rule in ipairs(set) do names[index] = rule.name .. (rule.enabled and "" or " (off)") end
@@ -97,6 +115,7 @@ function M.run(config)
     return 1
   end
   announce(handle, config, set, log)
+  warn_of_asking(config, set, log)
   local why = serve(handle, config, log)
   if why ~= "idle" then log("info", "stopping", { reason = why }) end
   local whole = handle:stop()

@@ -20,18 +20,19 @@ local Scheduler = {}
 Scheduler.__index = Scheduler
 
 ---A scheduler.
----@param options { budget: table, multi: table|nil, fd: integer|nil, clock: fun(): number }
+---@param options { budget: table, open: fun(): table, fd: integer|nil, clock: fun(): number }
 ---  budget: what the host gives (start, finish, enter, leave, stopped);
----  multi: altinn.events.curl's; fd: wakes a wait for transfers; clock: seconds, never jumping
+---  open: gives altinn.events.curl's connections, called at the first request; fd: wakes a wait for transfers;
+---  clock: seconds, never jumping
 ---@return table scheduler
 function M.new(options)
   for key in pairs(options) do
-    if key ~= "budget" and key ~= "multi" and key ~= "fd" and key ~= "clock" then
+    if key ~= "budget" and key ~= "open" and key ~= "fd" and key ~= "clock" then
       error("unknown option '" .. tostring(key) .. "' of scheduler.new", 2)
     end
   end
   return setmetatable({
-    budget = options.budget, multi = options.multi, fd = options.fd, clock = options.clock,
+    budget = options.budget, open = options.open, fd = options.fd, clock = options.clock,
     transfers = {}, timers = {}, timer_count = 0, tasks = 0,
   }, Scheduler)
 end
@@ -205,7 +206,7 @@ local function finish(self, task, ok, value)
     why = task.plain and value or traceback(task.co, tostring(value))
     shut(self, task)
   end
-  task.finished(task, ok, ok and value or why)
+  task.finished(task, ok, ok and value or why, value)
 end
 
 local function over(task)
@@ -219,9 +220,14 @@ end
 
 local waits = {}
 
+local function submit(self, request)
+  if not self.multi then self.multi = self.open() end
+  return self.multi:add(request)
+end
+
 function waits.request(self, task, request)
   -- A request that is none is the task's mistake: it must not end the loop.
-  local fine, id = pcall(self.multi.add, self.multi, request)
+  local fine, id = pcall(submit, self, request)
   if not fine then return self:resume(task, { error = tostring(id), code = "invalid" }) end
   task.transfers[id] = true
   self.transfers[id] = task
@@ -284,7 +290,7 @@ function Scheduler:cancel(task, reason)
 end
 
 ---Starts a task at once.
----@param task table { run=, finished=fun(task, ok, value), seconds=, memory=, instructions=, wall= }
+---@param task table { run=, finished=fun(task, ok, value, raised), seconds=, memory=, instructions=, wall= }
 ---@param ... any arguments of run
 ---@return table task
 function Scheduler:spawn(task, ...)
@@ -305,9 +311,11 @@ function Scheduler:spawn(task, ...)
   return task
 end
 
----Waits for transfers (or the descriptor) and goes on with their tasks.
+---Waits for transfers (or the descriptor) and goes on with their tasks;
+---without any transfer so far it returns at once.
 ---@param seconds number
 function Scheduler:step(seconds)
+  if not self.multi then return end
   for _, reply in ipairs(self.multi:step(seconds, self.fd)) do
     local task = self.transfers[reply.id]
     if task then

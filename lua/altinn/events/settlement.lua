@@ -3,6 +3,7 @@ local cjson = require "cjson.safe"
 local events = require "altinn.events"
 local rules = require "altinn.events.rule"
 local scheduler = require "altinn.events.scheduler"
+local things = require "altinn.events.thing"
 
 local M = {}
 
@@ -66,13 +67,25 @@ function M.event(job)
   return events.parse(job.body, { max_bytes = #job.body })
 end
 
----The thing that an event is about.
+-- The client that runs ask Altinn by: one for all, made when a rule asks.
+local function connect(worker)
+  if not worker.client then
+    local connection, message, code = require("altinn.events.commands.connection").open(worker.settings)
+    if not connection then return nil, message, code end
+    worker.client = connection.client
+  end
+  return worker.client
+end
+
+---The thing that an event is about, as the rule sees it.
+---@param worker table
+---@param rule table
 ---@param event table
----@return table|nil thing { id=, kind= }
-function M.thing(event)
+---@return table|nil thing see altinn.events.thing
+function M.thing(worker, rule, event)
   local meaning = events.describe(event)
   if not meaning or not meaning.about then return nil end
-  return { id = meaning.id, kind = meaning.about }
+  return things.new(rule, { id = meaning.id, kind = meaning.about }, function() return connect(worker) end)
 end
 
 ---@param worker table
@@ -155,6 +168,35 @@ function M.retry(worker, job, rule, reason, how)
   return { state = "retry", reason = reason, after = pause }
 end
 
+-- A letter may be heard of before it can be read (domain: 1001, a push that
+-- is seconds old).
+local FRESH_SECONDS, FRESH_PAUSE = 60, 10
+
+local function too_early(worker, job, failure)
+  return failure.code == "not_found" and job.attempt == 0
+    and worker.jobs:now() - job.received / 1000 < FRESH_SECONDS
+end
+
+---What a run that raised comes to: a call to Altinn that cannot succeed goes
+---to the dead letters, all else is tried again.
+---@param worker table
+---@param job table
+---@param rule table
+---@param text string the error with its traceback
+---@param raised any the error itself
+---@return table outcome
+function M.failure(worker, job, rule, text, raised)
+  local failure = things.failure(raised)
+  if not failure then return M.retry(worker, job, rule, text, { kind = "error" }) end
+  local reason = ("%s (%s)"):format(failure.message, failure.code)
+  if too_early(worker, job, failure) then
+    return M.retry(worker, job, rule, reason, { kind = failure.code, after = FRESH_PAUSE })
+  elseif things.is_permanent(failure) then
+    return { state = "dead", reason = reason }
+  end
+  return M.retry(worker, job, rule, reason, { kind = failure.code, least = failure.detail.retry_after })
+end
+
 local function shadow_reason(effects)
   local names = {}
   for i, effect in ipairs(effects) do names[i] = tostring(effect.target) end
@@ -218,7 +260,7 @@ end
 local function prepare(worker, job, rule, list)
   local prepared = {}
   for i, effect in ipairs(list) do
-    if not rules.may_send(rule, effect.target) then
+    if not rules.may(rule, "send:" .. tostring(effect.target)) then
       return nil, ("the rule may not send to target '%s': \"send:%s\" is missing in its may")
         :format(effect.target, effect.target)
     end

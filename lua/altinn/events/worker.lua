@@ -13,7 +13,9 @@ local M = {}
 local TAKE = 64          -- messages at a time
 local STOP_SECONDS = 10  -- what runs at a stop may go on for
 local REST = 10          -- times as long as the overrun
-local AT_ONCE = 16
+local AT_ONCE = 128      -- runs of a rule
+local SENDING = 16        -- of them those that send effects: a target is nobody's load test
+local CONNECTIONS = 128
 local KEPT_BYTES = 512 * 1024 * 1024  -- by a worker, before its rules are loaded anew
 local LOOK_SECONDS = 1
 
@@ -68,6 +70,7 @@ local function apply(self, text)
   local set, message = load_rules(self, settings)
   if not set then return nil, message end
   self.settings, self.rules, self.text = settings, by_name(set), text
+  self.client = nil  -- credentials may be others now
   self.log = settlement.logger(settings.log)
   return true
 end
@@ -76,7 +79,7 @@ end
 local function state_of(self, name)
   local state = self.states[name]
   if not state then
-    state = { running = 0, first = 1, last = 0, rest = 0 }
+    state = { running = 0, first = 1, last = 0, rest = 0, sending = 0, to_send = {} }
     self.states[name] = state
   end
   return state
@@ -207,14 +210,28 @@ local function failed(self, job, rule, message)
 end
 
 -- Effects go out in a task of their own, which holds no code of the rule.
-local function carry_out(self, job, rule, verdict)
+local carry_out
+
+local function next_to_send(state)
+  local waiting = table.remove(state.to_send, 1)
+  if waiting then carry_out(table.unpack(waiting)) end
+end
+
+function carry_out(self, job, rule, verdict)
+  local state = state_of(self, job.rule)
+  if state.sending >= SENDING then
+    state.to_send[#state.to_send + 1] = { self, job, rule, verdict }
+    return
+  end
+  state.sending = state.sending + 1
   job.task = self.scheduler:spawn({
     run = function() return settlement.carry_out(self, job, rule, verdict.effects) end,
     seconds = 10, memory = 1 << 30, wall = settlement.wall(self, verdict.effects),
     finished = function(_, ok, value)
       if self.stopped then return end
-      if not ok then return failed(self, job, rule, "effects: " .. value) end
-      return conclude(self, job, value)
+      state.sending = state.sending - 1
+      if ok then conclude(self, job, value) else failed(self, job, rule, "effects: " .. value) end
+      return next_to_send(state)
     end,
   })
 end
@@ -244,13 +261,13 @@ function start(self, job, state)
     run = rule.run,
     seconds = limit(self, rule, "seconds"), memory = limit(self, rule, "memory"),
     instructions = limit(self, rule, "instructions"), wall = limit(self, rule, "wall"),
-    finished = function(task, ok, value)
+    finished = function(task, ok, value, raised)
       if self.stopped then return end
       rest(self, job, task)
       if ok then return judged(self, job, rule, value) end
-      return failed(self, job, rule, value)
+      return conclude(self, job, settlement.failure(self, job, rule, value, raised))
     end,
-  }, event, settlement.thing(event), settlement.context(self, job))
+  }, event, settlement.thing(self, rule, event), settlement.context(self, job))
   self.running[job] = not job.task.ended or nil
 end
 
@@ -325,9 +342,9 @@ local function new(jobs, budget)
     waking = {}, woken = {}, running = setmetatable({}, { __mode = "k" }),
     globals = { coroutine = library, xpcall = guarded }, log = settlement.logger(nil),
   }, Worker)
-  local ok, curl = pcall(require, "altinn.events.curl")
   self.scheduler = scheduler.new({
-    budget = budget, fd = jobs:descriptor(), multi = ok and curl.new({ connections = 64 }) or nil,
+    budget = budget, fd = jobs:descriptor(),
+    open = function() return require("altinn.events.curl").new { connections = CONNECTIONS } end,
     clock = function() return (select(2, jobs:now())) end,
   })
   return self

@@ -1,0 +1,129 @@
+-- The thing that a rule is given: powers, what is kept, failures. Any Lua; Altinn is a function.
+local events = require "altinn.events"
+local rules = require "altinn.events.rule"
+local things = require "altinn.events.thing"
+
+local ID = "0198c3a2-7b1d-7c55-8f0e-2a4b6c8d0e1f"
+local LETTER = ('{"correspondenceId":"%s","status":"Read","resourceId":"acme-letters","statusHistory":' ..
+  '[{"status":"Published"},{"status":"Read"}]}'):format(ID)
+
+local calls, answer
+
+before_each(function() calls, answer = {}, { status = 200, body = LETTER } end)
+
+local function connect()
+  return events.client {
+    base_url = "http://127.0.0.1:1", token = "a-token-of-a-spec", attempts = 1,
+    transport = function(request)
+      calls[#calls + 1] = request.method .. " " .. request.url:match("correspondence/api/v1/(.*)$")
+      return answer
+    end,
+  }
+end
+
+local function thing(may, kind, connection)
+  local rule = assert(rules.new { name = "r", on = "*", may = may, run = function() end })
+  return things.new(rule, { id = ID, kind = kind or "letter" }, connection or connect)
+end
+
+local function failure(code, pattern, ...)
+  local ok, raised = pcall(...)
+  assert.is_false(ok)
+  local found = things.failure(raised)
+  assert.is_table(found, tostring(raised))
+  assert.are.equal(code, found.code)
+  assert.are.equal(found.message, tostring(raised))
+  assert.is_truthy(found.message:find(pattern, 1, true), found.message)
+  return found
+end
+
+describe("a letter in a rule", function()
+  it("is read once in a run", function()
+    local letter = thing()
+    assert.are.equal("Read", letter:details().status)
+    assert.is_true(letter:has_been("Read", "Confirmed"))
+    assert.is_false(letter:has_been("Confirmed"))
+    assert.are.equal(letter:details(), letter:details())
+    assert.are.same({ "GET correspondence/" .. ID .. "/details" }, calls)
+    assert.are.equal("Read", letter:overview().status)
+    assert.are.equal(2, #calls)
+  end)
+
+  it("is read again after an action", function()
+    local letter = thing { "read:details", "confirm" }
+    letter:details()
+    answer = { status = 200, body = "" }
+    assert.is_true(letter:confirm())
+    answer = { status = 200, body = LETTER }
+    letter:details()
+    assert.are.equal(3, #calls)
+  end)
+
+  it("can do nothing without the power, and nothing is sent", function()
+    local without = {
+      overview = "read:overview", details = "read:details", content = "read:content", mark_read = "mark:read",
+      confirm = "confirm", purge = "purge", download = "download", has_been = "read:details",
+    }
+    for method, power in pairs(without) do
+      local letter = thing { "send:print" }
+      local found = failure("forbidden", ('add "%s" to its may'):format(power), letter[method], letter, "Read", "x")
+      assert.is_true(things.is_permanent(found))
+    end
+    -- What has an effect at Altinn must always be declared.
+    for _, method in ipairs { "content", "mark_read", "confirm", "purge", "download" } do
+      failure("forbidden", "to its may", thing()[method], thing(), "x", "y")
+    end
+    assert.are.same({}, calls)
+  end)
+
+  it("raises what Altinn refuses, and whether it can succeed later", function()
+    answer = { status = 403, body = "" }
+    assert.is_true(things.is_permanent(failure("forbidden", "", function() thing():details() end)))
+    answer = { status = 503, headers = { ["retry-after"] = "7" }, body = "" }
+    local found = failure("server", "", function() thing():details() end)
+    assert.is_false(things.is_permanent(found))
+    assert.are.equal(7, found.detail.retry_after)
+    assert.is_false(things.is_permanent(failure("auth", "there is no token", function()
+      thing(nil, nil, function() return nil, "there is no token", "auth" end):details()
+    end)))
+  end)
+
+  it("raises misuse where the rule stands", function()
+    local letter = thing()
+    local ok, message = pcall(function() letter:has_been("Reed") end)
+    assert.is_false(ok)
+    assert.is_truthy(message:find("thing_spec.lua:", 1, true), message)
+    assert.is_truthy(message:find("did you mean 'Read'", 1, true), message)
+    assert.is_nil(things.failure(message))
+  end)
+
+  it("shows nothing of its client", function()
+    local letter = thing()
+    letter:details()
+    local shown = {}
+    for name in pairs(letter) do shown[#shown + 1] = name end
+    table.sort(shown)
+    assert.are.same({ "id", "kind" }, shown)
+    assert.are.equal("letter " .. ID, tostring(letter))
+  end)
+end)
+
+describe("an attachment in a rule", function()
+  it("has overview and details", function()
+    answer = { status = 200, body = ('{"attachmentId":"%s","status":"Published","statusHistory":[]}'):format(ID) }
+    assert.are.equal("Published", thing(nil, "attachment"):details().status)
+    assert.is_nil(thing(nil, "attachment").confirm)
+    assert.are.same({ "GET attachment/" .. ID .. "/details" }, calls)
+  end)
+end)
+
+describe("another thing in a rule", function()
+  it("has an id and a kind, and says why it cannot be asked about", function()
+    local order = thing(nil, "order")
+    assert.are.same({ ID, "order" }, { order.id, order.kind })
+    local ok, message = pcall(function() return order:details() end)
+    assert.is_false(ok)
+    assert.is_truthy(message:find("of kind 'order': only letters and attachments", 1, true), message)
+    assert.is_nil(order.whatever)
+  end)
+end)

@@ -11,7 +11,10 @@ local clock = core.altinn.clock
 local known_status = {}
 for _, status in ipairs(core.altinn.statuses) do known_status[status] = true end
 
-local function check_statuses(level, ...)
+--- Raises when there is no status, or one that no letter has.
+---@param level integer of the caller that is to blame
+---@param ... any
+function M.check_statuses(level, ...)
   local count = select("#", ...)
   if count == 0 then error("has_been wants a status, such as \"Read\"", level + 1) end
   for index = 1, count do
@@ -40,7 +43,7 @@ Details.__index = Details
 ---@param ... string
 ---@return boolean
 function Details:has_been(...)
-  check_statuses(2, ...)
+  M.check_statuses(2, ...)
   for index = 1, select("#", ...) do
     if was(self, (select(index, ...))) then return true end
   end
@@ -117,7 +120,7 @@ end
 ---@return string|nil code
 ---@return table|nil detail
 function Letter:has_been(...)
-  check_statuses(2, ...)
+  M.check_statuses(2, ...)
   local details, message, code, detail = self:details()
   if not details then return nil, message, code, detail end
   return details:has_been(...)

@@ -3,6 +3,7 @@
 -- rule (`may`), what was read once is kept for the rest of the run, and a
 -- call that fails raises, so that no rule takes a failure for an answer.
 local core = require "altinn.events.core"
+local letters = require "altinn.events.letter"
 local rules = require "altinn.events.rule"
 
 local M = {}
@@ -110,6 +111,7 @@ Attachment.details = Letter.details
 ---@param ... string such as "Read"
 ---@return boolean
 function Letter:has_been(...)
+  letters.check_statuses(2, ...)
   check_power(self, "has_been")
   return read(self, "details"):has_been(...)
 end

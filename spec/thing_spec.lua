@@ -66,7 +66,7 @@ describe("a letter in a rule", function()
     }
     for method, power in pairs(without) do
       local letter = thing { "send:print" }
-      local found = failure("forbidden", ('add "%s" to its may'):format(power), letter[method], letter, "Read", "x")
+      local found = failure("forbidden", ('add "%s" to its may'):format(power), letter[method], letter, "Read")
       assert.is_true(things.is_permanent(found))
     end
     -- What has an effect at Altinn must always be declared.

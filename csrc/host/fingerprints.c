@@ -1,7 +1,7 @@
 /*
-** fingerprints.c: see fingerprints.h. 256 tables by the first byte, each
-** open addressing with linear probing, 0.6 to 0.9 full once it is not
-** small, so that growing one (by half) moves few and takes little memory.
+** fingerprints.c: see fingerprints.h. 256 tables by the first byte, which
+** is not stored; each open addressing with linear probing, 0.72 to 0.9 full
+** once it is not small, so that growing one moves few and takes little.
 */
 #include "fingerprints.h"
 
@@ -11,8 +11,12 @@
 #define TABLES 256
 #define FIRST_CAPACITY 8u
 
+typedef struct slot {
+  uint8_t bytes[AE_FINGERPRINT_SIZE - 1];  /* without the first; all zero = free */
+} slot;
+
 typedef struct table {
-  ae_fingerprint *slots;     /* all zero = free */
+  slot *slots;
   uint32_t count, capacity;
 } table;
 
@@ -22,16 +26,22 @@ struct ae_fingerprints {
   EVP_MD_CTX *digest;
 };
 
-static const ae_fingerprint nothing = { { 0 } };
+static const slot nothing = { { 0 } };
 
-static bool same (const ae_fingerprint *a, const ae_fingerprint *b) {
+static bool same (const slot *a, const slot *b) {
   return memcmp(a, b, sizeof *a) == 0;
 }
 
+static slot slot_of (const ae_fingerprint *item) {
+  slot own;
+  memcpy(own.bytes, item->bytes + 1, sizeof own.bytes);
+  return own;
+}
+
 /* Where an item would like to be: its bytes are as good as random. */
-static uint32_t home (const table *t, const ae_fingerprint *item) {
+static uint32_t home (const table *t, const slot *item) {
   uint32_t word;
-  memcpy(&word, item->bytes + 1, sizeof word);
+  memcpy(&word, item->bytes, sizeof word);
   return (uint32_t)(((uint64_t)word * t->capacity) >> 32);
 }
 
@@ -40,7 +50,7 @@ static uint32_t after (const table *t, uint32_t at) {
 }
 
 /* The item's slot, or the free one where it would go. */
-static uint32_t place (const table *t, const ae_fingerprint *item) {
+static uint32_t place (const table *t, const slot *item) {
   uint32_t at = home(t, item);
   while (!same(&t->slots[at], &nothing) && !same(&t->slots[at], item))
     at = after(t, at);
@@ -77,12 +87,13 @@ bool ae_fingerprint_make (ae_fingerprints *set, ae_slice source, ae_slice id,
       EVP_DigestFinal_ex(set->digest, sum, NULL) != 1)
     return false;
   memcpy(out->bytes, sum, sizeof out->bytes);
-  if (same(out, &nothing)) out->bytes[AE_FINGERPRINT_SIZE - 1] = 1;
+  if (memcmp(out->bytes + 1, &nothing, sizeof nothing) == 0)
+    out->bytes[AE_FINGERPRINT_SIZE - 1] = 1;
   return true;
 }
 
 static bool grow (table *t) {
-  table bigger = { NULL, t->count, t->capacity + t->capacity / 2 };
+  table bigger = { NULL, t->count, t->capacity + t->capacity / 4 };
   if (bigger.capacity < FIRST_CAPACITY) bigger.capacity = FIRST_CAPACITY;
   bigger.slots = calloc(bigger.capacity, sizeof *bigger.slots);
   if (bigger.slots == NULL) return false;
@@ -96,13 +107,14 @@ static bool grow (table *t) {
 
 ae_adding ae_fingerprints_add (ae_fingerprints *set, const ae_fingerprint *item) {
   table *t = &set->tables[item->bytes[0]];
+  const slot own = slot_of(item);
   uint32_t at;
-  if (t->capacity > 0 && same(&t->slots[place(t, item)], item))
+  if (t->capacity > 0 && same(&t->slots[place(t, &own)], &own))
     return AE_PRESENT_ALREADY;
   if (((uint64_t)t->count + 1) * 10 > (uint64_t)t->capacity * 9 && !grow(t))
     return AE_NO_ROOM;
-  at = place(t, item);
-  t->slots[at] = *item;
+  at = place(t, &own);
+  t->slots[at] = own;
   t->count++;
   return AE_ADDED;
 }
@@ -110,10 +122,11 @@ ae_adding ae_fingerprints_add (ae_fingerprints *set, const ae_fingerprint *item)
 /* Shifts back what follows, so that no gap cuts a chain. */
 void ae_fingerprints_remove (ae_fingerprints *set, const ae_fingerprint *item) {
   table *t = &set->tables[item->bytes[0]];
+  const slot own = slot_of(item);
   uint32_t hole, at;
   if (t->count == 0) return;
-  hole = place(t, item);
-  if (!same(&t->slots[hole], item)) return;
+  hole = place(t, &own);
+  if (!same(&t->slots[hole], &own)) return;
   for (at = after(t, hole); !same(&t->slots[at], &nothing); at = after(t, at)) {
     uint32_t from = home(t, &t->slots[at]);
     uint32_t distance = (at + t->capacity - from) % t->capacity;
@@ -130,7 +143,7 @@ size_t ae_fingerprints_count (const ae_fingerprints *set, size_t *bytes) {
   *bytes = sizeof *set;
   for (size_t i = 0; i < TABLES; i++) {
     count += set->tables[i].count;
-    *bytes += set->tables[i].capacity * sizeof(ae_fingerprint);
+    *bytes += set->tables[i].capacity * sizeof(slot);
   }
   return count;
 }

@@ -1,6 +1,6 @@
 /*
 ** fingerprints.h: the set of all (source, id) that were ever stored, as
-** fingerprints of 12 bytes (SHA-256, truncated): 13 to 20 bytes per id.
+** fingerprints of 12 bytes (SHA-256, truncated): 12 to 16 bytes per id.
 ** One thread's.
 */
 #ifndef ALTINN_EVENTS_FINGERPRINTS_H

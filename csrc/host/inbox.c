@@ -5,6 +5,9 @@
 
 #include <stdlib.h>
 #include <time.h>
+#if defined(__GLIBC__)
+#include <malloc.h>
+#endif
 
 #define QUEUE_LIMIT 65536u
 #define RUNS_LIMIT 16384u
@@ -133,6 +136,14 @@ static void *writer_main (void *argument) {
   return NULL;
 }
 
+/* The tables of the set grew while others did: what they left is given
+** back to the system. */
+static void trim (void) {
+#if defined(__GLIBC__)
+  malloc_trim(0);
+#endif
+}
+
 /* All fingerprints of the file into memory. */
 static ae_code load (ae_inbox *inbox, ae_error *error) {
   ae_slice bytes;
@@ -152,6 +163,7 @@ static ae_code load (ae_inbox *inbox, ae_error *error) {
       !ae_store_number_read(&inbox->store, AE_NUMBER_VERSION, &inbox->version) ||
       !read_numbers(inbox))
     return ae_store_explain(&inbox->store, error);
+  trim();
   return AE_OK;
 }
 

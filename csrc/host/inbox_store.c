@@ -367,6 +367,7 @@ static int step (sqlite3_stmt *s) {
 int ae_store_remembered_next (ae_store *store, ae_slice *bytes) {
   int more = step(use(store, REMEMBERED));
   if (more == 1) *bytes = column(use(store, REMEMBERED), 0);
+  else sqlite3_db_release_memory(store->db);  /* pages that nobody asks for again */
   return more;
 }
 

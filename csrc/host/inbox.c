@@ -230,7 +230,7 @@ ae_code ae_inbox_open (const ae_inbox_options *options, ae_inbox **inbox,
   return code;
 }
 
-bool ae_inbox_submit (ae_inbox *inbox, ae_work *work) {
+bool ae_inbox_queue (ae_inbox *inbox, ae_work *work) {
   uint32_t count = 1;
   bool accepted;
   for (const ae_work *each = work->with; each != NULL; each = each->with) count++;
@@ -241,9 +241,20 @@ bool ae_inbox_submit (ae_inbox *inbox, ae_work *work) {
     *inbox->last = work;
     inbox->last = &work->next;
     inbox->queued += count;
-    if (inbox->asleep) pthread_cond_signal(&inbox->more);
   }
   pthread_mutex_unlock(&inbox->lock);
+  return accepted;
+}
+
+void ae_inbox_wake (ae_inbox *inbox) {
+  pthread_mutex_lock(&inbox->lock);
+  if (inbox->asleep && inbox->first != NULL) pthread_cond_signal(&inbox->more);
+  pthread_mutex_unlock(&inbox->lock);
+}
+
+bool ae_inbox_submit (ae_inbox *inbox, ae_work *work) {
+  bool accepted = ae_inbox_queue(inbox, work);
+  if (accepted) ae_inbox_wake(inbox);
   return accepted;
 }
 

@@ -101,6 +101,10 @@ ae_code ae_inbox_open (const ae_inbox_options *options, ae_inbox **inbox,
 /* Hands work over; never blocks on the disk. False: the queue is full or
 ** the inbox is closing; `done` will not be called. Any thread. */
 bool ae_inbox_submit (ae_inbox *inbox, ae_work *work);
+/* The same in two steps, so that works that come together are one group:
+** ae_inbox_wake must follow without delay. */
+bool ae_inbox_queue (ae_inbox *inbox, ae_work *work);
+void ae_inbox_wake (ae_inbox *inbox);
 
 /* Why the last group failed, if it did: AE_OK when all is well. Any thread. */
 ae_code ae_inbox_health (ae_inbox *inbox, ae_error *error);

@@ -108,7 +108,10 @@ static enum MHD_Result hold (ae_connection *c) {
   ae_loop_phase(c, AE_PHASE_HELD);
   atomic_fetch_add(&receiver->held, 1);
   MHD_suspend_connection(c->connection);
-  if (ae_inbox_submit(receiver->inbox, &c->works[0])) return MHD_YES;
+  if (ae_inbox_queue(receiver->inbox, &c->works[0])) {
+    receiver->queued = true;
+    return MHD_YES;
+  }
   ae_refuse(c, 503, AE_STORAGE, "the inbox takes no more at the moment: try again");
   ae_loop_resume(c);
   atomic_fetch_sub(&receiver->held, 1);

@@ -137,6 +137,8 @@ static void *loop_main (void *argument) {
     (void)poll(events, 2, pause_ms(receiver));
     if (events[1].revents != 0) lower_signal(receiver);
     (void)MHD_run(receiver->daemon);
+    if (receiver->queued) ae_inbox_wake(receiver->inbox);
+    receiver->queued = false;
     sweep(receiver);
   }
   return NULL;

@@ -83,6 +83,7 @@ struct ae_receiver {
   bool started;
   ae_connection *connections;        /* the thread's */
   int64_t swept;                     /* ms, monotonic */
+  bool queued;                       /* works that the inbox does not know of yet */
   _Atomic uint64_t received, answered_2xx, timeouts;
   _Atomic uint64_t refused[AE_CODE_COUNT];
 };

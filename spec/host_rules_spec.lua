@@ -54,6 +54,18 @@ describe("a rule", function()
       "letter 1 push number", verdicts()["da4ceacc-ad44-4e54-99b6-b58e3c13c785/look"].reason)
   end)
 
+  it("that opens an identity number is logged with its purpose, and the number masked", function()
+    one = host.start { rules = { look = [[
+      rule { name = "look", on = "*", run = function(event)
+        return skip("as text: " .. #events.reveal(event.subject, "printed on the envelope"))
+      end }]] } }
+    post { subject = "urn:altinn:person:identifier-no:01020312345" }
+    assert(one:settle())
+    assert.is_truthy(one:log():find('msg=reveal rule=look event=1 reason="printed on the envelope: '
+      .. 'urn:altinn:person:identifier-no:01*********"', 1, true), one:log())
+    assert.is_nil(one:log():find("01020312345", 1, true))
+  end)
+
   it("gives each verdict a row, a line of the log and a metric", function()
     one = host.start { rules = { all = [[
       rule { name = "nothing", on = "*", run = function() end }

@@ -52,6 +52,10 @@ local current  -- the task whose code runs, nil outside of any
 ---@return boolean
 function M.inside() return current ~= nil end
 
+---The task whose code runs.
+---@return table|nil task what was given to spawn; nil outside of any
+function M.task() return current end
+
 ---Carries out a request; the task waits for it. `request.sink`, a function,
 ---gets a 2xx body in parts; while it works no more of the body is read. It
 ---ends the transfer by returning false and a reason.

@@ -5,6 +5,7 @@
 -- others come after it. A rule's `limit.at_once` and its rest after an
 -- overrun hold back the runs that are ready.
 local cjson = require "cjson.safe"
+local events = require "altinn.events"
 local scheduler = require "altinn.events.scheduler"
 local settlement = require "altinn.events.settlement"
 
@@ -258,7 +259,7 @@ function start(self, job, state)
   end
   job.event = event
   job.task = self.scheduler:spawn({
-    run = rule.run,
+    run = rule.run, job = job,
     seconds = limit(self, rule, "seconds"), memory = limit(self, rule, "memory"),
     instructions = limit(self, rule, "instructions"), wall = limit(self, rule, "wall"),
     finished = function(task, ok, value, raised)
@@ -332,6 +333,15 @@ local function turn(self)
   look_at_memory(self)
 end
 
+-- Whoever opens an identity number says what for.
+local function log_reveals(self)
+  function events.on_reveal(masked, purpose)
+    local task = scheduler.task()
+    local job = task and task.job or {}
+    self.log("info", "reveal", { rule = job.rule, event = job.sequence, reason = purpose .. ": " .. masked })
+  end
+end
+
 local function new(jobs, budget)
   local library, guarded = scheduler.library(budget)
   -- Modules that rules require use the global table, so it changes there too.
@@ -347,6 +357,7 @@ local function new(jobs, budget)
     open = function() return require("altinn.events.curl").new { connections = CONNECTIONS } end,
     clock = function() return (select(2, jobs:now())) end,
   })
+  log_reveals(self)
   return self
 end
 

@@ -110,8 +110,6 @@ ae_code ae_request_build (const ae_wish *wish, char *out, size_t size,
 bool ae_url_is_loopback (ae_slice url);
 /* Whether it is https, or http at a loopback host, with nothing after the path. */
 bool ae_url_is_base (ae_slice url, const char **reason);
-/* Whether the text is a UUID in its usual form, in any case. */
-bool ae_is_uuid (ae_slice text);
 
 /* What a reply means. */
 typedef struct ae_answer {

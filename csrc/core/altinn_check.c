@@ -80,15 +80,6 @@ bool ae_url_is_base (ae_slice url, const char **reason) {
   return false;
 }
 
-bool ae_is_uuid (ae_slice text) {
-  if (text.length != 36) return false;
-  for (size_t i = 0; i < 36; i++) {
-    bool hyphen = i == 8 || i == 13 || i == 18 || i == 23;
-    if (hyphen ? text.data[i] != '-' : ae_hex(text.data[i]) < 0) return false;
-  }
-  return true;
-}
-
 static ae_code check_uuid (const char *field, ae_slice text, ae_error *error) {
   return ae_is_uuid(text) ? AE_OK : refuse(error, field,
     "is no UUID, such as 0198c3a2-7b1d-7c55-8f0e-2a4b6c8d0e1f");

@@ -325,6 +325,30 @@ static const char *identity_end (const char *p, const char *end) {
   return digits == 11 && (p == end || *p < '0' || *p > '9') ? p : NULL;
 }
 
+bool ae_is_uuid (ae_slice text) {
+  if (text.length != 36) return false;
+  for (size_t i = 0; i < 36; i++) {
+    bool hyphen = i == 8 || i == 13 || i == 18 || i == 23;
+    if (hyphen ? text.data[i] != '-' : ae_hex(text.data[i]) < 0) return false;
+  }
+  return true;
+}
+
+/* Whether eleven digits at `p` are all but one of the last twelve of a UUID:
+** by chance they are so in one UUID of 230, and an event's id is one. */
+static bool in_uuid (const char *begin, const char *p, const char *end) {
+  const ptrdiff_t before = 24, size = 36;
+  const char *first = p - begin < before ? NULL : p - before;
+  if (first == NULL) return false;
+  if (p + 11 == end || ae_hex(p[11]) < 0) {
+    if (first == begin) return false;
+    first--;
+  }
+  return end - first >= size && ae_is_uuid((ae_slice){ first, (size_t)size }) &&
+         (first == begin || ae_hex(first[-1]) < 0) &&
+         (first + size == end || ae_hex(first[size]) < 0);
+}
+
 void ae_mask (ae_slice text, char *out) {
   const char *p = text.data, *end = text.data + text.length;
   bool inside = false;  /* within a run of digits */
@@ -332,6 +356,7 @@ void ae_mask (ae_slice text, char *out) {
     bool digit = *p >= '0' && *p <= '9';
     const char *stop = digit && !inside ? identity_end(p, end) : NULL;
     inside = digit;
+    if (stop != NULL && in_uuid(text.data, p, end)) stop = NULL;
     if (!stop) {
       *out++ = *p++;
       continue;

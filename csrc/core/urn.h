@@ -25,10 +25,14 @@ typedef struct ae_party { ae_party_kind kind; ae_slice number; } ae_party;
 ae_party ae_party_parse (ae_slice text);
 const char *ae_party_kind_name (ae_party_kind kind);
 
+/* Whether it is a UUID in its usual form (RFC 9562 §4), letters in any case. */
+bool ae_is_uuid (ae_slice text);
+
 /*
 ** Copies text, each run of exactly 11 digits (also with a blank or hyphen
 ** after the sixth digit) written as its first two digits and nine stars.
-** The length does not change. `out` may be text.data.
+** UUIDs stay as they are. The length does not change. `out` may be
+** text.data.
 */
 void ae_mask (ae_slice text, char *out);
 

@@ -1,5 +1,6 @@
 /*
-** host.c: the module altinn.events.host: start a host, and SQL on an inbox.
+** host.c: the module altinn.events.host: start a host, SQL on an inbox, and
+** an HTTP server.
 */
 #include "host.h"
 
@@ -10,6 +11,7 @@
 
 #include "compat.h"
 #include "host_query.h"
+#include "host_server.h"
 
 #define HOST "altinn.events.host"
 
@@ -239,6 +241,7 @@ static const luaL_Reg functions[] = {
   {"start", host_start},
   {"query", ae_host_query},
   {"execute", ae_host_execute},
+  {"server", ae_host_server},
   {NULL, NULL}
 };
 
@@ -252,6 +255,7 @@ AE_EXPORT int luaopen_altinn_events_host (lua_State *L) {
     lua_setfield(L, -2, "__close");
   }
   lua_pop(L, 1);
+  ae_host_server_setup(L);
   luaL_newlib(L, functions);
   return 1;
 }

@@ -1,0 +1,14 @@
+/*
+** host_server.h: server.h for Lua.
+*/
+#ifndef ALTINN_EVENTS_HOST_SERVER_H
+#define ALTINN_EVENTS_HOST_SERVER_H
+
+#include <lua.h>
+
+/* server(options) -> server, or nil, message, code */
+int ae_host_server (lua_State *L);
+/* Makes the metatable of servers. */
+void ae_host_server_setup (lua_State *L);
+
+#endif

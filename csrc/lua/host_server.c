@@ -5,6 +5,7 @@
 #include "host_server.h"
 
 #include <signal.h>
+#include <time.h>
 
 #include "../host/server.h"
 #include "compat.h"
@@ -193,6 +194,20 @@ static int server_signal (lua_State *L) {
   return 1;
 }
 
+static lua_Number seconds_of (clockid_t clock) {
+  struct timespec t;
+  clock_gettime(clock, &t);
+  return (lua_Number)t.tv_sec + (lua_Number)t.tv_nsec / 1e9;
+}
+
+/* now() -> seconds since 1970, seconds of a clock that never goes back */
+static int server_now (lua_State *L) {
+  (void)check_server(L);
+  lua_pushnumber(L, seconds_of(CLOCK_REALTIME));
+  lua_pushnumber(L, seconds_of(CLOCK_MONOTONIC));
+  return 2;
+}
+
 static int server_port (lua_State *L) {
   lua_pushinteger(L, ae_server_port(check_server(L)));
   return 1;
@@ -285,6 +300,7 @@ static const luaL_Reg methods[] = {
   {"descriptor", server_descriptor},
   {"take", server_take},
   {"signal", server_signal},
+  {"now", server_now},
   {"reply", server_reply},
   {"close", server_close},
   {NULL, NULL}

@@ -196,6 +196,8 @@ function verbs.why(args)
   return 0
 end
 
+function verbs.emulate(args) return require("altinn.events.emulator.command").run(args) end
+
 function verbs.version()
   out(("altinn-events %s (%s)"):format(require("altinn.events")._VERSION, _VERSION))
   return 0
@@ -267,6 +269,8 @@ local function new_parser()
   local why = add_options(parser:command("why", "why a rule wants an event, or not"), "config", "inbox", "json", "rule")
   why:argument("event", "its number in the inbox, its id, or a file")
   require("altinn.events.commands.parser").add(parser)
+  local emulator = require "altinn.events.emulator.command"
+  emulator.options(parser:command("emulate", emulator.summary))
   parser:command("version", "print the version")
   return parser
 end

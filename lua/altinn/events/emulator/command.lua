@@ -1,0 +1,136 @@
+-- The verb emulate: its options, and what it prints.
+local M = {}
+
+--- What the verb does, for the list of verbs.
+M.summary = "Altinn in a box: events, tokens and letters on this machine"
+
+local description = [[
+Altinn in a box: tokens, subscriptions, pushes with retries, the query API and
+letters, on a port of this machine. Nothing leaves it, nothing is stored.
+
+  altinn-events emulate &
+  altinn-events run rules &
+  curl -s 127.0.0.1:8490/emulator/subscriptions -d '{"resourceFilter":"acme-letters",
+    "endPoint":"http://127.0.0.1:8480/events"}'
+  curl -s 127.0.0.1:8490/emulator/letters -d '{"resource":"acme-letters","title":"Hello"}'
+
+The letter is published, the event pushed to the host. curl 127.0.0.1:8490/emulator
+lists all that can be done to it: walk a letter through its life, publish any
+event, move the clock, make pushes fail, double, reorder or vanish.]]
+
+local function number_from(least)
+  return function(text)
+    local value = tonumber(text)
+    if not value or value < least then return nil, ("must be a number from %g"):format(least) end
+    return value
+  end
+end
+
+--- Adds the verb's options to its command.
+---@param command table of argparse
+function M.options(command)
+  command:description(description)
+  command:option("--listen", "address (default: 127.0.0.1:8490)"):argname "HOST:PORT"
+  command:flag("--public", "allow an address other than loopback")
+  command:option("--speed", "its clock runs N times as fast: 3600 makes 35 hours 35 seconds; 0: it is moved by hand")
+    :argname "N":convert(number_from(0))
+  command:option("--pipeline", "which of Altinn's two ways to retry: older (13 attempts, default) or new (12)")
+    :argname "NAME":choices { "older", "new" }
+  command:option("--timeout", "seconds for an endpoint's answer (default: 45)"):argname "N":convert(number_from(0.001))
+  command:option("--visible-after", "seconds until the query API shows an event (default: 30)"):argname "N"
+    :convert(number_from(0))
+  command:option("--client", "a client of Maskinporten and its public key, certificate or JWK"):argname "ID=FILE"
+    :count "*"
+  command:flag("--accept-any-grant", "believe every grant whose form is right, whoever signed it")
+  command:option("--organisation", "the clients' organisation (default: 987654321)"):argname "NUMBER"
+  command:option("--world", "clients, main_units, policy, service_owners, owners: a JSON file"):argname "FILE"
+  command:option("--imperfect", "switch an imperfection on; GET /emulator/switches lists them"):argname "NAME":count "*"
+  command:option("--http-endpoints", "http endpoints that may be subscribed: loopback (default), any, none")
+    :argname "WHERE":choices { "loopback", "any", "none" }
+  command:option("--platform", "the platform's address in events and links (default: this one)"):argname "URL"
+  command:option("--issuer", "Maskinporten's name, the grants' aud (default: this address)"):argname "URL"
+end
+
+local function complain(message)
+  io.stderr:write("altinn-events: ", message, "\n")
+  return 2
+end
+
+local function is_loopback(host)
+  return host:find("^127%.%d+%.%d+%.%d+$") or host == "::1"
+end
+
+-- Where to listen; nil and a message.
+local function address(args)
+  local listen = require("altinn.events.config").address(args.listen or "127.0.0.1:8490")
+  if not listen[1] or not listen[2] or listen[2] > 65535 then
+    return nil, "--listen must be HOST:PORT, for instance 127.0.0.1:8490"
+  end
+  if not is_loopback(listen[1]) and not args.public then
+    return nil, ("--listen %s: the emulator gives tokens to everybody who asks: add --public if that address is right")
+      :format(args.listen)
+  end
+  return listen
+end
+
+-- Clients, the world's file, switches; a message when something is wrong.
+local function prepare(emulator, args)
+  for _, text in ipairs(args.client or {}) do
+    local id, path = text:match("^([^=]+)=(.+)$")
+    if not id then return "--client must be ID=FILE" end
+    local ok, message = emulator.world:add_key(id, path)
+    if not ok then return message end
+  end
+  if args.world then
+    local ok, message = emulator.world:load(args.world)
+    if not ok then return message end
+  end
+  for _, name in ipairs(args.imperfect or {}) do
+    local ok, message = emulator.switches:set(name, true)
+    if not ok then return "--imperfect: " .. message end
+  end
+end
+
+local function announce(emulator)
+  local base = emulator.base
+  print("Altinn in a box listens on " .. base)
+  print("")
+  print("  a token      curl '" .. base .. "/emulator/token?scopes=altinn:events.subscribe'")
+  print("  a letter     curl " .. base .. "/emulator/letters -d '{\"resource\":\"acme-letters\"}'")
+  print("  move on      curl " .. base .. "/emulator/clock -d '{\"advance\":\"1h\"}'")
+  print("  what else    curl " .. base .. "/emulator")
+  print("  base_url     " .. emulator.platform .. "   issuer " .. emulator.issuer)
+  print("")
+  io.stdout:flush()
+  emulator.log("info", "listening", { address = base:gsub("^http://", "") })
+end
+
+--- Runs the emulator until a signal ends it.
+---@param args table the options
+---@return integer status 0 fine, 1 failed, 2 wrong usage
+function M.run(args)
+  local listen, message = address(args)
+  if not listen then return complain(message) end
+  local emulator
+  emulator, message = require("altinn.events.emulator.server").new {
+    listen = listen, speed = args.speed, pipeline = args.pipeline, timeout = args.timeout,
+    visible_after = args.visible_after, http_endpoints = args.http_endpoints, organisation = args.organisation,
+    accept_any_grant = args.accept_any_grant, platform = args.platform, issuer = args.issuer, signals = true,
+  }
+  if not emulator then
+    complain(message)
+    return 1
+  end
+  message = prepare(emulator, args)
+  if message then
+    emulator:close()
+    return complain(message)
+  end
+  announce(emulator)
+  local signal = emulator:run()
+  emulator.log("info", "stopped", { reason = signal })
+  emulator:close()
+  return 0
+end
+
+return M

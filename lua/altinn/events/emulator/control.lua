@@ -1,0 +1,322 @@
+-- The control interface, below /emulator: what tests and people do to the
+-- emulator that nobody does to Altinn. JSON in, JSON out; errors are
+-- { "error": text }.
+local delivery = require "altinn.events.emulator.delivery"
+local duration = require "altinn.events.duration"
+local router = require "altinn.events.emulator.router"
+local scenes = require "altinn.events.emulator.scenes"
+local subscriptions = require "altinn.events.emulator.subscriptions"
+local suggest = require "altinn.events.suggest"
+local switches = require "altinn.events.emulator.switches"
+local wire = require "altinn.events.emulator.wire"
+
+local M = {}
+
+-- What can be called, for GET /emulator: { method, path, what it does }.
+local index = {}
+
+local function wrong(message)
+  return router.plain(400, wire.object { { "error", message } })
+end
+
+-- The body as a table; an empty one is an empty table. nil and a message when it is none.
+local function read_body(request)
+  if request.body == "" then return {} end
+  local value, message = wire.decode(request.body)
+  if type(value) ~= "table" then return nil, "the body must be a JSON object: " .. tostring(message) end
+  return value
+end
+
+-- A span as "35h" or seconds.
+local function seconds_of(value)
+  return duration.parse(value)
+end
+
+-- The clock.
+
+local function clock_view(emulator)
+  return wire.object { { "now", wire.time(emulator.clock:now()) }, { "speed", emulator.clock.speed },
+    { "next", emulator.clock:due() and wire.time(emulator.clock:due()) } }
+end
+
+local function set_clock(emulator, request, body)
+  if body.speed ~= nil then
+    if type(body.speed) ~= "number" or body.speed < 0 then return wrong "speed must be a number from 0" end
+    emulator.clock:set_speed(body.speed)
+  end
+  local seconds, message = seconds_of(body.advance or 0)
+  if body.to then
+    local time = wire.parse_time(body.to)
+    seconds, message = time and math.max(time - emulator.clock:now(), 0), "to must be a time: 2026-08-20T07:22:19Z"
+  end
+  if not seconds then return wrong(message) end
+  emulator:advance(seconds, function() request.respond(router.plain(200, clock_view(emulator))) end)
+end
+
+-- Switches, faults, troubles.
+
+local function switches_view(emulator)
+  local rows = {}
+  for name, one in pairs(switches.switches) do
+    local value = emulator.switches.on[name]
+    rows[name] = wire.object { { "value", value == nil and false or value }, { "does", one[1] } }
+  end
+  return rows
+end
+
+local function set_switches(emulator, _, body)
+  for name, value in pairs(body) do
+    local ok, message = emulator.switches:set(name, value)
+    if not ok then return wrong(message) end
+  end
+  return router.plain(200, switches_view(emulator))
+end
+
+local function faults_view(emulator)
+  local rows = wire.list {}
+  for i, fault in ipairs(emulator.switches.pending) do
+    rows[i] = wire.object { { "id", fault.id }, { "kind", fault.kind }, { "next", fault.left },
+      { "seconds", fault.seconds }, { "status", fault.status }, { "subscription", fault.subscription },
+      { "type", fault.type }, { "held", #fault.held } }
+  end
+  return wire.object { { "faults", rows }, { "kinds", switches.faults } }
+end
+
+local function add_fault(emulator, _, body)
+  local seconds, why = seconds_of(body.seconds or 0)
+  if not seconds then return wrong(why) end
+  body.seconds = seconds
+  local fault, message = emulator.switches:add_fault(body)
+  if not fault then return wrong(message) end
+  return router.plain(201, faults_view(emulator))
+end
+
+local function clear_faults(emulator)
+  emulator.deliveries:release(emulator.switches:clear_faults())
+  return router.plain(200, faults_view(emulator))
+end
+
+-- The next n calls to an API get this answer instead of, or after `seconds`, their own.
+local function add_trouble(emulator, _, body)
+  local left = body.next == nil and 1 or math.tointeger(body.next)
+  if type(body.path) ~= "string" or not left or left < 1 then
+    return wrong("a trouble has a path (a part of it will do), and may have method, next, status, headers, body, "
+      .. "seconds")
+  end
+  local status = body.status and math.tointeger(body.status)
+  if body.status and (not status or (status ~= 0 and (status < 200 or status > 599))) then
+    return wrong "status is 200 to 599, or 0 for no answer"
+  end
+  local seconds, message = seconds_of(body.seconds or 0)
+  if not seconds then return wrong(message) end
+  local text = body.body
+  if type(text) == "table" and not text.pattern then text = wire.encode(text) end
+  table.insert(emulator.troubles, { path = body.path, method = body.method, left = left, status = status,
+    headers = body.headers, body = text, seconds = seconds > 0 and seconds or nil })
+  return router.plain(201, wire.object { { "troubles", #emulator.troubles } })
+end
+
+-- Looking.
+
+local function subscriptions_view(emulator)
+  local rows = wire.list {}
+  for i, s in ipairs(emulator.subscriptions.list) do rows[i] = subscriptions.view(s) end
+  return wire.object { { "count", #rows }, { "subscriptions", rows } }
+end
+
+local function events_view(emulator)
+  local parts = {}
+  for i, event in ipairs(emulator.events:all()) do parts[i] = event.body end
+  return { status = 200, headers = { ["Content-Type"] = "application/json; charset=utf-8" },
+    body = ('{"count":%d,"lost":%d,"events":[%s]}'):format(#parts, emulator.events.lost, table.concat(parts, ",")) }
+end
+
+local function requests_view(emulator)
+  local rows = wire.list {}
+  for i, one in ipairs(emulator.requests) do
+    local query, headers = wire.list {}, {}
+    for j, pair in ipairs(one.query) do query[j] = wire.list { pair[1], pair[2] } end
+    for name, value in pairs(one.headers) do
+      headers[name] = name == "authorization" and value:match("^%S*") .. " …" or value
+    end
+    rows[i] = wire.object { { "method", one.method }, { "path", one.path }, { "query", query }, { "headers", headers },
+      { "body", one.path ~= "/token" and one.body or nil }, { "status", one.status } }
+  end
+  return wire.object { { "count", #rows }, { "requests", rows } }
+end
+
+local function find_delivery(emulator, id)
+  for _, one in ipairs(emulator.deliveries.list) do
+    if one.id == tonumber(id) then return one end
+  end
+end
+
+local function repeat_delivery(emulator, request)
+  local one = find_delivery(emulator, request.parameters.id)
+  if not one then return router.empty(404) end
+  emulator.deliveries:repeat_one(one)
+  return router.plain(202, delivery.view(one))
+end
+
+-- Settings.
+
+local settings = {
+  pipeline = function(emulator, value)
+    if not delivery.ladders[value] then return "pipeline must be older or new" end
+    emulator.pipeline = value
+  end,
+  timeout = function(emulator, value)
+    if type(value) ~= "number" or value <= 0 then return "timeout must be a number of (real) seconds" end
+    emulator.timeout = value
+  end,
+  visible_after = function(emulator, value)
+    local seconds, message = seconds_of(value)
+    if not seconds then return message end
+    emulator.pull.delay = seconds
+  end,
+  skew = function(emulator, value)
+    if type(value) ~= "number" then return "skew must be a number of seconds by which Altinn's clocks are wrong" end
+    emulator.skew = value
+  end,
+  http_endpoints = function(emulator, value)
+    if value ~= "loopback" and value ~= "any" and value ~= "none" then
+      return "http_endpoints must be loopback, any or none"
+    end
+    emulator.http_endpoints = value
+  end,
+  accept_any_grant = function(emulator, value)
+    if type(value) ~= "boolean" then return "accept_any_grant must be true or false" end
+    emulator.world.accept_any_grant = value
+  end,
+}
+
+local function settings_view(emulator)
+  return wire.object { { "pipeline", emulator.pipeline }, { "timeout", emulator.timeout },
+    { "visible_after", emulator.pull.delay }, { "skew", emulator.skew },
+    { "http_endpoints", emulator.http_endpoints },
+    { "accept_any_grant", emulator.world.accept_any_grant == true }, { "platform", emulator.platform },
+    { "issuer", emulator.issuer } }
+end
+
+local function set_settings(emulator, _, body)
+  for name, value in pairs(body) do
+    if not settings[name] then
+      return wrong(("there is no setting '%s'%s"):format(name, suggest.hint(name, settings)))
+    end
+    local message = settings[name](emulator, value)
+    if message then return wrong(message) end
+  end
+  return router.plain(200, settings_view(emulator))
+end
+
+local function set_world(emulator, _, body)
+  local ok, message = emulator.world:merge(body)
+  if not ok then return wrong(message) end
+  return router.plain(200, wire.object { { "ok", true } })
+end
+
+-- A subscription without a token, already validated unless it says otherwise.
+local function add_subscription(emulator, _, body)
+  if type(body.endPoint) ~= "string" or type(body.resourceFilter) ~= "string" then
+    return wrong "a subscription has an endPoint and a resourceFilter"
+  end
+  local s = emulator.subscriptions:add {
+    endpoint = body.endPoint, resource = scenes.resource_urn(body.resourceFilter):lower(), subject = body.subjectFilter,
+    type = body.typeFilter, subunits = body.includeSubunits == true,
+    consumer = body.consumer or "/organisation/" .. emulator.world.organisation,
+  }
+  s.validated = s.validated or body.validated ~= false
+  return router.plain(201, subscriptions.view(s))
+end
+
+local function overview(emulator)
+  local calls = wire.list {}
+  for i, row in ipairs(index) do
+    calls[i] = wire.object { { "method", row[1] }, { "path", row[2] }, { "does", row[3] } }
+  end
+  return wire.object { { "clock", clock_view(emulator) }, { "settings", settings_view(emulator) },
+    { "subscriptions", #emulator.subscriptions.list }, { "events", #emulator.events.list },
+    { "letters", #emulator.letters.list }, { "under_way", emulator.deliveries.under_way }, { "calls", calls } }
+end
+
+local function dead_letters(emulator, request)
+  request.query[#request.query + 1] = { "state", "dead" }
+  return emulator.deliveries:listing(request)
+end
+
+-- A handler that shows something.
+local function show(view)
+  return function(emulator) return router.plain(200, view(emulator)) end
+end
+
+-- A handler that gets the body as a table.
+local function with_body(handler)
+  return function(emulator, request)
+    local body, message = read_body(request)
+    if not body then return wrong(message) end
+    return handler(emulator, request, body)
+  end
+end
+
+local function done(call)
+  return function(emulator)
+    call(emulator)
+    return router.plain(200, wire.object { { "ok", true } })
+  end
+end
+
+index = {
+  { "GET", "", "what there is, and these calls", show(overview) },
+  { "GET", "/clock", "the emulator's time", show(clock_view) },
+  { "POST", "/clock", '{"advance":"35h"} plays everything that happens until then, and answers when it is over; '
+    .. '{"to":TIME}; {"speed":N}', with_body(set_clock) },
+  { "GET", "/switches", "the imperfections", show(switches_view) },
+  { "POST", "/switches", '{"lookup-cache":true}', with_body(set_switches) },
+  { "GET", "/faults", "what will happen to the next pushes", show(faults_view) },
+  { "POST", "/faults", '{"kind":"fail","next":3}; may name subscription, type, status, seconds', with_body(add_fault) },
+  { "DELETE", "/faults", "none any more", clear_faults },
+  { "POST", "/troubles", '{"path":"/events","status":429,"headers":{"Retry-After":"2"},"next":2}: answers of the APIs',
+    with_body(add_trouble) },
+  { "DELETE", "/troubles", "none any more", done(function(emulator) emulator.troubles = {} end) },
+  { "GET", "/settings", "pipeline, timeout, visible_after, skew, http_endpoints, accept_any_grant",
+    show(settings_view) },
+  { "POST", "/settings", '{"pipeline":"new"}', with_body(set_settings) },
+  { "POST", "/world", "clients, service_owners, main_units, parties, owners, recipients, policy: as in --world",
+    with_body(set_world) },
+  { "GET", "/token", "an Altinn token without a grant: ?scopes=&orgNo=&org=&pid=&systemUserId=&systemUserOrg=&ttl=",
+    function(emulator, request) return emulator.tokens:test_token(request) end },
+  { "DELETE", "/tokens", "all tokens expire now", done(function(emulator) emulator.tokens:expire_all() end) },
+  { "GET", "/subscriptions", "everybody's", show(subscriptions_view) },
+  { "POST", "/subscriptions", "adds one without a token, validated", with_body(add_subscription) },
+  { "GET", "/deliveries", "?state=&type=&event=&subscription=", function(emulator, request)
+    return emulator.deliveries:listing(request)
+  end },
+  { "POST", "/deliveries/{id}/repeat", "the same push once more", repeat_delivery },
+  { "GET", "/dead-letters", "what was given up", dead_letters },
+  { "GET", "/events", "what was registered", events_view },
+  { "POST", "/events", '{"type":"correspondencepublished","resource":"acme-letters","count":60}, {"event":{…}} or '
+    .. '{"raw":TEXT,"subscription":N}', with_body(scenes.publish) },
+  { "GET", "/letters", "all of them", scenes.list },
+  { "POST", "/letters", '{"resource":"acme-letters","sender":"991825827","recipient":"987654321","title":"Hello"}',
+    with_body(scenes.create) },
+  { "GET", "/letters/{id}", "one, whoever it is for", scenes.show },
+  { "POST", "/letters/{id}/{step}", "a step of its life: " .. table.concat(scenes.steps, ", ")
+    .. '; walk with {"steps":[…],"pause":"1m"}', with_body(scenes.step) },
+  { "POST", "/attachments/{id}/{step}", "publish, fail, expire or purge", scenes.attachment_step },
+  { "GET", "/requests", "what was asked of the APIs", show(requests_view) },
+  { "DELETE", "/requests", "forgets them", done(function(emulator) emulator.requests = {} end) },
+  { "POST", "/reset", "forgets everything but the settings and the world", done(function(emulator)
+    emulator:reset()
+  end) },
+}
+
+--- Adds its routes to an emulator's.
+---@param emulator table
+---@param routes table
+function M.routes(emulator, routes)
+  for _, row in ipairs(index) do
+    routes:add(row[1], "/emulator" .. row[2], function(request) return row[4](emulator, request) end)
+  end
+end
+
+return M

@@ -1,0 +1,115 @@
+-- The query API: pages of registered events, with its quirks.
+local router = require "altinn.events.emulator.router"
+local wire = require "altinn.events.emulator.wire"
+
+local M = {}
+
+local PREFIX = "urn:altinn:resource:"
+local DEFAULT_SIZE, MOST = 50, 1000
+
+local Pull = {}
+Pull.__index = Pull
+
+--- The query API of an emulator.
+---@param emulator table
+---@return table pull
+function M.new(emulator)
+  return setmetatable({ emulator = emulator, delay = 30 }, Pull)
+end
+
+local function read_size(text)
+  local size = math.tointeger(tonumber(text or 0)) or 0
+  if size < 1 then return DEFAULT_SIZE end
+  return math.min(size, MOST)
+end
+
+-- What is asked for; nil and the refusal.
+local function read_query(request)
+  local function get(name) return router.parameter(request, name) end
+  local alternative = request.headers["altinn-alternativesubject"]
+  local query = { resource = get "resource", after = get "after", subject = get "subject", alternative = alternative,
+    types = router.parameters(request, "type"), size = read_size(get "size") }
+  if not query.resource or query.resource == "" then
+    return nil, router.validation_problem { resource = { "The resource field is required." } }
+  end
+  if query.resource:sub(1, #PREFIX) ~= PREFIX then
+    return nil, router.problem(400, "The 'resource' parameter must begin with `urn:altinn:resource:`")
+  end
+  if not query.after or query.after == "" then
+    return nil, router.problem(400, "The 'after' parameter must be defined.")
+  end
+  if query.subject and query.subject ~= "" and alternative and alternative ~= "" then
+    return nil, router.problem(400, "Only one of 'subject' or 'alternativeSubject' can be defined.")
+  end
+  return query
+end
+
+local function wanted(query, event)
+  if event.resource ~= query.resource then return false end
+  if query.subject and query.subject ~= "" and event.subject ~= query.subject then return false end
+  local alternative = query.alternative
+  if alternative and alternative ~= "" and event.alternativesubject ~= alternative then return false end
+  if #query.types == 0 then return true end
+  for _, pattern in ipairs(query.types) do
+    if wire.like(event.type, pattern) then return true end
+  end
+  return false
+end
+
+-- Behind the event with this id; an unknown one is the beginning.
+local function begin_after(list, id)
+  for index, event in ipairs(list) do
+    if event.id == id then return index + 1 end
+  end
+  return 1
+end
+
+-- The events of a page: the size limits what is found, not what the policy then leaves.
+function Pull:page(query, consumer)
+  local list = self.emulator.events:all()
+  local visible = self.emulator.clock:now() - self.delay
+  local page, found = {}, 0
+  for index = begin_after(list, query.after), #list do
+    local event = list[index]
+    if event.registered > visible or found == query.size then break end
+    if wanted(query, event) then
+      found = found + 1
+      local allowed = self.emulator.world:permits(consumer, event.resource, "subscribe", event.subject)
+      if allowed then page[#page + 1] = event end
+    end
+  end
+  return page
+end
+
+-- Values are not percent-encoded, and an alternative subject becomes the first event's subject: as the server does.
+local function next_link(self, query, page)
+  local parts = { ("%s/events/api/v1/events?after=%s&size=%d&resource=%s"):format(self.emulator.platform,
+    page[#page].id, query.size, query.resource) }
+  if query.subject and query.subject ~= "" then parts[#parts + 1] = "subject=" .. query.subject end
+  if query.alternative and query.alternative ~= "" then parts[#parts + 1] = "subject=" .. tostring(page[1].subject) end
+  for _, pattern in ipairs(query.types) do parts[#parts + 1] = "type=" .. pattern end
+  return table.concat(parts, "&")
+end
+
+local function get(self, request)
+  local entry = self.emulator.tokens:altinn(request)
+  if not entry then return router.empty(401) end
+  if not self.emulator.tokens.has_scope(entry, "altinn:events.subscribe") then return router.empty(403) end
+  if request.headers["content-type"] and not router.is_json(request) then return router.problem(415) end
+  local query, refusal = read_query(request)
+  if not query then return refusal end
+  local page, texts = self:page(query, self.emulator.tokens.consumer(entry)), {}
+  for index, event in ipairs(page) do texts[index] = event.body end
+  local headers = { ["Content-Type"] = "application/cloudevents+json; charset=utf-8" }
+  if #page > 0 then headers.next = next_link(self, query, page) end
+  return { status = 200, headers = headers, body = "[" .. table.concat(texts, ", ") .. "]" }
+end
+
+--- Adds its routes to an emulator's.
+---@param emulator table
+---@param routes table
+function M.routes(emulator, routes)
+  routes:add("GET", "/events/api/v1/events", function(request) return get(emulator.pull, request) end)
+end
+
+return M

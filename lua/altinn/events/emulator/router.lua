@@ -1,0 +1,155 @@
+-- Which handler answers a request; and the forms of answers. A handler gets
+-- the request, with what the path's {names} stand for in request.parameters,
+-- and returns a reply: { status =, headers =, body = }, or nil when it will
+-- reply later (request.respond(reply)).
+local wire = require "altinn.events.emulator.wire"
+
+local M = {}
+
+local Router = {}
+Router.__index = Router
+
+--- A router without routes.
+---@return table router
+function M.new()
+  return setmetatable({ routes = {} }, Router)
+end
+
+local function split(path)
+  local parts = {}
+  for part in path:gmatch("[^/]+") do parts[#parts + 1] = part end
+  return parts
+end
+
+-- Adds a handler for a method and a path; {name} in it stands for any one part.
+function Router:add(method, path, handler)
+  self.routes[#self.routes + 1] = { method = method, parts = split(path), handler = handler, path = path }
+end
+
+local function match(route, parts)
+  if #route.parts ~= #parts then return nil end
+  local parameters = {}
+  for index, part in ipairs(route.parts) do
+    local name = part:match("^{(%w+)}$")
+    if name then parameters[name] = parts[index]
+    elseif part:lower() ~= parts[index]:lower() then return nil end
+  end
+  return parameters
+end
+
+-- The handler of a request and its parameters; else nil and the methods that the path has.
+function Router:find(method, path)
+  local parts, allowed = split(path), {}
+  for _, route in ipairs(self.routes) do
+    local parameters = match(route, parts)
+    if parameters and route.method == method then return route, parameters end
+    if parameters then allowed[#allowed + 1] = route.method end
+  end
+  return nil, allowed
+end
+
+local JSON = "application/json; charset=utf-8"
+
+--- A reply without a body.
+---@param status integer
+---@param headers table|nil
+---@return table reply
+function M.empty(status, headers)
+  return { status = status, headers = headers or {}, body = "" }
+end
+
+--- A reply of JSON; a text becomes a JSON string.
+---@param status integer
+---@param value any
+---@param headers table|nil
+---@return table reply
+function M.json(status, value, headers)
+  headers = headers or {}
+  headers["Content-Type"] = headers["Content-Type"] or JSON
+  return { status = status, headers = headers, body = wire.encode(value) }
+end
+
+--- The same for people: nothing escaped that need not be.
+---@param status integer
+---@param value any
+---@return table reply
+function M.plain(status, value)
+  return { status = status, headers = { ["Content-Type"] = JSON }, body = wire.plain(value) .. "\n" }
+end
+
+local titles = {
+  [400] = { "Bad Request", "https://tools.ietf.org/html/rfc9110#section-15.5.1" },
+  [401] = { "Unauthorized", "https://tools.ietf.org/html/rfc9110#section-15.5.2" },
+  [403] = { "Forbidden", "https://tools.ietf.org/html/rfc9110#section-15.5.4" },
+  [404] = { "Not Found", "https://tools.ietf.org/html/rfc9110#section-15.5.5" },
+  [405] = { "Method Not Allowed", "https://tools.ietf.org/html/rfc9110#section-15.5.6" },
+  [406] = { "Not Acceptable", "https://tools.ietf.org/html/rfc9110#section-15.5.7" },
+  [409] = { "Conflict", "https://tools.ietf.org/html/rfc9110#section-15.5.10" },
+  [415] = { "Unsupported Media Type", "https://tools.ietf.org/html/rfc9110#section-15.5.16" },
+  [422] = { "Unprocessable Entity", "https://tools.ietf.org/html/rfc4918#section-11.2" },
+  [500] = { "An error occurred while processing your request.", "https://tools.ietf.org/html/rfc9110#section-15.6.1" },
+}
+
+local PROBLEM = { ["Content-Type"] = "application/problem+json; charset=utf-8" }
+
+local function trace()
+  local hex = wire.uuid():gsub("-", "") .. wire.uuid():gsub("-", ""):sub(1, 16)
+  return ("00-%s-%s-00"):format(hex:sub(1, 32), hex:sub(33))
+end
+
+--- A problem object (RFC 9457).
+---@param status integer
+---@param detail string|nil
+---@param more table[]|nil members that come after the usual ones, each { name, value }
+---@return table reply
+function M.problem(status, detail, more)
+  local title = titles[status] or { "Error", "about:blank" }
+  local members = { { "type", title[2] }, { "title", title[1] }, { "status", status }, { "detail", detail } }
+  for _, member in ipairs(more or {}) do members[#members + 1] = member end
+  members[#members + 1] = { "traceId", trace() }
+  local reply = M.json(status, wire.object(members), { ["Content-Type"] = PROBLEM["Content-Type"] })
+  return reply
+end
+
+--- The problem object of a request whose form is wrong.
+---@param errors table<string, string[]> texts by member
+---@return table reply
+function M.validation_problem(errors)
+  local members, names = {}, {}
+  for name in pairs(errors) do names[#names + 1] = name end
+  table.sort(names)
+  for index, name in ipairs(names) do members[index] = { name, wire.list(errors[name]) } end
+  local reply = M.problem(400, nil, { { "errors", wire.object(members) } })
+  reply.body = reply.body:gsub('"title":"Bad Request"', '"title":"One or more validation errors occurred."', 1)
+  return reply
+end
+
+--- Whether a request's media type is JSON: application/json, or what ends in +json.
+---@param request table
+---@return boolean
+function M.is_json(request)
+  local media = (request.headers["content-type"] or ""):lower():match("^%s*([^;%s]*)")
+  return media == "application/json" or media == "text/json" or media:find("^application/.+%+json$") ~= nil
+end
+
+--- The values of a parameter of the query, in order; names in any case.
+---@param request table
+---@param name string
+---@return string[]
+function M.parameters(request, name)
+  local list = {}
+  for _, pair in ipairs(request.query) do
+    if pair[1]:lower() == name:lower() then list[#list + 1] = pair[2] end
+  end
+  return list
+end
+
+--- The first value of a parameter of the query, or nil.
+---@param request table
+---@param name string
+---@return string|nil
+function M.parameter(request, name)
+  return M.parameters(request, name)[1]
+end
+
+return M

@@ -1,0 +1,215 @@
+-- The emulator: its parts, and the loop that takes requests, makes pushes
+-- and runs timers, all in one thread.
+local curl = require "altinn.events.curl"
+local host = require "altinn.events.host"
+local settlement = require "altinn.events.settlement"
+local clock = require "altinn.events.emulator.clock"
+local control = require "altinn.events.emulator.control"
+local delivery = require "altinn.events.emulator.delivery"
+local letters = require "altinn.events.emulator.letters"
+local letters_api = require "altinn.events.emulator.letters_api"
+local attachments = require "altinn.events.emulator.attachments"
+local matching = require "altinn.events.emulator.matching"
+local publish = require "altinn.events.emulator.publish"
+local pull = require "altinn.events.emulator.pull"
+local router = require "altinn.events.emulator.router"
+local subscriptions = require "altinn.events.emulator.subscriptions"
+local switches = require "altinn.events.emulator.switches"
+local tokens = require "altinn.events.emulator.tokens"
+local world = require "altinn.events.emulator.world"
+
+local M = {}
+
+local PUSHES_AT_ONCE = 20
+local REMEMBERED = 1000   -- requests
+local MAX_BYTES = 64 << 20
+
+local Emulator = {}
+Emulator.__index = Emulator
+
+-- Everything that the emulator knows, as at the start; the world, the clock and the settings stay.
+function Emulator:reset()
+  if self.deliveries then self.deliveries:clear() end
+  self.clock.timers, self.clock.count = {}, 0
+  self.switches = switches.new()
+  self.tokens = tokens.new(self)
+  self.subscriptions = subscriptions.new(self)
+  self.matching = matching.new(self)
+  self.events = publish.new(self)
+  self.deliveries = delivery.new(self, self.multi)
+  local delay = self.pull and self.pull.delay
+  self.pull = pull.new(self)
+  self.pull.delay = delay or self.pull.delay
+  self.letters = letters.new(self)
+  self.requests, self.troubles = {}, {}
+end
+
+-- Routes name the parts through the emulator, so that a reset puts new ones behind them.
+local function add_routes(self)
+  local routes = router.new()
+  tokens.routes(self, routes)
+  subscriptions.routes(self, routes)
+  publish.routes(self, routes)
+  pull.routes(self, routes)
+  letters_api.routes(self, routes)
+  attachments.routes(self, routes)
+  control.routes(self, routes)
+  return routes
+end
+
+local function base_of(listen, port)
+  local name = listen[1]
+  if name == "0.0.0.0" or name == "::" then name = "127.0.0.1" end
+  return ("http://%s:%d"):format(name:find(":", 1, true) and "[" .. name .. "]" or name, port)
+end
+
+--- An emulator that listens.
+---@param options { listen: table, speed: number|nil, pipeline: string|nil, timeout: number|nil, platform: string|nil,
+---  issuer: string|nil, visible_after: number|nil, http_endpoints: string|nil, organisation: string|nil,
+---  accept_any_grant: boolean|nil, signals: boolean|nil, log: table|nil }
+---@return table|nil emulator
+---@return string|nil message
+---@return string|nil code
+function M.new(options)
+  local server, message, code = host.server {
+    listen = options.listen, max_bytes = MAX_BYTES, signals = options.signals,
+  }
+  if not server then return nil, message, code end
+  local base = base_of(options.listen, server:port())
+  local self = setmetatable({
+    server = server, base = base, platform = (options.platform or base):gsub("/+$", ""),
+    issuer = options.issuer or base .. "/", multi = curl.new { connections = PUSHES_AT_ONCE },
+    clock = clock.new(function() return server:now() end, options.speed or 1), skew = 0,
+    pipeline = options.pipeline or "older", timeout = options.timeout or 45,
+    http_endpoints = options.http_endpoints or "loopback", log = settlement.logger(options.log), goals = {},
+    world = world.new { organisation = options.organisation or "987654321",
+      accept_any_grant = options.accept_any_grant },
+  }, Emulator)
+  self:reset()
+  self.pull.delay = options.visible_after or self.pull.delay
+  self.router = add_routes(self)
+  return self
+end
+
+-- Requests.
+
+local function date(self)
+  return os.date("!%a, %d %b %Y %H:%M:%S GMT", math.floor(self.clock:wall() + self.skew))
+end
+
+local function remember(self, request, status)
+  local list = self.requests
+  list[#list + 1] = { method = request.method, path = request.path, query = request.query, headers = request.headers,
+    body = request.body, status = status }
+  if #list > REMEMBERED * 2 then self.requests = table.move(list, #list - REMEMBERED + 1, #list, 1, {}) end
+end
+
+local function respond(self, request, reply)
+  request.responded = true
+  if not request.control then
+    remember(self, request, reply.status)
+    self.log("info", "request", { reason = request.method .. " " .. request.path, status = reply.status })
+  end
+  local headers = reply.headers or {}
+  if self.skew ~= 0 then headers.Date = date(self) end
+  local ok, message = self.server:reply(request.id, reply.status, headers, reply.body)
+  if ok then return end
+  self.log("error", "reply", { reason = message })
+  self.server:reply(request.id, 500)
+end
+
+-- A reply that the control interface has put in a request's way, or nil.
+local function trouble(self, request)
+  for index, one in ipairs(self.troubles) do
+    if request.path:find(one.path, 1, true) and (not one.method or one.method == request.method) then
+      one.left = one.left - 1
+      if one.left == 0 then table.remove(self.troubles, index) end
+      return one
+    end
+  end
+  return nil
+end
+
+local function handle(self, request)
+  local route, found = self.router:find(request.method, request.path)
+  if not route then
+    if #found > 0 then return router.empty(405, { Allow = table.concat(found, ", ") }) end
+    return router.empty(404)
+  end
+  request.parameters = found
+  return route.handler(request)
+end
+
+local function failed(self, request)
+  return function(message)
+    self.log("error", "error", { reason = debug.traceback(("%s %s: %s"):format(request.method, request.path,
+      tostring(message)), 2) })
+    return router.problem(500, "the emulator has a fault: see its log")
+  end
+end
+
+local function answer(self, request)
+  local _, reply = xpcall(handle, failed(self, request), self, request)
+  if reply and not request.responded then respond(self, request, reply) end
+end
+
+local function dispatch(self, request)
+  request.control = request.path:find("^/emulator") ~= nil
+  request.respond = function(reply) respond(self, request, reply) end
+  local one = not request.control and trouble(self, request)
+  if not one then return answer(self, request) end
+  local function strike()
+    if one.status then respond(self, request, { status = one.status, headers = one.headers or {}, body = one.body })
+    else answer(self, request) end
+  end
+  if one.seconds then self.clock:after(one.seconds, strike) else strike() end
+end
+
+-- Time.
+
+-- Moves the clock forward: every timer on the way runs at its time, and pushes end before it goes on. `done` is called
+-- at the end.
+function Emulator:advance(seconds, done)
+  self.goals[#self.goals + 1] = { time = self.clock:now() + seconds, done = done }
+  table.sort(self.goals, function(a, b) return a.time < b.time end)
+end
+
+local function step_clock(self)
+  local goal = self.goals[1]
+  if not goal or self.deliveries.under_way > 0 then return end
+  local due = self.clock:due()
+  self.clock:jump(math.min(due or goal.time, goal.time))
+  if due and due <= goal.time then return end
+  table.remove(self.goals, 1)
+  goal.done()
+end
+
+local function pause(self)
+  if #self.goals == 0 then return self.clock:pause(1) end
+  return self.deliveries.under_way > 0 and 1 or 0
+end
+
+-- One round: timers, pushes, requests. Waits for at most a second.
+function Emulator:step()
+  self.clock:run()
+  step_clock(self)
+  for _, reply in ipairs(self.multi:step(pause(self), self.server:descriptor())) do self.deliveries:finished(reply) end
+  for request in function() return self.server:take() end do dispatch(self, request) end
+end
+
+--- Runs until a signal comes.
+---@return string signal
+function Emulator:run()
+  while true do
+    self:step()
+    local signal = self.server:signal()
+    if signal and signal ~= "hup" then return signal end
+  end
+end
+
+function Emulator:close()
+  self.server:close()
+  self.multi:close()
+end
+
+return M

@@ -1,0 +1,356 @@
+-- What goes over the wire: JSON in Altinn's member order and escaping, times,
+-- random names, base64url, LIKE.
+local events = require "altinn.events"
+
+local M = {}
+
+local random_source
+
+-- So many random octets.
+local function random(count)
+  random_source = random_source or assert(io.open("/dev/urandom", "rb"))
+  return random_source:read(count)
+end
+
+--- A random UUID, version 4.
+---@return string
+function M.uuid()
+  local hex = random(16):gsub(".", function(c) return ("%02x"):format(c:byte()) end)
+  local variant = ("89ab"):sub(tonumber(hex:sub(17, 17), 16) % 4 + 1):sub(1, 1)
+  return ("%s-%s-4%s-%s%s-%s"):format(hex:sub(1, 8), hex:sub(9, 12), hex:sub(14, 16), variant, hex:sub(18, 20),
+    hex:sub(21))
+end
+
+-- JSON. System.Text.Json's default encoder escapes all that is not ASCII, and + < > & ' " `.
+
+local function utf16(code)
+  if code < 0x10000 then return ("\\u%04X"):format(code) end
+  code = code - 0x10000
+  return ("\\u%04X\\u%04X"):format(0xD800 + code // 0x400, 0xDC00 + code % 0x400)
+end
+
+local short_escapes = { ["\b"] = "\\b", ["\t"] = "\\t", ["\n"] = "\\n", ["\f"] = "\\f", ["\r"] = "\\r",
+  ["\\"] = "\\\\" }
+
+local function quote(text)
+  text = text:gsub('[%c"\\+<>&\'`\127]', function(c) return short_escapes[c] or ("\\u%04X"):format(c:byte()) end)
+  if utf8.len(text) then
+    text = text:gsub("[\xC2-\xF4][\x80-\xBF]+", function(c) return utf16(utf8.codepoint(c)) end)
+  else
+    text = text:gsub("[\x80-\xFF]", "\\uFFFD")
+  end
+  return '"' .. text .. '"'
+end
+
+local function quote_plainly(text)
+  return '"' .. text:gsub('[%c"\\\127]', function(c)
+    return c == '"' and '\\"' or short_escapes[c] or ("\\u%04x"):format(c:byte())
+  end) .. '"'
+end
+
+local Object, List = {}, {}
+
+--- An object whose members are written in this order; nil ones are left out.
+---@param members table[] each { name, value }
+---@param nulls boolean|nil write nil members as null
+---@return table
+function M.object(members, nulls)
+  members.nulls = nulls
+  return setmetatable(members, Object)
+end
+
+--- A list, also when it is empty.
+---@param list table
+---@return table list the same
+function M.list(list)
+  return setmetatable(list, List)
+end
+
+-- `quoted` makes a JSON string of a text.
+local encode
+
+local function encode_object(members, quoted)
+  local parts = {}
+  for _, member in ipairs(members) do
+    local value = member[2]
+    if value == nil and members.nulls then value = events.null end
+    if value ~= nil then parts[#parts + 1] = quoted(member[1]) .. ":" .. encode(value, quoted) end
+  end
+  return "{" .. table.concat(parts, ",") .. "}"
+end
+
+local function encode_table(value, quoted)
+  local parts = {}
+  if getmetatable(value) == List or #value > 0 then
+    for index, one in ipairs(value) do parts[index] = encode(one, quoted) end
+    return "[" .. table.concat(parts, ",") .. "]"
+  end
+  local names = {}
+  for name in pairs(value) do names[#names + 1] = tostring(name) end
+  table.sort(names)
+  for index, name in ipairs(names) do parts[index] = quoted(name) .. ":" .. encode(value[name], quoted) end
+  return "{" .. table.concat(parts, ",") .. "}"
+end
+
+function encode(value, quoted)
+  local kind = type(value)
+  if kind == "string" then return quoted(value) end
+  if kind == "table" then
+    return getmetatable(value) == Object and encode_object(value, quoted) or encode_table(value, quoted)
+  end
+  if kind == "number" then
+    return math.tointeger(value) and ("%d"):format(value) or ("%.17g"):format(value)
+  end
+  return kind == "boolean" and tostring(value) or "null"
+end
+
+--- The JSON text of a value, escaped as Altinn does.
+---@param value any
+---@return string
+function M.encode(value)
+  return encode(value, quote)
+end
+
+--- The JSON text of a value with no more escapes than JSON wants.
+---@param value any
+---@return string
+function M.plain(value)
+  return encode(value, quote_plainly)
+end
+
+local decoder = require("cjson.safe").new()
+decoder.decode_invalid_numbers(false)
+
+--- The value of a JSON text.
+---@param text string
+---@return any value nil: it is none
+---@return string|nil message
+function M.decode(text)
+  return decoder.decode(text)
+end
+
+-- Where the JSON string that begins at `at` ends.
+local function string_end(text, at)
+  repeat
+    at = text:find('["\\]', at + 1)
+    local escape = text:sub(at, at) == "\\"
+    if escape then at = at + 1 end
+  until not escape
+  return at
+end
+
+-- Where a JSON value that begins at `at` ends.
+local function value_end(text, at)
+  local depth = 0
+  while true do
+    local c = text:sub(at, at)
+    if c == '"' then
+      at = string_end(text, at)
+    elseif c == "{" or c == "[" then
+      depth = depth + 1
+    elseif c == "}" or c == "]" then
+      if depth == 0 then return at - 1 end
+      depth = depth - 1
+    elseif c == "," and depth == 0 then
+      return at - 1
+    end
+    at = at + 1
+  end
+end
+
+--- A JSON text with its strings escaped as Altinn does.
+---@param text string valid JSON
+---@return string
+function M.escape(text)
+  local out, at = {}, 1
+  while true do
+    local open = text:find('"', at, true)
+    if not open then break end
+    local close = string_end(text, open)
+    out[#out + 1] = text:sub(at, open - 1) .. quote(decoder.decode("[" .. text:sub(open, close) .. "]")[1])
+    at = close + 1
+  end
+  return table.concat(out) .. text:sub(at)
+end
+
+--- The members of an object's text without blanks, as they stand there.
+---@param text string valid JSON, an object
+---@return table[] members each { name, text of the value }
+function M.members(text)
+  local list, at = {}, 2
+  while text:sub(at, at) == '"' do
+    local name, from = text:match('^"([^"]*)":()', at)
+    local to = value_end(text, from)
+    list[#list + 1] = { name, text:sub(from, to) }
+    at = to + 2
+  end
+  return list
+end
+
+-- Times.
+
+local function fraction_of(ticks)
+  if ticks == 0 then return "" end
+  if ticks % 10000 == 0 then return (".%03d"):format(ticks // 10000) end
+  if ticks % 10 == 0 then return (".%06d"):format(ticks // 10) end
+  return (".%07d"):format(ticks)
+end
+
+--- A moment as the pushes write it: RFC 3339 with seven digits.
+---@param seconds number since 1970
+---@return string
+function M.time(seconds)
+  local whole = math.floor(seconds)
+  local ticks = math.floor((seconds - whole) * 1e6) * 10 + math.random(1, 9)
+  return os.date("!%Y-%m-%dT%H:%M:%S", whole) .. fraction_of(ticks) .. "Z"
+end
+
+--- A moment as the letters' API writes it.
+---@param seconds number|nil since 1970
+---@return string|nil
+function M.offset_time(seconds)
+  if not seconds then return nil end
+  local whole = math.floor(seconds)
+  local ticks = math.floor((seconds - whole) * 1e7)
+  local fraction = ticks > 0 and ((".%07d"):format(ticks):gsub("0+$", "")) or ""
+  return os.date("!%Y-%m-%dT%H:%M:%S", whole) .. fraction .. "+00:00"
+end
+
+--- An event's time as the server writes it again: an offset of nothing
+--- becomes Z; no, 3, 6 or 7 digits.
+---@param text string RFC 3339
+---@return string
+function M.normal_time(text)
+  local base, fraction, zone = text:match("^(%d+%-%d+%-%d+T%d+:%d+:%d+)%.?(%d*)(.*)$")
+  if not base then return text end
+  local ticks = tonumber((fraction .. "0000000"):sub(1, 7))
+  if zone == "+00:00" or zone == "-00:00" then zone = "Z" end
+  return base .. fraction_of(ticks) .. zone
+end
+
+local month_days = { 0, 31, 59, 90, 120, 151, 181, 212, 243, 273, 304, 334 }
+
+--- The moment of an RFC 3339 text; a text without a zone counts as UTC.
+---@param text any
+---@return number|nil seconds since 1970
+function M.parse_time(text)
+  if type(text) == "number" then return text end
+  if type(text) ~= "string" then return nil end
+  local year, month, day, hour, minute, second, fraction, zone =
+    text:match("^(%d%d%d%d)-(%d%d)-(%d%d)[Tt](%d%d):(%d%d):?(%d?%d?)(%.?%d*)(.*)$")
+  if not year then
+    year, month, day = text:match("^(%d%d%d%d)-(%d%d)-(%d%d)$")
+    hour, minute, second, fraction, zone = 0, 0, "0", "", "Z"
+  end
+  if not year or not month_days[tonumber(month)] then return nil end
+  local sign, zone_hours, zone_minutes = zone:match("^([+-])(%d%d):?(%d%d)$")
+  if zone ~= "" and zone ~= "Z" and zone ~= "z" and not sign then return nil end
+  year, month, day = math.tointeger(tonumber(year)), math.tointeger(tonumber(month)), math.tointeger(tonumber(day))
+  local past = year - 1
+  local leap = month > 2 and (year % 4 == 0 and (year % 100 ~= 0 or year % 400 == 0)) and 1 or 0
+  local days = past * 365 + past // 4 - past // 100 + past // 400 - 719162 + month_days[month] + leap + day - 1
+  local seconds = days * 86400 + tonumber(hour) * 3600 + tonumber(minute) * 60 + (tonumber(second) or 0)
+  if sign then
+    local offset = tonumber(zone_hours) * 3600 + tonumber(zone_minutes) * 60
+    seconds = seconds - (sign == "-" and -offset or offset)
+  end
+  return seconds + (tonumber("0" .. fraction) or 0)
+end
+
+-- base64url without padding (RFC 7515 §2).
+
+local alphabet = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"
+local digits = {}
+for index = 1, 64 do digits[alphabet:byte(index)] = index - 1 end
+
+--- base64url of octets.
+---@param octets string
+---@return string
+function M.base64url(octets)
+  local out = {}
+  for at = 1, #octets, 3 do
+    local a, b, c = octets:byte(at, at + 2)
+    local bits = a << 16 | (b or 0) << 8 | (c or 0)
+    local text = ""
+    for shift = 18, 0, -6 do
+      local index = (bits >> shift & 63) + 1
+      text = text .. alphabet:sub(index, index)
+    end
+    out[#out + 1] = text:sub(1, c and 4 or b and 3 or 2)
+  end
+  return table.concat(out)
+end
+
+--- The octets of base64url.
+---@param text string
+---@return string|nil octets nil: it is none
+function M.unbase64url(text)
+  local out, bits, count = {}, 0, 0
+  for index = 1, #text do
+    local digit = digits[text:byte(index)]
+    if not digit then return nil end
+    bits, count = bits << 6 | digit, count + 6
+    if count >= 8 then
+      count = count - 8
+      out[#out + 1] = string.char(bits >> count & 255)
+      bits = bits & ((1 << count) - 1)
+    end
+  end
+  if count >= 6 then return nil end
+  return table.concat(out)
+end
+
+--- Random octets as base64url.
+---@param count integer
+---@return string
+function M.random_text(count)
+  return M.base64url(random(count))
+end
+
+-- LIKE of PostgreSQL.
+
+local function like_parts(pattern)
+  local parts, escaped = {}, false
+  for _, code in utf8.codes(pattern, true) do
+    local c = utf8.char(code)
+    if escaped then
+      parts[#parts + 1], escaped = { c }, false
+    elseif c == "\\" then
+      escaped = true
+    elseif c == "%" or c == "_" then
+      parts[#parts + 1] = c
+    else
+      parts[#parts + 1] = { c }
+    end
+  end
+  return parts
+end
+
+--- Whether a text matches a LIKE pattern: % any run, _ one character, \
+--- escapes; case counts.
+---@param text string
+---@param pattern string
+---@return boolean
+function M.like(text, pattern)
+  if not utf8.len(text) or not utf8.len(pattern) then return text == pattern end
+  local parts, letters = like_parts(pattern), {}
+  for _, code in utf8.codes(text) do letters[#letters + 1] = utf8.char(code) end
+  local i, j, star, mark = 1, 1, nil, nil
+  while i <= #letters do
+    local part = parts[j]
+    if part == "%" then
+      star, mark, j = j, i, j + 1
+    elseif part == "_" or (type(part) == "table" and part[1] == letters[i]) then
+      i, j = i + 1, j + 1
+    elseif star then
+      mark = mark + 1
+      i, j = mark, star + 1
+    else
+      return false
+    end
+  end
+  while parts[j] == "%" do j = j + 1 end
+  return j > #parts
+end
+
+return M

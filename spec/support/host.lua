@@ -17,6 +17,9 @@ local function command()
   return found and "altinn-events" or "build/lua5.4/bin/altinn-events"
 end
 
+--- The command's name or path.
+function M.program() return command() end
+
 local function write_rules(folder, rules)
   process.remove(folder .. "/rules")
   assert(os.execute("mkdir -p " .. process.quote(folder .. "/rules")))

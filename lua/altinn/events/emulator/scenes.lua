@@ -45,11 +45,12 @@ local function fill(emulator, wanted, kind, entry)
     or world.organisation
   local subject = world:urn(party)
   local number, sort = world.number(subject)
+  local place = entry and kinds[entry.about] or "correspondence"
   return {
     specversion = "1.0", id = wire.uuid(), type = kind, time = wire.time(emulator.clock:now()),
     resource = M.resource_urn(wanted.resource or "acme-letters"), resourceinstance = wire.uuid(), subject = subject,
     alternativesubject = number and (sort == "organization" and "/organisation/" or "/person/") .. number,
-    source = ("%s/correspondence/api/v1/%s"):format(emulator.platform, entry and kinds[entry.about] or "correspondence"),
+    source = ("%s/correspondence/api/v1/%s"):format(emulator.platform, place),
   }
 end
 

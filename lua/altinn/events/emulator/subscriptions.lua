@@ -96,7 +96,7 @@ end
 local function read_body(text)
   if text == "" then return nil, router.validation_problem { [""] = { "A non-empty request body is required." } } end
   local value, message = wire.decode(text)
-  if type(value) ~= "table" or (value[1] ~= nil) then
+  if type(value) ~= "table" or not text:find("^%s*{") then
     return nil, router.validation_problem { ["$"] = { message or "The JSON value could not be converted." } }
   end
   local wanted = {}
@@ -286,7 +286,9 @@ function M.routes(emulator, routes)
   routes:add("GET", base, function(request) return listing(emulator.subscriptions, request) end)
   routes:add("GET", one, function(request) return get(emulator.subscriptions, request) end)
   routes:add("DELETE", one, function(request) return delete(emulator.subscriptions, request) end)
-  routes:add("PUT", base .. "/validate/{id}", function(request) return set_validated(emulator.subscriptions, request) end)
+  routes:add("PUT", base .. "/validate/{id}", function(request)
+    return set_validated(emulator.subscriptions, request)
+  end)
 end
 
 return M

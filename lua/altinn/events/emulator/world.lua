@@ -114,7 +114,7 @@ end
 -- The party's number in the register; made up, always the same.
 function World:party_id(number)
   if not self.parties[number] then self.parties[number] = 50000000 + tonumber(number:sub(-7)) end
-  return self.parties[number]
+  return math.tointeger(self.parties[number]) or self.parties[number]
 end
 
 -- The subject of the main unit of a subunit's subject, or nil.

@@ -1,7 +1,7 @@
 -- Maskinporten's token endpoint, Altinn's exchange, and who a token says
 -- that one is. Tokens are known by having been issued here: their signature
 -- is a random text. They live by the real clock, because the clients' do.
-local grant = require "altinn.events.emulator.grant"
+local grant = require "altinn.events.grant"
 local router = require "altinn.events.emulator.router"
 local wire = require "altinn.events.emulator.wire"
 
@@ -146,17 +146,17 @@ end
 local function check_audience(claims, issuer)
   local aud = claims.aud
   if type(aud) == "table" and #aud == 1 then aud = aud[1] end
-  if aud ~= issuer then return ("aud must be '%s'"):format(issuer) end
+  if aud ~= issuer then return ("aud must be '%s'"):format(issuer), "MP-110" end
 end
 
 local function check_times(claims, now)
   if type(claims.iat) ~= "number" or type(claims.exp) ~= "number" then return "iat and exp must be numbers" end
   if math.abs(claims.iat - now) > LEEWAY then
     return ("iat is %d seconds %s: is the clock right?"):format(math.floor(math.abs(claims.iat - now)),
-      claims.iat > now and "in the future" or "in the past")
+      claims.iat > now and "in the future" or "in the past"), "MP-130"
   end
   if claims.exp - claims.iat > LONGEST then return ("exp must be at most %d seconds after iat"):format(LONGEST) end
-  if claims.exp <= now then return "the assertion has expired" end
+  if claims.exp <= now then return "the assertion has expired", "MP-130" end
 end
 
 local function check_names(claims)
@@ -172,9 +172,15 @@ local function check_names(claims)
   if claims.jti ~= nil and type(claims.jti) ~= "string" then return "jti must be a text" end
 end
 
+-- A certificate of a header's x5c as PEM.
+local function certificate_of(base64)
+  return "-----BEGIN CERTIFICATE-----\n" .. base64:gsub("%s", ""):gsub(("."):rep(64), "%0\n")
+    .. "\n-----END CERTIFICATE-----\n"
+end
+
 -- The keys that may have signed: those of the client, or the certificate that came along.
 local function keys_for(client, header)
-  if header.x5c then return { grant.certificate(header.x5c[1]) } end
+  if header.x5c then return { certificate_of(header.x5c[1]) } end
   local list = {}
   for _, key in ipairs(client and client.keys or {}) do
     if key.kid == nil or key.kid == header.kid then list[#list + 1] = key.text end
@@ -187,19 +193,19 @@ local function check_signature(self, jwt, header, claims)
   local client = world.clients[claims.iss]
   if world.accept_any_grant then return nil end
   if not client and not header.x5c then
-    return refuse("invalid_client", "MP-110: no client " .. claims.iss .. " is registered here"
+    return refuse("invalid_client", "MP-100: no client " .. claims.iss .. " is registered here"
       .. " (start the emulator with --client ID=KEYFILE or --accept-any-grant)", 401)
   end
   if client and client.expired then return refuse("invalid_grant", "MP-121: the key of the client has expired") end
   local keys = keys_for(client, header)
-  if #keys == 0 then return refuse("invalid_grant", "MP-120: the client has no key " .. tostring(header.kid)) end
+  if #keys == 0 then return refuse("invalid_grant", "MP-124: the client has no key " .. tostring(header.kid)) end
   local why
   for _, key in ipairs(keys) do
     local ok, message = grant.verify(jwt, key)
     if ok then return nil end
     why = message
   end
-  return refuse("invalid_grant", "MP-120: Invalid assertion: the signature is not right: " .. tostring(why))
+  return refuse("invalid_grant", "MP-124: Invalid assertion: the signature is not right: " .. tostring(why))
 end
 
 local function check_scopes(client, scope)
@@ -207,7 +213,7 @@ local function check_scopes(client, scope)
   for word in scope:gmatch("%S+") do
     local found = false
     for _, one in ipairs(client.scopes) do found = found or one == word end
-    if not found then return refuse("invalid_scope", "MP-130: the client does not have the scope " .. word) end
+    if not found then return refuse("invalid_scope", "MP-200: the client does not have the scope " .. word) end
   end
 end
 
@@ -236,19 +242,25 @@ local function consumer_of(self, claims)
   return claims.consumer_org or (client and client.organisation) or self.emulator.world.organisation
 end
 
--- The first fault of an assertion's parts as a sentence, or nil.
+-- The first fault of an assertion's parts as a sentence, and its number where it has one of its own; or nil.
 local function fault_of(self, header, claims)
   if not claims then return "the claims are no JSON in base64url" end
-  return check_header(header) or check_names(claims) or check_audience(claims, self.emulator.issuer)
-    or check_times(claims, self.emulator.clock:wall() + self.emulator.skew)
+  local fault, number = check_header(header) or check_names(claims), nil
+  if not fault then fault, number = check_audience(claims, self.emulator.issuer) end
+  if not fault then fault, number = check_times(claims, self.emulator.clock:wall() + self.emulator.skew) end
+  return fault, number
+end
+
+local function invalid_assertion(fault, number)
+  return refuse("invalid_grant", (number or "MP-011") .. ": Invalid assertion: " .. fault)
 end
 
 local function judge(self, assertion)
   local head, body = assertion:match("^([%w_-]+)%.([%w_-]+)%.([%w_-]+)$")
-  if not head then return nil, refuse("invalid_grant", "MP-100: Invalid assertion: a JWT has three parts") end
+  if not head then return nil, invalid_assertion("a JWT has three parts") end
   local header, claims = json_part(head), json_part(body)
-  local fault = fault_of(self, header, claims)
-  if fault then return nil, refuse("invalid_grant", "MP-100: Invalid assertion: " .. fault) end
+  local fault, number = fault_of(self, header, claims)
+  if fault then return nil, invalid_assertion(fault, number) end
   local refusal = check_signature(self, assertion, header, claims)
     or check_scopes(self.emulator.world.clients[claims.iss], claims.scope)
   if refusal then return nil, refusal end

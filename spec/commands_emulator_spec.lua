@@ -6,12 +6,6 @@ local process = require "spec.support.process"
 
 local SECRET = "0123456789abcdef0123456789abcdef"
 
-local function exists(path)
-  local file = io.open(path, "r")
-  if file then file:close() end
-  return file ~= nil
-end
-
 local RULES = [[
 rule { name = "print", on = %s, when = { resource = "acme-letters" }, run = function() return skip("seen") end }
 ]]
@@ -65,11 +59,6 @@ local function actions()
 end
 
 describe("Altinn's side, the host and the emulator", function()
-  if not exists "lua/altinn/events/client.lua" or not exists "lua/altinn/events/emulator/command.lua" then
-    pending "the client and the emulator are not in this build"
-    return
-  end
-
   setup(function()
     folder = process.folder()
     start_emulator()

@@ -69,7 +69,8 @@ describe("the emulator's deliveries", function()
     altinn:publish { event = { specversion = "1.0", id = "æ+<>&'\"\\`😀", source = "/x", type = "t.x",
       resource = "urn:altinn:resource:acme-letters", time = "2026-08-20T07:22:19.5+02:00" } }
     local body = pushes()[1].body
-    assert.is_truthy(body:find([["id":"\u00E6\u002B\u003C\u003E\u0026\u0027\u0022\\\u0060\uD83D\uDE00"]], 1, true), body)
+    local escaped = [["id":"\u00E6\u002B\u003C\u003E\u0026\u0027\u0022\\\u0060\uD83D\uDE00"]]
+    assert.is_truthy(body:find(escaped, 1, true), body)
     assert.is_truthy(body:find([["time":"2026-08-20T07:22:19.500\u002B02:00"]], 1, true), body)
     assert.are.equal("æ+<>&'\"\\`😀", events.parse(body).id)
   end)
@@ -94,7 +95,8 @@ describe("the emulator's deliveries", function()
   it("put specversion first, the payload last with its media type, extensions as texts", function()
     altinn:subscribe(endpoint.url)
     local token = altinn:token { scopes = "altinn:events.publish" }
-    local status = altinn:as(token, "POST", "/events/api/v1/events", '{"id":"1","data":{"Role":"Mottaker å","n":[1, 2]},'
+    local status = altinn:as(token, "POST", "/events/api/v1/events",
+      '{"id":"1","data":{"Role":"Mottaker å","n":[1, 2]},'
       .. '"resource":"urn:altinn:resource:acme-letters","flag":true,"number":7,"gone":null,"source":"/x","type":"t",'
       .. '"specversion":"1.0"}', { ["Content-Type"] = "application/cloudevents+json" })
     assert.are.equal(200, status)

@@ -163,7 +163,8 @@ describe("the emulator's query API", function()
 
   it("wants a token, the scope, no Content-Type but JSON", function()
     assert.are.equal(401, (altinn:call("GET", PATH .. FROM_ZERO)))
-    local status, _, _, text = altinn:as(altinn:token { scopes = "altinn:correspondence.read" }, "GET", PATH .. FROM_ZERO)
+    local status, _, _, text = altinn:as(altinn:token { scopes = "altinn:correspondence.read" }, "GET",
+      PATH .. FROM_ZERO)
     assert.are.same({ 403, "" }, { status, text })
     assert.are.equal(415, (get(FROM_ZERO, { ["Content-Type"] = "text/plain" })))
     assert.are.equal(200, (get(FROM_ZERO, { ["Content-Type"] = "application/json" })))
@@ -181,7 +182,8 @@ describe("the emulator's query API", function()
       assert.are.equal("application/problem+json; charset=utf-8", headers["content-type"])
     end
     local status, problem = get(FROM_ZERO .. "&subject=x", { ["Altinn-AlternativeSubject"] = "/organisation/1" })
-    assert.are.same({ 400, "Only one of 'subject' or 'alternativeSubject' can be defined." }, { status, problem.detail })
+    assert.are.same({ 400, "Only one of 'subject' or 'alternativeSubject' can be defined." },
+      { status, problem.detail })
     status, problem = get "?after=0"
     assert.are.equal(400, status)
     assert.is_table(problem.errors.resource)
@@ -191,14 +193,15 @@ describe("the emulator's query API", function()
     local first = altinn:publish { type = "correspondencepublished", time = "2026-08-20T10:00:00Z" }[1]
     altinn:advance(20)
     local second = altinn:publish { type = "correspondencepublished", time = "2026-08-20T09:00:00Z" }[1]
-    local status, list, headers, text = get(FROM_ZERO)
+    local status, _, headers, text = get(FROM_ZERO)
+    local list
     assert.are.same({ 200, "[]" }, { status, text })
     assert.is_nil(headers.next)
     altinn:advance(10)
-    _, list = get(FROM_ZERO)
+    list = select(2, get(FROM_ZERO))
     assert.are.same({ first }, ids(list))
     altinn:advance(20)
-    _, list, headers, text = get(FROM_ZERO)
+    list, headers, text = select(2, get(FROM_ZERO))
     assert.are.same({ first, second }, ids(list))
     assert.are.equal("application/cloudevents+json; charset=utf-8", headers["content-type"])
     assert.is_truthy(text:find('^%[{"specversion":"1.0",.-}, {"specversion"'), text)

@@ -38,7 +38,8 @@ describe("scenario", function()
   end
 
   local function body_of(id)
-    for _, delivery in ipairs(altinn:deliveries { event = id }) do return delivery.body end
+    local delivery = altinn:deliveries({ event = id })[1]
+    return delivery and delivery.body
   end
 
   local function state_of(id) return altinn:deliveries({ event = id })[1].state end
@@ -159,7 +160,8 @@ describe("scenario", function()
   local function pull(after, size)
     local token, list = altinn:token(), {}
     repeat
-      local _, page = altinn:as(token, "GET", ("/events/api/v1/events?resource=urn:altinn:resource:acme-letters&after=%s&size=%d")
+      local _, page = altinn:as(token, "GET",
+        ("/events/api/v1/events?resource=urn:altinn:resource:acme-letters&after=%s&size=%d")
         :format(after, size))
       for _, event in ipairs(page) do
         list[#list + 1] = event.id
@@ -234,7 +236,9 @@ describe("scenario", function()
     end))
     host:settle()
     local got, order = host:ids(), {}
-    for _, delivery in ipairs(altinn:deliveries { type = "correspondencepublished" }) do order[#order + 1] = delivery.event end
+    for index, delivery in ipairs(altinn:deliveries { type = "correspondencepublished" }) do
+      order[index] = delivery.event
+    end
     assert.are_not.same(ids, order)
     for _, id in ipairs(ids) do assert.are.equal(1, got[id]) end
   end)

@@ -67,7 +67,9 @@ end
 local function query(values)
   local parts = {}
   for name, value in pairs(values) do
-    parts[#parts + 1] = name .. "=" .. tostring(value):gsub("[^%w._-]", function(c) return ("%%%02X"):format(c:byte()) end)
+    parts[#parts + 1] = name .. "=" .. tostring(value):gsub("[^%w._-]", function(c)
+      return ("%%%02X"):format(c:byte())
+    end)
   end
   return #parts > 0 and "?" .. table.concat(parts, "&") or ""
 end

@@ -102,17 +102,20 @@ describe("README.md", function()
     assert.is_true(count > 0)
   end)
 
-  it("has first steps that work when copied", function()
+  -- Runs the steps with this marker in a folder of their own, on ports that are not the usual ones; what they print.
+  local function run_steps(marker, before)
     local folder = os.tmpname()
     os.remove(folder)
-    local port = 20000 + (tonumber(folder:gsub("%W", ""):sub(-5), 36) + os.time()) % 20000 // 2 * 2
-    local script = { "set -eu" }
+    local port = 20000 + (tonumber(folder:gsub("%W", ""):sub(-5), 36) + os.time()) % 4000 * 3
+    local script = { "set -eu", "mkdir -p " .. folder .. "/rules", "cd " .. folder, before }
+    local count = #script
     for _, block in ipairs(list) do
-      if block.marker == "steps" then script[#script + 1] = block.text end
+      if block.marker == marker then script[#script + 1] = block.text end
     end
-    assert.is_true(#script > 1)
+    assert.is_true(#script > count)
     local steps = table.concat(script, "\n"):gsub("/tmp/first", folder):gsub("8480", tostring(port))
       :gsub("run rules", ("run rules --listen 127.0.0.1:%d --admin 127.0.0.1:%d"):format(port, port + 1))
+      :gsub("events emulate", "events emulate --listen 127.0.0.1:" .. port + 2):gsub("8490", tostring(port + 2))
     assert(os.execute("mkdir " .. folder))
     local file = assert(io.open(folder .. "/steps", "wb"))
     file:write(steps, "\nwait || true\n")
@@ -122,9 +125,21 @@ describe("README.md", function()
     local ok = pipe:close()
     os.execute("rm -r " .. folder)
     assert.is_truthy(ok, output)
+    return output
+  end
+
+  it("has first steps that work when copied", function()
+    local output = run_steps "steps"
     assert.is_truthy(output:find("HTTP/1.1 200", 1, true), output)
     assert.is_truthy(output:find("skipped", 1, true), output)
     assert.is_truthy(output:find("nothing more to do", 1, true), output)
+  end)
+
+  it("has steps with Altinn in a box that work when copied", function()
+    local output = run_steps("emulate", ("printf '%%s' %q >rules/any.lua")
+      :format('rule { name = "any", on = "*", run = function() end }'))
+    assert.is_truthy(output:find("correspondencepublished", 1, true), output)
+    assert.is_truthy(output:find("any +done"), output)
   end)
 
   -- Loads a configuration as the command does, with every variable set.

@@ -1,14 +1,22 @@
--- The demonstration's configuration: the example rules, and one small
--- service of its own as every target.
+-- The demonstration's configuration: the example rules, one small service of
+-- its own as every target, and Altinn in a box as Altinn.
 local service = os.getenv("DEMO_SERVICE") or "http://127.0.0.1:8482"
+local altinn = os.getenv("DEMO_ALTINN") or "http://127.0.0.1:8483"
 
 return {
   listen = "127.0.0.1:8480",
   admin = "127.0.0.1:8481",
   rules = { "examples/rules" },
+  resources = { "acme-letters" },
   targets = {
     print = { url = service .. "/print", timeout = 5 },
     alert = { url = service .. "/alert", timeout = 5 },
     archive = { url = service .. "/archive", timeout = 5 },
+  },
+  base_url = altinn,
+  endpoint = "http://127.0.0.1:8480/events",
+  credentials = {
+    client_id = "demonstration", kid = "demonstration", key_file = os.getenv("DEMO_KEY") or "key.pem",
+    issuer = altinn .. "/", scopes = { "altinn:events.subscribe", "altinn:correspondence.write" },
   },
 }

@@ -1,21 +1,27 @@
 #!/bin/sh
-# The demonstration: the host with the example rules, a small service as
-# their target, and four events posted exactly as Altinn posts them.
+# The demonstration. First the host with the example rules, a small service as
+# their target, and four events posted exactly as Altinn posts them; then the
+# whole circle against Altinn in a box: a token, the subscription that the
+# rules need, a letter that nobody reads, and what became of it.
 # ONCE=1: ends by itself, with 0 when all went as it should.
 set -eu
 cd "$(dirname "$0")/../.."
 
 folder=$(mktemp -d)
-port=8480 service_port=8482
+port=8480 service_port=8482 altinn_port=8483
 endpoint=http://127.0.0.1:$port/events
+altinn=http://127.0.0.1:$altinn_port
 events=examples/demo/events
-host= service=
+config=examples/demo/altinn-events.lua
+DEMO_KEY=$folder/key.pem
+export DEMO_KEY
+host= service= emulator=
 
+stop () { [ -z "$1" ] || { kill "$1" 2>/dev/null; wait "$1" 2>/dev/null; } || true; }
 finish () {
   status=$?
   trap - EXIT INT TERM
-  [ -z "$host" ] || { kill "$host" 2>/dev/null; wait "$host" 2>/dev/null; } || true
-  [ -z "$service" ] || { kill "$service" 2>/dev/null; wait "$service" 2>/dev/null; } || true
+  stop "$host"; stop "$emulator"; stop "$service"
   rm -rf "$folder"
   exit $status
 }
@@ -23,6 +29,8 @@ trap finish EXIT
 trap 'exit 0' INT TERM
 
 say () { printf '\n== %s\n' "$*"; }
+shown () { printf '   $ %s\n' "$*"; "$@"; }
+fail () { echo "$*" >&2; [ ! -s "$folder/host.log" ] || cat "$folder/host.log" >&2; exit 1; }
 
 # wait_for SECONDS COMMAND...: until the command succeeds.
 wait_for () {
@@ -33,9 +41,9 @@ wait_for () {
     sleep 0.1
   done
 }
-host_listens () {
-  kill -0 "$host" 2>/dev/null || { cat "$folder/host.log" >&2; exit 1; }
-  grep -q 'msg=listening' "$folder/host.log"
+listens () {  # PROCESS LOG
+  kill -0 "$1" 2>/dev/null || { cat "$2" >&2; exit 1; }
+  grep -q 'msg=listening' "$2"
 }
 settled () { [ "$(altinn-events inbox list --inbox "$folder/inbox.db" --state "$1" | tail -n 1)" = "$2" ]; }
 
@@ -44,24 +52,43 @@ post () {
   say "$1"
   answer=$(altinn-events send --raw "$events/$1" --to "$endpoint" || true)
   echo "$answer"
-  case $answer in *": $2"*) ;; *) echo "expected the status $2" >&2; exit 1 ;; esac
+  case $answer in *": $2"*) ;; *) fail "expected the status $2" ;; esac
 }
+
+openssl genpkey -algorithm RSA -pkeyopt rsa_keygen_bits:2048 -out "$DEMO_KEY" 2>/dev/null
+openssl pkey -in "$DEMO_KEY" -pubout -out "$folder/public.pem"
 
 lua5.4 examples/demo/service.lua $service_port &
 service=$!
-altinn-events run --config examples/demo/altinn-events.lua --inbox "$folder/inbox.db" 2>"$folder/host.log" &
+altinn-events emulate --listen 127.0.0.1:$altinn_port --client "demonstration=$folder/public.pem" \
+  >"$folder/altinn.out" 2>"$folder/altinn.log" &
+emulator=$!
+altinn-events run --config $config --inbox "$folder/inbox.db" 2>"$folder/host.log" &
 host=$!
-wait_for 10 host_listens || { echo "the host did not start" >&2; exit 1; }
-say "The host listens on $endpoint"
-altinn-events check --config examples/demo/altinn-events.lua --list
+wait_for 10 listens "$emulator" "$folder/altinn.log" || fail "Altinn in a box did not start"
+wait_for 10 listens "$host" "$folder/host.log" || fail "the host did not start"
+say "The host listens on $endpoint, with these rules"
+altinn-events check --config $config --list
 
 post published.json 200
 post validation.json 200
 post never_read.json 200
 post broken.json 400
+wait_for 10 settled done "1 of 1" || fail "no verdict within 10 s:"
+
+say "Now against Altinn in a box: what the rules need of it"
+shown altinn-events plan --config $config || [ $? -eq 2 ] || fail "no plan"
+say "The subscription is made; Altinn tries the endpoint at once"
+shown altinn-events apply --config $config || fail "no subscription"
+say "A letter is published, and nobody reads it until it is due"
+letter=$(curl -sS -f $altinn/emulator/letters -d '{"resource":"acme-letters","sender":"987654321","recipient":"01017012345"}' |
+  sed 's/.*"id":"\([^"]*\)".*/\1/')
+curl -sS -f -o "$folder/step" $altinn/emulator/letters/"$letter"/never-read -d '{}'
+wait_for 20 settled done "2 of 2" || fail "the letter was not printed within 20 s:"
+say "The letter, as Altinn knows it"
+shown altinn-events letter "$letter" --timeline --config $config || fail "no letter"
 
 say "What the rules decided"
-wait_for 10 settled done "1 of 1" || { echo "no verdict within 10 s:" >&2; cat "$folder/host.log" >&2; exit 1; }
 altinn-events inbox list --inbox "$folder/inbox.db"
 say "The host's log"
 cat "$folder/host.log"
@@ -72,6 +99,7 @@ cat <<END
   eval "\$(make -s env)"
   curl -i $endpoint -H 'Content-Type: application/json' --data-binary @$events/never_read.json
   altinn-events send $events/published.json --to $endpoint
+  curl $altinn/emulator/letters -d '{"resource":"acme-letters","sender":"987654321"}'
   altinn-events inbox list --inbox $folder/inbox.db
   curl http://127.0.0.1:8481/metrics
 END

@@ -50,7 +50,8 @@ rock_lua = $(shell lua5.4 -e 'dofile("rockspec/$(1)-scm-1.rockspec") for _, f in
   if type(f) == "string" then print(f) end end')
 SPECS        = spec examples
 MODULE_SPECS = $(wildcard spec/events_spec.lua spec/vectors_spec.lua spec/match_spec.lua \
-  spec/grant_spec.lua spec/maskinporten_spec.lua spec/plan_spec.lua spec/client_module_spec.lua spec/thing_spec.lua)
+  spec/grant_spec.lua spec/maskinporten_spec.lua spec/plan_spec.lua spec/client_module_spec.lua \
+  spec/thing_spec.lua spec/corpus_spec.lua)
 
 ENV = PATH='$(CURDIR)/$(BUILD)/bin':"$$PATH" AE_BUILD='$(BUILD)' \
   LUA_PATH='$(CURDIR)/lua/?.lua;$(CURDIR)/lua/?/init.lua;;' LUA_CPATH='$(CURDIR)/$(BUILD)/?.so;;'
@@ -125,6 +126,7 @@ run: modules | setup-run
 
 test: modules | setup-test
 	$(ENV) $(BUSTED) $(BUSTED_FLAGS) $(SPECS)
+	$(if $(BUSTED_FLAGS),,$(MAKE) check-versions)
 
 # Linters and the rest; each part can be called alone.
 check: check-lua check-c check-clang check-asan check-valgrind check-versions
@@ -159,7 +161,7 @@ check-valgrind: modules | setup-check setup-test
 	  --errors-for-leak-kinds=definite $(BUSTED) $(MODULE_SPECS)
 
 check-versions: | setup-test
-	for v in 5.1 5.2 5.3 luajit; do $(MAKE) LUA=$$v test-module || exit 1; done
+	for v in 5.1 5.2 5.3 luajit; do $(MAKE) --no-print-directory LUA=$$v test-module || exit 1; done
 
 test-module: modules
 	$(ENV) $(BUSTED) $(MODULE_SPECS)

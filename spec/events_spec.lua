@@ -65,10 +65,26 @@ describe("events.parse", function()
 end)
 
 describe("payloads", function()
+  it("hold integers exactly, as text where the Lua has no such number", function()
+    local function value(text) return assert(events.parse(with(',"data":' .. text))).data end
+    for _, text in ipairs { "0", "-1", "9007199254740992", "-9007199254740992" } do
+      assert.are.equal(tonumber(text), value(text))
+    end
+    for _, text in ipairs { "9007199254740993", "-9007199254740993", "9223372036854775807", "-9223372036854775808" } do
+      assert.are.equal(math.tointeger and tonumber(text) or text, value(text))
+    end
+    for _, text in ipairs { "9223372036854775808", "-9223372036854775809", "18446744073709551623",
+      ("1"):rep(100) } do
+      assert.are.equal(text, value(text))
+    end
+    assert.are.equal(1e300, value "1e300")
+    assert.are.equal(0.5, value "0.5")
+  end)
+
   it("keep integers, nulls and empty arrays", function()
-    local event = assert(events.parse(with ',"data":{"n":9007199254740993,"z":null,"a":[],"o":{},"f":1.5}'))
+    local event = assert(events.parse(with ',"data":{"n":9007199254740991,"z":null,"a":[],"o":{},"f":1.5}'))
     local data = event.data
-    assert.are.equal(9007199254740993, data.n)
+    assert.are.equal(9007199254740991, data.n)
     assert.are.equal(events.null, data.z)
     assert.are.equal(cjson.null, data.z)
     local again = assert(events.parse(assert(events.encode(events.totable(event)))))

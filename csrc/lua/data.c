@@ -1,8 +1,9 @@
 /*
 ** data.c: the payload of an event, between JSON text and Lua values.
 ** null is the NULL light userdata, the same as cjson.null; whole numbers
-** are integers where the Lua has them; an empty array keeps a metatable
-** that tells it from an empty object.
+** are integers where the Lua has them, and one that the Lua cannot hold
+** exactly is its text; an empty array keeps a metatable that tells it from
+** an empty object.
 */
 #include "event.h"
 
@@ -49,12 +50,27 @@ static void read_string (lua_State *L, reader *r) {
   lua_remove(L, -2);
 }
 
-/* An integer when the text is one and fits 64 bits. */
+/* What every whole number up to has a Lua number of its own for. */
+#if LUA_VERSION_NUM >= 503
+#define INTEGER_MOST INT64_MAX
+#define INTEGER_LEAST INT64_MIN
+#else
+#define INTEGER_MOST (INT64_C(1) << 53)
+#define INTEGER_LEAST (-INTEGER_MOST)
+#endif
+
+static bool is_integer (const char *text, size_t length) {
+  for (size_t i = text[0] == '-'; i < length; i++)
+    if (text[i] < '0' || text[i] > '9') return false;
+  return true;
+}
+
+/* The value of an integer, if this Lua can hold it. */
 static bool read_integer (const char *text, size_t length, int64_t *out) {
   bool negative = text[0] == '-';
-  uint64_t value = 0, most = negative ? (uint64_t)INT64_MAX + 1 : INT64_MAX;
+  uint64_t value = 0;
+  uint64_t most = negative ? 0 - (uint64_t)INTEGER_LEAST : (uint64_t)INTEGER_MOST;
   for (size_t i = negative; i < length; i++) {
-    if (text[i] < '0' || text[i] > '9') return false;
     unsigned digit = (unsigned)(text[i] - '0');
     if (value > (most - digit) / 10) return false;
     value = value * 10 + digit;
@@ -69,11 +85,13 @@ static void read_number (lua_State *L, reader *r) {
   int64_t integer;
   while (r->p < r->end && memchr(numeric, *r->p, sizeof numeric - 1)) r->p++;
   size_t length = (size_t)(r->p - start);
-  if (read_integer(start, length, &integer)) {
+  bool whole = is_integer(start, length);
+  if (whole && read_integer(start, length, &integer)) {
     ae_push_integer(L, integer);
     return;
   }
   lua_pushlstring(L, start, length);  /* NUL-terminated for strtod */
+  if (whole) return;
   lua_Number number = strtod(lua_tostring(L, -1), NULL);
   lua_pop(L, 1);
   lua_pushnumber(L, number);

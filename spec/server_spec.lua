@@ -1,5 +1,6 @@
 -- The HTTP server of the host module: requests as tables, replies by number. The client is the suite's own.
 local host = require "altinn.events.host"
+local altinn = require "spec.support.altinn"
 local http = require "spec.support.http"
 local process = require "spec.support.process"
 local socket = require "socket"
@@ -96,14 +97,10 @@ describe("host.server", function()
     client:close()
   end)
 
-  local function resident()
-    return tonumber(process.read("/proc/self/status"):match("VmRSS:%s*(%d+)"))
-  end
-
   it("makes large bodies while they are sent, in constant memory", function()
     local size = 300 * 1000 * 1000 + 7
     local client, request = get("/large")
-    local before = resident()
+    local before = altinn.resident()
     assert.is_true(server:reply(request.id, 200, nil, { pattern = "0123456789", size = size }))
     assert.are.equal("HTTP/1.1 200 OK", client:receive("*l"))
     local length
@@ -118,7 +115,7 @@ describe("host.server", function()
       left = left - #last
     end
     assert.are.equal("0123456", last:sub(-7))
-    assert.is_true(resident() - before < 20000, "the body was in memory")
+    assert.is_true(altinn.resident() - before < 20000, "the body was in memory")
     client:close()
   end)
 

@@ -54,6 +54,26 @@ describe("a rule", function()
       "letter 1 push number", verdicts()["da4ceacc-ad44-4e54-99b6-b58e3c13c785/look"].reason)
   end)
 
+  it("writes to the log, by the global and by its context", function()
+    one = host.start { rules = { look = [[
+      log("while loading")
+      rule { name = "look", on = "*", run = function(event, letter, context)
+        log("letter", letter.id)
+        log.warn("of", 12345678901)
+        context.log.error("it is", nil)
+        return skip("looked")
+      end }]] } }
+    post()
+    assert(one:settle())
+    for _, line in ipairs {
+      'level=info msg=rule rule=look event=1 reason="letter 0198c3a2-7b1d-7c55-8f0e-2a4b6c8d0e1f"',
+      'level=warn msg=rule rule=look event=1 reason="of 12*********"',
+      'level=error msg=rule rule=look event=1 reason="it is nil"', 'level=info msg=rule reason="while loading"',
+    } do
+      assert.is_truthy(one:log():find(line, 1, true), one:log())
+    end
+  end)
+
   it("that opens an identity number is logged with its purpose, and the number masked", function()
     one = host.start { rules = { look = [[
       rule { name = "look", on = "*", run = function(event)

@@ -88,23 +88,30 @@ function M.thing(worker, rule, event)
   return things.new(rule, { id = meaning.id, kind = meaning.about }, function() return connect(worker) end)
 end
 
+---What rules know as `log`: log(…), log.info(…), log.warn(…), log.error(…).
 ---@param worker table
----@param job table
----@return table context
-function M.context(worker, job)
-  local function log(level)
+---@param job_of fun(): table|nil the run that the line is about
+---@return table log
+function M.rule_log(worker, job_of)
+  local function writer(level)
     return function(...)
-      local parts = table.pack(...)
+      local parts, job = table.pack(...), job_of() or {}
       for i = 1, parts.n do parts[i] = tostring(parts[i]) end
       worker.log(level, "rule", { rule = job.rule, event = job.sequence, reason = table.concat(parts, " ") })
     end
   end
+  return setmetatable({ info = writer "info", warn = writer "warn", error = writer "error" }, {
+    __call = function(self, ...) return self.info(...) end,
+  })
+end
+
+---@param worker table
+---@param job table
+---@return table context
+function M.context(worker, job)
   return {
     attempt = job.attempt + 1, received = job.received / 1000, sequence = job.sequence,
-    subscription = job.subscription, came_by = "push",
-    log = setmetatable({ info = log "info", warn = log "warn", error = log "error" }, {
-      __call = function(self, ...) return self.info(...) end,
-    }),
+    subscription = job.subscription, came_by = "push", log = M.rule_log(worker, function() return job end),
   }
 end
 

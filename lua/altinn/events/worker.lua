@@ -333,11 +333,16 @@ local function turn(self)
   look_at_memory(self)
 end
 
+-- The run whose code asks.
+local function job_of_task()
+  local task = scheduler.task()
+  return task and task.job
+end
+
 -- Whoever opens an identity number says what for.
 local function log_reveals(self)
   function events.on_reveal(masked, purpose)
-    local task = scheduler.task()
-    local job = task and task.job or {}
+    local job = job_of_task() or {}
     self.log("info", "reveal", { rule = job.rule, event = job.sequence, reason = purpose .. ": " .. masked })
   end
 end
@@ -357,6 +362,7 @@ local function new(jobs, budget)
     open = function() return require("altinn.events.curl").new { connections = CONNECTIONS } end,
     clock = function() return (select(2, jobs:now())) end,
   })
+  self.globals.log = settlement.rule_log(self, job_of_task)
   log_reveals(self)
   return self
 end

@@ -87,7 +87,7 @@ end
 
 local function default_log()
   local log = {}
-  for _, level in ipairs { "info", "warn", "error" } do log[level] = function() end end
+  for _, level in ipairs { "debug", "info", "warn", "warning", "error" } do log[level] = function() end end
   return setmetatable(log, { __call = function() end })
 end
 

@@ -88,7 +88,8 @@ function M.thing(worker, rule, event)
   return things.new(rule, { id = meaning.id, kind = meaning.about }, function() return connect(worker) end)
 end
 
----What rules know as `log`: log(…), log.info(…), log.warn(…), log.error(…).
+---What rules know as `log`: log(…) and log.info(…), log.debug, log.warn (or
+---log.warning), log.error.
 ---@param worker table
 ---@param job_of fun(): table|nil the run that the line is about
 ---@return table log
@@ -100,7 +101,9 @@ function M.rule_log(worker, job_of)
       worker.log(level, "rule", { rule = job.rule, event = job.sequence, reason = table.concat(parts, " ") })
     end
   end
-  return setmetatable({ info = writer "info", warn = writer "warn", error = writer "error" }, {
+  local log = { debug = writer "debug", info = writer "info", warn = writer "warn", error = writer "error" }
+  log.warning = log.warn
+  return setmetatable(log, {
     __call = function(self, ...) return self.info(...) end,
   })
 end

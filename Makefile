@@ -125,6 +125,7 @@ run: modules | setup-run
 	@$(ENV) ONCE='$(ONCE)' sh examples/demo/run.sh
 
 test: modules | setup-test
+	$(MAKE) --no-print-directory LUA=luajit modules  # for nginx
 	$(ENV) $(BUSTED) $(BUSTED_FLAGS) $(SPECS)
 	$(if $(BUSTED_FLAGS),,$(MAKE) check-versions)
 
@@ -148,6 +149,7 @@ check-clang: | setup-check
 SANITIZE = -fsanitize=address,undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer
 # (curl(1) hangs with libasan preloaded: it goes without.)
 check-asan: | setup-check setup-test
+	$(MAKE) --no-print-directory LUA=luajit modules
 	$(MAKE) CC=gcc VARIANT=-asan OPTIMIZE='-O1 -g' CFLAGS='$(SANITIZE)' modules
 	printf '#!/bin/sh\nexec env -u LD_PRELOAD %s "$$@"\n' "$$(command -v curl)" >$(BUILD)-asan/bin/curl
 	chmod +x $(BUILD)-asan/bin/curl

@@ -140,6 +140,7 @@ AE_EXPORT int luaopen_altinn_events_core (lua_State *L) {
   ae_lua_data_open(L);
   ae_lua_matcher_open(L);
   luaL_newlib(L, functions);
+  ae_lua_webhook_open(L);
   ae_lua_altinn_open(L);
   lua_setfield(L, -2, "altinn");
   lua_pushlightuserdata(L, NULL);

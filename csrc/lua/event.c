@@ -221,9 +221,7 @@ int ae_lua_parse_batch (lua_State *L) {
 ** The HTTP protocol binding
 ** ===================================================================== */
 
-/* The headers of the table at `index`, in a userdata left on the stack. A
-** value may be a list, as OpenResty gives fields that came twice. */
-static ae_header *read_headers (lua_State *L, int index, size_t *count) {
+const ae_header *ae_lua_read_headers (lua_State *L, int index, size_t *count) {
   size_t n = 0;
   luaL_checktype(L, index, LUA_TTABLE);
   lua_pushnil(L);
@@ -285,7 +283,7 @@ int ae_lua_from_http (lua_State *L) {
   lua_settop(L, 3);
   if (!lua_isnil(L, 2)) body = check_text(L, 2);
   read_options(L, 3, &limits);
-  const ae_header *headers = read_headers(L, 1, &count);
+  const ae_header *headers = ae_lua_read_headers(L, 1, &count);
   switch (ae_http_mode(headers, count)) {
     case AE_BATCH: return push_batch(L, body, &limits);
     case AE_BINARY: return push_binary(L, headers, count, body, &limits);

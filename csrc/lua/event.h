@@ -18,6 +18,11 @@ ae_event *ae_lua_checkevent (lua_State *L, int index);
 /* Pushes nil, message, code, detail; returns 4. `faults` may be NULL. */
 int ae_lua_fail (lua_State *L, const ae_error *error, const ae_faults *faults);
 
+/* The headers of the table at `index` (above 0), in a userdata that is left
+** on the stack. A value may be a list, as OpenResty gives fields that came
+** twice. */
+const ae_header *ae_lua_read_headers (lua_State *L, int index, size_t *count);
+
 /* Registers the metatable of events; pushes nothing. */
 void ae_lua_event_open (lua_State *L);
 
@@ -37,6 +42,9 @@ void ae_lua_push_json (lua_State *L, ae_slice text);
 void ae_lua_to_json (lua_State *L);
 /* data.c: registers the metatable that marks empty arrays. */
 void ae_lua_data_open (lua_State *L);
+
+/* webhook.c: adds its functions to the table at the top. */
+void ae_lua_webhook_open (lua_State *L);
 
 /* matcher.c: registers the metatable; the function new() -> matcher. */
 void ae_lua_matcher_open (lua_State *L);

@@ -1,6 +1,7 @@
 -- settlement: what a run ends with: verdicts, effects, retries, the log.
 local cjson = require "cjson.safe"
 local events = require "altinn.events"
+local logfmt = require "altinn.events.logfmt"
 local rules = require "altinn.events.rule"
 local scheduler = require "altinn.events.scheduler"
 local things = require "altinn.events.thing"
@@ -10,25 +11,8 @@ local M = {}
 local HOUR = 3600
 local WITHIN = 36 * HOUR
 local LONGEST_PAUSE = HOUR
-local REASON_BYTES = 2000
 
--- Texts for the log and the inbox.
-
-local function short(text)
-  text = events.mask(tostring(text))
-  if #text > REASON_BYTES then text = text:sub(1, REASON_BYTES):gsub("[\128-\191]*$", "") .. " …" end
-  return text
-end
-
-local ESCAPES = { ["\n"] = "\\n", ["\t"] = "\\t", ["\r"] = "\\r", ['"'] = '\\"', ["\\"] = "\\\\" }
-
-local function logfmt(value)
-  value = tostring(value)
-  if value ~= "" and not value:find('[%s"=%c\\]') then return value end
-  return '"' .. value:gsub('[%c"\\]', function(c) return ESCAPES[c] or ("\\x%02x"):format(c:byte()) end) .. '"'
-end
-
-local ORDER = { "address", "admin", "rule", "event", "type", "verdict", "reason", "target", "status", "attempt", "ms" }
+local short = logfmt.short
 
 local function line(format, level, message, fields)
   local time = os.date("!%Y-%m-%dT%H:%M:%SZ")
@@ -37,11 +21,7 @@ local function line(format, level, message, fields)
     for name, value in pairs(fields) do object[name] = value end
     return cjson.encode(object) .. "\n"
   end
-  local parts = { "time=" .. time, "level=" .. level, "msg=" .. logfmt(message) }
-  for _, name in ipairs(ORDER) do
-    if fields[name] ~= nil then parts[#parts + 1] = name .. "=" .. logfmt(fields[name]) end
-  end
-  return table.concat(parts, " ") .. "\n"
+  return ("time=%s level=%s %s\n"):format(time, level, logfmt.line(message, fields))
 end
 
 ---A function that writes one line per fact to standard error.

@@ -1,0 +1,148 @@
+-- What all workers of one nginx remember together, in a shared dict: which
+-- events are done, which effects are sent, who works on what.
+-- luacheck: globals ngx
+local log = require "altinn.events.resty.log"
+
+local M = {}
+
+local DAY = 86400
+local REMEMBERED = 7 * DAY    -- Altinn's ladder ends after 35 hours; its own ids live so long
+local UNDER_WAY = 300         -- after that a worker that died holds nothing back
+local LEAST_BYTES = 1024 * 1024
+local DONE, BUSY = 1, 0
+
+local Memory = {}
+Memory.__index = Memory
+
+--- The memory in a shared dict; raises what the site lacks.
+---@param name string of a lua_shared_dict
+---@return table memory
+function M.new(name)
+  if type(name) ~= "string" then error('dict: the name of a lua_shared_dict is wanted', 3) end
+  local dict = ngx.shared[name]
+  if not dict then
+    error(('there is no shared dict %s: add "lua_shared_dict %s 64m;" to the http block of nginx'):format(name, name),
+      3)
+  end
+  if dict:capacity() < LEAST_BYTES then
+    error(('the shared dict %s is too small to remember events: make it "lua_shared_dict %s 64m;"'):format(name, name),
+      3)
+  end
+  return setmetatable({ dict = dict, name = name }, Memory)
+end
+
+-- Keys are of one length, whatever an event's id is.
+local function key_of(kind, ...)
+  return kind .. ngx.sha1_bin(table.concat({ ... }, "\0"))
+end
+
+-- Older memories had to go for this one: said once a worker.
+local function look_at(self, forcible)
+  if not forcible or self.warned then return end
+  self.warned = true
+  log.say("warn", "memory", { reason = ("the shared dict %s is full: events of the last days are forgotten, and would"
+    .. " be worked on again when they came again; make lua_shared_dict %s larger"):format(self.name, self.name) })
+end
+
+local function claim(self, key, seconds)
+  local ok, message, forcible = self.dict:add(key, BUSY, seconds)
+  look_at(self, forcible)
+  if ok then return "new" end
+  if message ~= "exists" then return nil, message end
+  return self.dict:get(key) == DONE and "done" or "busy"
+end
+
+local function set(self, key, value, seconds)
+  local ok, message, forcible = self.dict:set(key, value, seconds)
+  look_at(self, forcible)
+  return ok, message
+end
+
+--- Begins the work on an event.
+---@param event table
+---@return "new"|"done"|"busy"|nil state new: it is the caller's now
+---@return string|nil message
+function Memory:begin(event)
+  return claim(self, key_of("event:", event.source, event.id), UNDER_WAY)
+end
+
+--- Ends it: done, and remembered; or not, and it may be begun again.
+---@param event table
+---@param done boolean
+function Memory:finish(event, done)
+  local key = key_of("event:", event.source, event.id)
+  if done then set(self, key, DONE, REMEMBERED) else self.dict:delete(key) end
+end
+
+--- Whether a rule has had its verdict on an event.
+---@param event table
+---@param rule string
+---@return boolean
+function Memory:is_settled(event, rule)
+  return self.dict:get(key_of("run:", event.source, event.id, rule)) == DONE
+end
+
+--- A rule has its verdict on an event.
+---@param event table
+---@param rule string
+function Memory:settle(event, rule)
+  set(self, key_of("run:", event.source, event.id, rule), DONE, REMEMBERED)
+end
+
+--- Counts the attempts of a rule at an event.
+---@param event table
+---@param rule string
+---@return integer attempt 1 for the first
+function Memory:attempt(event, rule)
+  return self.dict:incr(key_of("attempt:", event.source, event.id, rule), 1, 0, REMEMBERED) or 1
+end
+
+--- Whether the effect with this key was sent.
+---@param key string
+---@return boolean
+function Memory:is_sent(key) return self.dict:get(key_of("effect:", key)) == DONE end
+
+--- The effect with this key was sent.
+---@param key string
+function Memory:sent(key) set(self, key_of("effect:", key), DONE, REMEMBERED) end
+
+--- Takes a lock, waiting for it; in phases that may wait.
+---@param name string
+---@param seconds number how long at most
+---@return boolean taken
+function Memory:lock(name, seconds)
+  local key, deadline = key_of("lock:", name), ngx.now() + seconds
+  local pause = 0.005
+  while not self.dict:add(key, BUSY, UNDER_WAY) do
+    if ngx.now() >= deadline then return false end
+    ngx.sleep(pause)
+    pause = math.min(pause * 2, 0.1)
+  end
+  return true
+end
+
+--- Gives a lock back.
+---@param name string
+function Memory:unlock(name) self.dict:delete(key_of("lock:", name)) end
+
+--- A value that is kept for so many seconds, such as a token.
+---@param name string
+---@return any|nil
+function Memory:kept(name) return self.dict:get(key_of("kept:", name)) end
+
+--- Keeps a value; nil forgets it.
+---@param name string
+---@param value string|number|nil
+---@param seconds number|nil
+function Memory:keep(name, value, seconds)
+  if value == nil then return self.dict:delete(key_of("kept:", name)) end
+  return set(self, key_of("kept:", name), value, seconds)
+end
+
+--- Keeps a mark for so many seconds.
+---@param name string
+---@param seconds number
+---@return boolean new false: it was there
+function Memory:mark(name, seconds) return (self.dict:add(key_of("mark:", name), BUSY, seconds)) == true end
+
+return M

@@ -1,0 +1,147 @@
+-- The examples for other Lua hosts, with the real servers: HAProxy, lighttpd, nginx, a plain script.
+local emulator = require "spec.support.emulator"
+local host = require "spec.support.host"
+local http = require "spec.support.http"
+local nginx = require "spec.support.nginx"
+local process = require "spec.support.process"
+local sample = require "spec.support.sample"
+local target = require "spec.support.target"
+
+local SECRET = "a-long-secret"
+
+local one, behind
+
+after_each(function()
+  if one then one:close() end
+  if behind then behind:close() end
+  one, behind = nil, nil
+end)
+
+-- What each server in front of the host must do.
+local function judges(port, path)
+  local function post(text, at) return http.post(port, at or path, text, { ["Content-Type"] = "application/json" }) end
+  assert.are.equal(200, (post(sample.text { id = "good" })))
+  assert.are.equal(200, (post(sample.text { id = "good" })))
+  local status, headers, body = post '{"specversion":"1.0","id":""}'
+  assert.are.same({ 400, "application/problem+json" }, { status, headers["content-type"] })
+  assert.is_truthy(body:find('"code":"invalid","detail":"id must not be empty"', 1, true), body)
+  assert.are.equal(400, (post "{"))
+  assert.are.equal(400, (post ""))
+  assert.are.equal(401, (post(sample.text { id = "bad" }, "/events/wrong")))
+  status, headers = http.request(port, { path = path })
+  assert.are.same({ 405, "POST, OPTIONS" }, { status, headers.allow })
+  local large = sample.text { id = "large", padding = ("x"):rep(100000) }
+  assert.are.equal(200, (post(large)))
+  status, headers = http.request(port, { method = "OPTIONS", path = path,
+    headers = { ["WebHook-Request-Origin"] = "altinn.no" } })
+  assert.are.same({ 200, "altinn.no" }, { status, headers["webhook-allowed-origin"] })
+  local ids, count = behind:ids()
+  assert.are.same({ 1, 1, 2 }, { ids.good, ids.large, count })
+end
+
+-- Posts a file over TLS; the status as text.
+local function over_tls(port, path, file)
+  local pipe = io.popen(("curl -sk -o /dev/null -w '%%{http_code}' https://127.0.0.1:%d%s"
+    .. " -H 'Content-Type: application/cloudevents+json' --data-binary @%s"):format(port, path, file))
+  local status = pipe:read("a")
+  pipe:close()
+  return status
+end
+
+describe("nginx", function()
+  local function site(folder, port, plain, backend)
+    assert(os.execute(("cd %s && openssl req -x509 -newkey rsa:2048 -nodes -days 2 -subj /CN=hooks.example.no"
+      .. " -keyout privkey.pem -out fullchain.pem 2>/dev/null"):format(folder)))
+    return (process.read("examples/nginx/altinn-events.conf"):gsub("/etc/letsencrypt/live/hooks.example.no", folder)
+      :gsub("/var/log/nginx", folder):gsub("listen %[::%]:443 ssl;", ("listen 127.0.0.1:%d;"):format(plain))
+      :gsub("listen 443 ssl;", ("listen 127.0.0.1:%d ssl;"):format(port))
+      :gsub("127.0.0.1:8480", "127.0.0.1:" .. backend))
+  end
+
+  it("stands by its example before the host", function()
+    local folder, port, plain = process.folder(), nginx.free_port(), nginx.free_port()
+    behind = host.start { arguments = { "--secret", SECRET } }
+    one = nginx.start { http = site(folder, port, plain, behind.port) }
+    judges(plain, "/events/" .. SECRET)
+    process.write(folder .. "/event.json", sample.text { id = "good" })
+    assert.are.equal("200", over_tls(port, "/events/" .. SECRET, folder .. "/event.json"))
+    assert.are.equal(404, (http.request(plain, { path = "/metrics" })))
+    assert.are.equal(413, (http.post(plain, "/events/" .. SECRET, ("x"):rep(300000))))
+    assert.is_nil(one:log():find(SECRET, 1, true))
+    process.remove(folder)
+  end)
+
+  it("passes a 503 on, and sends nothing twice", function()
+    local folder = process.folder()
+    behind = target.start { "503" }
+    local plain = nginx.free_port()
+    one = nginx.start { http = site(folder, nginx.free_port(), plain, behind.port) }
+    assert.are.equal(503, (http.post(plain, "/events/" .. SECRET, sample.text())))
+    assert.are.equal(1, #behind:requests())
+    process.remove(folder)
+  end)
+end)
+
+describe("HAProxy", function()
+  it("judges by its example before the host", function()
+    behind = host.start { arguments = { "--secret", SECRET } }
+    local port = nginx.free_port()
+    one = nginx.script("examples/haproxy/run.sh",
+      { PORT = port, BACKEND = "127.0.0.1:" .. behind.port, WEBHOOK_SECRET = SECRET }, port)
+    judges(port, "/events/" .. SECRET)
+  end)
+end)
+
+describe("lighttpd", function()
+  it("judges by its example before the host", function()
+    behind = host.start { arguments = { "--secret", SECRET } }
+    local port = nginx.free_port()
+    one = nginx.script("examples/lighttpd/run.sh",
+      { PORT = port, BACKEND_PORT = behind.port, WEBHOOK_SECRET = SECRET }, port)
+    judges(port, "/events/" .. SECRET)
+  end)
+end)
+
+describe("OpenResty's example", function()
+  it("is a whole site that starts with one command", function()
+    behind = target.start()
+    local port, plain = nginx.free_port(), nginx.free_port()
+    one = nginx.script("examples/openresty/run.sh",
+      { PORT = port, PLAIN = plain, PRINT_URL = behind.url, WEBHOOK_SECRET = SECRET }, plain)
+    local text = sample.text { id = "n", type = "no.altinn.correspondence.correspondencereceiverneverread" }
+    process.write(one.folder .. "/event.json", text)
+    assert.are.equal("200", over_tls(port, "/events/" .. SECRET, one.folder .. "/event.json"))
+    assert.are.equal(200, (http.post(plain, "/events/" .. SECRET, text)))
+    local requests = behind:requests()
+    assert.are.equal(1, #requests)
+    assert.are.equal("/v1/jobs", requests[1].path)
+    assert.are.equal(401, (http.post(plain, "/events/wrong", text)))
+    assert.are.equal(404, (http.request(plain, { path = "/" })))
+    assert.are.equal(413, (http.post(plain, "/events/" .. SECRET, ("x"):rep(300000))))
+    assert.is_nil(one:log():find(SECRET, 1, true))
+  end)
+end)
+
+describe("a plain script", function()
+  for _, lua in ipairs { "lua5.4", "luajit" } do
+    it("reacts to pulled events under " .. lua, function()
+      one = emulator.start { arguments = { "--visible-after", "0" } }
+      local folder = process.folder()
+      local letter = one:letter { resource = "acme-letters" }
+      one:step(letter, "never-read")
+      local build = "build/" .. lua
+      local command = ("LUA_PATH='lua/?.lua;;' LUA_CPATH='%s/?.so;;' ALTINN_TOKEN=%s %s examples/plain/react.lua"
+        .. " %s acme-letters %s/cursor 2>&1"):format(build, one:token { scopes = "altinn:events.subscribe" }, lua,
+        one.base, folder)
+      local function run()
+        local pipe = io.popen(command)
+        local text = pipe:read("a")
+        pipe:close()
+        return text
+      end
+      assert.are.equal("on paper: " .. letter.id .. "\n", run())
+      assert.are.equal("", run())
+      process.remove(folder)
+    end)
+  end
+end)

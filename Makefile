@@ -57,7 +57,7 @@ ENV = PATH='$(CURDIR)/$(BUILD)/bin':"$$PATH" AE_BUILD='$(BUILD)' \
   LUA_PATH='$(CURDIR)/lua/?.lua;$(CURDIR)/lua/?/init.lua;;' LUA_CPATH='$(CURDIR)/$(BUILD)/?.so;;'
 BUSTED = $(LUANAME) "$$(command -v busted)"
 
-.PHONY: all modules run test test-module check bench fuzz install uninstall rock env clean FORCE \
+.PHONY: all modules run test test-module check bench fuzz soak install uninstall rock env clean FORCE \
   check-lua check-c check-clang check-asan check-valgrind check-versions
 .DELETE_ON_ERROR:
 
@@ -169,8 +169,14 @@ test-module: modules
 	$(ENV) $(BUSTED) $(MODULE_SPECS)
 
 bench: modules | setup-bench
+	$(MAKE) --no-print-directory LUA=luajit modules
 	@if test -f spec/bench/run.lua; then $(ENV) lua5.4 spec/bench/run.lua $(BENCH); \
 	else for f in $(sort $(wildcard spec/bench/*_bench.lua)); do $(ENV) lua5.4 $$f || exit 1; done; fi
+
+# Longer runs than `make test` has time for.
+soak: modules | setup-test
+	$(MAKE) --no-print-directory LUA=luajit modules
+	$(ENV) SOAK=100000 ALTINN_EVENTS_KILL_ROUNDS=200 $(BUSTED) spec/soak_spec.lua spec/host_kill_spec.lua
 
 # Packs both rocks from the files that git would hold, builds them from the packed rocks into a tree of
 # their own, and asks the result for its version.

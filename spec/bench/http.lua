@@ -53,6 +53,21 @@ function M.judge(report, pace)
   note(report, "judge", facts, list)
 end
 
+--- In nginx: our handler against one of cjson and checks in Lua.
+---@param report table
+---@param pace table
+function M.nginx(report, pace)
+  local what = { name = "nginx", axis = "handler with judgement in nginx, against cjson + checks in Lua",
+    must = 1, reach = 1.5, format = "%.2fx", missing = missing() or peers.lua_missing() }
+  if what.missing then return report(what) end
+  local ours <close> = peers.handler("server", true)
+  local peer <close> = peers.handler("server", false)
+  local list = { { "ours", ours }, { "cjson", peer } }
+  local facts = compare(list, 64, pace)
+  row(report, facts, "ours", "cjson", what)
+  note(report, "nginx", facts, list)
+end
+
 local function durable(report, pace, connections, must, reach, redis)
   local name = "durable-" .. connections
   local host <close> = peers.host("server", "host", NOTHING, "--workers 1")

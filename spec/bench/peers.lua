@@ -120,6 +120,42 @@ function M.redis(whose)
   end)
 end
 
+-- What the same handler is that people write: read, decode, check, known?
+local LUA_PEER = [[lua_package_path "%s"; lua_shared_dict seen 64m; init_by_lua_block {
+    local cjson, validate = require "cjson.safe", require "validate"
+    function receive()
+      ngx.req.read_body()
+      local body = ngx.req.get_body_data()
+      local event = body and cjson.decode(body)
+      ngx.header.content_length = 0
+      if not event or not validate(event) then return ngx.exit(400) end
+      local added, why = ngx.shared.seen:add(event.source .. " " .. event.id, true, 604800)
+      return ngx.exit((added or why == "exists") and 200 or 503)
+    end }]]
+
+local OUR_HANDLER = [[lua_package_path "%s"; lua_package_cpath "%s"; lua_shared_dict seen 64m; init_by_lua_block {
+    receive = require("altinn.events.resty").handler { dict = "seen", on_event = function() end } }]]
+
+--- The packages that nginx with Lua lacks here, or nil.
+function M.lua_missing() return not lua_modules() and "libnginx-mod-http-lua" or nil end
+
+--- nginx with Lua: a handler of cjson and checks in Lua, or (`ours`) ours.
+---@param whose string cores: see machine.pin
+---@param ours boolean
+function M.handler(whose, ours)
+  return together(function(list)
+    local path, http = "/usr/share/lua/5.1/?.lua;;"
+    if ours then
+      http = OUR_HANDLER:format(absolute "lua" .. "/?.lua;" .. path, absolute "build/luajit" .. "/?.so;;")
+    else
+      http = LUA_PEER:format(absolute "spec/bench" .. "/?.lua;" .. path)
+    end
+    start_nginx(list, ours and "nginx-ours" or "nginx-lua", lua_modules(), http, "content_by_lua_block { receive() }",
+      whose)
+    list.path = "/events"
+  end)
+end
+
 --- The receiver that judges and stores nothing.
 function M.judge(whose)
   local binary = program.compile("judge",

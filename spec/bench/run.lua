@@ -12,6 +12,7 @@ local SITTINGS = {
   { "match", "match", "run" },
   { "judge", "http", "judge" },
   { "durable", "http", "durable" },
+  { "nginx", "http", "nginx" },
   { "inbox", "inbox", "run" },
   { "verdict", "verdict", "run" },
   { "budget", "budget", "run" },

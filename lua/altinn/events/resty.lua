@@ -18,6 +18,7 @@ local TOKEN_SECONDS = 30  -- that one waits for the token that another fetches
 -- The request
 
 local function path_of(uri)
+  if not uri:find("[%%?#:]") then return uri end
   local path = uri:match("^%a[%w+.-]*://[^/?#]*([^?#]*)") or uri:match("^[^?#]*")
   -- No secret and no name holds DEL: an encoded NUL is refused, and ends nothing.
   return (path:gsub("%%00", "%%7F"):gsub("%%(%x%x)", function(hex) return string.char(tonumber(hex, 16)) end))
@@ -48,8 +49,9 @@ end
 
 local function respond(answer)
   ngx.status = answer.status
-  for name, value in pairs(answer.headers) do ngx.header[name] = value end
-  ngx.header["Content-Length"] = #answer.body
+  local header = ngx.header
+  for name, value in pairs(answer.headers) do header[name] = value end
+  header.content_length = #answer.body
   if answer.body == "" then return ngx.send_headers() end
   return ngx.print(answer.body)
 end
@@ -57,14 +59,15 @@ end
 -- One event
 
 -- Begins it, or waits until whoever has begun it is done.
-local function begin(self, event)
+local function begin(self, key)
+  local state, message = self.memory:begin(key)
   local deadline, pause = ngx.now() + self.wait, 0.01
-  while true do
-    local state, message = self.memory:begin(event)
-    if state ~= "busy" or ngx.now() >= deadline then return state, message end
+  while state == "busy" and ngx.now() < deadline do
     ngx.sleep(pause)
     pause = math.min(pause * 2, 0.25)
+    state, message = self.memory:begin(key)
   end
+  return state, message
 end
 
 local function work(self, event, name)
@@ -77,7 +80,8 @@ local function work(self, event, name)
 end
 
 local function take(self, event, name)
-  local state, message = begin(self, event)
+  local key = memories.key(event)
+  local state, message = begin(self, key)
   if state == "done" then return true end
   if state == "busy" then return nil, "the same event is being worked on" end
   if not state then
@@ -85,7 +89,7 @@ local function take(self, event, name)
   end
   local done, seconds
   done, message, seconds = work(self, event, name)
-  self.memory:finish(event, done == true)
+  self.memory:finish(key, done == true)
   return done, message, seconds
 end
 

@@ -108,12 +108,21 @@ local function too_large(self)
   return M.refusal(413, "too_large", ("the body is larger than the limit of %d bytes"):format(self.max_bytes))
 end
 
-local function judge_media(headers)
+-- The mode of most requests is told by the media type alone.
+local function mode_of(headers)
+  local media = headers["content-type"]
+  if type(media) == "string" and media:sub(1, 29):lower() == "application/cloudevents+json;" then
+    return "structured"
+  end
+  return core.http_mode(headers)
+end
+
+local function judge_media(headers, mode)
   local encoding = headers["content-encoding"]
   if encoding and tostring(encoding):lower() ~= "identity" then
     return M.refusal(415, "unsupported", "Content-Encoding is not supported: send the event as it is")
   end
-  if core.http_mode(headers) == "unsupported" then
+  if mode == "unsupported" then
     return M.refusal(415, "unsupported", "Content-Type must be application/cloudevents+json,"
       .. " application/cloudevents-batch+json or application/json, or the event in ce- headers")
   end
@@ -121,7 +130,7 @@ end
 
 --- Judges what is known before the body is read.
 ---@param request { method: string, path: string, headers: table<string, string|string[]> } `path` decoded and without
----  the query; names of headers in lower case
+---  the query; names of headers in lower case; gets `mode`
 ---@return table|nil answer { status, headers, body } when the request is answered already
 ---@return string|nil name of the subscription, "" without one, when it is not
 function Webhook:head(request)
@@ -131,22 +140,32 @@ function Webhook:head(request)
   if request.method ~= "POST" then return M.refusal(405, "unsupported", "events come by POST") end
   local length = tonumber(request.headers["content-length"])
   if length and length > self.max_bytes then return too_large(self) end
-  refusal = judge_media(request.headers)
+  request.mode = mode_of(request.headers)
+  refusal = judge_media(request.headers, request.mode)
   if refusal then return refusal end
   return nil, name
 end
 
+-- A list of one, when it is one.
+local function listed(event, message, code, detail)
+  if not event then return nil, message, code, detail end
+  return { event }
+end
+
 --- Judges the body of a request whose head was right.
----@param request { headers: table, body: string }
+---@param request { headers: table, body: string, mode: string } what head was given
 ---@return table|nil answer when it is refused
 ---@return table[]|nil list the events, when it is not
 function Webhook:body(request)
   local body = request.body
   if #body > self.max_bytes then return too_large(self) end
-  if body == "" and core.http_mode(request.headers) ~= "binary" then
-    return M.refusal(400, "syntax", "the body is empty")
+  if body == "" and request.mode ~= "binary" then return M.refusal(400, "syntax", "the body is empty") end
+  local list, message, code, detail
+  if request.mode == "structured" then
+    list, message, code, detail = listed(events.parse(body, self.limits))
+  else
+    list, message, code, detail = events.from_http(request.headers, body, self.limits)
   end
-  local list, message, code, detail = events.from_http(request.headers, body, { max_bytes = self.max_bytes })
   if not list then return M.refusal(STATUS[code] or 400, code, message, detail) end
   return nil, list
 end
@@ -191,8 +210,10 @@ end
 function M.new(options)
   options = options or {}
   check_options(options)
+  local max_bytes = options.max_bytes or MAX_BYTES
   return setmetatable({
-    secrets = secrets_of(options.secret), max_bytes = options.max_bytes or MAX_BYTES, path = options.path or "/events",
+    secrets = secrets_of(options.secret), max_bytes = max_bytes, limits = { max_bytes = max_bytes },
+    path = options.path or "/events",
   }, Webhook)
 end
 

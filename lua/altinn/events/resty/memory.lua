@@ -58,19 +58,21 @@ local function set(self, key, value, seconds)
   return ok, message
 end
 
---- Begins the work on an event.
+--- What begin and finish know an event by.
 ---@param event table
+---@return string key
+function M.key(event) return "event:" .. ngx.sha1_bin(event.source .. "\0" .. event.id) end
+
+--- Begins the work on an event.
+---@param key string
 ---@return "new"|"done"|"busy"|nil state new: it is the caller's now
 ---@return string|nil message
-function Memory:begin(event)
-  return claim(self, key_of("event:", event.source, event.id), UNDER_WAY)
-end
+function Memory:begin(key) return claim(self, key, UNDER_WAY) end
 
 --- Ends it: done, and remembered; or not, and it may be begun again.
----@param event table
+---@param key string
 ---@param done boolean
-function Memory:finish(event, done)
-  local key = key_of("event:", event.source, event.id)
+function Memory:finish(key, done)
   if done then set(self, key, DONE, REMEMBERED) else self.dict:delete(key) end
 end
 

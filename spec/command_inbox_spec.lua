@@ -1,0 +1,405 @@
+-- What came in, as the command shows it: inbox list, show, retry, discard, and why.
+local cjson = require "cjson"
+local command = require "spec.support.command"
+local events = require "altinn.events"
+local process = require "spec.support.process"
+
+local run, shell, says, silent = command.run, command.shell, command.says, command.silent
+local write, rules_folder = command.write, command.rules
+local folder
+
+before_each(function() folder = command.begin() end)
+after_each(command.finish)
+
+-- An inbox file made by hand.
+
+local schema = {
+  "CREATE TABLE event(sequence INTEGER PRIMARY KEY, received INTEGER NOT NULL, subscription TEXT, body BLOB NOT NULL)",
+  "CREATE TABLE remembered(number INTEGER PRIMARY KEY, fingerprints BLOB NOT NULL)",
+  "CREATE TABLE waiting(sequence INTEGER PRIMARY KEY)",
+  "CREATE TABLE run(sequence INTEGER, rule TEXT, state TEXT, attempt INTEGER, due INTEGER, reason TEXT,"
+    .. " changed INTEGER, PRIMARY KEY(sequence, rule)) WITHOUT ROWID",
+  "CREATE TABLE effect(key TEXT PRIMARY KEY, sequence INTEGER, rule TEXT, target TEXT, request TEXT, state TEXT,"
+    .. " status INTEGER, attempt INTEGER, reason TEXT, recorded INTEGER, changed INTEGER) WITHOUT ROWID",
+  "PRAGMA application_id = 0x41454256", "PRAGMA user_version = 1",
+}
+
+local person = "12345678901"
+
+local function host() return require "altinn.events.host" end
+
+local function execute(sql, ...)
+  return assert(host().execute(folder .. "/altinn-events.db", sql, ...))
+end
+
+local function query(sql, ...)
+  return assert(host().query(folder .. "/altinn-events.db", sql, ...))
+end
+
+local function add_event(sequence, received, id, kind, more)
+  local body = ('{"specversion":"1.0","id":"%s","type":"no.altinn.correspondence.%s","source":"/x",'
+    .. '"resource":"urn:altinn:resource:acme-letters","resourceinstance":"letter-%d"%s}')
+    :format(id, kind, sequence, more or "")
+  execute("INSERT INTO event VALUES (?, ?, ?, CAST(? AS BLOB))", sequence, received * 1000, nil, body)
+end
+
+local function add_run(sequence, rule, state, reason)
+  execute("INSERT INTO run VALUES (?, ?, ?, 2, 1790000000000, ?, 1780000000000)", sequence, rule, state, reason)
+end
+
+-- One event of each state; 1 is the oldest.
+local function make_inbox()
+  write("altinn-events.db", "")
+  for _, statement in ipairs(schema) do execute(statement) end
+  add_event(1, 1780000000, "id-one", "correspondencepublished",
+    (',"subject":"urn:altinn:person:identifier-no:%s"'):format(person))
+  add_run(1, "print", "dead", "gave up on /person/" .. person .. "\nstack traceback:\n\tfoo")
+  add_run(1, "note", "done", nil)
+  execute("INSERT INTO effect VALUES (?, 1, 'print', 'printer', 'POST /jobs', 'failed', 422, 1, ?, 0, 0)",
+    "printer:" .. person, "no job for " .. person)
+  add_event(2, 1780000100, "id-two", "correspondencepurged")
+  add_run(2, "print", "retry", "status 503")
+  execute "INSERT INTO waiting VALUES (2)"
+  add_event(3, 1780000200, "id-three", "correspondencepurged")
+  execute "INSERT INTO waiting VALUES (3)"
+  add_event(4, 1780000300, "twice", "correspondencepublished")
+  add_run(4, "print", "done", nil)
+  add_event(5, 1780000400, "twice", "correspondencepublished")
+  add_run(5, "print", "skipped", "nothing to do")
+  add_event(6, os.time() - 60, "id-six", "attachmentpublished")
+end
+
+local function listing(...)
+  local status, out, err = run("inbox", "list", "--json", ...)
+  assert.are.equal(0, status, err)
+  return cjson.decode(out)
+end
+
+local function sequences(...)
+  local list = {}
+  for index, event in ipairs(listing(...).events) do list[index] = event.sequence end
+  return list
+end
+
+describe("inbox list", function()
+  before_each(make_inbox)
+
+  it("shows the newest first, with runs", function()
+    local status, out = run("inbox", "list")
+    assert.are.equal(0, status)
+    local order = {}
+    for number in out:gmatch("%f[^\n\0] +(%d+)  %d%d%d%d%-") do order[#order + 1] = tonumber(number) end
+    assert.are.same({ 6, 5, 4, 3, 2, 1 }, order)
+    says(out, "2026-05-28T20:26:40Z", "dead", "letter-1", "print", "skipped", "attempt 2: nothing to do", "6 of 6\n")
+    silent(out, "stack traceback")
+  end)
+
+  it("--json", function()
+    local list = listing()
+    assert.are.equal(6, list.count)
+    assert.are.equal(6, #list.events)
+    local last = list.events[6]
+    assert.are.equal("id-one", last.id)
+    assert.are.equal("dead", last.state)
+    assert.are.equal("no.altinn.correspondence.correspondencepublished", last.type)
+    assert.are.equal("letter-1", last.resourceinstance)
+    assert.are.equal("note", last.runs[1].rule)
+    assert.are.equal("done", last.runs[1].verdict)
+    assert.are.equal(2, last.runs[2].attempt)
+    assert.are.equal("2026-09-21T14:13:20Z", list.events[5].runs[1].due)
+  end)
+
+  it("--state, each", function()
+    assert.are.same({ 1 }, sequences("--state", "dead"))
+    assert.are.same({ 2 }, sequences("--state", "retry"))
+    assert.are.same({ 3 }, sequences("--state", "waiting"))
+    assert.are.same({ 4 }, sequences("--state", "done"))
+    assert.are.same({ 5 }, sequences("--state", "skipped"))
+    assert.are.same({ 6 }, sequences("--state", "unmatched"))
+    local status, _, err = run("inbox", "list", "--state", "died")
+    assert.are.equal(1, status)
+    says(err, "--state died: one of waiting, retry, dead, done, skipped, unmatched")
+  end)
+
+  it("--type, short and full", function()
+    assert.are.same({ 3, 2 }, sequences("--type", "correspondencepurged"))
+    assert.are.same({ 3, 2 }, sequences("--type", "no.altinn.correspondence.correspondencepurged"))
+    assert.are.same({}, sequences("--type", "com.example.other"))
+  end)
+
+  it("--since, a span or a time", function()
+    assert.are.same({ 6 }, sequences("--since", "10m"))
+    assert.are.same({ 6 }, sequences("--since", "2026-06-01"))
+    assert.are.same({ 6, 5, 4 }, sequences("--since", "2026-05-28T20:31:40Z"))
+    assert.are.same({ 6, 5, 4 }, sequences("--since", "2026-05-28T22:31:40+02:00"))
+    assert.are.same({}, sequences("--since", "1s"))
+    for _, wrong in ipairs { "yesterday", "2026-13-01", 'x"' } do
+      local status, _, err = run("inbox", "list", "--since", wrong)
+      assert.are.equal(1, status)
+      says(err, "--since " .. wrong .. ": neither a span")
+    end
+  end)
+
+  it("--limit bounds what is shown, not the count", function()
+    local list = listing("--limit", "2")
+    assert.are.equal(6, list.count)
+    assert.are.equal(2, #list.events)
+    local _, out = run("inbox", "list", "--limit", "2", "--type", "correspondencepurged")
+    says(out, "2 of 2\n")
+    for _, wrong in ipairs { "1.5", "-1" } do
+      local status = run("inbox", "list", "--limit", wrong)
+      assert.are_not.equal(0, status, wrong)
+    end
+  end)
+
+  it("tells nobody's number", function()
+    local status, out = run("inbox", "list")
+    assert.are.equal(0, status)
+    silent(out, person)
+    status, out = run("inbox", "list", "--json")
+    assert.are.equal(0, status)
+    silent(out, person)
+    says(out, "urn:altinn:person:identifier-no:12*********")
+  end)
+
+  it("nor one in any other attribute", function()
+    execute("UPDATE event SET subscription = ?, body = CAST(? AS BLOB) WHERE sequence = 6", "of-" .. person,
+      ('{"specversion":"1.0","id":"%s","type":"x.%s","source":"/%s","resource":"urn:altinn:resource:%s",'
+        .. '"resourceinstance":"%s","subject":"%s"}'):format(person, person, person, person, person, person))
+    for _, words in ipairs { { "inbox", "list" }, { "inbox", "list", "--json" }, { "inbox", "show", "6" },
+      { "inbox", "show", "6", "--json" } } do
+      local status, out = run(table.unpack(words))
+      assert.are.equal(0, status)
+      silent(out, person)
+    end
+  end)
+
+  it("nothing there is an empty list", function()
+    local _, out = run("inbox", "list", "--json", "--type", "com.example.other")
+    assert.are.equal('{"count":0,"events":[]}\n', out)
+    _, out = run("inbox", "list", "--type", "com.example.other")
+    assert.are.equal("0 of 0\n", out)
+  end)
+
+  it("takes the inbox from option, variable and file", function()
+    assert(os.rename(folder .. "/altinn-events.db", folder .. "/other.db"))
+    assert.are.equal(6, listing("--inbox", "other.db").count)
+    assert.are.equal(0, (shell 'ALTINN_EVENTS_INBOX=other.db "$ae" inbox list'))
+    write("altinn-events.lua", 'return { inbox = "other.db" }')
+    assert.are.equal(6, listing().count)
+  end)
+end)
+
+describe("an inbox that is none", function()
+  it("is not made by asking for it", function()
+    for _, words in ipairs { { "list" }, { "show", "1" }, { "retry", "1" }, { "discard", "1" } } do
+      local status, out, err = run("inbox", table.unpack(words))
+      assert.are.equal(1, status)
+      assert.are.equal("", out)
+      says(err, "altinn-events.db: there is no such inbox")
+      assert.is_nil(process.read(folder .. "/altinn-events.db"))
+    end
+  end)
+
+  it("is told: another kind of file", function()
+    write("altinn-events.db", ("no database "):rep(100))
+    local status, _, err = run("inbox", "list")
+    assert.are.equal(1, status)
+    says(err, "altinn-events.db: ")
+    silent(err, "traceback")
+  end)
+end)
+
+describe("inbox show", function()
+  before_each(make_inbox)
+
+  it("shows runs, effects and the event, by number or id", function()
+    for _, word in ipairs { "1", "id-one" } do
+      local status, out = run("inbox", "show", word)
+      assert.are.equal(0, status)
+      says(out, "print", "dead", "-> printer failed 422", '"id":"id-one"', "note", "done")
+      silent(out, person)
+      says(out, "12*********")
+    end
+  end)
+
+  it("--json", function()
+    local status, out = run("inbox", "show", "1", "--json")
+    assert.are.equal(0, status)
+    silent(out, person)
+    local event = cjson.decode(out)
+    assert.are.equal("printer", event.effects[1].target)
+    assert.are.equal(422, event.effects[1].status)
+    assert.are.equal("failed", event.effects[1].state)
+    assert.are.equal("printer:12*********", event.effects[1].key)
+    says(event.runs[2].reason, "stack traceback")
+    assert.are.equal("id-one", cjson.decode(event.body).id)
+    out = select(2, run("inbox", "show", "3", "--json"))
+    says(out, '"effects":[]', '"runs":[]')
+  end)
+
+  it("what is not there: 1", function()
+    for _, word in ipairs { "99", "no-such-id", "0", "-1", "1.5", "" } do
+      local status, out, err = run("inbox", "show", "--", word)
+      assert.are.equal(1, status)
+      assert.are.equal("", out)
+      says(err, "no event " .. word)
+    end
+  end)
+
+  it("an id that two events have: 1, and what to do", function()
+    local status, _, err = run("inbox", "show", "twice")
+    assert.are.equal(1, status)
+    says(err, "2 events have the id twice; name one by its number")
+  end)
+end)
+
+describe("inbox retry", function()
+  before_each(make_inbox)
+
+  it("puts dead runs back to be tried at once", function()
+    local status, out = run("inbox", "retry", "1")
+    assert.are.equal(0, status)
+    assert.are.equal("1 run put back\n", out)
+    local row = query("SELECT * FROM run WHERE sequence = 1 AND rule = 'print'")[1]
+    assert.are.equal("retry", row.state)
+    assert.are.equal(0, row.due)
+    assert.are.equal(0, row.attempt)
+    assert.are.equal("done", query("SELECT state FROM run WHERE sequence = 1 AND rule = 'note'")[1].state)
+    assert.are.equal(1, query("SELECT count(*) AS n FROM waiting WHERE sequence = 1")[1].n)
+    assert.are.same({ 2, 1 }, sequences("--state", "retry"))
+  end)
+
+  it("only of one rule with --rule", function()
+    add_run(1, "other", "dead", "x")
+    local status, out = run("inbox", "retry", "1", "--rule", "other")
+    assert.are.equal(0, status)
+    assert.are.equal("1 run put back\n", out)
+    assert.are.equal("dead", query("SELECT state FROM run WHERE sequence = 1 AND rule = 'print'")[1].state)
+    status, out = run("inbox", "retry", "1")
+    assert.are.equal(0, status)
+    assert.are.equal("2 runs put back\n", out)
+  end)
+
+  it("nothing to put back: 1, and nothing changes", function()
+    for _, words in ipairs { { "4" }, { "6" }, { "1", "--rule", "none" }, { "99" } } do
+      local status, out, err = run("inbox", "retry", table.unpack(words))
+      assert.are.equal(1, status)
+      assert.are.equal("", out)
+      says(err, words[1] == "99" and "no event 99" or "has no run that failed or waits")
+    end
+    assert.are.equal(2, query("SELECT count(*) AS n FROM waiting")[1].n)
+  end)
+end)
+
+describe("inbox discard", function()
+  before_each(make_inbox)
+
+  it("gives dead and waiting runs up, with a reason", function()
+    for _, number in ipairs { "1", "2" } do
+      local status, out = run("inbox", "discard", number)
+      assert.are.equal(0, status)
+      assert.are.equal("1 run discarded\n", out)
+    end
+    local row = query("SELECT * FROM run WHERE sequence = 1 AND rule = 'print'")[1]
+    assert.are.equal("skipped", row.state)
+    assert.are.equal("discarded by hand", row.reason)
+    assert.are.same({}, sequences("--state", "dead"))
+    assert.are.same({}, sequences("--state", "retry"))
+    local status = run("inbox", "discard", "1")
+    assert.are.equal(1, status)
+  end)
+
+  it("of a rule that has none: 1", function()
+    local status, _, err = run("inbox", "discard", "1", "--rule", "note")
+    assert.are.equal(1, status)
+    says(err, "event 1 has no run that failed or waits")
+    assert.are.equal("done", query("SELECT state FROM run WHERE sequence = 1 AND rule = 'note'")[1].state)
+  end)
+end)
+
+describe("why", function()
+  local event = '{"specversion":"1.0","id":"1","type":"no.altinn.correspondence.%s","source":"/x",'
+    .. '"resource":"urn:altinn:resource:%s","subject":"urn:altinn:person:identifier-no:' .. person .. '"}'
+
+  it("names each condition with what it wants and what it got", function()
+    rules_folder()
+    write("event.json", event:format("correspondencepublished", "other-letters"))
+    local status, out = run("why", "event.json")
+    assert.are.equal(0, status)
+    says(out, "welcome does not want it", "holds  type", "FAILS  resource",
+      "wants urn:altinn:resource:acme-letters, got urn:altinn:resource:other-letters",
+      "off wants it, and is switched off (enabled = false)", "it has no condition: it wants every event")
+    silent(out, person)
+    write("event.json", event:format("correspondencepublished", "acme-letters"))
+    out = select(2, run("why", "event.json"))
+    says(out, "welcome wants it")
+  end)
+
+  it("says what is missing", function()
+    rules_folder 'rule { name = "one", on = "*", when = { extra = "x", subject = no(prefix "urn:") }, run = print }'
+    write("event.json", event:format("correspondencepublished", "acme-letters"))
+    local _, out = run("why", "event.json")
+    says(out, "FAILS  extra", "wants x, got nothing", "FAILS  subject", "wants no urn:*")
+    silent(out, person)
+  end)
+
+  it("masks what a rule wants", function()
+    rules_folder(('rule { name = "one", on = "*", when = { recipient = "%s" }, run = print }'):format(person))
+    write("event.json", event:format("correspondencepublished", "acme-letters"))
+    for _, words in ipairs { { "why", "event.json" }, { "why", "event.json", "--json" } } do
+      local status, out = run(table.unpack(words))
+      assert.are.equal(0, status)
+      silent(out, person)
+      says(out, "12*********")
+    end
+  end)
+
+  it("--rule and --json", function()
+    rules_folder()
+    write("event.json", event:format("correspondencepurged", "acme-letters"))
+    local status, out = run("why", "event.json", "--rule", "welcome", "--json")
+    assert.are.equal(0, status)
+    local result = cjson.decode(out)
+    assert.are.equal(1, #result.rules)
+    assert.are.equal("welcome", result.rules[1].rule)
+    assert.is_false(result.rules[1].matched)
+    assert.are.same({ attribute = "type", holds = false, wants = events.types.correspondencepublished.type,
+      got = events.types.correspondencepurged.type }, result.rules[1].conditions[1])
+    local err
+    status, out, err = run("why", "event.json", "--rule", "welcom")
+    assert.are.equal(1, status)
+    assert.are.equal("", out)
+    says(err, "there is no rule 'welcom'")
+  end)
+
+  it("takes an event of the inbox, by number or id", function()
+    rules_folder()
+    make_inbox()
+    for _, word in ipairs { "1", "id-one" } do
+      local status, out = run("why", word)
+      assert.are.equal(0, status)
+      says(out, "welcome wants it")
+      silent(out, person)
+    end
+    local status, _, err = run("why", "99")
+    assert.are.equal(1, status)
+    says(err, "no event 99")
+  end)
+
+  it("what is no event, or no rules: 1", function()
+    rules_folder()
+    write("broken.json", '{"id":')
+    for _, word in ipairs { "broken.json", "rules", "no-such.json" } do
+      local status, out, err = run("why", word)
+      assert.are.equal(1, status)
+      assert.are.equal("", out)
+      says(err, "altinn-events: ")
+      silent(err, "traceback")
+    end
+    rules_folder "rule {"
+    local status, _, err = run("why", "broken.json")
+    assert.are.equal(1, status)
+    says(err, "rules/one.lua:1:")
+  end)
+end)

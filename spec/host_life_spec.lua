@@ -1,0 +1,426 @@
+-- The host as a whole: its metrics, what it shows of people, how it starts, stops, and bears trouble.
+local cjson = require "cjson"
+local host = require "spec.support.host"
+local http = require "spec.support.http"
+local process = require "spec.support.process"
+local sample = require "spec.support.sample"
+local socket = require "socket"
+local target = require "spec.support.target"
+
+local STRUCTURED = { ["Content-Type"] = "application/cloudevents+json" }
+
+local function problem(status, headers, body)
+  assert.are.equal("application/problem+json", headers["content-type"])
+  local value = cjson.decode(body)
+  assert.are.equal(status, value.status)
+  assert.is_string(value.title)
+  assert.is_string(value.detail)
+  return value
+end
+
+describe("the metrics", function()
+  local one, service
+
+  setup(function()
+    service = target.start { "200", "404" }
+    one = host.start {
+      config = ('return { targets = { print = { url = "%s" } } }'):format(service.url),
+      rules = { all = [[
+        rule { name = "send", on = "*", run = function(event) return send.http("print") { key = { event.id } } end }
+        rule { name = "look", on = "*", run = function() return skip("seen") end }]] },
+    }
+    for _, id in ipairs { "m-1", "m-2", "m-2" } do assert(one:post(sample.text { id = id }) == 200) end
+    one:post("{")
+    assert(one:settle())
+  end)
+  teardown(function()
+    if one then one:close() end
+    if service then service:close() end
+  end)
+
+  it("count what came, what became of it, and what was sent", function()
+    local metrics = one:metrics()
+    for name, value in pairs {
+      received_total = 4, stored_total = 2, duplicates_total = 1, ['refused_total{code="syntax"}'] = 1,
+      ['verdicts_total{rule="send",verdict="done"}'] = 1, ['verdicts_total{rule="send",verdict="dead"}'] = 1,
+      ['verdicts_total{rule="look",verdict="skipped"}'] = 2, ['effects_total{target="print",outcome="sent"}'] = 1,
+      ['effects_total{target="print",outcome="failed"}'] = 1, ['run_seconds_count{rule="send"}'] = 2,
+      ['run_seconds_bucket{rule="look",le="+Inf"}'] = 2, waiting = 0, dead = 1,
+    } do
+      assert.are.equal(value, metrics[name], name)
+    end
+    assert.truthy(metrics['run_seconds_sum{rule="send"}'])
+  end)
+
+  it("are in Prometheus' text format: a type for each name, no line twice", function()
+    local types, seen = {}, {}
+    for line in one:metrics().text:gmatch("[^\n]+") do
+      assert.is_nil(seen[line], line)
+      seen[line] = true
+      local name, kind = line:match("^# TYPE (altinn_events_%S+) (%a+)$")
+      if name then types[name] = kind end
+      if not line:find("^#") then
+        name = assert(line:match("^(altinn_events_[%w_]+)"), line)
+        assert.truthy(types[name] or types[name:gsub("_%a+$", "")] == "histogram", line)
+        assert.truthy(line:find("^[%w_]+ [%d.e+-]+$") or line:find("^[%w_]+{.*} [%d.e+-]+$"), line)
+      end
+    end
+    local _, headers = http.request(one.admin_port, { path = "/metrics" })
+    assert.truthy(headers["content-type"]:find("^text/plain"))
+  end)
+
+  it("say dead after a restart too", function()
+    one:restart()
+    assert.are.equal(1, one:metrics().dead)
+    assert.are.equal(0, one:metrics().waiting)
+  end)
+end)
+
+describe("identity numbers of persons", function()
+  local PERSON, one = "08895699684", nil
+  local URN = "urn:altinn:person:identifier-no:" .. PERSON
+
+  -- A host for each, so that one number in the clear is one failure.
+  before_each(function()
+    one = host.start { rules = { look = [[
+      rule { name = "look", on = "*", run = function(event) return skip("for " .. tostring(event.subject)) end }]] } }
+  end)
+  after_each(function() one:close() end)
+
+  local function hidden(text, what)
+    assert.is_nil(text:find(PERSON, 1, true), what .. ": " .. text)
+  end
+
+  -- Any attribute, and any part of the request, may hold one.
+  local stored = {
+    subject = { subject = URN }, recipient = { recipient = URN },
+    alternativesubject = { alternativesubject = "/person/" .. PERSON }, id = { id = "i-" .. PERSON },
+    source = { source = "https://example.no/person/" .. PERSON }, resourceinstance = { resourceinstance = PERSON },
+    resource = { resource = "urn:altinn:resource:" .. PERSON }, type = { type = "no.example." .. PERSON },
+    data = { data = { person = PERSON } },
+  }
+
+  for name, changes in pairs(stored) do
+    it("in " .. name .. " are masked in log, metrics, listings", function()
+      changes.id = changes.id or "person-" .. name
+      assert.are.equal(200, (one:post(sample.text(changes))))
+      assert(one:settle())
+      assert(one:wait_log("verdict=skipped"))
+      local texts = { log = one:log(), metrics = one:metrics().text }
+      for _, words in ipairs { { "list" }, { "list", "--json" }, { "show", "1" }, { "show", "1", "--json" } } do
+        local status, out, err = one:run("inbox", words[1], "--inbox", one.inbox, table.unpack(words, 2))
+        assert.are.equal(0, status, err)
+        texts["inbox " .. table.concat(words, " ")] = out .. err
+      end
+      local bare = {}
+      for what, text in pairs(texts) do
+        if text:find(PERSON, 1, true) then bare[#bare + 1] = what end
+      end
+      table.sort(bare)
+      assert.are.same({}, bare)
+    end)
+  end
+
+  it("in the name of a subscription are masked in listings", function()
+    assert.are.equal(200, (one:post(sample.text { id = "by-name" }, nil, "/events/any/" .. PERSON)))
+    for _, words in ipairs { { "list" }, { "list", "--json" } } do
+      local _, out = one:run("inbox", words[1], "--inbox", one.inbox, table.unpack(words, 2))
+      hidden(out, table.concat(words, " "))
+    end
+  end)
+
+  it("are in no answer", function()
+    for what, request in pairs {
+      ["a bad attribute"] = { sample.text { id = "", subject = URN } },
+      ["a bad time"] = { sample.text { id = "x", time = PERSON } },
+      ["a bad type"] = { sample.text { id = "x", type = PERSON, subject = "" } },
+      ["the name of an attribute"] = { sample.text { id = "x", [PERSON] = {} } },
+      ["two of a name"] = { ('{"specversion":"1.0","%s":"1","%s":"2"}'):format(PERSON, PERSON) },
+      ["broken JSON"] = { '{"' .. PERSON }, ["a bare number"] = { PERSON },
+      ["a version"] = { sample.text { specversion = PERSON } },
+      ["a media type"] = { sample.text(), { ["Content-Type"] = "text/" .. PERSON } },
+      ["binary mode"] = { "x", { ["ce-specversion"] = "1.0", ["ce-id"] = "", ["ce-type"] = "x", ["ce-source"] = URN } },
+      ["a batch"] = { "[" .. sample.text { id = "", subject = URN } .. "]",
+        { ["Content-Type"] = "application/cloudevents-batch+json" } },
+      ["a path"] = { sample.text(), nil, "/" .. PERSON },
+    } do
+      local status, _, body = one:post(table.unpack(request, 1, 3))
+      assert.is_true(status >= 400, what .. ": " .. tostring(status))
+      hidden(body, what)
+    end
+    hidden(one:log(), "log")
+    hidden(one:metrics().text, "metrics")
+  end)
+end)
+
+describe("the host", function()
+  local one
+
+  after_each(function()
+    if one then one:close() end
+    one = nil
+  end)
+
+  it("loses nothing that it acknowledged, by kill -9 right after the answer", function()
+    one = host.start {}
+    for round = 1, 5 do
+      assert.are.equal(200, (one:post(sample.text { id = "kill-" .. round })))
+      one:kill()
+      assert(one:launch())
+    end
+    local ids, number = one:ids()
+    assert.are.equal(5, number)
+    for round = 1, 5 do assert.are.equal(1, ids["kill-" .. round]) end
+  end)
+
+  it("stores nothing of a request that kill -9 cut in two", function()
+    one = host.start {}
+    local client = http.connect(one.port)
+    client:send("POST /events HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: 400\r\n\r\n" ..
+      sample.text():sub(1, 200))
+    one:kill()
+    client:close()
+    assert(one:launch())
+    assert.are.equal(0, one:list().count)
+    assert.are.equal(200, (one:post(sample.text())))
+  end)
+
+  it("ends in order at SIGTERM, with 0", function()
+    one = host.start {}
+    assert.are.equal(200, (one:post(sample.text())))
+    one:signal "TERM"
+    assert.are.equal(0, one.process:wait_exit())
+    assert.truthy(one:log():find("msg=stopped", 1, true))
+  end)
+
+  it("at SIGTERM ends what runs, takes nothing new, and does nothing twice", function()
+    local service = target.start { "200 1", "200" }
+    finally(function() service:close() end)
+    one = host.start {
+      config = ('return { targets = { print = { url = "%s" } } }'):format(service.url),
+      rules = { send = [[
+        rule { name = "send", on = "*", order = "letter", run = function(event)
+          return send.http("print") { key = { event.id } }
+        end }]] },
+    }
+    local client = http.connect(one.port)
+    local function post(id)
+      return http.request(one.port, { client = client, method = "POST", path = "/events", headers = STRUCTURED,
+        body = sample.text { id = id } })
+    end
+    assert.are.equal(200, (post "t-1"))
+    assert.are.equal(200, (post "t-2"))  -- waits for t-1: the same letter
+    assert(service:wait(1))
+    one:signal "TERM"
+    assert(one:wait_log("msg=stopping"))
+    assert(process.wait(2, function() return http.request(one.admin_port, { path = "/readyz" }) == 503 end))
+    local status, headers, body = post "t-3"
+    assert.are.equal(503, status)
+    assert.is_string(headers["retry-after"])
+    problem(status, headers, body)
+    assert.are.equal(0, one.process:wait_exit())
+    assert.are.equal(1, #service:requests())
+    local ids, number = one:ids()
+    assert.are.equal(2, number)
+    assert.is_nil(ids["t-3"])
+    assert(one:launch())
+    assert(one:settle())
+    local keys = {}
+    for i, request in ipairs(service:requests()) do keys[i] = request.headers["idempotency-key"] end
+    assert.are.same({ "print:t-1", "print:t-2" }, keys)
+  end)
+
+  describe("on a small disk", function()
+    local disk
+
+    before_each(function()
+      disk = process.folder()
+      if os.execute("mount -t tmpfs -o size=1m tmpfs " .. disk .. " 2>/dev/null") then return end
+      process.remove(disk)
+      disk = nil
+    end)
+
+    after_each(function()
+      if one then one:close() end
+      one = nil
+      if not disk then return end
+      os.execute("umount " .. disk)
+      process.remove(disk)
+    end)
+
+    local function ready_is(status)
+      return process.wait(5, function() return http.request(one.admin_port, { path = "/readyz" }) == status end)
+    end
+
+    local function fill() os.execute(("dd if=/dev/zero of=%s/filler bs=4k 2>/dev/null"):format(disk)) end
+
+    it("refuses with 503 while it is full, and goes on afterwards", function()
+      if not disk then return pending("a small disk needs root") end
+      one = host.start { inbox = disk .. "/inbox.db" }
+      local function post(i) return one:post(sample.text { id = "big-" .. i, x = ("y"):rep(50000) }) end
+      local acknowledged, status, headers, body = 0, nil, nil, nil
+      for i = 1, 40 do
+        status, headers, body = post(i)
+        if status ~= 200 then break end
+        acknowledged = i
+      end
+      assert.are.equal(503, status)
+      assert.is_string(headers["retry-after"])
+      assert.are.equal("storage", problem(status, headers, body).code)
+      local ready, _, text = http.request(one.admin_port, { path = "/readyz" })
+      assert.are.equal(503, ready)
+      assert.truthy(text:find("store", 1, true))
+      assert.are.equal(200, (http.request(one.admin_port, { path = "/healthz" })))
+      os.execute("mount -o remount,size=64m " .. disk)
+      assert(ready_is(200))
+      local before = one:metrics().duplicates_total
+      assert.are.equal(200, (post(acknowledged + 1)))
+      assert.are.equal(before, one:metrics().duplicates_total, "what was refused is no duplicate")
+      one:kill()
+      assert(one:launch())
+      local ids, number = one:ids()
+      assert.are.equal(acknowledged + 1, number)
+      for i = 1, acknowledged + 1 do assert.are.equal(1, ids["big-" .. i]) end
+    end)
+
+    -- A rule that comes back until the file `gate` is gone.
+    local GATE = [[
+      rule { name = "gate", on = "*", run = function()
+        local file = io.open("%s")
+        if not file then return skip("the gate is open") end
+        file:close()
+        return retry_after(0.1, "the gate is shut")
+      end }]]
+
+    it("writes down verdicts that it had no room for, the last one last", function()
+      if not disk then return pending("a small disk needs root") end
+      local gate = process.folder() .. "/gate"
+      finally(function() process.remove(gate:match("^(.*)/gate$")) end)
+      process.write(gate, "")
+      one = host.start { inbox = disk .. "/inbox.db", rules = { gate = GATE:format(gate) } }
+      assert.are.equal(200, (one:post(sample.text { id = "gated" })))
+      assert(one:wait_log("verdict=retry"))
+      fill()
+      assert(process.wait(10, function() return (one:metrics().storage_failures_total or 0) > 3 end))
+      os.remove(gate)
+      os.remove(disk .. "/filler")
+      assert(one:settle(), "the event waits for ever")
+      -- What was refused is handed over again within a second.
+      socket.sleep(2.5)
+      local event = one:list().events[1]
+      assert.are.equal("skipped", event.runs[1].verdict)
+      assert.are.equal("the gate is open", event.runs[1].reason)
+      assert.are.equal("skipped", event.state)
+    end)
+  end)
+
+  describe("does not start, and says what to do:", function()
+    local function refused(options, ...)
+      options.may_fail = true
+      one = host.start(options)
+      assert.is_false(one.running)
+      assert.are.equal(options.status or 1, one.process:wait_exit())
+      local log = one:log()
+      for _, words in ipairs { ... } do assert.truthy(log:find(words, 1, true), log) end
+      assert.is_nil(log:find("traceback", 1, true), log)
+      assert.are.equal(1, select(2, log:gsub("\n", "")), log)
+    end
+
+    it("an occupied port", function()
+      local server = socket.bind("127.0.0.1", 0)
+      local _, port = server:getsockname()
+      refused({ listen = "127.0.0.1:" .. port }, "cannot listen on 127.0.0.1:" .. port, "another program uses it")
+      server:close()
+    end)
+
+    it("a folder that is not there", function()
+      refused({ inbox = "/tmp/there/is/no/such/folder/inbox.db" }, "does not exist", "create it")
+    end)
+
+    it("a read-only file system", function()
+      local disk = process.folder()
+      if not os.execute("mount -t tmpfs -o ro tmpfs " .. disk .. " 2>/dev/null") then
+        process.remove(disk)
+        return pending("a read-only disk needs root")
+      end
+      finally(function()
+        os.execute("umount " .. disk)
+        process.remove(disk)
+      end)
+      refused({ inbox = disk .. "/inbox.db" }, "cannot be written")
+    end)
+
+    it("a damaged inbox", function()
+      local folder = process.folder()
+      process.write(folder .. "/inbox.db", ("no database at all\n"):rep(100))
+      refused({ inbox = folder .. "/inbox.db" }, "damaged")
+      assert.truthy(process.read(folder .. "/inbox.db"):find("no database at all", 1, true))
+      process.remove(folder)
+    end)
+
+    it("an inbox that was cut off", function()
+      one = host.start {}
+      for i = 1, 20 do one:post(sample.text { id = "cut-" .. i, x = ("y"):rep(5000) }) end
+      one:stop()
+      local bytes = process.read(one.inbox)
+      process.write(one.inbox, bytes:sub(1, #bytes // 2))
+      local ok, log = one:launch()
+      assert.is_false(ok)
+      assert.are.equal(1, one.process:wait_exit())
+      assert.truthy(log:find("damaged", 1, true), log)
+      assert.are.equal(bytes:sub(1, #bytes // 2), process.read(one.inbox))
+    end)
+
+    it("an inbox whose tables are overwritten", function()
+      one = host.start {}
+      for i = 1, 20 do one:post(sample.text { id = "over-" .. i, x = ("y"):rep(5000) }) end
+      one:stop()
+      local bytes = process.read(one.inbox)
+      process.write(one.inbox, bytes:sub(1, 100) .. ("\255"):rep(#bytes - 100))
+      local ok, log = one:launch()
+      assert.is_false(ok)
+      assert.are.equal(1, one.process:wait_exit())
+      assert.truthy(log:find("damaged", 1, true), log)
+    end)
+
+    it("the database of another program", function()
+      one = host.start {}
+      one:stop()
+      assert(require("altinn.events.host").execute(one.inbox, "PRAGMA application_id = 7"))
+      local ok, log = one:launch()
+      assert.is_false(ok)
+      assert.are.equal(1, one.process:wait_exit())
+      assert.truthy(log:find("another program", 1, true), log)
+    end)
+
+    it("a folder in place of the inbox", function()
+      local folder = process.folder()
+      finally(function() process.remove(folder) end)
+      refused({ inbox = folder }, "is a folder")
+    end)
+
+    it("an inbox of a newer version", function()
+      one = host.start {}
+      one:stop()
+      local query = require("altinn.events.host").execute
+      assert(query(one.inbox, "PRAGMA user_version = 99"))
+      local ok, log = one:launch()
+      assert.is_false(ok)
+      assert.are.equal(1, one.process:wait_exit())
+      assert.truthy(log:find("newer altinn-events", 1, true), log)
+    end)
+
+    it("an inbox in use", function()
+      local first = host.start {}
+      refused({ inbox = first.inbox }, "in use by another host", tostring(first.process.pid))
+      first:close()
+    end)
+
+    it("no secret, and open to the world", function()
+      -- A matter of the configuration: 2, as for a misspelt key.
+      refused({ listen = "0.0.0.0:0", status = 2 }, "secret")
+      one:close()
+      refused({ listen = "[::]:0", status = 2 }, "secret")
+    end)
+  end)
+end)

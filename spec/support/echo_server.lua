@@ -9,36 +9,11 @@
 --   /half             half a body        /garbage        no HTTP
 --   /seen             connections, requests, and most at once so far, as JSON
 local cjson = require "cjson"
-local socket = require "socket"
+local serve = require "spec.support.serve"
 
 local seen = { connections = 0, requests = 0, now = 0, peak = 0 }
-local waiting = {}  -- coroutine -> { client = socket to read } | { at = time }
+local pause, write = serve.pause, serve.write
 local Server = {}
-
-local function pause(seconds) coroutine.yield { at = socket.gettime() + seconds } end
-
--- Reads a line (nil) or so many bytes; nil when the other side has closed.
-local function read(client, count)
-  local have = ""
-  while true do
-    local text, message, partial = client:receive(count or "*l", have)
-    if text then return text end
-    if message ~= "timeout" then return nil end
-    have = partial
-    coroutine.yield { client = client }
-  end
-end
-
-local function write(client, text)
-  local at = 1
-  while at <= #text do
-    local last, message, partial = client:send(text, at)
-    if not last and message ~= "timeout" then return nil end
-    at = (last or partial) + 1
-    if at <= #text then pause(0.001) end
-  end
-  return true
-end
 
 local function answer(client, status, body, headers)
   local length = status == 204 and "" or ("Content-Length: %d\r\n"):format(#body)
@@ -80,65 +55,12 @@ function Server.stream(client, _, bytes)
   return write(client, "0\r\n\r\n")
 end
 
-local function read_request(client)
-  local line = read(client)
-  if not line then return nil end
-  local request = { headers = {} }
-  request.method, request.path = line:match("^(%S+) (%S+)")
-  local length = 0
-  while true do
-    local text = read(client)
-    if not text then return nil end
-    if text == "" then break end
-    local name, value = text:match("^([^:]*): ?(.*)$")
-    request.headers[#request.headers + 1] = { name, value }
-    if name:lower() == "content-length" then length = tonumber(value) end
-  end
-  request.body = length > 0 and read(client, length) or ""
-  return request
-end
-
-local function serve(client)
-  seen.connections = seen.connections + 1
-  while true do
-    local request = read_request(client)
-    if not request then break end
-    local word, argument = request.path:match("^/(%a+)/?([^?]*)")
-    if word ~= "seen" then seen.requests, seen.now = seen.requests + 1, seen.now + 1 end
-    seen.peak = math.max(seen.peak, seen.now)
-    local go_on = (Server[word] or Server.echo)(client, request, argument)
-    if word ~= "seen" then seen.now = seen.now - 1 end
-    if not go_on then break end
-  end
-  client:close()
-end
-
-local function resume(thread, client)
-  local ok, what = coroutine.resume(thread, client)
-  if not ok then io.stderr:write(tostring(what), "\n") end
-  waiting[thread] = coroutine.status(thread) ~= "dead" and what or nil
-end
-
-local server = assert(socket.bind("127.0.0.1", 0, 256))
-server:settimeout(0)
-print((select(2, server:getsockname())))
-io.stdout:flush()
-while true do
-  local clients, soonest = { server }, 10
-  for _, what in pairs(waiting) do
-    if what.client then clients[#clients + 1] = what.client end
-    if what.at then soonest = math.min(soonest, math.max(0, what.at - socket.gettime())) end
-  end
-  local ready = socket.select(clients, nil, soonest)
-  local due = {}
-  for thread, what in pairs(waiting) do
-    if what.client and ready[what.client] or what.at and what.at <= socket.gettime() then due[#due + 1] = thread end
-  end
-  for _, thread in ipairs(due) do resume(thread) end
-  local client = ready[server] and server:accept()
-  if client then
-    client:settimeout(0)
-    client:setoption("tcp-nodelay", true)
-    resume(coroutine.create(serve), client)
-  end
-end
+serve.at_once(function(client, request)
+  local word, argument = request.path:match("^/(%a+)/?([^?]*)")
+  if word ~= "seen" then seen.requests, seen.now = seen.requests + 1, seen.now + 1 end
+  seen.peak = math.max(seen.peak, seen.now)
+  request.headers, request.fields = request.fields, nil
+  local go_on = (Server[word] or Server.echo)(client, request, argument)
+  if word ~= "seen" then seen.now = seen.now - 1 end
+  return go_on
+end, function() seen.connections = seen.connections + 1 end)

@@ -7,12 +7,13 @@
 --   hang = true   no answer              raw = text exactly this
 --   quiet = true  the request is not written to REQUESTS
 local cjson = require "cjson"
-local socket = require "socket"
+local serve = require "spec.support.serve"
+
+local pause, write = serve.pause, serve.write
 
 local log = assert(io.open(arg[1], "a"))
 log:setvbuf("no")
 local script = { text = "" }
-local waiting = {}  -- coroutine -> { client } | { at }
 local BLOCK = ("0123456789abcdef"):rep(4096)
 
 local function current()
@@ -22,48 +23,6 @@ local function current()
   if text ~= script.text then script = { text = text, call = assert(load(text, "=script")), number = 0, state = {} } end
   script.number = script.number + 1
   return script
-end
-
-local function pause(seconds) coroutine.yield { at = socket.gettime() + seconds } end
-
-local function read(client, count)
-  local have = ""
-  while true do
-    local text, message, partial = client:receive(count or "*l", have)
-    if text then return text end
-    if message ~= "timeout" then return nil end
-    have = partial
-    coroutine.yield { client = client }
-  end
-end
-
-local function write(client, text)
-  local at = 1
-  while at <= #text do
-    local last, message, partial = client:send(text, at)
-    if not last and message ~= "timeout" then return nil end
-    at = (last or partial) + 1
-    if at <= #text then coroutine.yield { writable = client } end
-  end
-  return true
-end
-
-local function read_request(client)
-  local line = read(client)
-  if not line then return nil end
-  local request = { headers = {} }
-  request.method, request.target = line:match("^(%S+) (%S+)")
-  request.path, request.query = request.target:match("^([^?]*)%??(.*)$")
-  while true do
-    local text = read(client)
-    if not text then return nil end
-    if text == "" then break end
-    local name, value = text:match("^([^:]*): ?(.*)$")
-    request.headers[name:lower()] = value
-  end
-  local length = tonumber(request.headers["content-length"] or 0)
-  request.body = length > 0 and read(client, length) or ""
-  return request
 end
 
 local function head(answer, length)
@@ -95,47 +54,12 @@ local function send(client, answer)
   return write(client, head(answer, #body) .. sent) and not answer.cut
 end
 
-local function serve(client)
-  while true do
-    local request = read_request(client)
-    if not request then break end
-    local now = current()
-    local ok, answer = pcall(now.call, request, now.number, now.state)
-    if not ok then answer = { status = 599, body = tostring(answer) } end
-    if not answer.quiet then log:write(cjson.encode(request), "\n") end
-    if not send(client, answer) then break end
-  end
-  client:close()
-end
-
-local function resume(thread, client)
-  local ok, what = coroutine.resume(thread, client)
-  if not ok then io.stderr:write(tostring(what), "\n") end
-  waiting[thread] = coroutine.status(thread) ~= "dead" and what or nil
-end
-
-local server = assert(socket.bind("127.0.0.1", 0, 256))
-server:settimeout(0)
-print((select(2, server:getsockname())))
-io.stdout:flush()
-while true do
-  local readers, writers, soonest = { server }, {}, 10
-  for _, what in pairs(waiting) do
-    if what.client then readers[#readers + 1] = what.client end
-    if what.writable then writers[#writers + 1] = what.writable end
-    if what.at then soonest = math.min(soonest, math.max(0, what.at - socket.gettime())) end
-  end
-  local readable, writable = socket.select(readers, writers, soonest)
-  local due = {}
-  for thread, what in pairs(waiting) do
-    if what.client and readable[what.client] or what.writable and writable[what.writable]
-      or what.at and what.at <= socket.gettime() then due[#due + 1] = thread end
-  end
-  for _, thread in ipairs(due) do resume(thread) end
-  local client = readable[server] and server:accept()
-  if client then
-    client:settimeout(0)
-    client:setoption("tcp-nodelay", true)
-    resume(coroutine.create(serve), client)
-  end
-end
+serve.at_once(function(client, request)
+  request.target, request.fields = request.path, nil
+  request.path, request.query = request.target:match("^([^?]*)%??(.*)$")
+  local now = current()
+  local ok, answer = pcall(now.call, request, now.number, now.state)
+  if not ok then answer = { status = 599, body = tostring(answer) } end
+  if not answer.quiet then log:write(cjson.encode(request), "\n") end
+  return send(client, answer)
+end)

@@ -14,6 +14,7 @@
 -- /seen/WORDS gives as JSON what came to /WORDS.
 local cjson = require "cjson"
 local mime = require "mime"
+local serve = require "spec.support.serve"
 local socket = require "socket"
 
 local ERRORS = {
@@ -47,21 +48,6 @@ local function jwt(claims)
   issued = issued + 1
   claims.jti = "token-" .. issued
   return url64 '{"alg":"RS256","typ":"JWT"}' .. "." .. url64(cjson.encode(claims)) .. "." .. url64 "signature"
-end
-
-local function read_request(client)
-  local line = client:receive("*l")
-  if not line then return nil end
-  local request = { headers = {} }
-  request.method, request.path = line:match("^(%S+) (%S+)")
-  for text in function() return client:receive("*l") end do
-    if text == "" then break end
-    local name, value = text:match("^([^:]+):%s*(.*)$")
-    request.headers[name:lower()] = value
-  end
-  local length = tonumber(request.headers["content-length"] or "0")
-  request.body = length > 0 and client:receive(length) or ""
-  return request
 end
 
 local function send(client, words, status, kind, body)
@@ -116,10 +102,8 @@ local function exchange(client, words)
   return send(client, words, 200, "text/plain", text)
 end
 
-local function serve(client)
-  client:settimeout(5)
-  local request = read_request(client)
-  if not request then return end
+serve.one_by_one(function(client, request)
+  request.fields = nil
   local asked = request.path:match("^/seen/([^/]*)$")
   if asked then return send(client, {}, 200, "application/json", cjson.encode(seen[asked] or { requests = {} })) end
   local key, rest = request.path:match("^/([^/]*)/(.*)$")
@@ -131,16 +115,4 @@ local function serve(client)
   if #seen[key].requests <= (tonumber(words.fail) or 0) then return send(client, words, 503, "text/plain", "") end
   if rest == "token" then return token(client, words) end
   return exchange(client, words)
-end
-
-local server = assert(socket.bind("127.0.0.1", 0, 256))
-print((select(2, server:getsockname())))
-io.stdout:flush()
-while true do
-  local client = server:accept()
-  if client then
-    local ok, message = pcall(serve, client)
-    if not ok then io.stderr:write(tostring(message), "\n") end
-    client:close()
-  end
-end
+end)

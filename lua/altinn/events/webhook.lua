@@ -38,7 +38,7 @@ local function problem_text(status, code, message, detail)
   }
   if detail.position then parts[#parts + 1] = ('"position":%d'):format(detail.position) end
   if detail.index then parts[#parts + 1] = ('"index":%d'):format(detail.index) end
-  if detail.faults and #detail.faults > 0 then
+  if (code == "invalid" or code == "not_cloudevent") and detail.faults and #detail.faults > 0 then
     local attribute = detail.faults[1].attribute
     if attribute and attribute ~= "" then parts[#parts + 1] = '"attribute":' .. quote(attribute) end
     parts[#parts + 1] = faults_text(detail.faults)

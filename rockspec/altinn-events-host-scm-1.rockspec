@@ -69,6 +69,7 @@ build = {
         "csrc/lua/host_heads.c",
         "csrc/lua/host_life.c",
         "csrc/lua/host_metrics.c",
+        "csrc/lua/host_notify.c",
         "csrc/lua/host_query.c",
         "csrc/lua/host_queue.c",
         "csrc/lua/host_server.c",

@@ -153,6 +153,32 @@ describe("identity numbers of persons", function()
   end)
 end)
 
+describe("systemd", function()
+  it("is told when the host is ready, alive, and stopping", function()
+    local folder = process.folder()
+    local listener = assert(require("socket.unix").dgram())
+    assert(listener:bind(folder .. "/notify"))
+    listener:settimeout(10)
+    local one = host.start { env = { NOTIFY_SOCKET = folder .. "/notify", WATCHDOG_USEC = "200000" } }
+    assert.are.equal("READY=1", listener:receive())
+    assert.are.equal("WATCHDOG=1", listener:receive())
+    assert.are.equal("WATCHDOG=1", listener:receive())
+    one:signal "TERM"
+    local last
+    repeat last = listener:receive() until last ~= "WATCHDOG=1"
+    assert.are.equal("STOPPING=1", last)
+    one:close()
+    listener:close()
+    process.remove(folder)
+  end)
+
+  it("that does not listen is no reason not to run", function()
+    local one = host.start { env = { NOTIFY_SOCKET = "/nowhere/at/all" } }
+    assert.is_truthy(one:log():find("cannot tell systemd", 1, true))
+    one:close()
+  end)
+end)
+
 describe("the host", function()
   local one
 

@@ -242,6 +242,7 @@ static const luaL_Reg functions[] = {
   {"query", ae_host_query},
   {"execute", ae_host_execute},
   {"server", ae_host_server},
+  {"notify", ae_host_notify},
   {NULL, NULL}
 };
 

@@ -56,6 +56,9 @@ bool ae_host_stop (ae_host *host);
 ae_code ae_host_reload (ae_host *host, ae_heads *heads, ae_slice settings,
                         ae_error *error);
 
+/* host_notify.c: the function notify of the module. */
+int ae_host_notify (lua_State *L);
+
 /* "term", "int", "hup", "idle", "failed", or NULL when the time is over. */
 const char *ae_host_wait (ae_host *host, double seconds);
 

@@ -67,11 +67,25 @@ local function reload(handle, config, log)
   log("info", "reload", { reason = ("%d rules are in force"):format(#set) })
 end
 
+-- Tells systemd, if that is who started us.
+local function tell(log, state)
+  local _, message = host.notify(state)
+  if message then log("warn", "notify", { reason = message }) end
+end
+
+-- Seconds between two signs of life (sd_watchdog_enabled(3)).
+local function watchdog()
+  local microseconds = tonumber(os.getenv "WATCHDOG_USEC")
+  return microseconds and microseconds > 0 and microseconds / 2e6 or 3600
+end
+
 local function serve(handle, config, log)
+  local pause = watchdog()
   while true do
-    local what = handle:wait(3600)
+    local what = handle:wait(pause)
     if what == "hup" then reload(handle, config, log)
     elseif what then return what end
+    tell(log, "WATCHDOG=1")
   end
 end
 
@@ -116,8 +130,10 @@ function M.run(config)
   end
   announce(handle, config, set, log)
   warn_of_asking(config, set, log)
+  tell(log, "READY=1")
   local why = serve(handle, config, log)
   if why ~= "idle" then log("info", "stopping", { reason = why }) end
+  tell(log, "STOPPING=1")
   local whole = handle:stop()
   log("info", "stopped", {})
   if whole == false then os.exit(1, false) end

@@ -107,6 +107,7 @@ build = {
     ["altinn.events.emulator.router"] = "lua/altinn/events/emulator/router.lua",
     ["altinn.events.emulator.scenes"] = "lua/altinn/events/emulator/scenes.lua",
     ["altinn.events.emulator.server"] = "lua/altinn/events/emulator/server.lua",
+    ["altinn.events.emulator.shape"] = "lua/altinn/events/emulator/shape.lua",
     ["altinn.events.emulator.subscriptions"] = "lua/altinn/events/emulator/subscriptions.lua",
     ["altinn.events.emulator.switches"] = "lua/altinn/events/emulator/switches.lua",
     ["altinn.events.emulator.tokens"] = "lua/altinn/events/emulator/tokens.lua",

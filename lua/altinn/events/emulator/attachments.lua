@@ -1,13 +1,16 @@
 -- The sender's attachments: registering, uploading, looking, deleting.
 local api = require "altinn.events.emulator.letters_api"
 local errors = require "altinn.events.emulator.letters_errors"
+local letters = require "altinn.events.emulator.letters"
 local router = require "altinn.events.emulator.router"
+local shape = require "altinn.events.emulator.shape"
 local view = require "altinn.events.emulator.letters_view"
 local wire = require "altinn.events.emulator.wire"
 
 local M = {}
 
-local members = { "fileName", "displayName", "isEncrypted", "checksum", "sendersReference", "expirationInDays" }
+local members = { resourceId = "name", sender = "name" }
+for name, kind in pairs(letters.attachment_members) do members[name] = kind end
 
 -- An attachment of the caller's; or nil and the refusal.
 local function find(emulator, request)
@@ -30,16 +33,13 @@ local function register(emulator, request)
   local caller, refusal = api.caller(emulator, request, "sender")
   if not caller then return refusal end
   if not router.is_json(request) then return router.problem(415) end
-  local wanted = wire.decode(request.body)
-  if type(wanted) ~= "table" or type(wanted.resourceId) ~= "string" then
-    return api.invalid(request, "resourceId", "The ResourceId field is required.")
-  end
-  local spec = {}
-  for _, name in ipairs(members) do
-    if wanted[name] ~= require("altinn.events").null then spec[name] = wanted[name] end
-  end
-  local sender = type(wanted.sender) == "string" and wanted.sender or caller.party
-  local one = emulator.letters:add_attachment(spec, wanted.resourceId, emulator.world:urn(sender))
+  local spec, message, member = shape.read(wire.decode(request.body), members, "drop")
+  if not spec then return api.invalid(request, member, message) end
+  if not spec.resourceId then return api.invalid(request, "resourceId", "The ResourceId field is required.") end
+  local sender = spec.sender or caller.party
+  message = emulator.letters:fault { resource = spec.resourceId, sender = sender, recipient = sender }
+  if message then return api.invalid(request, "resourceId", message) end
+  local one = emulator.letters:add_attachment(spec, spec.resourceId, emulator.world:urn(sender))
   return router.json(200, one.id, { ["Cache-Control"] = "no-store" })
 end
 

@@ -1,6 +1,11 @@
 -- The emulator's clock: it begins with the real time, runs N times as fast,
 -- and can be moved forward. All waits of the emulator are timers of it.
+local wire = require "altinn.events.emulator.wire"
+
 local M = {}
+
+--- The highest speed of a clock.
+M.fastest = 1e6
 
 local Clock = {}
 Clock.__index = Clock
@@ -18,7 +23,7 @@ end
 -- Seconds since 1970 by this clock.
 function Clock:now()
   local _, steady = self.real()
-  return self.began + (steady - self.since) * self.speed + self.moved
+  return math.min(self.began + (steady - self.since) * self.speed + self.moved, wire.last_moment)
 end
 
 -- Seconds since 1970 by everybody else's clock: for tokens and grants.
@@ -90,13 +95,13 @@ function Clock:due()
   return self.count > 0 and self.timers[1].at or nil
 end
 
--- Runs the timers whose time has come; those that they make wait for the next call.
-function Clock:run()
+-- Runs the timers whose time has come, by `guard(call)`; those that they make wait for the next call.
+function Clock:run(guard)
   local now, last = self:now(), self.order
   local kept = {}
   while self:due() and self.timers[1].at <= now do
     local timer = pop(self)
-    if timer.order <= last then timer.call()
+    if timer.order <= last then guard(timer.call)
     else kept[#kept + 1] = timer end
   end
   for _, timer in ipairs(kept) do

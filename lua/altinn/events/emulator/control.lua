@@ -2,9 +2,10 @@
 -- emulator that nobody does to Altinn. JSON in, JSON out; errors are
 -- { "error": text }.
 local delivery = require "altinn.events.emulator.delivery"
-local duration = require "altinn.events.duration"
+local clock = require "altinn.events.emulator.clock"
 local router = require "altinn.events.emulator.router"
 local scenes = require "altinn.events.emulator.scenes"
+local shape = require "altinn.events.emulator.shape"
 local subscriptions = require "altinn.events.emulator.subscriptions"
 local suggest = require "altinn.events.suggest"
 local switches = require "altinn.events.emulator.switches"
@@ -23,13 +24,10 @@ end
 local function read_body(request)
   if request.body == "" then return {} end
   local value, message = wire.decode(request.body)
-  if type(value) ~= "table" then return nil, "the body must be a JSON object: " .. tostring(message) end
+  if type(value) ~= "table" or not request.body:find("^%s*{") then
+    return nil, "the body must be a JSON object" .. (message and ": " .. message or "")
+  end
   return value
-end
-
--- A span as "35h" or seconds.
-local function seconds_of(value)
-  return duration.parse(value)
 end
 
 -- The clock.
@@ -40,16 +38,16 @@ local function clock_view(emulator)
 end
 
 local function set_clock(emulator, request, body)
-  if body.speed ~= nil then
-    if type(body.speed) ~= "number" or body.speed < 0 then return wrong "speed must be a number from 0" end
-    emulator.clock:set_speed(body.speed)
+  local wanted, message = shape.read(body, { speed = "any", advance = "span", to = "time" })
+  if not wanted then return wrong(message) end
+  local speed, seconds = wanted.speed, wanted.advance or 0
+  if speed ~= nil then
+    if type(speed) ~= "number" or speed < 0 or speed > clock.fastest then
+      return wrong(("speed must be a number from 0 to %d"):format(clock.fastest))
+    end
+    emulator.clock:set_speed(speed)
   end
-  local seconds, message = seconds_of(body.advance or 0)
-  if body.to then
-    local time = wire.parse_time(body.to)
-    seconds, message = time and math.max(time - emulator.clock:now(), 0), "to must be a time: 2026-08-20T07:22:19Z"
-  end
-  if not seconds then return wrong(message) end
+  if wanted.to then seconds = math.max(wire.parse_time(wanted.to) - emulator.clock:now(), 0) end
   emulator:advance(seconds, function() request.respond(router.plain(200, clock_view(emulator))) end)
 end
 
@@ -82,11 +80,13 @@ local function faults_view(emulator)
   return wire.object { { "faults", rows }, { "kinds", switches.faults } }
 end
 
+local fault_members = { kind = "text", next = "count", seconds = "span", status = "status", subscription = "count",
+  type = "text" }
+
 local function add_fault(emulator, _, body)
-  local seconds, why = seconds_of(body.seconds or 0)
-  if not seconds then return wrong(why) end
-  body.seconds = seconds
-  local fault, message = emulator.switches:add_fault(body)
+  local wanted, fault, message
+  wanted, message = shape.read(body, fault_members)
+  if wanted then fault, message = emulator.switches:add_fault(wanted) end
   if not fault then return wrong(message) end
   return router.plain(201, faults_view(emulator))
 end
@@ -96,23 +96,55 @@ local function clear_faults(emulator)
   return router.plain(200, faults_view(emulator))
 end
 
+local trouble_members = { path = "name", method = "name", next = "count", status = "any", headers = "object",
+  body = "any", seconds = "span" }
+
+local computed = { ["content-length"] = true, ["transfer-encoding"] = true }
+
+-- Headers that HTTP can carry; nil and why.
+local function read_headers(headers)
+  for name, value in pairs(headers or {}) do
+    if not name:find("^[%w!#$%%&'*+.^_`|~-]+$") or computed[name:lower()] then
+      return nil, ("headers: '%s' cannot be given"):format(name)
+    end
+    if type(value) ~= "string" or value:find("%c") then return nil, "headers: values must be texts of one line" end
+  end
+  return headers
+end
+
+-- A text, { pattern, size, cut }, or any JSON.
+local function read_answer(body)
+  if type(body) ~= "table" then return body ~= nil and type(body) ~= "string" and wire.encode(body) or body end
+  if body.pattern == nil then return wire.encode(body) end
+  local source, message = shape.read(body, { pattern = "text", size = "size", cut = "size" })
+  return source, message and "body: " .. message
+end
+
+local function read_trouble(body)
+  local wanted, message = shape.read(body, trouble_members)
+  if not wanted then return nil, message end
+  local status = wanted.status
+  if status ~= nil then
+    status = type(status) == "number" and math.tointeger(status)
+    if not status or (status ~= 0 and (status < 200 or status > 599)) then
+      return nil, "status must be 200 to 599, or 0 for no answer"
+    end
+  end
+  if not wanted.path then return nil, "a trouble has a path (a part of it will do)" end
+  local headers, answer
+  headers, message = read_headers(wanted.headers)
+  if message then return nil, message end
+  answer, message = read_answer(wanted.body)
+  if message then return nil, message end
+  return { path = wanted.path, method = wanted.method, left = wanted.next or 1, status = status, headers = headers,
+    body = answer, seconds = (wanted.seconds or 0) > 0 and wanted.seconds or nil }
+end
+
 -- The next n calls to an API get this answer instead of, or after `seconds`, their own.
 local function add_trouble(emulator, _, body)
-  local left = body.next == nil and 1 or math.tointeger(body.next)
-  if type(body.path) ~= "string" or not left or left < 1 then
-    return wrong("a trouble has a path (a part of it will do), and may have method, next, status, headers, body, "
-      .. "seconds")
-  end
-  local status = body.status and math.tointeger(body.status)
-  if body.status and (not status or (status ~= 0 and (status < 200 or status > 599))) then
-    return wrong "status is 200 to 599, or 0 for no answer"
-  end
-  local seconds, message = seconds_of(body.seconds or 0)
-  if not seconds then return wrong(message) end
-  local text = body.body
-  if type(text) == "table" and not text.pattern then text = wire.encode(text) end
-  table.insert(emulator.troubles, { path = body.path, method = body.method, left = left, status = status,
-    headers = body.headers, body = text, seconds = seconds > 0 and seconds or nil })
+  local one, message = read_trouble(body)
+  if not one then return wrong(message) end
+  table.insert(emulator.troubles, one)
   return router.plain(201, wire.object { { "troubles", #emulator.troubles } })
 end
 
@@ -140,7 +172,7 @@ local function requests_view(emulator)
       headers[name] = name == "authorization" and value:match("^%S*") .. " …" or value
     end
     rows[i] = wire.object { { "method", one.method }, { "path", one.path }, { "query", query }, { "headers", headers },
-      { "body", one.path ~= "/token" and one.body or nil }, { "status", one.status } }
+      { "body", one.path ~= "/token" and one.body or nil }, { "bytes", one.bytes }, { "status", one.status } }
   end
   return wire.object { { "count", #rows }, { "requests", rows } }
 end
@@ -166,16 +198,20 @@ local settings = {
     emulator.pipeline = value
   end,
   timeout = function(emulator, value)
-    if type(value) ~= "number" or value <= 0 then return "timeout must be a number of (real) seconds" end
+    if type(value) ~= "number" or value < 0.001 or value > 3600 then
+      return "timeout must be a number of (real) seconds from 0.001 to 3600"
+    end
     emulator.timeout = value
   end,
   visible_after = function(emulator, value)
-    local seconds, message = seconds_of(value)
-    if not seconds then return message end
-    emulator.pull.delay = seconds
+    local wanted, message = shape.read({ visible_after = value }, { visible_after = "span" })
+    if not wanted then return message end
+    emulator.pull.delay = wanted.visible_after or emulator.pull.delay
   end,
   skew = function(emulator, value)
-    if type(value) ~= "number" then return "skew must be a number of seconds by which Altinn's clocks are wrong" end
+    if type(value) ~= "number" or math.abs(value) > 1e9 then
+      return "skew must be the number of seconds by which Altinn's clocks are wrong"
+    end
     emulator.skew = value
   end,
   http_endpoints = function(emulator, value)
@@ -217,15 +253,19 @@ end
 
 -- A subscription without a token, already validated unless it says otherwise.
 local function add_subscription(emulator, _, body)
-  if type(body.endPoint) ~= "string" or type(body.resourceFilter) ~= "string" then
-    return wrong "a subscription has an endPoint and a resourceFilter"
+  local wanted, message = shape.read(body, { endPoint = "text", resourceFilter = "name", subjectFilter = "text",
+    typeFilter = "text", includeSubunits = "boolean", consumer = "name", validated = "boolean" })
+  if not wanted then return wrong(message) end
+  local endpoint = subscriptions.normal_url(wanted.endPoint)
+  if not endpoint or not endpoint:find("^https?:") or not wanted.resourceFilter then
+    return wrong "a subscription has an endPoint, an absolute http or https address, and a resourceFilter"
   end
   local s = emulator.subscriptions:add {
-    endpoint = body.endPoint, resource = scenes.resource_urn(body.resourceFilter):lower(), subject = body.subjectFilter,
-    type = body.typeFilter, subunits = body.includeSubunits == true,
-    consumer = body.consumer or "/organisation/" .. emulator.world.organisation,
+    endpoint = endpoint, resource = scenes.resource_urn(wanted.resourceFilter):lower(),
+    subject = wanted.subjectFilter, type = wanted.typeFilter, subunits = wanted.includeSubunits == true,
+    consumer = wanted.consumer or "/organisation/" .. emulator.world.organisation,
   }
-  s.validated = s.validated or body.validated ~= false
+  s.validated = s.validated or wanted.validated ~= false
   return router.plain(201, subscriptions.view(s))
 end
 

@@ -21,7 +21,7 @@ M.validation_ladders = {
 
 local KEPT = 10000          -- finished deliveries that are remembered
 local MOST_HOPS = 50
-local MAX_BODY = 8 << 20    -- of an endpoint's answer, bytes
+local MAX_BODY = 8 << 20    -- of an endpoint's answer that is no success, bytes
 local DISORDER_SECONDS = 2
 
 local Deliveries = {}
@@ -45,6 +45,7 @@ end
 local function start_request(self, delivery, hop)
   local id = self.multi:add {
     method = hop.method, url = hop.url, body = hop.body, timeout = self.emulator.timeout, max_body = MAX_BODY,
+    sink = true,
     headers = hop.body and { ["Content-Type"] = "application/json; charset=utf-8" } or {},
   }
   self.under_way = self.under_way + 1
@@ -63,8 +64,10 @@ local function next_hop(hop, reply)
   local kinds = { [301] = "GET", [302] = "GET", [303] = "GET", [307] = hop.method, [308] = hop.method }
   local method = kinds[reply.status]
   if not method or not to or hop.count >= MOST_HOPS then return nil end
-  if to:find("^/") then to = hop.url:match("^%a+://[^/?#]+") .. to
+  if to:find("^//") then to = hop.url:match("^%a+:") .. to
+  elseif to:find("^/") then to = hop.url:match("^%a+://[^/?#]+") .. to
   elseif not to:find("^%a+://") then to = hop.url:match("^%a+://[^?#]*/") .. to end
+  if not to:find("^https?://[^/?#%s]") then return nil end
   if hop.url:find("^https:") and not to:find("^https:") then return nil end
   return { method = method, url = to, body = method ~= "GET" and hop.body or nil, count = hop.count + 1 }
 end

@@ -17,6 +17,10 @@ M.statuses = {
   Forwarded = 13,
 }
 
+--- What an attachment may be told by the APIs: member -> kind.
+M.attachment_members = { fileName = "name", displayName = "text", sendersReference = "text", checksum = "text",
+  isEncrypted = "boolean", expirationInDays = "count" }
+
 local Letters = {}
 Letters.__index = Letters
 
@@ -36,17 +40,31 @@ local function alternative_of(world, urn)
   return (kind == "organization" and "/organisation/" or "/person/") .. number
 end
 
--- A Correspondence event as Altinn writes it.
-function Letters:event(name, party, kind, resource, instance)
+-- A Correspondence event as Altinn writes it; nil and a message when that is none.
+local function build_event(self, name, party, kind, resource, instance)
   local world, subject = self.emulator.world, party
   local number = world.number(party)
   if number and self.emulator.switches.on["party-subjects"] then subject = "/party/" .. world:party_id(number) end
-  return assert(publish.record(wire.encode(wire.object {
+  return publish.record(wire.encode(wire.object {
     { "specversion", "1.0" }, { "id", wire.uuid() }, { "type", PREFIX .. name },
     { "time", wire.time(self.emulator.clock:now()) }, { "resource", "urn:altinn:resource:" .. resource },
     { "resourceinstance", instance }, { "subject", subject }, { "alternativesubject", alternative_of(world, party) },
     { "source", ("%s/correspondence/api/v1/%s"):format(self.emulator.platform, kind) },
-  })))
+  }))
+end
+
+-- The same, of a letter that was found faultless.
+function Letters:event(...)
+  return assert(build_event(self, ...))
+end
+
+-- Why no event can be about a letter with this resource, sender and recipient; or nil.
+function Letters:fault(spec)
+  for _, role in ipairs { "sender", "recipient" } do
+    local party = self.emulator.world:urn(spec[role])
+    local event, message = build_event(self, "correspondenceinitialized", party, "correspondence", spec.resource, "x")
+    if not event then return ("resource '%s' and %s make no event: %s"):format(spec.resource, role, message) end
+  end
 end
 
 -- Raises an event about a letter; `to` is "sender" or "recipient".
@@ -79,7 +97,7 @@ function Letters:add_attachment(spec, resource, sender)
     id = wire.uuid(), file_name = spec.fileName or "letter.txt", display_name = spec.displayName,
     encrypted = spec.isEncrypted == true, checksum = spec.checksum, reference = spec.sendersReference or "",
     expires_in = spec.expirationInDays, resource = resource, sender = sender, content = spec.content,
-    size = spec.size, pattern = spec.pattern, created = now, letters = {}, history = {},
+    size = spec.size, pattern = spec.pattern, cut = spec.cut, created = now, letters = {}, history = {},
   }
   self.attachments[one.id] = one
   self.attachment_list[#self.attachment_list + 1] = one

@@ -3,6 +3,7 @@
 local errors = require "altinn.events.emulator.letters_errors"
 local letters = require "altinn.events.emulator.letters"
 local router = require "altinn.events.emulator.router"
+local shape = require "altinn.events.emulator.shape"
 local view = require "altinn.events.emulator.letters_view"
 local wire = require "altinn.events.emulator.wire"
 
@@ -193,10 +194,10 @@ end
 local function forward(emulator, request)
   local letter, refusal = find_there(emulator, request, "recipient")
   if not letter then return refusal end
-  local wanted = wire.decode(request.body)
-  if type(wanted) ~= "table" or type(wanted.forwardTo) ~= "string" then
-    return M.invalid(request, "forwardTo", "The ForwardTo field is required.")
-  end
+  local wanted, message, member = shape.read(wire.decode(request.body),
+    { forwardTo = "name", forwardingText = "text" }, "drop")
+  if not wanted then return M.invalid(request, member, message) end
+  if not wanted.forwardTo then return M.invalid(request, "forwardTo", "The ForwardTo field is required.") end
   local fault = forward_fault(letter, wanted.forwardingText)
   if fault then return errors.problem(fault, request.path) end
   emulator.letters:forward(letter)
@@ -220,6 +221,26 @@ end
 
 local roles_known = { recipient = true, sender = true, recipientandsender = true }
 
+local function is_status(text)
+  for name, number in pairs(letters.statuses) do
+    if name:lower() == text:lower() or tostring(number) == text then return name end
+  end
+  return nil
+end
+
+-- The forms in which somebody may be named: a URN, 0192: before the number, a person's number.
+local function is_party(text)
+  return text:find("^urn:altinn:organization:identifier%-no:%d%d%d%d%d%d%d%d%d$")
+    or text:find("^urn:altinn:person:identifier%-no:%d%d%d%d%d%d%d%d%d%d%d$")
+    or text:find("^0192:%d%d%d%d%d%d%d%d%d$") or text:find("^%d%d%d%d%d%d%d%d%d%d%d$")
+end
+
+-- The first of the texts that is not what it must be: its name; or nil.
+local function misread(wanted)
+  if wanted.status and not is_status(wanted.status) then return "status", wanted.status end
+  if wanted.on_behalf_of and not is_party(wanted.on_behalf_of) then return "onBehalfOf", "…" end
+end
+
 local function read_listing(request)
   local function get(name) return router.parameter(request, name) end
   local wanted = { resource = get "resourceId", role = (get "role" or ""):lower(), status = get "status",
@@ -237,6 +258,9 @@ local function read_listing(request)
       return nil, M.invalid(request, name, ("The value '%s' is not valid."):format(text))
     end
   end
+  local name, text = misread(wanted)
+  if name then return nil, M.invalid(request, name, ("The value '%s' is not valid."):format(text)) end
+  wanted.status = wanted.status and is_status(wanted.status)
   if wanted.from and wanted.to and wanted.from > wanted.to then return nil, errors.problem(1027, request.path) end
   return wanted
 end
@@ -248,7 +272,7 @@ local function is_wanted(emulator, wanted, party, letter)
   local spec = letter.spec
   return (as_recipient or as_sender) and letter.resource == wanted.resource and not letter.purged
     and (not wanted.from or letter.requested > wanted.from) and (not wanted.to or letter.requested < wanted.to)
-    and (not wanted.status or letters.highest(letter).status:lower() == wanted.status:lower())
+    and (not wanted.status or letters.highest(letter).status == wanted.status)
     and (not wanted.reference or spec.sendersReference == wanted.reference)
     and (not wanted.key or (spec.idempotentKey or ""):lower() == wanted.key:lower())
 end
@@ -275,24 +299,34 @@ end
 
 -- Creating.
 
+local message_members = { correspondence = "object", recipients = "names", existingAttachments = "names",
+  idempotentKey = "text" }
+local letter_members = { resourceId = "name", sender = "name", sendersReference = "text", messageSender = "text",
+  content = "object", requestedPublishTime = "time", dueDateTime = "time", isConfirmationNeeded = "boolean",
+  isConfidential = "boolean", allowForwarding = "boolean", ignoreReservation = "boolean",
+  externalReferences = "list", propertyList = "object", replyOptions = "list" }
+local content_members = { messageTitle = "text", messageSummary = "text", messageBody = "text", language = "text" }
+
+-- The body of a call that creates letters, its letter and the letter's content; or nil and the refusal.
 local function read_letter(request)
   if not router.is_json(request) then return nil, router.problem(415) end
-  local value = wire.decode(request.body)
-  local letter = type(value) == "table" and value.correspondence
-  if type(letter) ~= "table" then
-    return nil, M.invalid(request, "correspondence", "The Correspondence field is required.")
-  end
-  if type(value.recipients) ~= "table" or #value.recipients == 0 then
+  local value, message, member = shape.read(wire.decode(request.body), message_members, "drop")
+  local letter, texts
+  if value then letter, message, member = shape.read(value.correspondence or {}, letter_members, "drop") end
+  if letter then texts, message, member = shape.read(letter.content or {}, content_members, "drop") end
+  if not texts then return nil, M.invalid(request, member, message) end
+  if not value.recipients or #value.recipients == 0 then
     return nil, M.invalid(request, "recipients", "The Recipients field is required.")
   end
-  if type(letter.resourceId) ~= "string" or type(letter.content) ~= "table" then
+  if not letter.resourceId or not letter.content then
     return nil, M.invalid(request, "correspondence", "The ResourceId and Content fields are required.")
   end
-  return value, nil, letter
+  letter.content, value.correspondence = texts, letter
+  return value
 end
 
 local function key_fault(emulator, value)
-  local key = type(value.idempotentKey) == "string" and value.idempotentKey:lower()
+  local key = value.idempotentKey and value.idempotentKey:lower()
   if not key then return nil end
   if #value.recipients > 1 then return 1047 end
   if emulator.letters.keys[key] then return 1034 end
@@ -307,34 +341,44 @@ local function recipient_fault(emulator, recipients)
   end
 end
 
-local function spec_of(caller, value, letter, recipient)
-  local spec, text = {}, letter.content
-  for name, one in pairs(letter) do
-    if one ~= require("altinn.events").null then spec[name] = one end
-  end
+local function spec_of(caller, value, recipient)
+  local letter, spec = value.correspondence, {}
+  local text = letter.content
+  for name, one in pairs(letter) do spec[name] = one end
   spec.resource, spec.recipient, spec.sender = letter.resourceId, recipient, spec.sender or caller.party
   spec.title, spec.summary, spec.body, spec.language = text.messageTitle, text.messageSummary, text.messageBody,
     text.language
-  spec.attachments = {}
-  table.move(value.existingAttachments or {}, 1, #(value.existingAttachments or {}), 1, spec.attachments)
-  spec.idempotentKey = value.idempotentKey
+  spec.attachments, spec.idempotentKey = value.existingAttachments, value.idempotentKey
   return spec
+end
+
+-- The letters that a call is to create, one a recipient; or nil and the refusal.
+local function specs_of(emulator, request, caller, value)
+  for _, id in ipairs(value.existingAttachments or {}) do
+    if not emulator.letters.attachments[id] then return nil, errors.problem(2001, request.path) end
+  end
+  local specs = {}
+  for index, recipient in ipairs(value.recipients) do
+    specs[index] = spec_of(caller, value, recipient)
+    local message = emulator.letters:fault(specs[index])
+    if message then return nil, M.invalid(request, "recipients", message) end
+  end
+  local fault = recipient_fault(emulator, value.recipients) or key_fault(emulator, value)
+  if fault then return nil, errors.problem(fault, request.path) end
+  return specs
 end
 
 local function create(emulator, request)
   local caller, refusal = M.caller(emulator, request, "sender")
   if not caller then return refusal end
-  local value, letter
-  value, refusal, letter = read_letter(request)
+  local value, specs
+  value, refusal = read_letter(request)
   if not value then return refusal end
-  for _, id in ipairs(value.existingAttachments or {}) do
-    if not emulator.letters.attachments[id] then return errors.problem(2001, request.path) end
-  end
-  local fault = recipient_fault(emulator, value.recipients) or key_fault(emulator, value)
-  if fault then return errors.problem(fault, request.path) end
+  specs, refusal = specs_of(emulator, request, caller, value)
+  if not specs then return refusal end
   local rows = wire.list {}
-  for index, recipient in ipairs(value.recipients) do
-    local made = emulator.letters:create(spec_of(caller, value, letter, recipient))
+  for index, spec in ipairs(specs) do
+    local made = emulator.letters:create(spec)
     rows[index] = wire.object { { "correspondenceId", made.id }, { "status", "Initialized" },
       { "recipient", made.recipient }, { "notifications", wire.list {} } }
   end

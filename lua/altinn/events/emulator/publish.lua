@@ -8,6 +8,7 @@ local wire = require "altinn.events.emulator.wire"
 local M = {}
 
 local RETENTION = 90 * 86400
+local MAX_BYTES = 1 << 20   -- of an event; what lies behind the real one takes less
 local OLD_APP, APP = "urn:altinn:resource:altinnapp.", "urn:altinn:resource:app_"
 
 local Events = {}
@@ -24,12 +25,14 @@ end
 
 local function raw_text(value) return wire.encode(value) end
 
-local function attribute(member, value)
-  if member[1] == "time" then return raw_text(wire.normal_time(value)) end
-  if member[1] == "resource" and value:sub(1, #OLD_APP) == OLD_APP then
-    return raw_text(APP .. value:sub(#OLD_APP + 1):gsub("%.", "_", 1))
+-- Extensions that are numbers or booleans become texts.
+local function attribute(name, value)
+  local text = tostring(value)
+  if name == "time" then return raw_text(wire.normal_time(text)) end
+  if name == "resource" and text:sub(1, #OLD_APP) == OLD_APP then
+    return raw_text(APP .. text:sub(#OLD_APP + 1):gsub("%.", "_", 1))
   end
-  return raw_text(tostring(value))
+  return raw_text(text)
 end
 
 -- The text that is pushed: specversion first, the rest as they came, texts escaped, extensions as texts, the payload
@@ -45,7 +48,7 @@ local function body_of(event)
     elseif name == "specversion" then
       table.insert(parts, 1, '"specversion":"1.0"')
     else
-      parts[#parts + 1] = raw_text(name) .. ":" .. attribute(member, event[name])
+      parts[#parts + 1] = raw_text(name) .. ":" .. attribute(name, event[name])
     end
   end
   parts[#parts + 1] = payload
@@ -58,7 +61,7 @@ local kept_names = { "id", "source", "type", "subject", "resource", "resourceins
 local function record_of(event)
   local body = body_of(event)
   local again = assert(events.parse(body, { max_bytes = #body + 1 }))
-  local record = { body = body }
+  local record = { body = body, form = body }
   for _, name in ipairs(kept_names) do record[name] = again[name] end
   return record
 end
@@ -115,7 +118,7 @@ end
 -- The same happening once more, under an id of its own.
 local function with_new_id(record)
   local members = {}
-  for index, member in ipairs(wire.members(record.body)) do
+  for index, member in ipairs(wire.members(record.form)) do
     members[index] = ('"%s":%s'):format(member[1], member[1] == "id" and wire.encode(wire.uuid()) or member[2])
   end
   return assert(M.record("{" .. table.concat(members, ",") .. "}"))
@@ -172,6 +175,7 @@ local function accept(self, request)
   local platform = request.headers.platformaccesstoken ~= nil
   if not entry and not platform then return router.empty(401) end
   if media ~= "application/cloudevents+json" then return router.problem(415) end
+  if #request.body > MAX_BYTES then return router.problem(413) end
   local record, message, code, detail = M.record(request.body)
   if not record then
     return router.validation_problem { RequestBody = { refusal_text(message, code, detail) } }

@@ -82,13 +82,14 @@ function Pull:page(query, consumer)
 end
 
 -- Values are not percent-encoded, and an alternative subject becomes the first event's subject: as the server does.
+-- What a header cannot carry is left out.
 local function next_link(self, query, page)
   local parts = { ("%s/events/api/v1/events?after=%s&size=%d&resource=%s"):format(self.emulator.platform,
     page[#page].id, query.size, query.resource) }
   if query.subject and query.subject ~= "" then parts[#parts + 1] = "subject=" .. query.subject end
   if query.alternative and query.alternative ~= "" then parts[#parts + 1] = "subject=" .. tostring(page[1].subject) end
   for _, pattern in ipairs(query.types) do parts[#parts + 1] = "type=" .. pattern end
-  return table.concat(parts, "&")
+  return (table.concat(parts, "&"):gsub("%c", ""))
 end
 
 local function get(self, request)

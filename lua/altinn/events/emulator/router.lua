@@ -85,6 +85,7 @@ local titles = {
   [405] = { "Method Not Allowed", "https://tools.ietf.org/html/rfc9110#section-15.5.6" },
   [406] = { "Not Acceptable", "https://tools.ietf.org/html/rfc9110#section-15.5.7" },
   [409] = { "Conflict", "https://tools.ietf.org/html/rfc9110#section-15.5.10" },
+  [413] = { "Payload Too Large", "https://tools.ietf.org/html/rfc9110#section-15.5.14" },
   [415] = { "Unsupported Media Type", "https://tools.ietf.org/html/rfc9110#section-15.5.16" },
   [422] = { "Unprocessable Entity", "https://tools.ietf.org/html/rfc4918#section-11.2" },
   [500] = { "An error occurred while processing your request.", "https://tools.ietf.org/html/rfc9110#section-15.6.1" },

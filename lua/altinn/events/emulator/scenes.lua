@@ -1,10 +1,10 @@
 -- What the control interface plays: events out of nothing, letters and their
 -- steps.
-local duration = require "altinn.events.duration"
 local events = require "altinn.events"
 local letters = require "altinn.events.emulator.letters"
 local publish = require "altinn.events.emulator.publish"
 local router = require "altinn.events.emulator.router"
+local shape = require "altinn.events.emulator.shape"
 local suggest = require "altinn.events.suggest"
 local view = require "altinn.events.emulator.letters_view"
 local wire = require "altinn.events.emulator.wire"
@@ -54,8 +54,9 @@ local function fill(emulator, wanted, kind, entry)
   }
 end
 
-local not_attributes = { count = true, order = true, party = true, sender = true, recipient = true, dead = true,
-  resource = true, type = true }
+-- What a short description may say beside attributes.
+local short_members = { count = "count", order = "text", party = "name", sender = "name", recipient = "name",
+  dead = "boolean", resource = "name", type = "name" }
 
 -- One event of a short description; what is given counts, and false leaves an attribute out.
 local function canned(emulator, wanted)
@@ -67,7 +68,7 @@ local function canned(emulator, wanted)
   local values = fill(emulator, wanted, kind, entry)
   local members, named = {}, {}
   for name, value in pairs(wanted) do
-    if not not_attributes[name] then values[name] = value end
+    if not short_members[name] then values[name] = value end
   end
   for _, name in ipairs(order) do
     members[#members + 1] = { name, values[name] or nil }
@@ -79,9 +80,11 @@ local function canned(emulator, wanted)
   return publish.record(wire.encode(wire.object(members)))
 end
 
-local function several(emulator, wanted)
-  local count = wanted.count == nil and 1 or math.tointeger(wanted.count)
-  if not count or count < 1 or count > MOST then return nil, "count must be a whole number from 1 to " .. MOST end
+local function several(emulator, body)
+  local wanted, why = shape.read(body, short_members, "keep")
+  if not wanted then return nil, why end
+  local count = wanted.count or 1
+  if count > MOST then return nil, "count must be a whole number from 1 to " .. MOST end
   local list = {}
   for index = 1, count do
     local record, message = canned(emulator, wanted)
@@ -100,7 +103,8 @@ end
 -- Octets as they are, to one subscription; or wherever they fit, when they are an event.
 local function raw(emulator, wanted)
   local record = publish.record(wanted.raw)
-  local s = emulator.subscriptions.by_id[wanted.subscription]
+  local s = wanted.subscription ~= nil and emulator.subscriptions.by_id[wanted.subscription]
+  if wanted.subscription ~= nil and not s then return wrong "there is no such subscription" end
   if not record and not s then
     return wrong "that is no event: name the subscription that is to get it"
   end
@@ -144,23 +148,46 @@ local function letter_view(letter)
   return shown
 end
 
+local letter_members = { resource = "name", sender = "name", recipient = "name", title = "text", summary = "text",
+  body = "text", language = "text", sendersReference = "text", messageSender = "text", hold = "boolean",
+  requestedPublishTime = "time", dueDateTime = "time", isConfirmationNeeded = "boolean", isConfidential = "boolean",
+  allowForwarding = "boolean", ignoreReservation = "boolean", externalReferences = "list", propertyList = "object",
+  replyOptions = "list", attachments = "list", idempotentKey = "text" }
+
+local attachment_members = { content = "text", size = "size", pattern = "name", cut = "size", scan = "boolean" }
+for name, kind in pairs(letters.attachment_members) do attachment_members[name] = kind end
+
+-- The attachments of a letter, each an id or a description; nil and what is wrong.
+local function read_attachments(emulator, list)
+  local read = {}
+  for index, one in ipairs(list or {}) do
+    local message
+    if type(one) == "string" then
+      read[index] = emulator.letters.attachments[one] and one
+      message = "there is no attachment " .. one
+    else
+      read[index], message = shape.read(one, attachment_members)
+    end
+    if not read[index] then return nil, "attachments: " .. message end
+  end
+  return read
+end
+
 --- Creates a letter; it is published at its time, or held with "hold": true.
 ---@param emulator table
 ---@param _ table
 ---@param body table
 ---@return table reply
 function M.create(emulator, _, body)
-  local spec = {}
-  for name, value in pairs(body) do spec[name] = value end
+  local spec, message = shape.read(body, letter_members)
+  if not spec then return wrong(message) end
   spec.resource = (spec.resource or "acme-letters"):gsub("^urn:altinn:resource:", "")
   spec.sender = spec.sender or "991825827"
   spec.recipient = spec.recipient or emulator.world.organisation
   spec.title, spec.body = spec.title or "A letter", spec.body or "Hello"
-  for _, one in ipairs(spec.attachments or {}) do
-    if type(one) ~= "table" and not emulator.letters.attachments[one] then
-      return wrong("there is no attachment " .. tostring(one))
-    end
-  end
+  spec.attachments, message = read_attachments(emulator, spec.attachments)
+  message = message or emulator.letters:fault(spec)
+  if message then return wrong(message) end
   return router.plain(201, letter_view(emulator.letters:create(spec)))
 end
 
@@ -209,12 +236,12 @@ M.steps = {}
 for name in pairs(steps) do M.steps[#M.steps + 1] = name end
 table.sort(M.steps)
 
+local step_members = { by = "text", text = "text", reminder = "boolean", pause = "span", steps = "names" }
+
 local LIFE = { "publish", "fetch", "read", "confirm" }
 
 local function walk(emulator, letter, body)
-  local pause, message = duration.parse(body.pause or "1m")
-  if not pause then return message end
-  local list = type(body.steps) == "table" and body.steps or LIFE
+  local pause, list = body.pause or 60, body.steps or LIFE
   for _, name in ipairs(list) do
     if not steps[name] then return ("there is no step '%s'%s"):format(tostring(name), suggest.hint(name, steps)) end
   end
@@ -231,9 +258,10 @@ end
 function M.step(emulator, request, body)
   local letter, name = emulator.letters.by_id[request.parameters.id], request.parameters.step
   if not letter then return router.empty(404) end
-  local message
-  if name == "walk" then message = walk(emulator, letter, body)
-  elseif steps[name] then steps[name](emulator.letters, letter, body)
+  local how, message = shape.read(body, step_members)
+  if not how then return wrong(message) end
+  if name == "walk" then message = walk(emulator, letter, how)
+  elseif steps[name] then steps[name](emulator.letters, letter, how)
   else message = ("there is no step '%s'%s; there are %s, walk"):format(name, suggest.hint(name, steps),
     table.concat(M.steps, ", ")) end
   return message and wrong(message) or router.plain(200, letter_view(letter))

@@ -16,13 +16,15 @@ local router = require "altinn.events.emulator.router"
 local subscriptions = require "altinn.events.emulator.subscriptions"
 local switches = require "altinn.events.emulator.switches"
 local tokens = require "altinn.events.emulator.tokens"
+local wire = require "altinn.events.emulator.wire"
 local world = require "altinn.events.emulator.world"
 
 local M = {}
 
 local PUSHES_AT_ONCE = 20
 local REMEMBERED = 1000   -- requests
-local MAX_BYTES = 64 << 20
+local REMEMBERED_BYTES = 64 << 10   -- of a request's body
+local MAX_BYTES = 32 << 20   -- of a request
 
 local Emulator = {}
 Emulator.__index = Emulator
@@ -100,7 +102,7 @@ end
 local function remember(self, request, status)
   local list = self.requests
   list[#list + 1] = { method = request.method, path = request.path, query = request.query, headers = request.headers,
-    body = request.body, status = status }
+    body = request.body:sub(1, REMEMBERED_BYTES), bytes = #request.body, status = status }
   if #list > REMEMBERED * 2 then self.requests = table.move(list, #list - REMEMBERED + 1, #list, 1, {}) end
 end
 
@@ -140,16 +142,17 @@ local function handle(self, request)
   return route.handler(request)
 end
 
-local function failed(self, request)
-  return function(message)
-    self.log("error", "error", { reason = debug.traceback(("%s %s: %s"):format(request.method, request.path,
-      tostring(message)), 2) })
-    return router.problem(500, "the emulator has a fault: see its log")
-  end
+-- Calls what must not end the emulator: a fault in it is logged. True when there was none, and what it gives.
+local function guarded(self, what, call, ...)
+  return xpcall(call, function(message)
+    self.log("error", "error", { reason = debug.traceback(("%s: %s"):format(what, tostring(message)), 2) })
+  end, ...)
 end
 
 local function answer(self, request)
-  local _, reply = xpcall(handle, failed(self, request), self, request)
+  local what = request.method .. " " .. request.path
+  local fine, reply = guarded(self, what, handle, self, request)
+  if not fine then reply = router.problem(500, "the emulator has a fault: see its log") end
   if reply and not request.responded then respond(self, request, reply) end
 end
 
@@ -170,7 +173,7 @@ end
 -- Moves the clock forward: every timer on the way runs at its time, and pushes end before it goes on. `done` is called
 -- at the end.
 function Emulator:advance(seconds, done)
-  self.goals[#self.goals + 1] = { time = self.clock:now() + seconds, done = done }
+  self.goals[#self.goals + 1] = { time = math.min(self.clock:now() + seconds, wire.last_moment), done = done }
   table.sort(self.goals, function(a, b) return a.time < b.time end)
 end
 
@@ -191,10 +194,15 @@ end
 
 -- One round: timers, pushes, requests. Waits for at most a second.
 function Emulator:step()
-  self.clock:run()
-  step_clock(self)
-  for _, reply in ipairs(self.multi:step(pause(self), self.server:descriptor())) do self.deliveries:finished(reply) end
-  for request in function() return self.server:take() end do dispatch(self, request) end
+  self.clock:run(function(call) guarded(self, "timer", call) end)
+  guarded(self, "clock", step_clock, self)
+  for _, reply in ipairs(self.multi:step(pause(self), self.server:descriptor())) do
+    if reply.part then self.multi:more(reply.id)   -- nobody looks at the body of an endpoint's answer
+    else guarded(self, "push", self.deliveries.finished, self.deliveries, reply) end
+  end
+  for request in function() return self.server:take() end do
+    if not guarded(self, "reply", dispatch, self, request) then self.server:reply(request.id, 500) end
+  end
 end
 
 --- Runs until a signal comes.

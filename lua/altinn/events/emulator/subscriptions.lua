@@ -53,9 +53,13 @@ local function split_url(text)
   return scheme:lower(), host:lower(), path
 end
 
--- As .NET writes it: lower-case scheme and host, no port that goes without saying, at least a slash.
-local function normal_url(text)
+--- An absolute address as .NET writes it: lower-case scheme and host, no port that goes without saying, at least a
+--- slash.
+---@param text any
+---@return string|nil address nil: it is none
+function M.normal_url(text)
   local scheme, host, path = split_url(text)
+  if not scheme then return nil end
   host = host:gsub(scheme == "https" and ":443$" or ":80$", "")
   if path == "" or path:find("^[?#]") then path = "/" .. path end
   return ("%s://%s%s"):format(scheme, host, path)
@@ -214,7 +218,7 @@ local function create(self, request)
   refusal = refusal or check(self, wanted, entry)
   if refusal then return refusal end
   local s = self:add {
-    endpoint = normal_url(wanted.endPoint), resource = wanted.resourceFilter:lower(), source = wanted.sourceFilter,
+    endpoint = M.normal_url(wanted.endPoint), resource = wanted.resourceFilter:lower(), source = wanted.sourceFilter,
     subject = wanted.subjectFilter, type = wanted.typeFilter, subunits = wanted.includeSubunits or false,
     consumer = self.emulator.tokens.consumer(entry), app = is_app(wanted),
   }

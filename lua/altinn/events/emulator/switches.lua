@@ -61,13 +61,11 @@ function Switches:strikes(name)
   return value == true
 end
 
--- Adds a fault: { kind, next, seconds, status, subscription, type }.
+-- Adds a fault: { kind, next, seconds, status, subscription, type }, of the right types.
 function Switches:add_fault(fault)
   if not M.faults[fault.kind] then return nil, unknown(fault.kind, M.faults, "fault") end
-  local left = fault.next == nil and 1 or math.tointeger(fault.next)
-  if not left or left < 1 then return nil, "next must be a whole number from 1" end
   self.last = self.last + 1
-  local one = { id = self.last, kind = fault.kind, left = left, seconds = tonumber(fault.seconds) or 0,
+  local one = { id = self.last, kind = fault.kind, left = fault.next or 1, seconds = fault.seconds or 0,
     status = fault.status, subscription = fault.subscription, type = fault.type, held = {} }
   self.pending[#self.pending + 1] = one
   return one

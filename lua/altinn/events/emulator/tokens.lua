@@ -137,6 +137,7 @@ local function check_header(header)
   if header.alg ~= "RS256" and header.alg ~= "RS384" and header.alg ~= "RS512" then
     return "alg must be RS256, RS384 or RS512"
   end
+  if header.kid ~= nil and type(header.kid) ~= "string" then return "kid must be a text" end
   if (header.kid == nil) == (header.x5c == nil) then return "the header must have one of kid and x5c" end
   if header.x5c and (type(header.x5c) ~= "table" or type(header.x5c[1]) ~= "string") then
     return "x5c must be a list of certificates"
@@ -152,7 +153,7 @@ end
 local function check_times(claims, now)
   if type(claims.iat) ~= "number" or type(claims.exp) ~= "number" then return "iat and exp must be numbers" end
   if math.abs(claims.iat - now) > LEEWAY then
-    return ("iat is %d seconds %s: is the clock right?"):format(math.floor(math.abs(claims.iat - now)),
+    return ("iat is %.0f seconds %s: is the clock right?"):format(math.abs(claims.iat - now),
       claims.iat > now and "in the future" or "in the past"), "MP-130"
   end
   if claims.exp - claims.iat > LONGEST then return ("exp must be at most %d seconds after iat"):format(LONGEST) end
@@ -224,11 +225,12 @@ local function details_of(self, claims)
   local detail = type(list) == "table" and list[1]
   local org = type(detail) == "table" and detail.systemuser_org
   local number = type(org) == "table" and self.emulator.world.number(org.ID)
-  if not number or detail.type ~= "urn:altinn:systemuser" then
+  local reference = number and detail.externalRef
+  if not number or detail.type ~= "urn:altinn:systemuser" or reference and type(reference) ~= "string" then
     return nil, refuse("invalid_grant", "MP-302: authorization_details is not that of a system user")
   end
   local users = self.emulator.world.system_users
-  local key = detail.externalRef and number .. "/" .. detail.externalRef or number
+  local key = reference and number .. "/" .. reference or number
   if users[key] == false then
     return nil, refuse("invalid_altinn_customer_configuration", "MP-303: the organisation has no such system user")
   end

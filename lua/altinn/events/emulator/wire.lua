@@ -43,6 +43,7 @@ local function quote(text)
 end
 
 local function quote_plainly(text)
+  if not utf8.len(text) then text = text:gsub("[\x80-\xFF]", "\xEF\xBF\xBD") end
   return '"' .. text:gsub('[%c"\\\127]', function(c)
     return c == '"' and '\\"' or short_escapes[c] or ("\\u%04x"):format(c:byte())
   end) .. '"'
@@ -143,6 +144,7 @@ end
 local function value_end(text, at)
   local depth = 0
   while true do
+    at = text:find('["{}%[%],]', at)
     local c = text:sub(at, at)
     if c == '"' then
       at = string_end(text, at)
@@ -230,11 +232,21 @@ end
 
 local month_days = { 0, 31, 59, 90, 120, 151, 181, 212, 243, 273, 304, 334 }
 
---- The moment of an RFC 3339 text; a text without a zone counts as UTC.
+-- The year 1 and the end of the year 9999.
+local FIRST, LAST = -62135596800, 253402300799
+M.last_moment = LAST
+
+local function moment(seconds)
+  if seconds >= FIRST and seconds <= LAST then return seconds end
+  return nil
+end
+
+--- The moment of an RFC 3339 text, or of seconds since 1970; a text without
+--- a zone counts as UTC.
 ---@param text any
----@return number|nil seconds since 1970
+---@return number|nil seconds since 1970, within the years 1 to 9999
 function M.parse_time(text)
-  if type(text) == "number" then return text end
+  if type(text) == "number" then return moment(text) end
   if type(text) ~= "string" then return nil end
   local year, month, day, hour, minute, second, fraction, zone =
     text:match("^(%d%d%d%d)-(%d%d)-(%d%d)[Tt](%d%d):(%d%d):?(%d?%d?)(%.?%d*)(.*)$")
@@ -254,7 +266,7 @@ function M.parse_time(text)
     local offset = tonumber(zone_hours) * 3600 + tonumber(zone_minutes) * 60
     seconds = seconds - (sign == "-" and -offset or offset)
   end
-  return seconds + (tonumber("0" .. fraction) or 0)
+  return moment(seconds + (tonumber("0" .. fraction) or 0))
 end
 
 -- base64url without padding (RFC 7515 §2).

@@ -1,5 +1,6 @@
 -- Who and what exists around the emulator: clients with their keys, service
 -- owners, main units, parties, owners of resources, and the policy.
+local shape = require "altinn.events.emulator.shape"
 local suggest = require "altinn.events.suggest"
 local wire = require "altinn.events.emulator.wire"
 
@@ -10,13 +11,6 @@ World.__index = World
 
 -- Each member is a table by key, but for the policy.
 local members = { "clients", "service_owners", "main_units", "parties", "owners", "system_users", "recipients" }
-
-local function is_member(name)
-  for _, member in ipairs(members) do
-    if member == name then return true end
-  end
-  return name == "policy"
-end
 
 --- A world where everything is allowed and Digdir is the one service owner.
 ---@param options { organisation: string, accept_any_grant: boolean|nil }
@@ -36,38 +30,74 @@ local function read(path)
   return text or "", nil
 end
 
--- A key is a text, or { file =, kid = }.
-local function read_keys(client)
-  local keys = {}
-  for index, key in ipairs(type(client.keys) == "table" and client.keys or {}) do
-    if type(key) == "string" then key = { text = key } end
-    if type(key) ~= "table" then return nil, "a key is a text, or an object with a file or a text" end
-    local text, message = key.text, nil
-    if key.file then text, message = read(key.file) end
-    if type(text) ~= "string" then return nil, message or "a key has neither text nor file" end
-    keys[index] = { kid = key.kid, text = text }
-  end
-  return keys
+-- A key is a text, or { file | text, kid }.
+local function read_key(key)
+  if type(key) == "string" then return { text = key } end
+  local one, message = shape.read(key, { file = "name", text = "text", kid = "text" })
+  if not one then return nil, "a key is a text, or an object with a file or a text: it " .. message end
+  if one.file then one.text, message = read(one.file) end
+  if not one.text then return nil, message or "a key has neither text nor file" end
+  return { kid = one.kid, text = one.text }
 end
 
--- Adds what a table says; nil and a message when it is wrong.
+local function read_client(value)
+  local client, message = shape.read(value, { organisation = "name", scopes = "names", keys = "list",
+    expired = "boolean" })
+  if not client then return nil, message end
+  local keys = {}
+  for index, key in ipairs(client.keys or {}) do
+    keys[index], message = read_key(key)
+    if not keys[index] then return nil, message end
+  end
+  client.keys = keys
+  return client
+end
+
+-- name, value -> a table by key; nil and a message.
+local function map_of(kind)
+  return function(value, name) return shape.map(value, kind, name) end
+end
+
+local function each_of(read_one, what)
+  return function(value, name)
+    if type(value) ~= "table" then return nil, name .. " must be an object" end
+    local list = {}
+    for key, one in pairs(value) do
+      local used, message = read_one(one)
+      if not used then return nil, ("%s %s: %s"):format(what, tostring(key), message) end
+      list[key] = used
+    end
+    return list
+  end
+end
+
+local function read_rule(value)
+  return shape.read(value, { consumer = "text", resource = "text", action = "text", subject = "text",
+    decision = "any" })
+end
+
+local readers = {
+  clients = each_of(read_client, "client"), policy = each_of(read_rule, "row"), service_owners = map_of "name",
+  main_units = map_of "name", parties = map_of "count", owners = map_of "name", system_users = map_of "any",
+  recipients = map_of "any",
+}
+
+-- Adds what a table says, all of it or nothing; nil and a message when it is wrong.
 function World:merge(values)
+  local read_values = {}
   for name, value in pairs(values) do
-    if not is_member(name) then
+    if not readers[name] then
       return nil, ("unknown member '%s'%s; known are policy, %s"):format(tostring(name),
-        suggest.hint(tostring(name), members), table.concat(members, ", "))
+        suggest.hint(tostring(name), readers), table.concat(members, ", "))
     end
-    if type(value) ~= "table" then return nil, ("%s must be an object"):format(name) end
-    if name == "policy" then self.policy = value end
-    for key, one in pairs(name == "policy" and {} or value) do
-      if name == "clients" then
-        if type(one) ~= "table" then return nil, "a client is an object" end
-        local keys, message = read_keys(one)
-        if not keys then return nil, ("client %s: %s"):format(key, message) end
-        one = { organisation = one.organisation, scopes = one.scopes, keys = keys, expired = one.expired }
-      end
-      self[name][key] = one
-    end
+    local one, message = readers[name](value, name)
+    if not one then return nil, message end
+    read_values[name] = one
+  end
+  self.policy = read_values.policy or self.policy
+  read_values.policy = nil
+  for name, value in pairs(read_values) do
+    for key, one in pairs(value) do self[name][key] = one end
   end
   return true
 end

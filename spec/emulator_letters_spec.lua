@@ -91,7 +91,7 @@ describe("the emulator's letters", function()
     assert.are.same({ "Initialized", "ReadyForPublish", "Published", "Fetched" },
       { details.statusHistory[1].status, details.statusHistory[2].status, details.statusHistory[3].status,
         details.statusHistory[4].status })
-    assert.are.same({ "Default" }, details.systemLabel)
+    assert.are.equal("Default", details.systemLabel)
   end)
 
   it("show the highest status ever, Fetched excepted", function()
@@ -219,6 +219,9 @@ describe("the emulator's letters", function()
     value = select(2, list(reader,
       "resourceId=acme-letters&role=recipient&from=2026-01-01T01:00:00Z&to=2026-01-01T03:00:00Z"))
     assert.are.same({ ids[2] }, value.ids)
+    assert.are.equal(400, (list(reader, "resourceId=acme-letters&role=Recipient&status=Gone")))
+    assert.are.equal(400, (list(reader, "resourceId=acme-letters&role=Recipient&onBehalfOf=987654321")))
+    assert.are.equal(200, (list(reader, "resourceId=acme-letters&role=Recipient&onBehalfOf=0192:987654321")))
     value = select(2, list(reader, "resourceId=acme-letters&role=RecipientAndSender&status=Confirmed"))
     assert.are.same({}, value.ids)
     value = select(2, list(writer, "resourceId=acme-letters&role=Sender&to=2026-01-02T00:00:00Z"))

@@ -11,6 +11,10 @@ local RULES = {
   skip = [[
     rule { name = "all", on = { "no.altinn.*", "dialogporten.*", "x.*" }, order = false,
       run = function() return skip("seen") end }]],
+  unsteady = [[
+    rule { name = "unsteady", on = "x.unsteady", order = false, run = function(event, thing, context)
+      if context.attempt < 3 then return retry_after("0.01s", "HTTP 503") end
+      return skip("at last") end }]],
 }
 local SECRET = "a-long-secret"
 
@@ -121,6 +125,15 @@ describe("scenario", function()
     endpoint:close()
   end)
 
+  it("6b: the host answers at once though its rule fails twice with 503: the push is not repeated", function()
+    altinn:subscribe(hook())
+    local id = altinn:publish({ type = "x.unsteady" })[1]
+    local delivery = altinn:deliveries({ event = id })[1]
+    assert.are.same({ "delivered", 1 }, { delivery.state, #delivery.attempts })
+    assert.is_truthy(host:wait_log("rule=unsteady[^\n]*at last"))
+    assert.are.equal(1, stored(id))
+  end)
+
   it("7: the 13th attempt and the dead letter", function()
     local endpoint = target.start { "200", "500" }
     altinn:subscribe(endpoint.url)
@@ -139,6 +152,12 @@ describe("scenario", function()
     local id = altinn:publish({ type = "correspondencepublished" })[1]
     assert.are.same({ "waiting", 401 }, { state_of(id), altinn:deliveries({ event = id })[1].attempts[1].status })
     assert.are.equal(0, stored(id))
+    host.arguments, host.listen = { "--secret", "outdated" }, "127.0.0.1:" .. host.port
+    host:restart()
+    altinn:advance(10)
+    assert.are.same({ "delivered", 1 }, { state_of(id), stored(id) })
+    host.arguments = { "--secret", SECRET }
+    host:restart()
   end)
 
   it("9: a deleted subscription that still delivers", function()
@@ -216,6 +235,7 @@ describe("scenario", function()
   it("14: a receiver that is slower than Altinn waits", function()
     local endpoint = target.start { "200", "200 0.5", "200" }
     altinn:subscribe(endpoint.url)
+    assert.are.equal(45, altinn:control("GET", "/settings").timeout)
     altinn:control("POST", "/settings", { timeout = 0.1 })
     local id = altinn:publish({ type = "correspondencepublished" })[1]
     assert.are.equal("waiting", state_of(id))

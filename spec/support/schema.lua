@@ -35,7 +35,9 @@ end
 
 local formats = {
   uuid = function(text) return #text == 36 and text:find("^%x+%-%x+%-%x+%-%x+%-%x+$") end,
-  ["date-time"] = function(text) return text:find("^%d+%-%d%d%-%d%dT%d%d:%d%d:%d%d%.?%d*Z$") end,
+  ["date-time"] = function(text)
+    return text:find("^%d+%-%d%d%-%d%dT%d%d:%d%d:%d%d%.?%d*Z$") or text:find("^%d+%-%d%d%-%d%dT[%d:.]+[+-]%d%d:%d%d$")
+  end,
   uri = function(text) return text:find("^%a[%w+.-]*:") end,
 }
 

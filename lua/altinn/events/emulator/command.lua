@@ -18,12 +18,24 @@ The letter is published, the event pushed to the host. curl 127.0.0.1:8490/emula
 lists all that can be done to it: walk a letter through its life, publish any
 event, move the clock, make pushes fail, double, reorder or vanish.]]
 
-local function number_from(least)
+local function number_from(least, most)
   return function(text)
     local value = tonumber(text)
-    if not value or value < least then return nil, ("must be a number from %g"):format(least) end
+    if not value or value < least or value > most then
+      return nil, ("must be a number from %g to %g"):format(least, most)
+    end
     return value
   end
+end
+
+local function url(text)
+  if text:find("^https?://[%w.:%[%]-]+[%w./_~-]*$") then return text end
+  return nil, "must be an address: https://platform.altinn.no"
+end
+
+local function organisation(text)
+  if text:find("^%d%d%d%d%d%d%d%d%d$") then return text end
+  return nil, "must be the nine digits of an organisation"
 end
 
 --- Adds the verb's options to its command.
@@ -33,22 +45,26 @@ function M.options(command)
   command:option("--listen", "address (default: 127.0.0.1:8490)"):argname "HOST:PORT"
   command:flag("--public", "allow an address other than loopback")
   command:option("--speed", "its clock runs N times as fast: 3600 makes 35 hours 35 seconds; 0: it is moved by hand")
-    :argname "N":convert(number_from(0))
+    :argname "N":convert(number_from(0, 1e6))
   command:option("--pipeline", "which of Altinn's two ways to retry: older (13 attempts, default) or new (12)")
     :argname "NAME":choices { "older", "new" }
-  command:option("--timeout", "seconds for an endpoint's answer (default: 45)"):argname "N":convert(number_from(0.001))
+  command:option("--timeout", "seconds for an endpoint's answer (default: 45)"):argname "N"
+    :convert(number_from(0.001, 3600))
   command:option("--visible-after", "seconds until the query API shows an event (default: 30)"):argname "N"
-    :convert(number_from(0))
+    :convert(number_from(0, 86400))
   command:option("--client", "a client of Maskinporten and its public key, certificate or JWK"):argname "ID=FILE"
     :count "*"
   command:flag("--accept-any-grant", "believe every grant whose form is right, whoever signed it")
   command:option("--organisation", "the clients' organisation (default: 987654321)"):argname "NUMBER"
+    :convert(organisation)
   command:option("--world", "clients, main_units, policy, service_owners, owners: a JSON file"):argname "FILE"
   command:option("--imperfect", "switch an imperfection on; GET /emulator/switches lists them"):argname "NAME":count "*"
   command:option("--http-endpoints", "http endpoints that may be subscribed: loopback (default), any, none")
     :argname "WHERE":choices { "loopback", "any", "none" }
   command:option("--platform", "the platform's address in events and links (default: this one)"):argname "URL"
+    :convert(url)
   command:option("--issuer", "Maskinporten's name, the grants' aud (default: this address)"):argname "URL"
+    :convert(url)
 end
 
 local function complain(message)

@@ -97,7 +97,7 @@ function M.details(letter, visible)
     if member[1] == "notifications" then members[index] = { "notifications", notifications(letter) } end
   end
   members[#members + 1] = { "statusHistory", history(letter.history) }
-  members[#members + 1] = { "systemLabel", wire.list { letter.purged and "Bin" or "Default" } }
+  members[#members + 1] = { "systemLabel", letter.purged and "Bin" or "Default" }
   return wire.object(members, true)
 end
 

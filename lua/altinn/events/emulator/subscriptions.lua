@@ -278,7 +278,7 @@ local function set_validated(self, request)
   local s = self.by_id[math.tointeger(tonumber(request.parameters.id)) or 0]
   if not s then return router.empty(404) end
   s.validated = true
-  return router.json(200, view(s))
+  return router.empty(200)
 end
 
 --- Adds its routes to an emulator's.

@@ -99,10 +99,16 @@ local function date(self)
   return os.date("!%a, %d %b %Y %H:%M:%S GMT", math.floor(self.clock:wall() + self.skew))
 end
 
+-- The beginning of a text, up to a whole character.
+local function beginning(text)
+  if #text <= REMEMBERED_BYTES then return text end
+  return (text:sub(1, REMEMBERED_BYTES):gsub("[\xC0-\xFF][\x80-\xBF]*$", ""))
+end
+
 local function remember(self, request, status)
   local list = self.requests
   list[#list + 1] = { method = request.method, path = request.path, query = request.query, headers = request.headers,
-    body = request.body:sub(1, REMEMBERED_BYTES), bytes = #request.body, status = status }
+    body = beginning(request.body), bytes = #request.body, status = status }
   if #list > REMEMBERED * 2 then self.requests = table.move(list, #list - REMEMBERED + 1, #list, 1, {}) end
 end
 

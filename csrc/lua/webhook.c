@@ -38,9 +38,10 @@ static int webhook_same (lua_State *L) {
 }
 
 void ae_lua_webhook_open (lua_State *L) {
-  static const luaL_Reg functions[] = {
-    { "http_mode", webhook_http_mode }, { "quote", webhook_quote },
-    { "same", webhook_same }, { NULL, NULL }
-  };
-  luaL_setfuncs(L, functions, 0);
+  lua_pushcfunction(L, webhook_http_mode);
+  lua_setfield(L, -2, "http_mode");
+  lua_pushcfunction(L, webhook_quote);
+  lua_setfield(L, -2, "quote");
+  lua_pushcfunction(L, webhook_same);
+  lua_setfield(L, -2, "same");
 }

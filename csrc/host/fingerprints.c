@@ -4,6 +4,7 @@
 ** once it is not small, so that growing one moves few and takes little.
 */
 #include "fingerprints.h"
+#include "libraries.h"
 
 #include <openssl/evp.h>
 #include <stdlib.h>

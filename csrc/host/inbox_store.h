@@ -7,6 +7,8 @@
 #ifndef ALTINN_EVENTS_INBOX_STORE_H
 #define ALTINN_EVENTS_INBOX_STORE_H
 
+#include "libraries.h"
+
 #include <sqlite3.h>
 
 #include "inbox.h"

@@ -2,6 +2,8 @@
 ** receiver_head.c: may this request bring events? Path, method, secret,
 ** lengths and media type, before the body is looked at.
 */
+#include "libraries.h"
+
 #include <openssl/crypto.h>
 #include <stdlib.h>
 #include <strings.h>

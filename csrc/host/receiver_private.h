@@ -10,6 +10,8 @@
 #include <pthread.h>
 #include <stdatomic.h>
 
+#include "libraries.h"
+
 #include <microhttpd.h>
 
 #include "../core/event.h"

@@ -9,6 +9,8 @@
 #include <signal.h>
 #include <stdatomic.h>
 
+#include "libraries.h"
+
 #include <microhttpd.h>
 
 #include "server.h"

@@ -7,6 +7,11 @@
 #ifndef ALTINN_EVENTS_COMPAT_H
 #define ALTINN_EVENTS_COMPAT_H
 
+#if defined(__has_include)
+#if !__has_include(<lauxlib.h>)
+#error "lauxlib.h not found: install liblua5.4-dev or that of your Lua (Debian, Ubuntu), lua-devel (Fedora), lua5.4-dev (Alpine) or lua (Homebrew)"
+#endif
+#endif
 #include <lauxlib.h>
 #include <lua.h>
 #include <lualib.h>

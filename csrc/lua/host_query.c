@@ -3,6 +3,7 @@
 ** bound; another process's lock is waited for.
 */
 #include "host_query.h"
+#include "../host/libraries.h"
 
 #include <sqlite3.h>
 #include <string.h>

@@ -9,7 +9,7 @@
 
 #if defined(__has_include)
 #if !__has_include(<curl/curl.h>)
-#error "curl/curl.h not found: install libcurl4-openssl-dev (Debian), libcurl-devel (Fedora) or curl-dev (Alpine)"
+#error "curl/curl.h not found: install libcurl4-openssl-dev (Debian, Ubuntu), libcurl-devel (Fedora), curl-dev (Alpine) or curl (Homebrew)"
 #endif
 #endif
 #include <curl/curl.h>

@@ -10,7 +10,7 @@
 
 #if defined(__has_include)
 #if !__has_include(<openssl/evp.h>)
-#error "openssl/evp.h not found: install libssl-dev (Debian) or openssl-devel (Fedora)"
+#error "openssl/evp.h not found: install libssl-dev (Debian, Ubuntu), openssl-devel (Fedora), openssl-dev (Alpine) or openssl@3 (Homebrew)"
 #endif
 #endif
 #include <openssl/evp.h>

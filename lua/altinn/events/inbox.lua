@@ -1,7 +1,7 @@
 -- What stands in the inbox file: listing, showing, and putting back.
 local duration = require "altinn.events.duration"
 local events = require "altinn.events"
-local host = require "altinn.events.host"
+local host = require("altinn.events.libraries").load "altinn.events.host"
 local json = require "altinn.events.json"
 
 local M = {}

@@ -1,7 +1,7 @@
 -- Tokens for Altinn: a grant that is signed here, Maskinporten's token for
 -- it, Altinn's token for that. Kept, renewed early, fetched once for all.
 local core = require "altinn.events.core"
-local grant = require "altinn.events.grant"
+local grant = require("altinn.events.libraries").load "altinn.events.grant"
 local json = require "altinn.events.json"
 local reply_reader = require "altinn.events.token_reply"
 local suggest = require "altinn.events.suggest"

@@ -1,7 +1,7 @@
 -- altinn-events run: the host's main thread.
 local cjson = require "cjson.safe"
 local config_module = require "altinn.events.config"
-local host = require "altinn.events.host"
+local host = require("altinn.events.libraries").load "altinn.events.host"
 local rules = require "altinn.events.rules"
 local settlement = require "altinn.events.settlement"
 

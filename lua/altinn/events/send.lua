@@ -1,6 +1,7 @@
 -- Posting events exactly as Altinn does: one POST an event, the media type,
 -- the order of members and the escaping of its server.
 local events = require "altinn.events"
+local libraries = require "altinn.events.libraries"
 
 local M = {}
 
@@ -90,7 +91,7 @@ end
 ---  report: fun(file: string, reply: table|nil, message: string|nil) }
 ---@return boolean ok whether every answer was 2xx
 function M.files(options)
-  local multi = require("altinn.events.curl").new { connections = 1 }
+  local multi = libraries.load("altinn.events.curl").new { connections = 1 }
   local ok = true
   for _, path in ipairs(options.files) do
     local text, message = read_all(path)

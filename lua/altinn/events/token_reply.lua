@@ -2,7 +2,7 @@
 -- or what was wrong and what to do. No message holds a token or a grant.
 local cjson = require "cjson".new()
 local core = require "altinn.events.core"
-local grant = require "altinn.events.grant"
+local grant = require("altinn.events.libraries").load "altinn.events.grant"
 
 local M = {}
 

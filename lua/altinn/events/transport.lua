@@ -8,6 +8,7 @@
 -- and is not in the reply; any other body is. A sink that returns false, why
 -- ends the exchange: nil, why, "cancelled". Redirects are not followed.
 local core = require "altinn.events.core"
+local libraries = require "altinn.events.libraries"
 
 local M = {}
 
@@ -25,7 +26,7 @@ local function scheduler()
 end
 
 local function connections()
-  if not multi then multi = require("altinn.events.curl").new { connections = 64 } end
+  if not multi then multi = libraries.load("altinn.events.curl").new { connections = 64 } end
   return multi
 end
 

@@ -6,6 +6,7 @@
 -- overrun hold back the runs that are ready.
 local cjson = require "cjson.safe"
 local events = require "altinn.events"
+local libraries = require "altinn.events.libraries"
 local scheduler = require "altinn.events.scheduler"
 local settlement = require "altinn.events.settlement"
 
@@ -359,7 +360,7 @@ local function new(jobs, budget)
   }, Worker)
   self.scheduler = scheduler.new({
     budget = budget, fd = jobs:descriptor(),
-    open = function() return require("altinn.events.curl").new { connections = CONNECTIONS } end,
+    open = function() return libraries.load("altinn.events.curl").new { connections = CONNECTIONS } end,
     clock = function() return (select(2, jobs:now())) end,
   })
   self.globals.log = settlement.rule_log(self, job_of_task)

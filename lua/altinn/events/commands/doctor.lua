@@ -3,6 +3,7 @@
 local connection = require "altinn.events.commands.connection"
 local endpoint = require "altinn.events.endpoint"
 local events = require "altinn.events"
+local libraries = require "altinn.events.libraries"
 local output = require "altinn.events.commands.output"
 local plan = require "altinn.events.plan"
 local rules = require "altinn.events.rules"
@@ -36,7 +37,7 @@ function Visit:clean(text)
 end
 
 function Visit:perform(request)
-  self.multi = self.multi or require("altinn.events.curl").new { connections = 1 }
+  self.multi = self.multi or libraries.load("altinn.events.curl").new { connections = 1 }
   request.timeout = TIMEOUT
   return self.multi:perform(request)
 end

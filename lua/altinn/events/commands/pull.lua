@@ -3,6 +3,7 @@
 local connection = require "altinn.events.commands.connection"
 local events = require "altinn.events"
 local head = require "altinn.events.head"
+local libraries = require "altinn.events.libraries"
 local output = require "altinn.events.commands.output"
 
 local M = {}
@@ -44,7 +45,7 @@ end
 -- What is done with each event: a function that gives true, or nil and why.
 local function delivery(config, url)
   local send = require "altinn.events.send"
-  local multi = require("altinn.events.curl").new { connections = 1 }
+  local multi = libraries.load("altinn.events.curl").new { connections = 1 }
   if url == true then
     url = "http://" .. config.listen .. "/events" .. (config.secrets[1] and "/" .. config.secrets[1] or "")
   end

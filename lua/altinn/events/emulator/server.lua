@@ -1,7 +1,8 @@
 -- The emulator: its parts, and the loop that takes requests, makes pushes
 -- and runs timers, all in one thread.
-local curl = require "altinn.events.curl"
-local host = require "altinn.events.host"
+local libraries = require "altinn.events.libraries"
+local curl = libraries.load "altinn.events.curl"
+local host = libraries.load "altinn.events.host"
 local settlement = require "altinn.events.settlement"
 local clock = require "altinn.events.emulator.clock"
 local control = require "altinn.events.emulator.control"

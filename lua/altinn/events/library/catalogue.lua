@@ -1,0 +1,168 @@
+---@meta _
+-- Made from the lists of the core (make definitions): change those.
+
+--- The short names of event types.
+---@alias altinn.events.type
+---| "allconfirmeddownloaded" # all recipients confirmed the download
+---| "attachmentdownloaded" # attachment was downloaded; to the sender; not raised today
+---| "attachmentexpired" # attachment reached its time of expiry; to the sender
+---| "attachmentinitialized" # attachment registered, its bytes not yet uploaded; to the sender
+---| "attachmentpublished" # attachment passed the malware scan; to the sender
+---| "attachmentpurged" # attachment was deleted; to the sender; not raised today
+---| "attachmentuploadfailed" # malware was found in the attachment, or the scan failed; to the sender
+---| "attachmentuploadprocessing" # attachment is being processed; to the sender; not raised today
+---| "correspondencearchived" # letter archived by its recipient; to the sender; not raised today
+---| "correspondenceinitialized" # letter created; to the sender
+---| "correspondencenotificationallfailed" # the notification failed for all addresses; to the sender
+---| "correspondencenotificationcreationfailed" # notification order could not be created; to the sender
+---| "correspondencenotificationdelivered" # the notification reached at least one address; to the sender
+---| "correspondencenotificationfailed" # a notification failed for at least one address; to the sender
+---| "correspondencenotificationreminderdelivered" # the reminder reached at least one address; to the sender
+---| "correspondencepublished" # letter published to its recipient; to the recipient
+---| "correspondencepublishfailed" # letter could not be published; to the sender
+---| "correspondencepurged" # letter deleted, by either side; to the sender
+---| "correspondencereceiverconfirmed" # recipient confirmed the letter; to the sender
+---| "correspondencereceiverneverconfirmed" # letter not confirmed by its due date; to the recipient
+---| "correspondencereceiverneverread" # letter not read by its due date; to the recipient
+---| "correspondencereceiverread" # recipient read the letter; to the sender
+---| "correspondencereceiverreplied" # recipient replied; to the sender; not raised today
+---| "correspondencereceiverreserved" # recipient has reserved against digital mail; to the sender; not raised today
+---| "dialogcreated" # dialog created
+---| "dialogdeleted" # dialog deleted
+---| "dialogrestored" # dialog restored
+---| "dialogseen" # dialog seen
+---| "dialogupdated" # dialog changed
+---| "downloadconfirmed" # one recipient confirmed the download
+---| "fileneverconfirmeddownloaded" # file expired before all had confirmed the download
+---| "filepublished" # file ready for its recipients
+---| "filepurged" # file deleted
+---| "filetransferinitialized" # file transfer registered
+---| "instancecreated" # instance of an app created
+---| "notificationcreated" # notification order accepted; to the sender
+---| "processcompleted" # process of an app instance completed
+---| "substatuschanged" # sub-status of an app instance changed
+---| "uploadfailed" # malware was found in the file, or the upload failed
+---| "uploadprocessing" # uploaded file is being scanned
+---| "validatesubscription" # Altinn tries the endpoint of a subscription
+
+--- The event types as they stand in events.
+---@alias altinn.events.full_type
+---| "no.altinn.broker.allconfirmeddownloaded" # all recipients confirmed the download
+---| "no.altinn.correspondence.attachmentdownloaded" # attachment was downloaded; to the sender; not raised today
+---| "no.altinn.correspondence.attachmentexpired" # attachment reached its time of expiry; to the sender
+---| "no.altinn.correspondence.attachmentinitialized" # attachment registered, its bytes not yet uploaded; to the sender
+---| "no.altinn.correspondence.attachmentpublished" # attachment passed the malware scan; to the sender
+---| "no.altinn.correspondence.attachmentpurged" # attachment was deleted; to the sender; not raised today
+---| "no.altinn.correspondence.attachmentuploadfailed" # malware was found in the attachment, or the scan failed; to the sender
+---| "no.altinn.correspondence.attachmentuploadprocessing" # attachment is being processed; to the sender; not raised today
+---| "no.altinn.correspondence.correspondencearchived" # letter archived by its recipient; to the sender; not raised today
+---| "no.altinn.correspondence.correspondenceinitialized" # letter created; to the sender
+---| "no.altinn.correspondence.correspondencenotificationallfailed" # the notification failed for all addresses; to the sender
+---| "no.altinn.correspondence.correspondencenotificationcreationfailed" # notification order could not be created; to the sender
+---| "no.altinn.correspondence.correspondencenotificationdelivered" # the notification reached at least one address; to the sender
+---| "no.altinn.correspondence.correspondencenotificationfailed" # a notification failed for at least one address; to the sender
+---| "no.altinn.correspondence.correspondencenotificationreminderdelivered" # the reminder reached at least one address; to the sender
+---| "no.altinn.correspondence.correspondencepublished" # letter published to its recipient; to the recipient
+---| "no.altinn.correspondence.correspondencepublishfailed" # letter could not be published; to the sender
+---| "no.altinn.correspondence.correspondencepurged" # letter deleted, by either side; to the sender
+---| "no.altinn.correspondence.correspondencereceiverconfirmed" # recipient confirmed the letter; to the sender
+---| "no.altinn.correspondence.correspondencereceiverneverconfirmed" # letter not confirmed by its due date; to the recipient
+---| "no.altinn.correspondence.correspondencereceiverneverread" # letter not read by its due date; to the recipient
+---| "no.altinn.correspondence.correspondencereceiverread" # recipient read the letter; to the sender
+---| "no.altinn.correspondence.correspondencereceiverreplied" # recipient replied; to the sender; not raised today
+---| "no.altinn.correspondence.correspondencereceiverreserved" # recipient has reserved against digital mail; to the sender; not raised today
+---| "dialogporten.dialog.created.v1" # dialog created
+---| "dialogporten.dialog.deleted.v1" # dialog deleted
+---| "dialogporten.dialog.restored.v1" # dialog restored
+---| "dialogporten.dialog.seen.v1" # dialog seen
+---| "dialogporten.dialog.updated.v1" # dialog changed
+---| "no.altinn.broker.downloadconfirmed" # one recipient confirmed the download
+---| "no.altinn.broker.fileneverconfirmeddownloaded" # file expired before all had confirmed the download
+---| "no.altinn.broker.published" # file ready for its recipients
+---| "no.altinn.broker.filepurged" # file deleted
+---| "no.altinn.broker.filetransferinitialized" # file transfer registered
+---| "app.instance.created" # instance of an app created
+---| "no.altinn.correspondence.notificationcreated" # notification order accepted; to the sender
+---| "app.instance.process.completed" # process of an app instance completed
+---| "app.instance.substatus.changed" # sub-status of an app instance changed
+---| "no.altinn.broker.uploadfailed" # malware was found in the file, or the upload failed
+---| "no.altinn.broker.uploadprocessing" # uploaded file is being scanned
+---| "platform.events.validatesubscription" # Altinn tries the endpoint of a subscription
+
+--- What a letter can have been.
+---@alias altinn.events.status
+---| "Initialized"
+---| "ReadyForPublish"
+---| "Published"
+---| "Fetched"
+---| "Read"
+---| "Replied"
+---| "Confirmed"
+---| "PurgedByRecipient"
+---| "PurgedByAltinn"
+---| "Archived"
+---| "Reserved"
+---| "Failed"
+---| "AttachmentsDownloaded"
+---| "Forwarded"
+
+--- The environments of Altinn.
+---@alias altinn.events.environment
+---| "at21"
+---| "at22"
+---| "at23"
+---| "at24"
+---| "development"
+---| "production"
+---| "tt02"
+---| "yt01"
+
+--- On which side of a letter the caller is.
+---@alias altinn.events.role
+---| "Recipient"
+---| "Sender"
+---| "RecipientAndSender"
+
+--- The catalogue of event types by short name; an unknown one raises.
+---@class altinn.events.types
+---@field allconfirmeddownloaded altinn.events.catalogue_entry all recipients confirmed the download
+---@field attachmentdownloaded altinn.events.catalogue_entry attachment was downloaded; to the sender; not raised today
+---@field attachmentexpired altinn.events.catalogue_entry attachment reached its time of expiry; to the sender
+---@field attachmentinitialized altinn.events.catalogue_entry attachment registered, its bytes not yet uploaded; to the sender
+---@field attachmentpublished altinn.events.catalogue_entry attachment passed the malware scan; to the sender
+---@field attachmentpurged altinn.events.catalogue_entry attachment was deleted; to the sender; not raised today
+---@field attachmentuploadfailed altinn.events.catalogue_entry malware was found in the attachment, or the scan failed; to the sender
+---@field attachmentuploadprocessing altinn.events.catalogue_entry attachment is being processed; to the sender; not raised today
+---@field correspondencearchived altinn.events.catalogue_entry letter archived by its recipient; to the sender; not raised today
+---@field correspondenceinitialized altinn.events.catalogue_entry letter created; to the sender
+---@field correspondencenotificationallfailed altinn.events.catalogue_entry the notification failed for all addresses; to the sender
+---@field correspondencenotificationcreationfailed altinn.events.catalogue_entry notification order could not be created; to the sender
+---@field correspondencenotificationdelivered altinn.events.catalogue_entry the notification reached at least one address; to the sender
+---@field correspondencenotificationfailed altinn.events.catalogue_entry a notification failed for at least one address; to the sender
+---@field correspondencenotificationreminderdelivered altinn.events.catalogue_entry the reminder reached at least one address; to the sender
+---@field correspondencepublished altinn.events.catalogue_entry letter published to its recipient; to the recipient
+---@field correspondencepublishfailed altinn.events.catalogue_entry letter could not be published; to the sender
+---@field correspondencepurged altinn.events.catalogue_entry letter deleted, by either side; to the sender
+---@field correspondencereceiverconfirmed altinn.events.catalogue_entry recipient confirmed the letter; to the sender
+---@field correspondencereceiverneverconfirmed altinn.events.catalogue_entry letter not confirmed by its due date; to the recipient
+---@field correspondencereceiverneverread altinn.events.catalogue_entry letter not read by its due date; to the recipient
+---@field correspondencereceiverread altinn.events.catalogue_entry recipient read the letter; to the sender
+---@field correspondencereceiverreplied altinn.events.catalogue_entry recipient replied; to the sender; not raised today
+---@field correspondencereceiverreserved altinn.events.catalogue_entry recipient has reserved against digital mail; to the sender; not raised today
+---@field dialogcreated altinn.events.catalogue_entry dialog created
+---@field dialogdeleted altinn.events.catalogue_entry dialog deleted
+---@field dialogrestored altinn.events.catalogue_entry dialog restored
+---@field dialogseen altinn.events.catalogue_entry dialog seen
+---@field dialogupdated altinn.events.catalogue_entry dialog changed
+---@field downloadconfirmed altinn.events.catalogue_entry one recipient confirmed the download
+---@field fileneverconfirmeddownloaded altinn.events.catalogue_entry file expired before all had confirmed the download
+---@field filepublished altinn.events.catalogue_entry file ready for its recipients
+---@field filepurged altinn.events.catalogue_entry file deleted
+---@field filetransferinitialized altinn.events.catalogue_entry file transfer registered
+---@field instancecreated altinn.events.catalogue_entry instance of an app created
+---@field notificationcreated altinn.events.catalogue_entry notification order accepted; to the sender
+---@field processcompleted altinn.events.catalogue_entry process of an app instance completed
+---@field substatuschanged altinn.events.catalogue_entry sub-status of an app instance changed
+---@field uploadfailed altinn.events.catalogue_entry malware was found in the file, or the upload failed
+---@field uploadprocessing altinn.events.catalogue_entry uploaded file is being scanned
+---@field validatesubscription altinn.events.catalogue_entry Altinn tries the endpoint of a subscription

@@ -1,0 +1,202 @@
+---@meta _
+-- What a rule file has in scope, for editors.
+
+-- Verdicts and effects --------------------------------------------------------
+
+--- What skip, retry_after, fail and send make, for a rule to return.
+---@class altinn.events.verdict
+
+--- An HTTP request that is sent once by its key.
+---@class altinn.events.http_effect
+---@field key string|number|(string|number)[]|nil the same key is not sent again once it has succeeded
+---@field path string|nil is added to the target's url; begins with one slash
+---@field method "POST"|"PUT"|"PATCH"|"DELETE"|nil POST when it is left out
+---@field headers table<string, string|number>|nil
+---@field json any a value, sent as JSON
+---@field body string|nil octets, instead of json
+
+--- Effects.
+---@class altinn.events.send
+send = {}
+
+--- An HTTP request to a target of the configuration: send.http("print") { key = …, json = … }.
+---@param target string the target's name
+---@return fun(fields: altinn.events.http_effect): altinn.events.verdict
+function send.http(target) end
+
+--- Nothing to do, and why.
+---@param reason string
+---@return altinn.events.verdict
+function skip(reason) end
+
+--- Not now: try the event again after a while.
+---@param span string|number "10m", "36h", "3d", or seconds
+---@param reason string|nil
+---@return altinn.events.verdict
+function retry_after(span, reason) end
+
+--- This cannot succeed: the run goes to the dead letters.
+---@param reason string
+---@return altinn.events.verdict
+function fail(reason) end
+
+-- Conditions ------------------------------------------------------------------
+
+--- The attribute begins with a text.
+---@param text string
+---@return altinn.events.marker condition
+function prefix(text) end
+
+--- The attribute is absent, or anything but this.
+---@param value string|string[]|altinn.events.marker
+---@return altinn.events.marker condition
+function no(value) end
+
+--- The attribute is not there.
+---@type altinn.events.marker
+absent = nil
+
+--- The attribute is there, whatever its value.
+---@type altinn.events.marker
+present = nil
+
+-- What a run is given ---------------------------------------------------------
+
+--- Writes to the host's log: log("…"), log.warn("…").
+---@class altinn.events.log
+---@overload fun(...: any)
+---@field debug fun(...: any)
+---@field info fun(...: any)
+---@field warn fun(...: any)
+---@field warning fun(...: any)
+---@field error fun(...: any)
+
+--- About the run itself.
+---@class altinn.events.context
+---@field attempt integer 1 at the first
+---@field received number when the event came in, seconds since 1970
+---@field came_by "push"|"pull"
+---@field subscription string|nil the name after the secret in the endpoint's address
+---@field sequence integer|nil the event's number in the inbox
+---@field log altinn.events.log
+
+--- The letter that an event is about. A call that fails ends the run.
+---@class altinn.events.rule_letter
+---@field id string
+---@field kind "letter"
+local Letter = {}
+
+--- The letter as it is; read once in a run. Needs "read:overview". As recipient this records Fetched.
+---@return altinn.events.letter_overview overview
+function Letter:overview() end
+
+--- The letter with its history; read once in a run. Needs "read:details".
+---@return altinn.events.letter_details details
+function Letter:details() end
+
+--- Whether the letter has ever had one of the statuses, by its history. Needs "read:details".
+---@param ... altinn.events.status
+---@return boolean
+function Letter:has_been(...) end
+
+--- The body of the letter, Markdown. This marks the letter as read! Needs "read:content".
+---@return string text
+function Letter:content() end
+
+--- Marks the letter as read. Needs "mark:read".
+---@return true ok
+---@return altinn.events.action how
+function Letter:mark_read() end
+
+--- Confirms the letter. Needs "confirm".
+---@return true ok
+---@return altinn.events.action how
+function Letter:confirm() end
+
+--- Deletes the letter. Needs "purge".
+---@return true ok
+---@return altinn.events.action how
+function Letter:purge() end
+
+--- Fetches an attachment. Needs "download".
+---@param attachment string|altinn.events.file its id, or an entry of content.attachments
+---@param sink string|(fun(part: string): boolean|nil, string|nil) a path, or a function that gets part after part
+---@param options { timeout: number|nil }|nil
+---@return true ok
+---@return altinn.events.download what
+function Letter:download(attachment, sink, options) end
+
+--- The attachment that an event is about. A call that fails ends the run.
+---@class altinn.events.rule_attachment
+---@field id string
+---@field kind "attachment"
+local Attachment = {}
+
+--- The attachment as it is; read once in a run. Needs "read:overview".
+---@return altinn.events.attachment_overview overview
+function Attachment:overview() end
+
+--- The attachment with its history; read once in a run. Needs "read:details".
+---@return altinn.events.attachment_details details
+function Attachment:details() end
+
+--- An order, dialog or the like, of which nothing can be asked.
+---@class altinn.events.rule_thing
+---@field id string
+---@field kind "order"|"dialog"|"transfer"|"instance"|"subscription"
+
+--- What the event is about.
+---@alias altinn.events.thing altinn.events.rule_letter|altinn.events.rule_attachment|altinn.events.rule_thing
+
+-- Rules -----------------------------------------------------------------------
+
+--- What a rule may do; also "send:" and the name of a target.
+---@alias altinn.events.power
+---| "read:overview"
+---| "read:details"
+---| "read:content" # marks the letter as read!
+---| "mark:read"
+---| "confirm"
+---| "purge"
+---| "download"
+---| string
+
+--- What is tried again, and how long.
+---@class altinn.events.retry
+---@field within string|number|nil "36h" (the default), or seconds
+---@field attempts integer|nil at most so many
+---@field on ("network"|"timeout"|"server"|"throttled"|"tls"|integer)[]|nil classes and statuses
+
+--- Bounds of one run.
+---@class altinn.events.limit
+---@field seconds number|nil
+---@field instructions integer|nil
+---@field memory integer|nil bytes
+---@field at_once integer|nil runs of this rule at the same time
+
+--- What a rule returns: a verdict, an effect, a list of effects, or nothing.
+---@alias altinn.events.result altinn.events.verdict|altinn.events.verdict[]|nil
+
+--- A rule.
+---@class altinn.events.rule : altinn.events.head
+---@field name string unique; the handle in every log line, listing and metric
+---@field about string|nil what it is for
+---@field owner string|nil who answers for it
+---@field order "letter"|string|false|nil one run at a time for the letter (the default), for an attribute, or not at all
+---@field may altinn.events.power[]|nil left out: overview, details and every target
+---@field retry altinn.events.retry|nil
+---@field limit altinn.events.limit|nil
+---@field enabled boolean|nil false switches the rule off
+---@field run fun(event: altinn.events.event, thing: altinn.events.thing, context: altinn.events.context): altinn.events.result
+
+--- Adds a rule.
+---@param fields altinn.events.rule
+function rule(fields) end
+
+--- Writes to the host's log.
+---@type altinn.events.log
+log = nil
+
+--- The module altinn.events, without `on`.
+---@type altinn.events
+events = nil

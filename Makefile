@@ -13,6 +13,7 @@ PREFIX   = /usr/local
 OPTIMIZE = -O2 -g
 CFLAGS   =
 LDFLAGS  =
+LINK     = -shared
 
 LUANAME := $(if $(filter luajit,$(LUA)),luajit,lua$(patsubst lua%,%,$(LUA)))
 ABI     := $(if $(filter luajit,$(LUA)),5.1,$(patsubst lua%,%,$(LUA)))
@@ -25,7 +26,13 @@ LUA_INCLUDE = $(if $(filter luajit,$(LUA)),-isystem /usr/include/luajit-2.1,$(fo
   d,/usr/include/lua$(ABI) /usr/include/lua-$(ABI) /usr/local/include/lua$(ABI),-isystem $(d)))
 WARN   = -Wall -Wextra -Wpedantic -Wconversion -Wshadow
 STRICT = -std=c11 -D_GNU_SOURCE $(WARN) -fvisibility=hidden -fPIC -pthread
-ALL_CFLAGS = $(STRICT) $(OPTIMIZE) $(LUA_INCLUDE) $(CFLAGS)
+ALL_CFLAGS = $(STRICT) $(OPTIMIZE) $(LUA_INCLUDE) $(CFLAGS) $(addprefix -I,$(HEADERS_IN))
+# Folders of libraries that are in no usual place; what is linked remembers them.
+HEADERS_IN   =
+LIBRARIES_IN =
+PLACES = $(addprefix -L,$(LIBRARIES_IN)) \
+  $(patsubst %,-Wl$(comma)-rpath$(comma)%,$(filter-out /lib /usr/lib /usr/local/lib,$(LIBRARIES_IN)))
+comma = ,
 
 # Which file goes into which module: core.so takes what no other claims.
 CORE_C := $(sort $(wildcard csrc/core/*.c))
@@ -45,9 +52,10 @@ SHARED  = $(patsubst %,$(OUT)/%.so,$(MODULES))
 WRAPPER = $(if $(filter lua5.4,$(LUANAME)),$(BUILD)/bin/altinn-events)
 
 LUA_FILES := $(sort $(shell find lua -name '*.lua' 2>/dev/null))
-# The Lua files of the module run on every Lua, those of the host on 5.4 only; the rockspecs know which.
-rock_lua = $(shell lua5.4 -e 'dofile("rockspec/$(1)-scm-1.rockspec") for _, f in pairs(build.modules) do \
-  if type(f) == "string" then print(f) end end')
+# The Lua files of the host run on 5.4 only, those of the module on every Lua.
+HOST_LUA := $(filter lua/altinn-events.lua lua/altinn/events/commands/% lua/altinn/events/emulator/% \
+  $(patsubst %,lua/altinn/events/%.lua,command config inbox run scheduler send settlement why worker),$(LUA_FILES))
+MODULE_LUA := $(filter-out $(HOST_LUA),$(LUA_FILES))
 SPECS        = spec examples
 MODULE_SPECS = $(wildcard spec/events_spec.lua spec/vectors_spec.lua spec/match_spec.lua \
   spec/grant_spec.lua spec/maskinporten_spec.lua spec/plan_spec.lua spec/client_module_spec.lua \
@@ -57,8 +65,9 @@ ENV = PATH='$(CURDIR)/$(BUILD)/bin':"$$PATH" AE_BUILD='$(BUILD)' \
   LUA_PATH='$(CURDIR)/lua/?.lua;$(CURDIR)/lua/?/init.lua;;' LUA_CPATH='$(CURDIR)/$(BUILD)/?.so;;'
 BUSTED = $(LUANAME) "$$(command -v busted)"
 
-.PHONY: all modules run test test-module check bench fuzz soak install uninstall rock env clean FORCE \
-  check-lua check-c check-clang check-asan check-valgrind check-versions
+.PHONY: all modules run test test-module check bench fuzz soak install uninstall env clean FORCE \
+  rock rockspecs definitions rock-install rock-files \
+  check-lua check-c check-clang check-asan check-valgrind check-versions check-rocks
 .DELETE_ON_ERROR:
 
 all: modules
@@ -75,8 +84,8 @@ modules: $(SHARED) $(WRAPPER) | $(BUILD_SETUP)
 # Whatever changes the objects without changing a source: compiler, flags, place.
 $(BUILD)/flags: FORCE
 	@mkdir -p $(@D)
-	@echo '$(CC) $(ALL_CFLAGS) $(LDFLAGS) $(CURDIR)' | cmp -s - $@ || \
-	  echo '$(CC) $(ALL_CFLAGS) $(LDFLAGS) $(CURDIR)' >$@
+	@echo '$(CC) $(ALL_CFLAGS) $(LINK) $(PLACES) $(LDFLAGS) $(CURDIR)' | cmp -s - $@ || \
+	  echo '$(CC) $(ALL_CFLAGS) $(LINK) $(PLACES) $(LDFLAGS) $(CURDIR)' >$@
 # A file that came or went links anew.
 $(BUILD)/sources: FORCE
 	@mkdir -p $(@D)
@@ -98,7 +107,7 @@ $(OUT)/host.so: LIBS = -lmicrohttpd -lsqlite3 -lcrypto -lpthread
 $(OUT)/%.so: $(BUILD)/flags $(BUILD)/sources
 	@mkdir -p $(@D)
 	@echo '  LINK  $@'
-	@$(CC) -shared $(LDFLAGS) $(OPTIMIZE) $(CFLAGS) -o $@ $(filter %.o,$^) $(LIBS)
+	@$(CC) $(LINK) $(LDFLAGS) $(OPTIMIZE) $(CFLAGS) -o $@ $(filter %.o,$^) $(PLACES) $(LIBS)
 
 # Becomes lua5.4 (exec), so that a signal to it is a signal to the host.
 $(BUILD)/bin/altinn-events: Makefile $(BUILD)/flags
@@ -124,18 +133,18 @@ env:
 run: modules | setup-run
 	@$(ENV) ONCE='$(ONCE)' sh examples/demo/run.sh
 
-test: modules | setup-test
+test: modules | setup-test setup-lua5.1 setup-lua5.3 setup-luajit
 	$(MAKE) --no-print-directory LUA=luajit modules  # for nginx
 	$(ENV) $(BUSTED) $(BUSTED_FLAGS) $(SPECS)
 	$(if $(BUSTED_FLAGS),,$(MAKE) check-versions)
 
 # Linters and the rest; each part can be called alone.
-check: check-lua check-c check-clang check-asan check-valgrind check-versions
+check: check-lua check-c check-clang check-asan check-valgrind check-versions check-rocks
 	@echo 'check: all fine'
 
 check-lua: | setup-check
-	luacheck -q lua spec examples
-	for f in $(call rock_lua,altinn-events); do luac5.1 -p "$$f" || exit 1; done
+	luacheck -q lua spec examples rockspec/release.lua
+	for f in $(MODULE_LUA); do luac5.1 -p "$$f" || exit 1; done
 
 check-c: | setup-check setup-build
 	cppcheck --quiet --std=c11 --language=c --enable=warning,performance,portability --inline-suppr \
@@ -178,29 +187,39 @@ soak: modules | setup-test
 	$(MAKE) --no-print-directory LUA=luajit modules
 	$(ENV) SOAK=100000 ALTINN_EVENTS_KILL_ROUNDS=200 $(BUSTED) spec/soak_spec.lua spec/host_kill_spec.lua
 
-# Packs both rocks from the files that git would hold, builds them from the packed rocks into a tree of
-# their own, and asks the result for its version.
-ROCK = $(CURDIR)/build/rock
-LUAROCKS = LUAROCKS_CONFIG='$(ROCK)/config.lua' luarocks --lua-version=5.4
-rock: $(ROCK)/config.lua | setup-build setup-rock
-	rm -rf $(ROCK)/tree $(ROCK)/*.rock $(ROCK)/altinn-events
-	mkdir -p $(ROCK)/altinn-events
-	{ git ls-files -co --exclude-standard 2>/dev/null | grep . || \
-	  find . -type f -not -path './build/*' -not -path './.git/*'; } | sort -u | while read -r f; do \
-	  test ! -e "$$f" || echo "$$f"; done | tar -cf - -T - | tar -xf - -C $(ROCK)/altinn-events
-	tar -C $(ROCK) -czf $(ROCK)/altinn-events.tar.gz altinn-events
-	for r in altinn-events altinn-events-host; do \
-	  luarocks lint rockspec/$$r-scm-1.rockspec && \
-	  sed 's|^  url = .*|  url = "file://$(ROCK)/altinn-events.tar.gz", dir = "altinn-events",|' \
-	    rockspec/$$r-scm-1.rockspec >$(ROCK)/$$r-scm-1.rockspec && \
-	  (cd $(ROCK) && $(LUAROCKS) pack $$r-scm-1.rockspec && $(LUAROCKS) install $$r-scm-1.src.rock) || exit 1; done
-	cd / && env -u LUA_PATH -u LUA_CPATH $(ROCK)/tree/bin/altinn-events version
+# Packs both rocks of the release, source and binary, from the files that git would hold: build/rock/*.rock. Builds them
+# from the packed rocks into a tree of their own, and asks the result for its version.
+ROCK_PLACE = build/rock
+rock: | $(BUILD_SETUP) setup-rock
+	lua5.4 rockspec/release.lua >/dev/null
+	rm -rf $(ROCK_PLACE)
+	for what in pack install binary; do env -u CFLAGS .ci/rocks $$what $(ROCK_PLACE) 5.4 || exit 1; done
+	mv $(ROCK_PLACE)/server/*.src.rock $(ROCK_PLACE)/5.4/*.rock $(ROCK_PLACE)
+	cd / && env -u LUA_PATH -u LUA_CPATH '$(CURDIR)/$(ROCK_PLACE)/5.4/tree/bin/altinn-events' version
+	ls $(ROCK_PLACE)/*.rock
 
-$(ROCK)/config.lua: Makefile
-	@mkdir -p $(@D)
-	@{ echo 'rocks_trees = { { name = "build", root = "$(ROCK)/tree" } }'; \
-	  echo 'lua_version = "5.4"'; echo 'lua_interpreter = "lua5.4"'; \
-	  echo 'rocks_provided = { ["lua-cjson"] = "2.1.0-1", argparse = "0.7.1-1" }'; } >$@
+# The rockspecs of the release, made of the development ones.
+rockspecs: | $(BUILD_SETUP)
+	lua5.4 rockspec/release.lua write
+
+# The closed sets of the core (event types, statuses, environments) as definitions for editors.
+definitions: modules
+	$(ENV) lua5.4 spec/support/catalogue.lua >$(BUILD)/catalogue.lua
+	mv $(BUILD)/catalogue.lua lua/altinn/events/library/catalogue.lua
+
+# The packed rocks installed for every Lua with LuaRocks' own flags, and all specs run against what is installed.
+check-rocks: modules | setup-test setup-lua5.1 setup-lua5.2 setup-lua5.3 setup-luajit
+	ROCKS=full $(ENV) $(BUSTED) spec/installed_spec.lua
+
+# What LuaRocks calls after building the modules: the files of ROCK go to LUADIR and LIBDIR.
+ROCK_LUA = $(if $(filter altinn-events-host,$(ROCK)),$(filter-out lua/altinn-events.lua,$(HOST_LUA)),$(MODULE_LUA))
+rock-install:
+	for f in $(ROCK_LUA); do mkdir -p "$(LUADIR)/$$(dirname "$${f#lua/}")" && \
+	  cp "$$f" "$(LUADIR)/$${f#lua/}" || exit 1; done
+	mkdir -p "$(LIBDIR)/altinn/events"
+	for m in $(MODULES); do cp $(OUT)/$$m.so "$(LIBDIR)/altinn/events/$$m.so" || exit 1; done
+rock-files:
+	@printf '%s\n' $(ROCK_LUA)
 
 # Into PREFIX, for Lua 5.4; DESTDIR goes before it when packaging.
 SHARE = $(PREFIX)/share/lua/5.4
@@ -224,6 +243,7 @@ uninstall:
 	rm -rf "$(DESTDIR)$(SHARE)/altinn/events" "$(DESTDIR)$(LIB)/altinn/events" "$(DESTDIR)$(DOC)"
 	rm -f "$(DESTDIR)$(SHARE)/altinn/events.lua" "$(DESTDIR)$(SHARE)/altinn-events.lua" \
 	  "$(DESTDIR)$(PREFIX)/bin/altinn-events"
+	rmdir "$(DESTDIR)$(SHARE)/altinn" "$(DESTDIR)$(LIB)/altinn" 2>/dev/null || true
 
 # Each spec/fuzz/NAME.c in turn, SECONDS each; what it learns stays in build/fuzz/NAME.corpus.
 SECONDS = 60

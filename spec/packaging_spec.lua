@@ -1,136 +1,195 @@
--- What is shipped is what is there: every source in a rockspec, versions that agree.
+-- What is shipped is what is there: every file in one rock, versions that agree.
+local process = require "spec.support.process"
+
+local root = assert(io.popen "pwd"):read "l"
+
+-- Whether a command line succeeded, and the lines that it printed.
+local function run(command)
+  local list, pipe = {}, assert(io.popen("{ " .. command .. "; } 2>&1"))
+  for line in pipe:lines() do list[#list + 1] = line end
+  return (pipe:close()), list
+end
 
 local function lines(command)
-  local list, pipe = {}, assert(io.popen(command))
-  for line in pipe:lines() do list[#list + 1] = line end
-  pipe:close()
+  local ok, list = run(command)
+  assert(ok, table.concat(list, "\n"))
   return list
-end
-
-local function read(path)
-  local file = assert(io.open(path, "rb"))
-  local text = file:read("a")
-  file:close()
-  return text
-end
-
-local function exists(path)
-  local file = io.open(path, "rb")
-  if file then file:close() end
-  return file ~= nil
 end
 
 local function rockspec(name)
   local env = {}
-  assert(loadfile("rockspec/" .. name .. "-scm-1.rockspec", "t", env))()
+  assert(loadfile("rockspec/" .. name .. ".rockspec", "t", env))()
   return env
 end
 
-local module, host = rockspec("altinn-events"), rockspec("altinn-events-host")
+local module, host = rockspec "altinn-events-scm-1", rockspec "altinn-events-host-scm-1"
+local files = {
+  module = lines "make -s rock-files ROCK=altinn-events",
+  host = lines "make -s rock-files ROCK=altinn-events-host",
+}
 
--- file -> the modules that take it, of both rocks.
-local function takers()
-  local map = {}
-  local function take(file, name)
-    map[file] = map[file] or {}
-    table.insert(map[file], name)
-  end
-  for _, rock in ipairs{ module, host } do
-    for name, what in pairs(rock.build.modules) do
-      if type(what) == "string" then
-        take(what, name)
-      else
-        for _, source in ipairs(what.sources) do take(source, name) end
+describe("the rocks", function()
+  it("hold every Lua file, once", function()
+    local rocks = {}
+    for rock, list in pairs(files) do
+      for _, file in ipairs(list) do
+        assert.is_nil(rocks[file], file .. " is in two rocks")
+        rocks[file] = rock
       end
     end
-    for name, file in pairs(rock.build.install and rock.build.install.bin or {}) do take(file, "bin:" .. name) end
-  end
-  return map
-end
-
-describe("the rockspecs", function()
-  local taken = takers()
-
-  it("name every Lua file, once", function()
-    for _, file in ipairs(lines("find lua -name '*.lua'")) do
-      local by = taken[file] or {}
-      assert.are.equal(1, #by, file .. " is in " .. #by .. " rock modules: " .. table.concat(by, ", "))
+    for name, file in pairs(host.build.install.bin) do rocks[file] = "bin:" .. name end
+    for _, file in ipairs(lines "find lua -name '*.lua'") do
+      assert.is_truthy(rocks[file], file .. " is in no rock")
     end
   end)
 
-  it("name every C file", function()
-    for _, file in ipairs(lines("find csrc -name '*.c'")) do
-      assert.is_truthy(taken[file], file .. " is in no rockspec")
-    end
-  end)
-
-  it("name no file that is not there", function()
-    for file, by in pairs(taken) do
-      assert.is_true(exists(file), file .. ", named by " .. by[1] .. ", is not there")
-    end
-  end)
-
-  it("give Lua modules the name of their place", function()
-    for _, rock in ipairs{ module, host } do
-      for name, what in pairs(rock.build.modules) do
-        if type(what) == "string" then
-          assert.are.equal("lua/" .. name:gsub("%.", "/") .. ".lua", what)
-        end
-      end
-    end
-  end)
-
-  it("keep the core free of libraries", function()
-    local core = module.build.modules["altinn.events.core"]
-    assert.is_nil(core.libraries)
-    for _, source in ipairs(core.sources) do
-      assert.is_falsy(source:find("csrc/net/", 1, true) or source:find("csrc/host/", 1, true), source)
-    end
+  it("hold what they are built of: the modules of the Makefile", function()
+    assert.are.same({ ROCK = "altinn-events", MODULES = "core curl grant", BUILD = "build/altinn-events-rock" },
+      module.build.variables)
+    assert.are.same({ ROCK = "altinn-events-host", MODULES = "host", BUILD = "build/altinn-events-host-rock" },
+      host.build.variables)
   end)
 
   it("keep the module's Lua free of the host's", function()
-    for _, file in pairs(module.build.modules) do
-      if type(file) == "string" then
-        for name in read(file):gmatch("require%s*%(?%s*[\"']([%w._]+)[\"']") do
-          assert.is_nil(host.build.modules[name], file .. " requires " .. name .. " of the host")
-        end
+    local of_host = {}
+    for _, file in ipairs(files.host) do
+      of_host[file:match "^lua/(.*)%.lua$":gsub("/", ".")] = true
+    end
+    of_host["altinn.events.host"] = true
+    for _, file in ipairs(files.module) do
+      for name in process.read(file):gmatch("require%s*%(?%s*[\"']([%w._]+)[\"']") do
+        assert.is_nil(of_host[name], file .. " requires " .. name .. " of the host")
       end
     end
   end)
 
   it("agree with each other", function()
-    assert.are.equal(module.version, host.version)
-    assert.are.equal(module.source.url, host.source.url)
+    for _, name in ipairs { "homepage", "issues_url", "license" } do
+      assert.is_string(module.description[name])
+      assert.are.equal(module.description[name], host.description[name])
+    end
     assert.are.equal("MIT", module.description.license)
-    assert.are.equal("MIT", host.description.license)
+    assert.are.equal(module.version, host.version)
+    assert.are.same(module.source, host.source)
+    for _, rock in ipairs { module, host } do
+      assert.is_true(#rock.description.labels > 0)
+      assert.is_true(#rock.description.summary < 80)
+    end
   end)
 end)
+
+describe("the modules in C", function()
+  local build = os.getenv "AE_BUILD" or "build/lua5.4"
+
+  local function needed(name)
+    local list = {}
+    for _, line in ipairs(lines(("readelf -d %s/altinn/events/%s.so"):format(build, name))) do
+      local library = line:match "NEEDED.*%[(lib.-)%.so"
+      if library ~= "libc" then list[#list + 1] = library end
+    end
+    table.sort(list)
+    return list
+  end
+
+  -- (A build with sanitizers needs theirs as well.)
+  if not os.getenv "LD_PRELOAD" then
+    it("need the libraries that the documentation says", function()
+      assert.are.same({}, needed "core")
+      assert.are.same({ "libcurl" }, needed "curl")
+      assert.are.same({ "libcrypto" }, needed "grant")
+      assert.are.same({ "libcrypto", "libmicrohttpd", "libsqlite3" }, needed "host")
+    end)
+  end
+end)
+
+-- A copy of what rockspec/release.lua reads, to be spoilt.
+local function copy()
+  local folder = process.folder()
+  local inside = folder .. "/lua/altinn"
+  assert(os.execute(("mkdir -p %s && cp -r rockspec CHANGELOG.md %s && cp lua/altinn/events.lua %s"):format(inside,
+    folder, inside)))
+  return folder
+end
+
+local function change(path, from, to)
+  local text, count = process.read(path):gsub(from, to)
+  assert.are.equal(1, count, path)
+  process.write(path, text)
+end
+
+local function check(folder, more)
+  local ok, list = run(("lua5.4 rockspec/release.lua %s/ %s"):format(folder, more or ""))
+  return ok, table.concat(list, "\n")
+end
 
 describe("the version", function()
-  it("is the newest one of the changelog", function()
-    local newest = read("CHANGELOG.md"):match("\n## %[([%w.%-]+)%]")
-    assert.are.equal(newest, require("altinn.events")._VERSION:match("[%d.]+[%w.%-]*$"))
-  end)
-end)
+  local version = require("altinn.events")._VERSION
+  local folder
+  before_each(function() folder = copy() end)
+  after_each(function() process.remove(folder) end)
 
-describe("the Makefile", function()
-  it("builds what the rockspecs build", function()
-    -- The same groups, from the file names alone (see "Which file goes into which module").
-    local function group(file)
-      if file:match("^csrc/lua/grant") or file:match("^csrc/net/grant") then return "grant" end
-      if file:match("^csrc/lua/curl") or file:match("^csrc/net/") then return "curl" end
-      if file:match("^csrc/lua/host") or file:match("^csrc/lua/worker") or file:match("^csrc/lua/budget")
-        or file:match("^csrc/host/") then return "host" end
-      return "core"
-    end
-    for file, by in pairs(takers()) do
-      if file:match("%.c$") then
-        local found = false
-        for _, name in ipairs(by) do
-          found = found or name == "altinn.events." .. group(file)
-        end
-        assert.is_true(found, file .. " is not in altinn.events." .. group(file))
-      end
+  local function git(words)
+    lines(("export GIT_CONFIG_GLOBAL=/dev/null GIT_CONFIG_NOSYSTEM=1; git -C %s -c user.name=spec -c user.email=a@b %s")
+      :format(folder, words))
+  end
+
+  it("is one, and all agree with it", function()
+    local ok, output = check(root)
+    assert.is_truthy(ok, output)
+    assert.are.equal(version, output)
+  end)
+
+  it("is the one of the changelog", function()
+    change(folder .. "/CHANGELOG.md", "\n## %[" .. version:gsub("%.", "%%.") .. "%]", "\n## [9.9.9]")
+    local ok, output = check(folder)
+    assert.is_falsy(ok)
+    assert.is_truthy(output:find("its newest version is 9.9.9", 1, true), output)
+  end)
+
+  it("has rockspecs made of the development ones", function()
+    change(folder .. "/rockspec/altinn-events-host-scm-1.rockspec", '"argparse >= 0%.7"', '"argparse >= 0.8"')
+    local ok, output = check(folder)
+    assert.is_falsy(ok)
+    assert.is_truthy(output:find("altinn-events-host-" .. version .. "-1.rockspec: is not what", 1, true), output)
+    assert.is_nil(output:find("altinn-events-" .. version, 1, true))
+    assert.is_truthy(check(folder, "write"))
+  end)
+
+  it("is raised in one place", function()
+    change(folder .. "/lua/altinn/events.lua", '_VERSION = "[^"]*"', '_VERSION = "1.2.3"')
+    change(folder .. "/CHANGELOG.md", "\n## %[" .. version:gsub("%.", "%%."), "\n## [1.2.3")
+    assert.is_falsy(check(folder))
+    assert.is_truthy(check(folder, "write"))
+    local env = {}
+    assert(loadfile(folder .. "/rockspec/altinn-events-host-1.2.3-1.rockspec", "t", env))()
+    assert.are.equal("1.2.3-1", env.version)
+    assert.are.equal("v1.2.3", env.source.tag)
+    assert.are.equal("altinn-events == 1.2.3", env.dependencies[2])
+  end)
+
+  it("is the one of the tag, and dated by then", function()
+    git "init -q"
+    git "add -A"
+    git "commit -qm all"
+    git "tag v9.9.9"
+    local ok, output = check(folder)
+    assert.is_falsy(ok)
+    assert.is_truthy(output:find("tag v9.9.9: lua/altinn/events.lua says " .. version, 1, true), output)
+    git "tag -d v9.9.9"
+    git("tag v" .. version)
+    change(folder .. "/CHANGELOG.md", "(\n## %[" .. version:gsub("%.", "%%.") .. "%] %- )[^\n]*", "%1unreleased")
+    ok, output = check(folder)
+    assert.is_falsy(ok)
+    assert.is_truthy(output:find("says 'unreleased' where its date stands", 1, true), output)
+    change(folder .. "/CHANGELOG.md", "unreleased", "2026-08-20")
+    ok, output = check(folder)
+    assert.is_truthy(ok, output)
+  end)
+
+  it("has rockspecs that LuaRocks takes", function()
+    for _, file in ipairs(lines "ls rockspec/*.rockspec") do
+      local ok, list = run("env -u LD_PRELOAD -u LUA_PATH -u LUA_CPATH luarocks lint " .. file)
+      assert.is_truthy(ok, table.concat(list, "\n"))
     end
   end)
 end)

@@ -6,7 +6,7 @@ local events = require "altinn.events"
 local ID = "0198c3a2-7b1d-7c55-8f0e-2a4b6c8d0e1f"
 local FILE = "11111111-2222-3333-4444-555555555555"
 
-local folder, server, url
+local folder, pipe, server, url
 
 local function write(path, text)
   local file = assert(io.open(path, "wb"))
@@ -32,14 +32,15 @@ setup(function()
   os.execute("mkdir " .. folder)
   answer "return { status = 200 }"
   -- Its own Lua: the paths of this one are not for it.
-  local command = "env -u LUA_PATH -u LUA_CPATH lua5.4 spec/support/script_server.lua %s/log %s/script & echo $!"
-  local pipe = io.popen(command:format(folder, folder))
+  local command = "echo $$; exec env -u LUA_PATH -u LUA_CPATH lua5.4 spec/support/script_server.lua %s/log %s/script"
+  pipe = io.popen(command:format(folder, folder))  -- kept: collecting it would wait for the server's end
   server = pipe:read("*l")
   url = "http://127.0.0.1:" .. pipe:read("*l")
 end)
 
 teardown(function()
   os.execute("kill " .. server)
+  pipe:close()
   os.execute("rm -r " .. folder)
 end)
 

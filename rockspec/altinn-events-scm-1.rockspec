@@ -43,6 +43,7 @@ build = {
         "csrc/core/http.c",
         "csrc/core/json.c",
         "csrc/core/judge.c",
+        "csrc/core/marks.c",
         "csrc/core/match.c",
         "csrc/core/match_table.c",
         "csrc/core/media.c",

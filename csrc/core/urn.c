@@ -233,9 +233,47 @@ static bool read_hierarchy (const char *p, const char *end, bool relative,
 
 /* }==================================================================== */
 
+/* Letters, digits, "-", "." and "/": the characters that nearly all
+** addresses are made of. '-' to '9' are in a row in ASCII. */
+static inline bool is_common (char c) {
+  return (c >= '-' && c <= '9') || is_letter(c);
+}
+
+#ifdef AE_SSE2
+/* Whether each of 16 bytes is_common. A range is moved to the top of the
+** signed numbers, where one comparison judges it; '/' and '9' lie below
+** the letters with or without the bit that makes them lower case. */
+static inline bool are_common (const char *bytes) {
+  __m128i chunk = _mm_loadu_si128((const __m128i *)(const void *)bytes);
+  __m128i lower = _mm_or_si128(chunk, _mm_set1_epi8(0x20));
+  __m128i letter = _mm_cmpgt_epi8(_mm_add_epi8(lower, _mm_set1_epi8(127 - 'z')),
+                                  _mm_set1_epi8(127 - 26));
+  __m128i digit = _mm_cmpgt_epi8(_mm_add_epi8(chunk, _mm_set1_epi8(127 - '9')),
+                                 _mm_set1_epi8(127 - ('9' - '-' + 1)));
+  return _mm_movemask_epi8(_mm_or_si128(letter, digit)) == 0xFFFF;
+}
+#endif
+
+/* The form of nearly all addresses: "https://", then common characters
+** only. However they follow each other: an authority that is a name, and a
+** path (RFC 3986 §3). False: it may be an address all the same. */
+static bool is_common_address (ae_slice text) {
+  size_t at = 8;
+  if (!ae_slice_starts(text, AE_LITERAL("https://"))) return false;
+#ifdef AE_SSE2
+  for (; text.length - at >= 16; at += 16)
+    if (!are_common(text.data + at)) return false;
+  if (at < text.length && text.length >= 24)
+    return are_common(text.data + text.length - 16);
+#endif
+  while (at < text.length && is_common(text.data[at])) at++;
+  return at == text.length;
+}
+
 bool ae_uri_reference (ae_slice text, const char **reason) {
   const char *p = text.data, *end = p + text.length;
   if (text.length == 0) return true;  /* an empty relative-part */
+  if (is_common_address(text)) return true;
   size_t scheme = scheme_length(p, end);
   return read_hierarchy(p + scheme, end, scheme == 0, reason);
 }

@@ -11,11 +11,12 @@
 #include "slice.h"
 
 #define AE_MARKS_WINDOW 1024u  /* bytes swept at a time */
-#define AE_MARKS_BEYOND 8u     /* entries that are valid after the last */
+#define AE_MARKS_BEYOND 64u    /* entries that there is room for after the last */
+#define AE_MARKS_END 8u        /* how many of them are valid: `end` */
 
 typedef struct ae_marks {
   uint32_t end;  /* where the window ends */
-  /* Offsets in the text, ascending; after the last mark AE_MARKS_BEYOND
+  /* Offsets in the text, ascending; after the last mark AE_MARKS_END
   ** times `end`. */
   uint32_t at[AE_MARKS_WINDOW + AE_MARKS_BEYOND];
 } ae_marks;
@@ -23,7 +24,7 @@ typedef struct ae_marks {
 /* Which sweep to use; AE_SWEEP_BEST is what the processor does fastest.
 ** The others are for tests: all give the same marks. */
 typedef enum ae_sweep {
-  AE_SWEEP_BEST, AE_SWEEP_BYTES, AE_SWEEP_SSE2, AE_SWEEP_AVX2
+  AE_SWEEP_BYTES, AE_SWEEP_SSE2, AE_SWEEP_AVX2, AE_SWEEP_AVX512, AE_SWEEP_BEST
 } ae_sweep;
 
 /* Sweeps the window of `text` (less than 4 GiB) that begins at `from`. A

@@ -35,6 +35,12 @@ static inline void ae_setfuncs (lua_State *L, const luaL_Reg *list) {
   }
 }
 #endif
+#ifndef lua_rawgetp
+#define lua_rawgetp(L, index, key) \
+  (lua_pushlightuserdata(L, (void *)(uintptr_t)(key)), lua_rawget(L, index))
+#define lua_rawsetp(L, index, key) \
+  (lua_pushlightuserdata(L, (void *)(uintptr_t)(key)), lua_insert(L, -2), lua_rawset(L, index))
+#endif
 #ifndef luaL_setmetatable
 #define luaL_setmetatable(L, name) (luaL_getmetatable(L, name), lua_setmetatable(L, -2))
 #endif
@@ -51,6 +57,15 @@ static inline void *ae_testudata (lua_State *L, int index, const char *name) {
 }
 #endif
 #endif
+
+/* A userdata without user values: what the collector need not look into. */
+static inline void *ae_new_block (lua_State *L, size_t size) {
+#if LUA_VERSION_NUM >= 504
+  return lua_newuserdatauv(L, size, 0);
+#else
+  return lua_newuserdata(L, size);
+#endif
+}
 
 /* Pushes a whole number: an integer where the Lua has them. */
 static inline void ae_push_integer (lua_State *L, int64_t value) {

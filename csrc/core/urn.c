@@ -62,7 +62,7 @@ static bool is_letter (char c) {
 ** Reading: each `read_…` moves *at over what its rule covers
 ** ===================================================================== */
 
-static const char BAD_ESCAPE[] = "a percent sign needs two hexadecimal digits";
+static const char BAD_ESCAPE[] = "has a percent sign without two hexadecimal digits";
 
 /* Passes over characters of a class and percent-encoded octets. */
 static bool read_run (const char **at, const char *end, unsigned wanted) {
@@ -159,7 +159,7 @@ static bool read_ip_literal (const char **at, const char *end, const char **reas
   const char *open = *at + 1;
   const char *close = memchr(open, ']', (size_t)(end - open));
   if (!close || (!is_ipv6(open, close) && !is_ip_future(open, close))) {
-    *reason = "no IP address stands between the brackets";
+    *reason = "has no IP address between the brackets";
     return false;
   }
   *at = close + 1;
@@ -173,10 +173,10 @@ static bool read_authority (const char **at, const char *end, const char **reaso
   if (!read_run(&p, end, CHAR_USER)) return false;
   if (p < end && *p == '@') *at = ++p;
   else p = *at;
-  *reason = "the authority is malformed";
+  *reason = "has a malformed authority";
   if (p < end && *p == '[') {
     if (!read_ip_literal(&p, end, reason)) return false;
-    *reason = "the authority is malformed";
+    *reason = "has a malformed authority";
   }
   else if (!read_run(&p, end, CHAR_REGNAME)) {
     *reason = BAD_ESCAPE;
@@ -198,7 +198,7 @@ static bool read_rest (const char *p, const char *end, const char **reason) {
     p++;
     if (!read_run(&p, end, CHAR_QUERY)) return false;
   }
-  *reason = "it holds a character that no URI may hold";
+  *reason = "holds a character that no URI may hold";
   return p == end;
 }
 
@@ -224,7 +224,7 @@ static bool read_hierarchy (const char *p, const char *end, bool relative,
     const char *slash = memchr(path, '/', (size_t)(p - path));
     const char *stop = slash ? slash : p;
     if (memchr(path, ':', (size_t)(stop - path))) {
-      *reason = "what stands before the colon is no scheme";
+      *reason = "has something before the colon that is no scheme";
       return false;
     }
   }
@@ -282,7 +282,7 @@ bool ae_uri_absolute (ae_slice text, const char **reason) {
   const char *p = text.data, *end = p + text.length;
   size_t scheme = text.length > 0 ? scheme_length(p, end) : 0;
   if (scheme == 0) {
-    *reason = "it has no scheme";
+    *reason = "has no scheme";
     return false;
   }
   return read_hierarchy(p + scheme, end, false, reason);

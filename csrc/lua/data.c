@@ -206,7 +206,9 @@ static void write_number (writer *w, int index) {
     lua_Number number = lua_tonumber(w->L, index);
     if (number != number || number - number != 0)
       luaL_error(w->L, "data: JSON has no infinite number and no NaN");
-    length = snprintf(text, sizeof(text), "%.17g", number);
+    int digits = 15;  /* as few as say which number it is; 17 always do */
+    do length = snprintf(text, sizeof(text), "%.*g", digits++, number);
+    while (digits <= 17 && strtod(text, NULL) != number);
     for (char *c = text; *c; c++) if (*c == ',') *c = '.';  /* a locale's comma */
   }
   put(w, text, (size_t)length);

@@ -8,9 +8,10 @@ local M = { _VERSION = "0.1.0" }
 M.null = core.null
 
 local function tooltip(event)
-  local number = event.subject or event.alternativesubject
-  return core.mask(("CloudEvent %s %s%s%s"):format(event.type, event.id,
-    event.resourceinstance and " about " .. event.resourceinstance or "", number and " for " .. number or ""))
+  local instance, number = event.resourceinstance, event.subject
+  if number == nil then number = event.alternativesubject end
+  return core.mask(("CloudEvent %s %s%s%s"):format(event.type, event.id,  -- extensions may be of any type
+    instance ~= nil and " about " .. tostring(instance) or "", number ~= nil and " for " .. tostring(number) or ""))
 end
 
 local event_metatable
@@ -45,6 +46,8 @@ local function build(event)
       return nil, "data: with a datacontenttype that is not JSON the payload is a string of octets", "invalid",
         { code = "invalid", attribute = "data" }
     end
+  elseif type(data) == "string" and not core.is_utf8(data) then
+    is_json = false  -- octets; in JSON only Base64 can carry them
   elseif data ~= nil then
     data = core.json(data)
   end

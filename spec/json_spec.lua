@@ -137,3 +137,32 @@ describe("whole numbers of a payload", function()
     end
   end)
 end)
+
+describe("numbers with a fraction", function()
+  it("do not depend on the locale that the program has set", function()
+    assert(os.execute "mkdir -p build/locale")
+    if not io.open "build/locale/nb_NO.utf8/LC_NUMERIC" then
+      os.execute "localedef -i nb_NO -f UTF-8 \"$PWD/build/locale/nb_NO.utf8\" 2>/dev/null"
+    end
+    local script = [[
+      assert(os.setlocale("nb_NO.utf8", "numeric"), "no such locale")
+      assert(jit or ("%.1f"):format(0.5) == "0,5")  -- LuaJIT has its own
+      local events = require "altinn.events"
+      local text = '{"specversion":"1.0","id":"1","source":"/x","type":"t","data":[0.5,-1.25e3,1e2]}'
+      local event = assert(events.parse(text))
+      assert(event.data[1] == 1 / 2 and event.data[2] == -1250 and event.data[3] == 100)
+      local written = assert(events.encode(events.totable(event)))
+      assert(written:find("[0.5,-1250,100]", 1, true), written)
+      print "fine"
+    ]]
+    local path = os.tmpname()
+    local file = assert(io.open(path, "w"))
+    file:write(script)
+    file:close()
+    local pipe = assert(io.popen(("LOCPATH=\"$PWD/build/locale\" '%s' %s 2>&1"):format(arg[-1] or "lua5.4", path)))
+    local said = pipe:read "*a"
+    pipe:close()
+    os.remove(path)
+    assert.are.equal("fine\n", said)
+  end)
+end)

@@ -7,6 +7,7 @@
 */
 #include "event.h"
 
+#include <locale.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -79,6 +80,18 @@ static bool read_integer (const char *text, size_t length, int64_t *out) {
   return true;
 }
 
+/* The value of a number of JSON. strtod wants the point of the locale that
+** the program has set, a comma in Norwegian. */
+static lua_Number to_number (char *text, size_t length) {
+  char *end, *point = memchr(text, '.', length);
+  lua_Number number = strtod(text, &end);
+  if (point && end == point) {
+    *point = localeconv()->decimal_point[0];
+    number = strtod(text, NULL);
+  }
+  return number;
+}
+
 static void read_number (lua_State *L, reader *r) {
   const char *start = r->p;
   static const char numeric[] = "+-.0123456789Ee";
@@ -90,9 +103,14 @@ static void read_number (lua_State *L, reader *r) {
     ae_push_integer(L, integer);
     return;
   }
-  lua_pushlstring(L, start, length);  /* NUL-terminated for strtod */
-  if (whole) return;
-  lua_Number number = strtod(lua_tostring(L, -1), NULL);
+  if (whole) {
+    lua_pushlstring(L, start, length);
+    return;
+  }
+  char *text = lua_newuserdata(L, length + 1);
+  memcpy(text, start, length);
+  text[length] = '\0';
+  lua_Number number = to_number(text, length);
   lua_pop(L, 1);
   lua_pushnumber(L, number);
 }

@@ -77,6 +77,20 @@ describe("a payload", function()
   end)
 end)
 
+describe("half a surrogate pair in a payload", function()
+  it("is the replacement character to Lua, and stays as it is in the text", function()
+    local event = assert(payload '["a\\ud800b","\\udfff\\ud83d\\ude00","\\ud83d\\ude00"]')
+    assert.are.same({ "a\239\191\189b", "\239\191\189\240\159\152\128", "\240\159\152\128" }, event.data)
+    assert.is_truthy(events.encode(event):find("a\\ud800b", 1, true))
+  end)
+
+  it("is a fault in an attribute, and where the payload is text", function()
+    for _, members in ipairs { ',"x":"\\ud800"', ',"datacontenttype":"text/plain","data":"\\ud800"' } do
+      assert.are.equal("invalid", select(3, events.parse(with(members))))
+    end
+  end)
+end)
+
 describe("a member", function()
   it("is found wherever the marks of a text fall", function()
     -- Names and values of every length around the sixteen, thirty-two, sixty-four and 1,024 bytes that are swept at once.

@@ -30,6 +30,14 @@ static void blank (reader *r) {
   while (r->p < r->end && (*r->p == ' ' || *r->p == '\t' || *r->p == '\n' || *r->p == '\r')) r->p++;
 }
 
+/* Puts U+FFFD where half a surrogate pair was decoded to what is no UTF-8;
+** both have three bytes. (RFC 8259 §8.2 leaves it open.) */
+static void replace_lone (char *text, size_t length) {
+  for (size_t i = 0; i + 2 < length; i++)
+    if ((unsigned char)text[i] == 0xED && (unsigned char)text[i + 1] >= 0xA0)
+      memcpy(text + i, "\xEF\xBF\xBD", 3);
+}
+
 static void read_string (lua_State *L, reader *r) {
   const char *start = ++r->p;
   bool escaped = false;
@@ -46,8 +54,10 @@ static void read_string (lua_State *L, reader *r) {
     return;
   }
   char *out = lua_newuserdata(L, inside.length + 1);
-  size_t length = ae_json_unescape(inside, out);
-  lua_pushlstring(L, out, length == (size_t)-1 ? 0 : length);
+  bool lone;
+  size_t length = ae_json_decode(inside, out, &lone);
+  if (lone) replace_lone(out, length);
+  lua_pushlstring(L, out, length);
   lua_remove(L, -2);
 }
 

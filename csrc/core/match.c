@@ -8,6 +8,11 @@
 ** key to head. An event is looked up once in each signature, of which there
 ** are few however many heads there are; what it finds is verified condition
 ** by condition. Heads that demand nothing positively are always tried.
+**
+** What an event costs is bounded, whatever heads are added: CUTS_MOST hashes,
+** a look into CUTS_MOST + COMPOSITES_MOST tables, and a trial of what they
+** give and of the heads that are always tried. A head that would go beyond is
+** filed under its most selective condition alone, or always tried.
 */
 #include "match.h"
 
@@ -19,16 +24,22 @@
 #define FIELDS_MOST 64      /* attributes that heads may speak of */
 #define CUTS_MOST 512       /* distinct (attribute, length) pairs */
 #define SIGNATURE_CUTS 8    /* attributes in one composite key */
+#define COMPOSITES_MOST 512 /* signatures of more than one cut; of one cut there
+                               are no more than cuts */
 #define EXPANSION_MOST 64   /* entries that combinations of lists may make */
 #define HEAD_NUMBER_MOST (1u << 24)
 #define WHOLE UINT32_MAX    /* the length of a cut that takes all */
+
+/* How a head is found. */
+typedef enum filing { FILED_ALWAYS, FILED_WHOLE, FILED_SINGLE } filing;
 
 typedef struct head {
   ae_condition *conditions;  /* one block with all that it points to; NULL:
                                 there is no such head */
   size_t count;
   uint8_t *fields;           /* of each condition: index into matcher->fields */
-  uint64_t rank;             /* order added */
+  uint64_t rank : 56;        /* order added */
+  uint64_t filed : 8;        /* filing */
 } head;
 
 typedef struct cut { uint32_t field, length; } cut;
@@ -49,7 +60,7 @@ struct ae_matcher {
   cut cuts[CUTS_MOST];
   uint32_t cut_count;
   signature *signatures;
-  size_t signature_count;
+  size_t signature_count, composite_count;
   uint32_t *always;           /* heads without a positive condition */
   size_t always_count, always_room;
 };
@@ -183,12 +194,14 @@ static signature *signature_of (ae_matcher *matcher, const uint32_t *cuts, uint3
     signature *s = &matcher->signatures[i];
     if (s->count == count && memcmp(s->cuts, cuts, count * sizeof(*cuts)) == 0) return s;
   }
+  if (count > 1 && matcher->composite_count == COMPOSITES_MOST) return NULL;
   signature *moved = realloc(matcher->signatures,
                              (matcher->signature_count + 1) * sizeof(signature));
   if (!moved) return NULL;
   matcher->signatures = moved;
   signature *s = &moved[matcher->signature_count++];
   *s = (signature){ .count = count };
+  matcher->composite_count += count > 1;
   memcpy(s->cuts, cuts, count * sizeof(*cuts));
   return s;
 }
@@ -361,15 +374,40 @@ static ae_code index_fields (ae_matcher *matcher, head *h, ae_error *error) {
   return AE_OK;
 }
 
-static bool index_head (ae_matcher *matcher, uint32_t number, const head *h) {
-  plan p;
-  make_plan(h, &p);
-  order_plan(h, &p);
-  if (p.count > 0) {
-    if (expand(matcher, number, h, &p, true)) return true;
-    expand(matcher, number, h, &p, false);  /* no room: try it always */
+/* The plan by which a head is filed. */
+static void plan_for (const head *h, filing how, plan *p) {
+  make_plan(h, p);
+  if (how == FILED_SINGLE && p->count > 1) {
+    p->count = 1;  /* the most useful was chosen first */
+    p->combinations = h->conditions[p->chosen[0]].count;
   }
-  return always_add(matcher, number);
+  order_plan(h, p);
+}
+
+static bool file (ae_matcher *matcher, uint32_t number, head *h, filing how) {
+  plan p;
+  h->filed = how;
+  if (how == FILED_ALWAYS) return always_add(matcher, number);
+  plan_for(h, how, &p);
+  if (p.count == 0) return false;
+  if (expand(matcher, number, h, &p, true)) return true;
+  expand(matcher, number, h, &p, false);
+  return false;
+}
+
+static void unfile (ae_matcher *matcher, uint32_t number, const head *h) {
+  plan p;
+  if (h->filed == FILED_ALWAYS) {
+    always_remove(matcher, number);
+    return;
+  }
+  plan_for(h, (filing)h->filed, &p);
+  expand(matcher, number, h, &p, false);
+}
+
+static bool index_head (ae_matcher *matcher, uint32_t number, head *h) {
+  return file(matcher, number, h, FILED_WHOLE) || file(matcher, number, h, FILED_SINGLE) ||
+         file(matcher, number, h, FILED_ALWAYS);
 }
 
 ae_code ae_matcher_add (ae_matcher *matcher, uint32_t number,
@@ -385,7 +423,7 @@ ae_code ae_matcher_add (ae_matcher *matcher, uint32_t number,
   if (!ok || !head_copy(h, conditions, count)) return no_memory(error);
   ae_code code = index_fields(matcher, h, error);
   if (code == AE_OK) {
-    h->rank = ++matcher->ranks;
+    h->rank = ++matcher->ranks & (UINT64_MAX >> 8);
     if (index_head(matcher, number, h)) return AE_OK;
     code = no_memory(error);
   }
@@ -396,13 +434,37 @@ ae_code ae_matcher_add (ae_matcher *matcher, uint32_t number,
 bool ae_matcher_remove (ae_matcher *matcher, uint32_t number) {
   if (number >= matcher->head_room || !matcher->heads[number].conditions) return false;
   head *h = &matcher->heads[number];
-  plan p;
-  make_plan(h, &p);
-  order_plan(h, &p);
-  if (p.count > 0) expand(matcher, number, h, &p, false);
-  always_remove(matcher, number);
+  unfile(matcher, number, h);
   head_clear(h);
   return true;
+}
+
+ae_matcher *ae_matcher_copy (const ae_matcher *matcher) {
+  ae_matcher *copy = ae_matcher_new();
+  if (!copy) return NULL;
+  for (uint32_t number = 0; number < matcher->head_room; number++) {
+    const head *h = &matcher->heads[number];
+    if (!h->conditions) continue;
+    if (ae_matcher_add(copy, number, h->conditions, h->count, NULL) != AE_OK) {
+      ae_matcher_free(copy);
+      return NULL;
+    }
+    copy->heads[number].rank = h->rank;
+  }
+  copy->ranks = matcher->ranks;
+  return copy;
+}
+
+size_t ae_matcher_bytes (const ae_matcher *matcher) {
+  size_t bytes = sizeof(*matcher) + matcher->head_room * sizeof(head) +
+                 matcher->signature_count * sizeof(signature) +
+                 matcher->always_room * sizeof(*matcher->always);
+  for (size_t i = 0; i < matcher->head_room; i++)
+    if (matcher->heads[i].conditions)
+      bytes += size_of_head(matcher->heads[i].conditions, matcher->heads[i].count);
+  for (size_t i = 0; i < matcher->signature_count; i++)
+    bytes += ae_match_table_bytes(&matcher->signatures[i].table);
+  return bytes;
 }
 
 /* {====================================================================

@@ -100,6 +100,11 @@ $(OUT)/%.so: $(BUILD)/flags $(BUILD)/sources
 	@echo '  LINK  $@'
 	@$(CC) -shared $(LDFLAGS) $(OPTIMIZE) $(CFLAGS) -o $@ $(filter %.o,$^) $(LIBS)
 
+# The core alone, for programs in C.
+$(BUILD)/libaltinn-events-core.a: $(call objects,$(CORE_C))
+	@echo '  AR    $@'
+	@$(AR) rcs $@ $^
+
 # Becomes lua5.4 (exec), so that a signal to it is a signal to the host.
 $(BUILD)/bin/altinn-events: Makefile $(BUILD)/flags
 	@mkdir -p $(@D)

@@ -28,16 +28,10 @@ typedef uint32_t *sweep (const char *bytes, size_t blocks, uint32_t base,
 
 #ifdef __GNUC__
 AE_INLINE unsigned lowest (uint64_t mask) { return (unsigned)__builtin_ctzll(mask); }
-AE_INLINE unsigned bits_in (uint64_t mask) { return (unsigned)__builtin_popcountll(mask); }
 #else
 AE_INLINE unsigned lowest (uint64_t mask) {
   unsigned n = 0;
   while ((mask >> n & 1) == 0) n++;
-  return n;
-}
-AE_INLINE unsigned bits_in (uint64_t mask) {
-  unsigned n = 0;
-  for (; mask != 0; mask &= mask - 1) n++;
   return n;
 }
 #endif
@@ -56,9 +50,11 @@ AE_INLINE uint64_t write_four (uint64_t mask, uint32_t base, uint32_t *out) {
   return mask & (mask - 1);
 }
 
-/* Nearly all blocks of an event hold eight marks or fewer. */
-AE_INLINE uint32_t *write_block (uint64_t mask, uint32_t base, uint32_t *out) {
-  uint32_t *end = out + bits_in(mask);
+/* Writes the offsets of `count` bits, all that there are. Nearly all blocks
+** of an event hold eight marks or fewer. */
+AE_INLINE uint32_t *write_block (uint64_t mask, unsigned count, uint32_t base,
+                                 uint32_t *out) {
+  uint32_t *end = out + count;
   mask = write_four(mask, base, out);
   mask = write_four(mask, base, out + 4);
   for (out += 8; out < end; out += 4) mask = write_four(mask, base, out);
@@ -75,13 +71,22 @@ static uint32_t *sweep_bytes (const char *bytes, size_t blocks, uint32_t base,
 }
 
 #ifdef AE_SSE2
+/* How many bits are set: in pairs, in fours, in bytes, in all. */
+static inline unsigned bits_in (uint64_t mask) {
+  mask -= mask >> 1 & UINT64_C(0x5555555555555555);
+  mask = (mask & UINT64_C(0x3333333333333333)) + (mask >> 2 & UINT64_C(0x3333333333333333));
+  mask = (mask + (mask >> 4)) & UINT64_C(0x0F0F0F0F0F0F0F0F);
+  return (unsigned)(mask * UINT64_C(0x0101010101010101) >> 56);
+}
+
 static uint32_t *sweep_sse2 (const char *bytes, size_t blocks, uint32_t base,
                              unsigned skip, uint32_t *out) {
   uint64_t wanted = UINT64_MAX << skip;
   for (; blocks > 0; blocks--, bytes += BLOCK, base += BLOCK) {
     uint64_t low = ae_special_mask(bytes) | ae_special_mask(bytes + 16) << 16;
     uint64_t high = ae_special_mask(bytes + 32) | ae_special_mask(bytes + 48) << 16;
-    out = write_block((low | high << 32) & wanted, base, out);
+    uint64_t mask = (low | high << 32) & wanted;
+    out = write_block(mask, bits_in(mask), base, out);
     wanted = UINT64_MAX;
   }
   return out;
@@ -107,8 +112,8 @@ AE_TARGET_2 static uint32_t *sweep_avx2 (const char *bytes, size_t blocks, uint3
                                          unsigned skip, uint32_t *out) {
   uint64_t wanted = UINT64_MAX << skip;
   for (; blocks > 0; blocks--, bytes += BLOCK, base += BLOCK) {
-    uint64_t mask = special_mask_32(bytes) | special_mask_32(bytes + 32) << 32;
-    out = write_block(mask & wanted, base, out);
+    uint64_t mask = (special_mask_32(bytes) | special_mask_32(bytes + 32) << 32) & wanted;
+    out = write_block(mask, (unsigned)_mm_popcnt_u64(mask), base, out);
     wanted = UINT64_MAX;
   }
   return out;

@@ -23,6 +23,8 @@
 
 #define FIELDS_MOST 64      /* attributes that heads may speak of */
 #define CUTS_MOST 512       /* distinct (attribute, length) pairs */
+#define EXACT_LENGTHS 16    /* of prefixes of one attribute; more are rounded */
+#define LONGEST_ROUNDED (1u << 15)
 #define SIGNATURE_CUTS 8    /* attributes in one composite key */
 #define COMPOSITES_MOST 512 /* signatures of more than one cut; of one cut there
                                are no more than cuts */
@@ -180,10 +182,42 @@ static int field_index (ae_matcher *matcher, ae_slice name) {
   return (int)matcher->field_count++;
 }
 
-static int cut_index (ae_matcher *matcher, uint32_t field, uint32_t length) {
+static int find_cut (const ae_matcher *matcher, uint32_t field, uint32_t length) {
   for (uint32_t i = 0; i < matcher->cut_count; i++)
     if (matcher->cuts[i].field == field && matcher->cuts[i].length == length)
       return (int)i;
+  return -1;
+}
+
+/* How many lengths of prefixes a field has. */
+static uint32_t lengths_of (const ae_matcher *matcher, uint32_t field) {
+  uint32_t count = 0;
+  for (uint32_t i = 0; i < matcher->cut_count; i++)
+    count += matcher->cuts[i].field == field && matcher->cuts[i].length != WHOLE;
+  return count;
+}
+
+/* The greatest power of two that is not greater. */
+static uint32_t rounded (uint32_t length) {
+  uint32_t power = 1;
+  while (power <= length / 2 && power < LONGEST_ROUNDED) power *= 2;
+  return power;
+}
+
+/*
+** The cut for a text of that length, added when it is new; -1: no room. A
+** prefix may get a shorter cut, once its field has many: what begins with
+** the prefix begins with that too. Cuts stay, so that the same head gets the
+** same cut when it is removed.
+*/
+static int cut_index (ae_matcher *matcher, uint32_t field, uint32_t length) {
+  int index = find_cut(matcher, field, length);
+  if (index >= 0) return index;
+  if (length != WHOLE && lengths_of(matcher, field) >= EXACT_LENGTHS) {
+    length = rounded(length);
+    index = find_cut(matcher, field, length);
+    if (index >= 0) return index;
+  }
   if (matcher->cut_count == CUTS_MOST) return -1;
   matcher->cuts[matcher->cut_count] = (cut){ field, length };
   return (int)matcher->cut_count++;
@@ -320,6 +354,12 @@ static void order_plan (const head *h, plan *p) {
   }
 }
 
+/* What a cut takes of a text, which is long enough. */
+static ae_slice cut_text (const cut *c, ae_slice text) {
+  if (c->length != WHOLE) text.length = c->length;
+  return text;
+}
+
 /* Calls for each combination of alternatives: `insert` or remove. */
 static bool expand (ae_matcher *matcher, uint32_t number, const head *h,
                     const plan *p, bool insert) {
@@ -331,11 +371,11 @@ static bool expand (ae_matcher *matcher, uint32_t number, const head *h,
       const ae_condition *c = &h->conditions[p->chosen[i]];
       const ae_alternative *a = &c->alternatives[rest % c->count];
       rest /= c->count;
-      uint32_t length = a->prefix ? (uint32_t)a->text.length : WHOLE;
-      int index = cut_index(matcher, h->fields[p->chosen[i]], length);
+      int index = cut_index(matcher, h->fields[p->chosen[i]],
+                            a->prefix ? (uint32_t)a->text.length : WHOLE);
       if (index < 0) return false;
       cuts[i] = (uint32_t)index;
-      hash = ae_match_mix(hash, ae_match_hash(a->text));
+      hash = ae_match_mix(hash, ae_match_hash(cut_text(&matcher->cuts[index], a->text)));
     }
     signature *s = signature_of(matcher, cuts, (uint32_t)p->count);
     if (!s) return false;
@@ -492,8 +532,7 @@ static void hash_cuts (const ae_matcher *matcher, const values *v, uint64_t *has
     uint32_t length = matcher->cuts[i].length;
     hashes[i] = 0;
     if (!value.data || (length != WHOLE && value.length < length)) continue;
-    if (length != WHOLE) value.length = length;
-    hashes[i] = ae_match_hash(value);
+    hashes[i] = ae_match_hash(cut_text(&matcher->cuts[i], value));
   }
 }
 

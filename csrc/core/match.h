@@ -34,7 +34,7 @@ typedef struct ae_condition {
 
 /*
 ** Memory: malloc. NULL when there is none. A head of two equalities takes
-** some 190 bytes (on 64 bits), its texts and names, and 9 to 18 bytes in a
+** some 160 bytes (on 64 bits), its texts and names, and 12 to 24 bytes in a
 ** table; a list as part of the key takes as many places in tables as its
 ** combinations, 64 at most. Where memory runs out the head is not there, and
 ** all else is as it was.

@@ -8,7 +8,8 @@
 #include "json.h"
 #include "slice.h"
 
-#if defined(__SSE2__) && defined(__GNUC__)
+/* AE_PLAIN leaves out all vector instructions: for other processors, tests. */
+#if defined(__SSE2__) && defined(__GNUC__) && !defined(AE_PLAIN)
 #define AE_SSE2 1
 #include <emmintrin.h>
 #endif

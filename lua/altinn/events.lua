@@ -243,11 +243,14 @@ function Matcher:add(name, wanted)
   if not conditions then error(message, 2) end
   local number = self.numbers[name] or table.remove(self.free)
   if not number then
-    self.last = self.last + 1
-    number = self.last
+    number = self.last + 1
+    self.last = number
   end
-  self.index:add(number, conditions)
   self.names[number], self.numbers[name], self.heads[name] = name, number, conditions
+  local ok, why = pcall(self.index.add, self.index, number, conditions)
+  if ok then return end
+  self:remove(name)
+  error(why, 2)
 end
 
 --- Removes a head.
@@ -256,10 +259,10 @@ end
 function Matcher:remove(name)
   local number = self.numbers[name]
   if not number then return false end
-  self.index:remove(number)
+  local found = self.index:remove(number)
   self.names[number], self.numbers[name], self.heads[name] = nil, nil, nil
   self.free[#self.free + 1] = number
-  return true
+  return found
 end
 
 --- The names of the heads that want an event, in the order added.

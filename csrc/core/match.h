@@ -34,10 +34,10 @@ typedef struct ae_condition {
 
 /*
 ** Memory: malloc. NULL when there is none. A head of two equalities takes
-** some 160 bytes (on 64 bits), its texts and names, and 12 to 24 bytes in a
-** table; a list as part of the key takes as many places in tables as its
-** combinations, 64 at most. Where memory runs out the head is not there, and
-** all else is as it was.
+** some 200 bytes (on 64 bits) beside its texts and names; a list as part of
+** the key takes 12 to 24 bytes more for each combination, of which there are
+** 64 at most, or as many as one list is long. Where memory runs out the head
+** is not there, and all else is as it was.
 */
 ae_matcher *ae_matcher_new (void);
 void ae_matcher_free (ae_matcher *matcher);

@@ -69,7 +69,8 @@ describe("a table that was written", function()
       for name, value in pairs(event) do
         if name == "datacontenttype" then headers["Content-Type"] = value
         elseif name ~= "data" then
-          headers["ce-" .. name] = tostring(value):gsub("[^%w:/.#-]", function(c) return ("%%%02X"):format(c:byte()) end)
+          headers["ce-" .. name] = tostring(value):gsub("[^%w:/.#-]",
+            function(c) return ("%%%02X"):format(c:byte()) end)
         end
       end
       if event.data == nil or event.datacontenttype then

@@ -485,7 +485,8 @@ ae_matcher *ae_matcher_copy (const ae_matcher *matcher) {
   for (uint32_t number = 0; number < matcher->head_room; number++) {
     const head *h = &matcher->heads[number];
     if (!h->conditions) continue;
-    if (ae_matcher_add(copy, number, h->conditions, h->count, NULL) != AE_OK) {
+    ae_code code = ae_matcher_add(copy, number, h->conditions, h->count, NULL);
+    if (code != AE_OK || !copy->heads) {
       ae_matcher_free(copy);
       return NULL;
     }

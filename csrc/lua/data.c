@@ -34,8 +34,11 @@ static void blank (reader *r) {
 ** both have three bytes. (RFC 8259 §8.2 leaves it open.) */
 static void replace_lone (char *text, size_t length) {
   for (size_t i = 0; i + 2 < length; i++)
-    if ((unsigned char)text[i] == 0xED && (unsigned char)text[i + 1] >= 0xA0)
-      memcpy(text + i, "\xEF\xBF\xBD", 3);
+    if ((unsigned char)text[i] == 0xED && (unsigned char)text[i + 1] >= 0xA0) {
+      text[i] = (char)0xEF;
+      text[i + 1] = (char)0xBF;
+      text[i + 2] = (char)0xBD;
+    }
 }
 
 static void read_string (lua_State *L, reader *r) {

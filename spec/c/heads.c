@@ -11,6 +11,7 @@
 
 #define READERS 3
 #define CHANGES 300u
+#define MOST_CHANGES 10000000u
 
 static void fail (const char *what) {
   fprintf(stderr, "%s\n", what);
@@ -38,6 +39,7 @@ static struct {
   unsigned users;      /* of `now` */
   pthread_cond_t idle; /* nobody uses it */
   bool over;
+  unsigned seen;       /* a bit for each number of heads found */
 } shared = { .lock = PTHREAD_MUTEX_INITIALIZER, .idle = PTHREAD_COND_INITIALIZER };
 
 /* Head 0 is always there, head 1 never matches, head 2 comes and goes. */
@@ -46,7 +48,6 @@ static void *reader (void *unused) {
   ae_attribute attributes[8];
   ae_event event = { .attributes = attributes, .capacity = 8 };
   ae_faults faults;
-  uintptr_t seen = 0;
   (void)unused;
   if (ae_event_parse(&event, text, sizeof text - 1, NULL, &faults, NULL) != AE_OK) fail("the event is refused");
   for (bool over = false; !over; ) {
@@ -57,17 +58,18 @@ static void *reader (void *unused) {
     pthread_mutex_unlock(&shared.lock);
     size_t count = ae_matcher_match(matcher, &event, found, 4);
     if (count < 1 || count > 2 || found[0] != 0 || (count == 2 && found[1] != 2)) fail("a wrong head was found");
-    seen |= (uintptr_t)1 << count;
     pthread_mutex_lock(&shared.lock);
+    shared.seen |= 1u << count;
     if (--shared.users == 0) pthread_cond_signal(&shared.idle);
     over = shared.over;
     pthread_mutex_unlock(&shared.lock);
   }
-  return (void *)seen;
+  return NULL;
 }
 
-/* Puts a copy with one head more or less where the readers find it. */
-static void change (uint32_t turn, const ae_condition *condition) {
+/* Puts a copy with one head more or less where the readers find it. False:
+** they have not yet seen both. */
+static bool change (uint32_t turn, const ae_condition *condition) {
   ae_matcher *next = ae_matcher_copy(shared.now), *last = shared.now;
   if (!next) fail("no copy");
   if (turn % 2 == 0) add(next, 2, condition, 1);
@@ -75,31 +77,30 @@ static void change (uint32_t turn, const ae_condition *condition) {
   pthread_mutex_lock(&shared.lock);
   while (shared.users > 0) pthread_cond_wait(&shared.idle, &shared.lock);
   shared.now = next;
+  bool both = shared.seen == 6;
   pthread_mutex_unlock(&shared.lock);
   ae_matcher_free(last);
+  return both;
 }
 
 static void come_and_go (void) {
   pthread_t threads[READERS];
   ae_alternative a = { false, AE_LITERAL("a") }, b = { true, AE_LITERAL("b") };
   ae_condition is_a = { AE_LITERAL("x"), AE_IS, &a, 1 }, begins_b = { AE_LITERAL("x"), AE_IS, &b, 1 };
-  uintptr_t seen = 0;
+  uint32_t turn = 0;
+  bool both = false;
   shared.now = ae_matcher_new();
   if (!shared.now) fail("no memory");
   add(shared.now, 0, &is_a, 1);
   add(shared.now, 1, &begins_b, 1);
   for (int i = 0; i < READERS; i++)
     if (pthread_create(&threads[i], NULL, reader, NULL) != 0) fail("no thread");
-  for (uint32_t turn = 0; turn < CHANGES; turn++) change(turn, &is_a);
+  while (turn < CHANGES || (!both && turn < MOST_CHANGES)) both = change(turn++, &is_a);
   pthread_mutex_lock(&shared.lock);
   shared.over = true;
   pthread_mutex_unlock(&shared.lock);
-  for (int i = 0; i < READERS; i++) {
-    void *result;
-    pthread_join(threads[i], &result);
-    seen |= (uintptr_t)result;
-  }
-  printf("changes=%u seen=%u\n", CHANGES, (unsigned)(seen >> 1));
+  for (int i = 0; i < READERS; i++) pthread_join(threads[i], NULL);
+  printf("changes=%u seen=%u\n", turn, shared.seen >> 1);
   ae_matcher_free(shared.now);
 }
 

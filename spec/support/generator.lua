@@ -13,7 +13,8 @@ end
 
 local function pick(random, list) return list[random(#list)] end
 
-local IDS = { "1", "0b6f6a1e-6d1f-4c4f-9a3b-0c1d2e3f4a5b", "x y", "åøæ", "a/b#c", "\226\130\172", "\240\159\152\128", "?" }
+local IDS = { "1", "0b6f6a1e-6d1f-4c4f-9a3b-0c1d2e3f4a5b", "x y", "åøæ", "a/b#c", "\226\130\172", "\240\159\152\128",
+  "?" }
 local SOURCES = {
   "/x", "https://platform.tt02.altinn.no/correspondence/api/v1/correspondence", "urn:altinn:x", "a/b:c", "//host",
   "https://[::1]:80/a?b#c", "%41", "mailto:a@b.no", "https://user@host/a'b(c)",
@@ -29,11 +30,13 @@ local SUBJECTS = {
   "urn:altinn:organization:identifier-no:987654321", "urn:altinn:person:identifier-no:12345678901", "/party/50002108",
   "s", "å b",
 }
-local MEDIA = { "application/json", "text/plain", "application/vnd.x+json; charset=\"utf-8\"", "application/octet-stream" }
+local MEDIA = { "application/json", "text/plain", "application/vnd.x+json; charset=\"utf-8\"",
+  "application/octet-stream" }
 local VALUES = {
   '"v"', '""', "true", "false", "null", "0", "-1", "2147483647", "-2147483648", '"\195\165"', '"\\ud83d\\ude00"',
   '"\\u0041\\/\\"\\\\"', '"urn:altinn:resource:acme-letters"',
 }
+local OCTETS = { '"YWJj"', '"AP8="', '""', '"YQ=="' }
 local PAYLOADS = {
   '{"a":[1,2,{"b":null}],"c":"\\n"}', "[]", "{}", "null", "5", "-0.5e-3", "9007199254740992", '"text"', "true",
   '[[[[[["deep"]]]]]]', '{"a":1,"a":2}', ' [ 1 , 2 ] ',
@@ -45,9 +48,11 @@ local WRONG_MEMBERS = {
   '"x":[1]', '"x":1e3', '"time":"now"', '"time":"2026-02-30T00:00:00Z"', '"time":"2026-08-20T23:59:60Z"', '"time":5',
   '"source":"a b"', '"source":"%4"', '"source":"https://[::1"', '"dataschema":"/x"', '"dataschema":"https://x.no/s"',
   '"specversion":"0.3"', '"specversion":1', '"type":""', '"subject":""', '"subject":null', '"datacontenttype":"x"',
-  '"data":1,"data":2', '"data":1,"data_base64":"YQ=="', '"data_base64":"YQ="', '"data_base64":"YWI="', '"data_base64":5',
+  '"data":1,"data":2', '"data":1,"data_base64":"YQ=="', '"data_base64":"YQ="', '"data_base64":"YWI="',
+  '"data_base64":5',
   '"x":"\\u0000"', '"x":"\\ud800"', '"x":"\127"', '"x":"\\uffff"', '"x":"\255"', '"x":"\237\160\128"', '"x":"\1"',
-  '"x":"a","x":"b"', '"\\u0069d":"2"', '"data":"\\udc00"', '"12345678901":{}', '"aVeryLongNameThatNobodyWouldGiveToAnything":1',
+  '"x":"a","x":"b"', '"\\u0069d":"2"', '"data":"\\udc00"', '"12345678901":{}',
+  '"aVeryLongNameThatNobodyWouldGiveToAnything":1',
   '"x":tru', '"x":01', '"x":"\\x"', '"x":+1', "'x':1", '"x" "y"', '"x":', '"x":NaN', '"data":[1,]', '"data":{"a"}',
 }
 local MORE_WORDS = { "a", "b2", "traceparent", "resource", "resourceinstance", "alternativesubject", "n" }
@@ -63,7 +68,9 @@ end
 
 local function blank(random) return pick(random, { "", "", "", "", " ", "\n", "\r\n\t" }) end
 
-local function member(random, name, text) return quoted(random, name) .. blank(random) .. ":" .. blank(random) .. text end
+local function member(random, name, text)
+  return quoted(random, name) .. blank(random) .. ":" .. blank(random) .. text
+end
 
 local function shuffle(random, list)
   for i = #list, 2, -1 do
@@ -77,14 +84,15 @@ local function payload(random, list)
   local kind = random(4)
   if kind == 1 then return end
   if random(2) == 1 then list[#list + 1] = member(random, "datacontenttype", '"' .. media:gsub('"', '\\"') .. '"') end
-  if kind == 2 then list[#list + 1] = member(random, "data_base64", pick(random, { '"YWJj"', '"AP8="', '""', '"YQ=="' }))
+  if kind == 2 then list[#list + 1] = member(random, "data_base64", pick(random, OCTETS))
   else list[#list + 1] = member(random, "data", random(3) == 1 and '"text \195\165"' or pick(random, PAYLOADS)) end
 end
 
 local function members(random)
   local list = {
     member(random, "specversion", '"1.0"'), member(random, "id", quoted(random, pick(random, IDS))),
-    member(random, "source", quoted(random, pick(random, SOURCES))), member(random, "type", quoted(random, pick(random, TYPES))),
+    member(random, "source", quoted(random, pick(random, SOURCES))),
+    member(random, "type", quoted(random, pick(random, TYPES))),
   }
   if random(2) == 1 then list[#list + 1] = member(random, "time", quoted(random, pick(random, TIMES))) end
   if random(2) == 1 then list[#list + 1] = member(random, "subject", quoted(random, pick(random, SUBJECTS))) end
@@ -105,7 +113,8 @@ local function broken(random, text)
   if kind == 1 then return text:sub(1, at) end
   if kind == 2 then return text .. pick(random, { "x", "{}", "]", " \0", "," }) end
   if kind == 3 then return text:sub(1, at - 1) .. string.char(random(256) - 1) .. text:sub(at + 1) end
-  if kind == 4 then return pick(random, { "", " ", "[]", "null", "5", "\239\187\191" .. text, "[" .. text .. "]", '"x"' }) end
+  if kind == 4 then return pick(random, { "", " ", "[]", "null", "5", "\239\187\191" .. text, "[" .. text .. "]",
+    '"x"' }) end
   return text:sub(1, at) .. text:sub(random(#text))
 end
 
@@ -134,7 +143,8 @@ function M.event(number)
   if random(2) == 1 then event.time = pick(random, TIMES) end
   if random(2) == 1 then event.subject = pick(random, SUBJECTS) end
   for _, word in ipairs(MORE_WORDS) do
-    if random(3) == 1 then event[word] = pick(random, { "x", 'q"\\/', "\195\165", true, false, 0, -2147483648, 2147483647 }) end
+    if random(3) == 1 then event[word] = pick(random, { "x",
+      'q"\\/', "\195\165", true, false, 0, -2147483648, 2147483647 }) end
   end
   local media = random(5)
   if media == 1 then

@@ -1,6 +1,16 @@
 /*
 ** event.c: reading an event in structured JSON mode, in one pass over the
 ** text. What the values mean is judged by judge.c.
+**
+** The way of a member, such as "time":"2016-12-31T23:59:60\u005A":
+**   read_members  steps from member to member;
+**   read_plain    takes a string without anything special, by its marks
+**                 (marks.h); this one has a backslash, so
+**   read_member   reads name and value by the grammar (json.c), and
+**   take_value    decodes the escapes where they stand (decode);
+**   ae_event_judge (judge.c) then sees decoded text only: meaning_reason
+**                 hands the time to ae_timestamp_parse (timestamp.c), which
+**                 judges the leap second.
 */
 #include "event.h"
 #include "judge.h"

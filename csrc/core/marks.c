@@ -95,7 +95,7 @@ static uint32_t *sweep_sse2 (const char *bytes, size_t blocks, uint32_t base,
 
 #ifdef AE_AVX
 #define AE_TARGET_2 __attribute__((target("avx2,bmi,popcnt")))
-#define AE_TARGET_512 __attribute__((target("avx512f,avx512bw,avx512vbmi2,popcnt")))
+#define AE_TARGET_512 __attribute__((target("avx512f,avx512bw,avx512vbmi,avx512vbmi2,popcnt")))
 
 /* What ae_special_mask does, for 32 bytes. */
 AE_TARGET_2 static inline uint64_t special_mask_32 (const char *bytes) {
@@ -119,23 +119,30 @@ AE_TARGET_2 static uint32_t *sweep_avx2 (const char *bytes, size_t blocks, uint3
   return out;
 }
 
-/* The same for 64 bytes. */
-AE_TARGET_512 static inline uint64_t special_mask_64 (const char *bytes) {
-  __m512i chunk = _mm512_loadu_si512(bytes);
-  __m512i above = _mm512_add_epi8(chunk, _mm512_set1_epi8(1));
-  return _mm512_cmplt_epi8_mask(above, _mm512_set1_epi8(0x21)) |
-         _mm512_cmpeq_epi8_mask(chunk, _mm512_set1_epi8('"')) |
-         _mm512_cmpeq_epi8_mask(chunk, _mm512_set1_epi8('\\'));
-}
-
 /* Writes sixteen offsets that stand in a block as bytes. */
 AE_TARGET_512 static inline void write_sixteen (__m128i offsets, __m512i base,
                                                 uint32_t *out) {
   _mm512_storeu_si512(out, _mm512_add_epi32(_mm512_cvtepu8_epi32(offsets), base));
 }
 
-/* The offsets of the bits are pressed together by one instruction. Nearly
-** all blocks of an event hold sixteen marks or fewer. */
+/* Writes the offsets of the bits, which one instruction presses together.
+** Nearly all blocks of an event hold sixteen marks or fewer. */
+AE_TARGET_512 static inline uint32_t *write_pressed (uint64_t mask, __m512i order,
+                                                     uint32_t base, uint32_t *out) {
+  unsigned count = (unsigned)_mm_popcnt_u64(mask);
+  __m512i from = _mm512_set1_epi32((int)base);
+  __m512i offsets = _mm512_maskz_compress_epi8(mask, order);
+  write_sixteen(_mm512_castsi512_si128(offsets), from, out);
+  if (count > 16) {
+    write_sixteen(_mm512_extracti32x4_epi32(offsets, 1), from, out + 16);
+    write_sixteen(_mm512_extracti32x4_epi32(offsets, 2), from, out + 32);
+    write_sixteen(_mm512_extracti32x4_epi32(offsets, 3), from, out + 48);
+  }
+  return out + count;
+}
+
+/* 64 bytes at a time. Whether an ASCII character is a mark is looked up in a
+** table of 128 entries; bytes beyond ASCII are marks by their upper bit. */
 AE_TARGET_512 static uint32_t *sweep_avx512 (const char *bytes, size_t blocks, uint32_t base,
                                              unsigned skip, uint32_t *out) {
   static const unsigned char order[BLOCK] = {
@@ -145,19 +152,14 @@ AE_TARGET_512 static uint32_t *sweep_avx512 (const char *bytes, size_t blocks, u
     48, 49, 50, 51, 52, 53, 54, 55, 56, 57, 58, 59, 60, 61, 62, 63
   };
   __m512i numbers = _mm512_loadu_si512(order);
+  __m512i below_64 = _mm512_movm_epi8(UINT64_C(0xFFFFFFFF) | UINT64_C(1) << '"');
+  __m512i from_64 = _mm512_movm_epi8(UINT64_C(1) << ('\\' - 64) | UINT64_C(1) << (0x7F - 64));
   uint64_t wanted = UINT64_MAX << skip;
   for (; blocks > 0; blocks--, bytes += BLOCK, base += BLOCK) {
-    uint64_t mask = special_mask_64(bytes) & wanted;
-    unsigned count = (unsigned)_mm_popcnt_u64(mask);
-    __m512i from = _mm512_set1_epi32((int)base);
-    __m512i offsets = _mm512_maskz_compress_epi8(mask, numbers);
-    write_sixteen(_mm512_castsi512_si128(offsets), from, out);
-    if (count > 16) {
-      write_sixteen(_mm512_extracti32x4_epi32(offsets, 1), from, out + 16);
-      write_sixteen(_mm512_extracti32x4_epi32(offsets, 2), from, out + 32);
-      write_sixteen(_mm512_extracti32x4_epi32(offsets, 3), from, out + 48);
-    }
-    out += count;
+    __m512i chunk = _mm512_loadu_si512(bytes);
+    __m512i special = _mm512_permutex2var_epi8(below_64, chunk, from_64);
+    uint64_t mask = _mm512_movepi8_mask(_mm512_or_si512(special, chunk));
+    out = write_pressed(mask & wanted, numbers, base, out);
     wanted = UINT64_MAX;
   }
   return out;
@@ -169,8 +171,8 @@ static bool has_avx2 (void) {
 }
 
 static bool has_avx512 (void) {
-  return __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512vbmi2") &&
-         __builtin_cpu_supports("popcnt");
+  return __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512vbmi") &&
+         __builtin_cpu_supports("avx512vbmi2") && __builtin_cpu_supports("popcnt");
 }
 #endif
 

@@ -241,6 +241,10 @@ static void write_number (writer *w, int index) {
     do length = snprintf(text, sizeof(text), "%.*g", digits++, number);
     while (digits <= 17 && strtod(text, NULL) != number);
     for (char *c = text; *c; c++) if (*c == ',') *c = '.';  /* a locale's comma */
+    if (!strpbrk(text, ".e")) {  /* beyond 2^53: it is read as a double again */
+      memcpy(text + length, ".0", 3);
+      length += 2;
+    }
   }
   put(w, text, (size_t)length);
 }

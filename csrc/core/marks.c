@@ -63,14 +63,6 @@ AE_INLINE uint32_t *write_block (uint64_t mask, unsigned count, uint32_t base,
 
 /* --- from bytes to bits --- */
 
-static uint32_t *sweep_bytes (const char *bytes, size_t blocks, uint32_t base,
-                              unsigned skip, uint32_t *out) {
-  for (size_t i = skip; i < blocks * BLOCK; i++)
-    if (!ae_byte_plain(bytes[i])) *out++ = base + (uint32_t)i;
-  return out;
-}
-
-#ifdef AE_SSE2
 /* How many bits are set: in pairs, in fours, in bytes, in all. */
 static inline unsigned bits_in (uint64_t mask) {
   mask -= mask >> 1 & UINT64_C(0x5555555555555555);
@@ -79,6 +71,38 @@ static inline unsigned bits_in (uint64_t mask) {
   return (unsigned)(mask * UINT64_C(0x0101010101010101) >> 56);
 }
 
+#define EACH(byte) (UINT64_C(0x0101010101010101) * (byte))
+
+/* What ae_special_mask does, for eight bytes in a word. Sums of seven bits
+** each: none reaches its neighbour. The product brings the upper bit of each
+** byte together. */
+static inline uint64_t special_mask_8 (const char *bytes) {
+  uint64_t word, low, plain;
+  memcpy(&word, bytes, sizeof word);
+#if defined(__BYTE_ORDER__) && __BYTE_ORDER__ == __ORDER_BIG_ENDIAN__
+  word = __builtin_bswap64(word);  /* the first byte is the lowest */
+#endif
+  low = word & EACH(0x7F);
+  plain = ((low ^ EACH('"')) + EACH(0x7F)) & ((low ^ EACH('\\')) + EACH(0x7F)) &
+          (low + EACH(0x60)) & ~(low + EACH(1)) & ~word;
+  return (~plain >> 7 & EACH(1)) * UINT64_C(0x0102040810204080) >> 56;
+}
+
+/* Without vectors. */
+static uint32_t *sweep_words (const char *bytes, size_t blocks, uint32_t base,
+                              unsigned skip, uint32_t *out) {
+  uint64_t wanted = UINT64_MAX << skip;
+  for (; blocks > 0; blocks--, bytes += BLOCK, base += BLOCK) {
+    uint64_t mask = 0;
+    for (unsigned i = 0; i < 8; i++) mask |= special_mask_8(bytes + 8 * i) << 8 * i;
+    mask &= wanted;
+    out = write_block(mask, bits_in(mask), base, out);
+    wanted = UINT64_MAX;
+  }
+  return out;
+}
+
+#ifdef AE_SSE2
 static uint32_t *sweep_sse2 (const char *bytes, size_t blocks, uint32_t base,
                              unsigned skip, uint32_t *out) {
   uint64_t wanted = UINT64_MAX << skip;
@@ -185,7 +209,7 @@ static sweep *sweep_for (ae_sweep how) {
   if (how >= AE_SWEEP_SSE2) return sweep_sse2;
 #endif
   (void)how;
-  return sweep_bytes;
+  return sweep_words;
 }
 
 /* The last bytes of a text, less than a block: seen through a block that

@@ -24,7 +24,7 @@ typedef struct ae_marks {
 /* Which sweep to use; AE_SWEEP_BEST is what the processor does fastest.
 ** The others are for tests: all give the same marks. */
 typedef enum ae_sweep {
-  AE_SWEEP_BYTES, AE_SWEEP_SSE2, AE_SWEEP_AVX2, AE_SWEEP_AVX512, AE_SWEEP_BEST
+  AE_SWEEP_WORDS, AE_SWEEP_SSE2, AE_SWEEP_AVX2, AE_SWEEP_AVX512, AE_SWEEP_BEST
 } ae_sweep;
 
 /* Sweeps the window of `text` (less than 4 GiB) that begins at `from`. A

@@ -52,7 +52,7 @@ static void compare_sweeps (const char *text, size_t length) {
   ae_slice all = { text, length };
   size_t step = length < 400 ? 1 : 61;
   for (size_t from = 0; from < length; from += step) {
-    ae_marks_sweep(&plain, all, from, AE_SWEEP_BYTES);
+    ae_marks_sweep(&plain, all, from, AE_SWEEP_WORDS);
     for (ae_sweep how = AE_SWEEP_SSE2; how <= AE_SWEEP_BEST; how++) {
       size_t i = 0;
       ae_marks_sweep(&other, all, from, how);

@@ -116,7 +116,7 @@ static void describe (char *text, size_t length) {
 static void sweep (ae_slice text) {
   static ae_marks plain, other;
   size_t from = text.length > 0 ? (unsigned char)text.data[0] % text.length : 0;
-  ae_marks_sweep(&plain, text, from, AE_SWEEP_BYTES);
+  ae_marks_sweep(&plain, text, from, AE_SWEEP_WORDS);
   for (ae_sweep how = AE_SWEEP_SSE2; how <= AE_SWEEP_BEST; how++) {
     size_t i = 0;
     ae_marks_sweep(&other, text, from, how);

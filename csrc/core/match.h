@@ -69,7 +69,8 @@ ae_matcher *ae_matcher_copy (const ae_matcher *matcher);
 size_t ae_matcher_match (const ae_matcher *matcher, const ae_event *event,
                          uint32_t *out, size_t capacity);
 
-/* Whether condition `index` of a head holds for an event. */
+/* Explaining: whether condition `index` of a head holds for an event. It
+** looks at the conditions as they were given; matching keeps nothing for it. */
 bool ae_matcher_holds (const ae_matcher *matcher, uint32_t head,
                        size_t index, const ae_event *event);
 size_t ae_matcher_conditions (const ae_matcher *matcher, uint32_t head,

@@ -62,6 +62,19 @@ static void quote (ae_slice text) {
   free(quoted);
 }
 
+/* The form that addresses have as a rule is judged as every other is. */
+static void scheme (ae_slice text) {
+  const char *reason = NULL;
+  char *one = room(text.length + 8);
+  ae_slice address = { one, text.length + 8 };
+  memcpy(one, "https://", 8);
+  if (text.length > 0) memcpy(one + 8, text.data, text.length);
+  bool good = ae_uri_reference(address, &reason);
+  one[4] = 'x';
+  must(ae_uri_reference(address, &reason) == good);
+  free(one);
+}
+
 /* An address that is absolute is a reference, too. */
 static void grammar (ae_slice text) {
   const char *reason = NULL;
@@ -141,6 +154,7 @@ int LLVMFuzzerTestOneInput (const uint8_t *data, size_t size) {
   mask(text);
   quote(text);
   grammar(text);
+  scheme(text);
   if (size < 40) catalogue(text);  /* its distances are slow when each comparison is traced */
   describe(copy, size);
   sweep(text);

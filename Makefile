@@ -1,9 +1,9 @@
 # altinn-events. The targets, for people and for programs:
 #   make            build for Lua 5.4 into build/lua5.4
 #   make run        the host with the demonstration (ONCE=1: what is there, then end)
-#   make test       build, then all specs
+#   make test       build, then all specs, then those of the module in the other Luas
 #   make check      linters, sanitizers, valgrind, clang, the other Lua versions
-#   make bench, make fuzz, make rock, make install PREFIX=, make clean
+#   make bench, make fuzz [FUZZ_SECONDS=60] [FUZZ=event], make rock, make install PREFIX=, make clean
 #   make -s env [LUA=5.1|5.2|5.3|5.4|luajit]   the export lines for that Lua
 # Missing Debian packages are installed first (.ci/setup); SETUP=no: they are only named.
 
@@ -57,9 +57,9 @@ HOST_LUA := $(filter lua/altinn-events.lua lua/altinn/events/commands/% lua/alti
   $(patsubst %,lua/altinn/events/%.lua,command config inbox run scheduler send settlement why worker),$(LUA_FILES))
 MODULE_LUA := $(filter-out $(HOST_LUA),$(LUA_FILES))
 SPECS        = spec examples
-MODULE_SPECS = $(wildcard spec/events_spec.lua spec/vectors_spec.lua spec/match_spec.lua \
-  spec/grant_spec.lua spec/maskinporten_spec.lua spec/plan_spec.lua spec/client_module_spec.lua \
-  spec/thing_spec.lua spec/corpus_spec.lua)
+MODULE_SPECS = $(wildcard spec/events_spec.lua spec/vectors_spec.lua spec/match_spec.lua spec/core_spec.lua \
+  spec/json_spec.lua spec/roundtrip_spec.lua spec/paging_spec.lua spec/corpus_spec.lua \
+  spec/grant_spec.lua spec/maskinporten_spec.lua spec/plan_spec.lua spec/client_module_spec.lua spec/thing_spec.lua)
 
 ENV = PATH='$(CURDIR)/$(BUILD)/bin':"$$PATH" AE_BUILD='$(BUILD)' \
   LUA_PATH='$(CURDIR)/lua/?.lua;$(CURDIR)/lua/?/init.lua;;' LUA_CPATH='$(CURDIR)/$(BUILD)/?.so;;'
@@ -67,7 +67,7 @@ BUSTED = $(LUANAME) "$$(command -v busted)"
 
 .PHONY: all modules run test test-module check bench fuzz soak install uninstall env clean FORCE \
   rock rockspecs definitions rock-install rock-files \
-  check-lua check-c check-clang check-asan check-valgrind check-versions check-rocks
+  check-lua check-c check-clang check-asan check-valgrind check-versions check-rocks check-fuzz fuzz-coverage
 .DELETE_ON_ERROR:
 
 all: modules
@@ -109,6 +109,11 @@ $(OUT)/%.so: $(BUILD)/flags $(BUILD)/sources
 	@echo '  LINK  $@'
 	@$(CC) $(LINK) $(LDFLAGS) $(OPTIMIZE) $(CFLAGS) -o $@ $(filter %.o,$^) $(PLACES) $(LIBS)
 
+# The core alone, for programs in C.
+$(BUILD)/libaltinn-events-core.a: $(call objects,$(CORE_C))
+	@echo '  AR    $@'
+	@$(AR) rcs $@ $^
+
 # Becomes lua5.4 (exec), so that a signal to it is a signal to the host.
 $(BUILD)/bin/altinn-events: Makefile $(BUILD)/flags
 	@mkdir -p $(@D)
@@ -133,13 +138,14 @@ env:
 run: modules | setup-run
 	@$(ENV) ONCE='$(ONCE)' sh examples/demo/run.sh
 
+# Named specs (SPECS=...) are run in the Lua that is asked for alone.
 test: modules | setup-test setup-lua5.1 setup-lua5.3 setup-luajit
 	$(MAKE) --no-print-directory LUA=luajit modules  # for nginx
 	$(ENV) $(BUSTED) $(BUSTED_FLAGS) $(SPECS)
-	$(if $(BUSTED_FLAGS),,$(MAKE) check-versions)
+	$(if $(BUSTED_FLAGS)$(filter-out spec examples,$(SPECS)),,$(MAKE) check-versions)
 
 # Linters and the rest; each part can be called alone.
-check: check-lua check-c check-clang check-asan check-valgrind check-versions check-rocks
+check: check-lua check-c check-clang check-asan check-valgrind check-versions check-rocks check-fuzz
 	@echo 'check: all fine'
 
 check-lua: | setup-check
@@ -167,15 +173,23 @@ check-asan: | setup-check setup-test
 	  LD_PRELOAD="$$(gcc -print-file-name=libasan.so) $$(gcc -print-file-name=libubsan.so)" \
 	  $(BUSTED) $(SPECS)
 
+# In the other Luas what needs no server. (LuaJIT has memory of its own, which valgrind cannot see into.)
+CORE_SPECS = $(addprefix spec/,$(addsuffix _spec.lua,events core json match vectors roundtrip))
+VALGRIND = valgrind -q --error-exitcode=9 --leak-check=full --show-leak-kinds=definite \
+  --errors-for-leak-kinds=definite
 check-valgrind: modules | setup-check setup-test
-	$(ENV) valgrind -q --error-exitcode=9 --leak-check=full --show-leak-kinds=definite \
-	  --errors-for-leak-kinds=definite $(BUSTED) $(MODULE_SPECS)
+	$(ENV) $(VALGRIND) $(BUSTED) $(if $(filter lua5.4,$(LUANAME)),$(MODULE_SPECS),$(CORE_SPECS))
+	$(if $(filter lua5.4,$(LUANAME)),for v in 5.1 5.2 5.3; do $(MAKE) LUA=$$v check-valgrind || exit 1; done)
+
+check-fuzz:
+	$(MAKE) --no-print-directory FUZZ_SECONDS=5 fuzz
 
 check-versions: | setup-test
 	for v in 5.1 5.2 5.3 luajit; do $(MAKE) --no-print-directory LUA=$$v test-module || exit 1; done
 
 test-module: modules
-	$(ENV) $(BUSTED) $(MODULE_SPECS)
+	@echo '  TEST  $(LUANAME): the module'
+	@$(ENV) $(BUSTED) $(MODULE_SPECS)
 
 bench: modules | setup-bench
 	$(MAKE) --no-print-directory LUA=luajit modules
@@ -245,20 +259,48 @@ uninstall:
 	  "$(DESTDIR)$(PREFIX)/bin/altinn-events"
 	rmdir "$(DESTDIR)$(SHARE)/altinn" "$(DESTDIR)$(LIB)/altinn" 2>/dev/null || true
 
-# Each spec/fuzz/NAME.c in turn, SECONDS each; what it learns stays in build/fuzz/NAME.corpus.
-SECONDS = 60
+# Each spec/fuzz/NAME.c in turn, FUZZ_SECONDS each; what it learns stays in build/fuzz/NAME.corpus, what it
+# finds in build/fuzz/NAME-*. FUZZ: which. make fuzz-coverage tells what they reach of the core.
+FUZZ_SECONDS = $(or $(SECONDS),60)
 FUZZ = $(patsubst spec/fuzz/%.c,%,$(wildcard spec/fuzz/*.c))
-fuzz: $(patsubst %,build/fuzz/%,$(FUZZ))
-	@for f in $(FUZZ); do mkdir -p build/fuzz/$$f.corpus; \
-	  build/fuzz/$$f -max_total_time=$(SECONDS) -timeout=5 -rss_limit_mb=1024 -max_len=4096 -print_final_stats=1 \
-	    -artifact_prefix=build/fuzz/$$f- build/fuzz/$$f.corpus spec/fuzz/seeds || exit 1; done
+fuzz: $(patsubst %,build/fuzz/%,$(FUZZ)) build/fuzz/seeds
+	@for f in $(FUZZ); do mkdir -p build/fuzz/$$f.corpus; echo "  FUZZ  $$f"; \
+	  build/fuzz/$$f -max_total_time=$(FUZZ_SECONDS) -timeout=5 -rss_limit_mb=1024 -max_len=4096 -print_final_stats=1 \
+	    $$(test ! -e spec/fuzz/$$f.dict || echo -dict=spec/fuzz/$$f.dict) \
+	    -artifact_prefix=build/fuzz/$$f- build/fuzz/$$f.corpus build/fuzz/seeds spec/fuzz/seeds \
+	    >build/fuzz/$$f.log 2>&1 || { tail -40 build/fuzz/$$f.log; exit 1; }; \
+	  sed -n 's/^stat::number_of_executed_units: */        executions: /p' build/fuzz/$$f.log; done
 
+build/fuzz/seeds: spec/fuzz/seeds.lua spec/support/generator.lua
+	@mkdir -p $@
+	@LUA_PATH='$(CURDIR)/?.lua' lua5.4 $< $@
+	@touch $@
+
+FUZZ_CC = clang $(STRICT) -O1 -g -fsanitize=fuzzer,address,undefined -fno-sanitize-recover=undefined
 build/fuzz/grant: FUZZ_MORE = $(GRANT_C) -lcrypto
 build/fuzz/grant: $(GRANT_C) $(wildcard csrc/net/grant*.h)
+build/fuzz/differential: FUZZ_MORE = -ljansson
 build/fuzz/%: spec/fuzz/%.c $(CORE_C) $(wildcard csrc/core/*.h) | setup-build setup-fuzz
 	@mkdir -p $(@D)
-	clang $(STRICT) -O1 -g -fsanitize=fuzzer,address,undefined -fno-sanitize-recover=undefined -o $@ $< $(CORE_C) \
-	  $(FUZZ_MORE)
+	@echo '  FUZZ  $@'
+	@$(FUZZ_CC) -o $@ $< $(CORE_C) $(FUZZ_MORE)
+
+# What the corpora and the programs of spec/c reach: lines of each file of the core.
+COVERED = $(filter-out grant,$(FUZZ))
+fuzz-coverage: build/fuzz/seeds | setup-fuzz
+	@mkdir -p build/fuzz/coverage
+	@for f in $(COVERED); do mkdir -p build/fuzz/$$f.corpus; \
+	  clang -std=c11 -D_GNU_SOURCE -O1 -g -fsanitize=fuzzer -fprofile-instr-generate -fcoverage-mapping \
+	    -o build/fuzz/coverage/$$f spec/fuzz/$$f.c $(CORE_C) $$(test $$f != differential || echo -ljansson) && \
+	  LLVM_PROFILE_FILE=build/fuzz/coverage/$$f.raw build/fuzz/coverage/$$f -runs=0 build/fuzz/$$f.corpus \
+	    build/fuzz/seeds spec/fuzz/seeds >/dev/null 2>&1 || exit 1; done
+	@clang -std=c11 -D_GNU_SOURCE -O1 -pthread -Icsrc -fprofile-instr-generate -fcoverage-mapping \
+	  -o build/fuzz/coverage/heads spec/c/heads.c $(CORE_C)
+	@LLVM_PROFILE_FILE=build/fuzz/coverage/heads.raw build/fuzz/coverage/heads >/dev/null
+	@llvm-profdata$(LLVM) merge -o build/fuzz/coverage/all build/fuzz/coverage/*.raw
+	@llvm-cov$(LLVM) report -instr-profile=build/fuzz/coverage/all build/fuzz/coverage/event \
+	  $(patsubst %,-object=build/fuzz/coverage/%,$(filter-out event,$(COVERED)) heads) $(CORE_C)
+LLVM = $(shell clang --version | sed -n 's/.*clang version \([0-9]*\)\..*/-\1/p')
 
 clean:
 	rm -rf build altinn

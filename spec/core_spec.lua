@@ -417,13 +417,21 @@ describe("what is written can be read again:", function()
       local text = assert(made { data = data })
       assert.are.same(data, assert(events.parse(text)).data)
     end
-    local octets = "\0\xff\n"
+    local octets = "\0\255\n"
     assert.are.equal(octets, assert(events.parse(assert(
       made { data = octets, datacontenttype = "application/octet-stream" }))).data)
   end)
 
+  it("octets in Base64, whatever the media type", function()
+    for _, media in ipairs { "application/json", false } do
+      local text = assert(made { data = "a\255", datacontenttype = media or nil })
+      assert.is_truthy(text:find('"data_base64":"Yf8="', 1, true))
+      assert.are.equal("a\255", assert(events.parse(text)).data)
+    end
+  end)
+
   it("or is refused: text in a payload that is not UTF-8", function()
-    for _, data in ipairs { "\xff", { "\xff" }, { a = "\xc3" }, { ["\xff"] = 1 }, { "\xed\xa0\x80" } } do
+    for _, data in ipairs { { "\255" }, { a = "\195" }, { ["\255"] = 1 }, { "\237\160\128" } } do
       local ok, text = pcall(made, { data = data })
       assert(not ok or text == nil or events.parse(text), "text that nobody can read")
     end

@@ -156,3 +156,11 @@ describe("masking", function()
     assert.is_nil(tostring(event):find("12345678901", 1, true))
   end)
 end)
+
+describe("tostring", function()
+  it("takes extensions of any type", function()
+    assert.are.equal("CloudEvent t 1 about true for false",
+      tostring(assert(events.parse(with ',"resourceinstance":true,"alternativesubject":false'))))
+    assert.are.equal("CloudEvent t 1 about -5", tostring(assert(events.parse(with ',"resourceinstance":-5'))))
+  end)
+end)

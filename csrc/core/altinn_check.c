@@ -67,7 +67,10 @@ bool ae_url_is_loopback (ae_slice url) {
 
 bool ae_url_is_base (ae_slice url, const char **reason) {
   bool secure = has_scheme(url, AE_LITERAL("https://"));
-  if (!ae_uri_absolute(url, reason)) return false;
+  if (!ae_uri_absolute(url, reason)) {
+    *reason = "it is no absolute URI (RFC 3986)";
+    return false;
+  }
   if (!secure && !has_scheme(url, AE_LITERAL("http://")))
     *reason = "it begins with neither https:// nor http://";
   else if (host_of(url).length == 0) *reason = "it names no host";
@@ -92,7 +95,7 @@ static ae_code check_endpoint (const ae_wish *wish, ae_error *error) {
   if (url.length == 0)
     return refuse(error, "endpoint", "is missing: the https address that Altinn shall post events to");
   if (!ae_uri_absolute(url, &reason))
-    return ae_fail(error, AE_INVALID, 0, "endpoint: is no absolute address: %s", reason);
+    return ae_fail(error, AE_INVALID, 0, "endpoint: is no absolute address: it %s", reason);
   bool https = has_scheme(url, AE_LITERAL("https://"));
   bool http = has_scheme(url, AE_LITERAL("http://"));
   if (!https && !(http && wish->loopback))

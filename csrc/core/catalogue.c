@@ -165,7 +165,8 @@ static unsigned distance (ae_slice a, const char *b, size_t b_length) {
 static void consider (ae_slice word, const char *candidate, const char **best,
                       unsigned *least) {
   size_t length = strlen(candidate);
-  if (length > LONGEST_WORD) return;
+  size_t apart = length > word.length ? length - word.length : word.length - length;
+  if (length > LONGEST_WORD || apart >= *least) return;  /* as many edits at least */
   unsigned edits = distance(word, candidate, length);
   if (edits < *least) {
     *least = edits;

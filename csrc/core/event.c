@@ -1,9 +1,20 @@
 /*
 ** event.c: reading an event in structured JSON mode, in one pass over the
 ** text. What the values mean is judged by judge.c.
+**
+** The way of a member, such as "time":"2016-12-31T23:59:60\u005A":
+**   read_members  steps from member to member;
+**   read_plain    takes a string without anything special, by its marks
+**                 (marks.h); this one has a backslash, so
+**   read_member   reads name and value by the grammar (json.c), and
+**   take_value    decodes the escapes where they stand (decode);
+**   ae_event_judge (judge.c) then sees decoded text only: meaning_reason
+**                 hands the time to ae_timestamp_parse (timestamp.c), which
+**                 judges the leap second.
 */
 #include "event.h"
 #include "judge.h"
+#include "marks.h"
 #include "scan.h"
 
 const ae_limits ae_default_limits = {
@@ -23,6 +34,8 @@ typedef struct reader {
   ae_faults *faults;
   ae_error *error;
   payload data, base64;
+  const uint32_t *mark;       /* of `marks`: those before it are behind */
+  ae_marks marks;
 } reader;
 
 /* One member of the object: spans of the text. */
@@ -182,30 +195,45 @@ static ae_code read_member (reader *r) {
   return code;
 }
 
+/* The first mark at or after `at`. NULL: the next four marks are not all
+** within the text that is left. */
+static inline const uint32_t *next_marks (reader *r, size_t at) {
+  const uint32_t *mark = r->mark;
+  while (*mark < at && *mark < r->marks.end) mark++;
+  if (mark[3] >= r->marks.end) {
+    if (r->marks.end >= r->json.length) return NULL;
+    ae_marks_sweep(&r->marks, (ae_slice){ r->text, r->json.length }, at, AE_SWEEP_BEST);
+    r->mark = mark = r->marks.at;
+    if (mark[3] >= r->marks.end) return NULL;
+  }
+  return mark;
+}
+
 /*
 ** A member of the form that nearly all have: an attribute that is a string,
-** nothing special in name and value. Returns where it ends; 0, with nothing
-** done, for every other form.
+** nothing special in name and value, so that its marks are four quotation
+** marks. Returns where it ends; 0, with nothing done, for every other form.
 */
 static inline size_t read_plain (reader *r, size_t at) {
-  const char *text = r->json.text;
-  size_t length = r->json.length, name = at + 1, name_end, value, value_end;
+  const char *text = r->text;
+  const uint32_t *mark = next_marks(r, at);
+  uint32_t name = (uint32_t)at + 1, name_end, value, value_end;
   ae_attribute *to;
   unsigned known;
-  if (at >= length || text[at] != '"') return 0;
-  name_end = ae_scan_plain(text, length, name);
-  if (length - name_end < 4 || text[name_end] != '"' ||
-      text[name_end + 1] != ':') return 0;
-  value = ae_scan_blank(text, length, name_end + 2);
+  if (mark == NULL || mark[0] != at) return 0;
+  r->mark = mark;
+  name_end = mark[1], value = mark[2], value_end = mark[3];
+  if (text[at] != '"' || text[name_end] != '"' || text[name_end + 1] != ':' ||
+      text[value] != '"' || text[value_end] != '"') return 0;
+  if (ae_scan_blank(text, value, name_end + 2) != value) return 0;
   known = ae_name_known(text + name, name_end - name);
-  if (value >= length || text[value] != '"' || known > AE_EXTENSION) return 0;
-  value_end = ae_scan_long(text, length, ++value);
-  if (value_end >= length || text[value_end] != '"') return 0;
+  if (known > AE_EXTENSION) return 0;
+  r->mark = mark + 4;
   to = new_attribute(r->event, known);
+  value++;
   if (to != NULL)
-    *to = (ae_attribute){ (uint32_t)name, (uint32_t)(name_end - name),
-                          (uint32_t)value, (uint32_t)(value_end - value),
-                          (uint32_t)name, 0, 0, AE_STRING, (uint8_t)known, 1 };
+    *to = (ae_attribute){ name, name_end - name, value, value_end - value,
+                          name, 0, 0, AE_STRING, (uint8_t)known, 1 };
   return value_end + 1;
 }
 
@@ -305,6 +333,8 @@ ae_code ae_event_parse (ae_event *event, char *text, size_t length,
   r.faults = faults;
   r.error = error;
   r.data.position = r.base64.position = 0;
+  ae_marks_sweep(&r.marks, (ae_slice){ text, length }, 0, AE_SWEEP_BEST);
+  r.mark = r.marks.at;
   code = read_text(&r);
   if (code != AE_OK) return code;
   if (event->count > event->capacity)

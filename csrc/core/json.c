@@ -349,9 +349,3 @@ size_t ae_json_decode (ae_slice inside, char *out, bool *lone) {
   }
   return to;
 }
-
-size_t ae_json_unescape (ae_slice inside, char *out) {
-  bool lone;
-  size_t length = ae_json_decode(inside, out, &lone);
-  return lone ? (size_t)-1 : length;
-}

@@ -40,8 +40,9 @@ ae_code ae_json_check (ae_slice text, uint32_t max_depth, ae_error *error);
 /*
 ** Decodes the inside of a checked JSON string (without its quotes) into
 ** `out`, which may be the string's own first byte: decoding never grows it.
-** Returns the decoded length. A lone surrogate becomes (size_t)-1.
+** Returns the decoded length. A lone surrogate is written in the manner of
+** UTF-8 (three bytes that are no UTF-8) and *lone is set.
 */
-size_t ae_json_unescape (ae_slice inside, char *out);
+size_t ae_json_decode (ae_slice inside, char *out, bool *lone);
 
 #endif

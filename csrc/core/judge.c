@@ -78,17 +78,20 @@ static const char *name_reason (ae_slice name) {
 
 /* --- values --- */
 
+/* "specversion": MUST be 1.0. */
 static const char *specversion_reason (ae_slice text) {
   return ae_slice_equal(text, AE_LITERAL("1.0"))
       ? NULL : "must be \"1.0\": no other version is read";
 }
 
+/* "datacontenttype": RFC 2046, whose grammar is RFC 2045 §5.1. */
 static const char *content_type_reason (ae_slice text) {
   return ae_media_type_valid(text)
       ? NULL : "must be a media type such as application/json";
 }
 
-/* What each attribute of CloudEvents asks of its text beyond a String. */
+/* What each attribute of CloudEvents asks of its text beyond a String
+** ("Required Attributes", "Optional Attributes"). Escapes are decoded. */
 static const char *meaning_reason (ae_event *event, unsigned known,
                                    ae_slice text) {
   const char *reason = NULL;
@@ -104,14 +107,16 @@ static const char *meaning_reason (ae_event *event, unsigned known,
   }
 }
 
-/* What JSON value it is that no attribute can have. */
+/* What JSON value it is that no attribute can have (JSON event format §2.2:
+** Boolean, Integer of 32 bits, or a string). */
 static const char *foreign_reason (char first) {
   if (first == '{') return "is an object; attributes are not nested";
   if (first == '[') return "is an array; attributes are not nested";
   return "must be a whole number of 32 bits, without fraction or exponent";
 }
 
-/* The value of one attribute; NULL when it is right. */
+/* The value of one attribute; NULL when it is right. An extension may have
+** each simple type ("Type System"). */
 static const char *value_reason (ae_event *event,
                                  const ae_attribute *attribute) {
   bool core = attribute->known <= AE_TIME;
@@ -132,6 +137,8 @@ static const char *value_reason (ae_event *event,
 /* --- duplicates --- */
 
 static const char *const twice = "occurs more than once";
+
+/* RFC 8259 §4 leaves equal names open: none here. */
 
 /* Whether an extension of the same name stands before it. Only for events
 ** of few attributes. */
@@ -167,12 +174,25 @@ static void judge_extension (ae_event *event, uint32_t index,
     blame(event, attribute, faults, twice);
 }
 
+/* Whether it is a known attribute's first value, a text of plain
+** characters, of which no more is asked than not to be empty: there is
+** nothing to judge. */
+static inline bool is_beyond_doubt (const ae_event *event, uint32_t index) {
+  static const uint32_t free_texts = 1u << AE_ID | 1u << AE_TYPE | 1u << AE_SUBJECT |
+      1u << AE_RESOURCE | 1u << AE_RESOURCEINSTANCE | 1u << AE_ALTERNATIVESUBJECT;
+  const ae_attribute *attribute = &event->attributes[index];
+  return (free_texts >> attribute->known & 1) != 0 && attribute->clean &&
+         attribute->kind == AE_STRING && attribute->value_length > 0 &&
+         event->known[attribute->known] == (int32_t)index;
+}
+
 /* Judges all that are there; tells whether one of them is unset. */
 static bool judge_attributes (ae_event *event, ae_faults *faults) {
   bool unset = false;
   for (uint32_t i = 0; i < event->count; i++) {
     const ae_attribute *attribute = &event->attributes[i];
     const char *reason;
+    if (is_beyond_doubt(event, i)) continue;
     if (attribute->known == AE_EXTENSION) judge_extension(event, i, faults);
     else if (event->known[attribute->known] != (int32_t)i)
       blame(event, attribute, faults, twice);
@@ -198,7 +218,7 @@ static void drop_unset (ae_event *event) {
   if (to > AE_UNSORTED) ae_order_sort(event);
 }
 
-/* The required attributes; false when it does not say that it is a
+/* The required attributes ("Required Attributes"); false when it does not say that it is a
 ** CloudEvent at all. */
 static bool judge_required (const ae_event *event, ae_faults *faults) {
   static const ae_known required[] = { AE_ID, AE_SOURCE, AE_TYPE };

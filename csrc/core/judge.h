@@ -16,7 +16,7 @@ enum { AE_MEMBER_DATA = AE_EXTENSION + 1, AE_MEMBER_BASE64 };
   (memcmp(name, text, sizeof(text) - 1) == 0 ? (unsigned)(value) : AE_EXTENSION)
 
 /* Which known attribute a name is, AE_EXTENSION for any other. */
-static inline unsigned ae_name_known (const char *name, size_t length) {
+AE_INLINE unsigned ae_name_known (const char *name, size_t length) {
   switch (length) {
     case 2: return AE_IS_NAME("id", AE_ID);
     case 4:

@@ -8,6 +8,11 @@
 ** key to head. An event is looked up once in each signature, of which there
 ** are few however many heads there are; what it finds is verified condition
 ** by condition. Heads that demand nothing positively are always tried.
+**
+** What an event costs is bounded, whatever heads are added: CUTS_MOST hashes,
+** a look into CUTS_MOST + COMPOSITES_MOST tables, and a trial of what they
+** give and of the heads that are always tried. A head that would go beyond is
+** filed under its most selective condition alone, or always tried.
 */
 #include "match.h"
 
@@ -18,17 +23,25 @@
 
 #define FIELDS_MOST 64      /* attributes that heads may speak of */
 #define CUTS_MOST 512       /* distinct (attribute, length) pairs */
+#define EXACT_LENGTHS 16    /* of prefixes of one attribute; more are rounded */
+#define LONGEST_ROUNDED (1u << 15)
 #define SIGNATURE_CUTS 8    /* attributes in one composite key */
+#define COMPOSITES_MOST 512 /* signatures of more than one cut; of one cut there
+                               are no more than cuts */
 #define EXPANSION_MOST 64   /* entries that combinations of lists may make */
 #define HEAD_NUMBER_MOST (1u << 24)
 #define WHOLE UINT32_MAX    /* the length of a cut that takes all */
+
+/* How a head is found. */
+typedef enum filing { FILED_ALWAYS, FILED_WHOLE, FILED_SINGLE } filing;
 
 typedef struct head {
   ae_condition *conditions;  /* one block with all that it points to; NULL:
                                 there is no such head */
   size_t count;
   uint8_t *fields;           /* of each condition: index into matcher->fields */
-  uint64_t rank;             /* order added */
+  uint64_t rank : 56;        /* order added */
+  uint64_t filed : 8;        /* filing */
 } head;
 
 typedef struct cut { uint32_t field, length; } cut;
@@ -49,7 +62,7 @@ struct ae_matcher {
   cut cuts[CUTS_MOST];
   uint32_t cut_count;
   signature *signatures;
-  size_t signature_count;
+  size_t signature_count, composite_count;
   uint32_t *always;           /* heads without a positive condition */
   size_t always_count, always_room;
 };
@@ -169,10 +182,42 @@ static int field_index (ae_matcher *matcher, ae_slice name) {
   return (int)matcher->field_count++;
 }
 
-static int cut_index (ae_matcher *matcher, uint32_t field, uint32_t length) {
+static int find_cut (const ae_matcher *matcher, uint32_t field, uint32_t length) {
   for (uint32_t i = 0; i < matcher->cut_count; i++)
     if (matcher->cuts[i].field == field && matcher->cuts[i].length == length)
       return (int)i;
+  return -1;
+}
+
+/* How many lengths of prefixes a field has. */
+static uint32_t lengths_of (const ae_matcher *matcher, uint32_t field) {
+  uint32_t count = 0;
+  for (uint32_t i = 0; i < matcher->cut_count; i++)
+    count += matcher->cuts[i].field == field && matcher->cuts[i].length != WHOLE;
+  return count;
+}
+
+/* The greatest power of two that is not greater. */
+static uint32_t rounded (uint32_t length) {
+  uint32_t power = 1;
+  while (power <= length / 2 && power < LONGEST_ROUNDED) power *= 2;
+  return power;
+}
+
+/*
+** The cut for a text of that length, added when it is new; -1: no room. A
+** prefix may get a shorter cut, once its field has many: what begins with
+** the prefix begins with that too. Cuts stay, so that the same head gets the
+** same cut when it is removed.
+*/
+static int cut_index (ae_matcher *matcher, uint32_t field, uint32_t length) {
+  int index = find_cut(matcher, field, length);
+  if (index >= 0) return index;
+  if (length != WHOLE && lengths_of(matcher, field) >= EXACT_LENGTHS) {
+    length = rounded(length);
+    index = find_cut(matcher, field, length);
+    if (index >= 0) return index;
+  }
   if (matcher->cut_count == CUTS_MOST) return -1;
   matcher->cuts[matcher->cut_count] = (cut){ field, length };
   return (int)matcher->cut_count++;
@@ -183,12 +228,14 @@ static signature *signature_of (ae_matcher *matcher, const uint32_t *cuts, uint3
     signature *s = &matcher->signatures[i];
     if (s->count == count && memcmp(s->cuts, cuts, count * sizeof(*cuts)) == 0) return s;
   }
+  if (count > 1 && matcher->composite_count == COMPOSITES_MOST) return NULL;
   signature *moved = realloc(matcher->signatures,
                              (matcher->signature_count + 1) * sizeof(signature));
   if (!moved) return NULL;
   matcher->signatures = moved;
   signature *s = &moved[matcher->signature_count++];
   *s = (signature){ .count = count };
+  matcher->composite_count += count > 1;
   memcpy(s->cuts, cuts, count * sizeof(*cuts));
   return s;
 }
@@ -307,6 +354,12 @@ static void order_plan (const head *h, plan *p) {
   }
 }
 
+/* What a cut takes of a text, which is long enough. */
+static ae_slice cut_text (const cut *c, ae_slice text) {
+  if (c->length != WHOLE) text.length = c->length;
+  return text;
+}
+
 /* Calls for each combination of alternatives: `insert` or remove. */
 static bool expand (ae_matcher *matcher, uint32_t number, const head *h,
                     const plan *p, bool insert) {
@@ -318,11 +371,11 @@ static bool expand (ae_matcher *matcher, uint32_t number, const head *h,
       const ae_condition *c = &h->conditions[p->chosen[i]];
       const ae_alternative *a = &c->alternatives[rest % c->count];
       rest /= c->count;
-      uint32_t length = a->prefix ? (uint32_t)a->text.length : WHOLE;
-      int index = cut_index(matcher, h->fields[p->chosen[i]], length);
+      int index = cut_index(matcher, h->fields[p->chosen[i]],
+                            a->prefix ? (uint32_t)a->text.length : WHOLE);
       if (index < 0) return false;
       cuts[i] = (uint32_t)index;
-      hash = ae_match_mix(hash, ae_match_hash(a->text));
+      hash = ae_match_mix(hash, ae_match_hash(cut_text(&matcher->cuts[index], a->text)));
     }
     signature *s = signature_of(matcher, cuts, (uint32_t)p->count);
     if (!s) return false;
@@ -361,15 +414,40 @@ static ae_code index_fields (ae_matcher *matcher, head *h, ae_error *error) {
   return AE_OK;
 }
 
-static bool index_head (ae_matcher *matcher, uint32_t number, const head *h) {
-  plan p;
-  make_plan(h, &p);
-  order_plan(h, &p);
-  if (p.count > 0) {
-    if (expand(matcher, number, h, &p, true)) return true;
-    expand(matcher, number, h, &p, false);  /* no room: try it always */
+/* The plan by which a head is filed. */
+static void plan_for (const head *h, filing how, plan *p) {
+  make_plan(h, p);
+  if (how == FILED_SINGLE && p->count > 1) {
+    p->count = 1;  /* the most useful was chosen first */
+    p->combinations = h->conditions[p->chosen[0]].count;
   }
-  return always_add(matcher, number);
+  order_plan(h, p);
+}
+
+static bool file (ae_matcher *matcher, uint32_t number, head *h, filing how) {
+  plan p;
+  h->filed = how;
+  if (how == FILED_ALWAYS) return always_add(matcher, number);
+  plan_for(h, how, &p);
+  if (p.count == 0) return false;
+  if (expand(matcher, number, h, &p, true)) return true;
+  expand(matcher, number, h, &p, false);
+  return false;
+}
+
+static void unfile (ae_matcher *matcher, uint32_t number, const head *h) {
+  plan p;
+  if (h->filed == FILED_ALWAYS) {
+    always_remove(matcher, number);
+    return;
+  }
+  plan_for(h, (filing)h->filed, &p);
+  expand(matcher, number, h, &p, false);
+}
+
+static bool index_head (ae_matcher *matcher, uint32_t number, head *h) {
+  return file(matcher, number, h, FILED_WHOLE) || file(matcher, number, h, FILED_SINGLE) ||
+         file(matcher, number, h, FILED_ALWAYS);
 }
 
 ae_code ae_matcher_add (ae_matcher *matcher, uint32_t number,
@@ -385,7 +463,7 @@ ae_code ae_matcher_add (ae_matcher *matcher, uint32_t number,
   if (!ok || !head_copy(h, conditions, count)) return no_memory(error);
   ae_code code = index_fields(matcher, h, error);
   if (code == AE_OK) {
-    h->rank = ++matcher->ranks;
+    h->rank = ++matcher->ranks & (UINT64_MAX >> 8);
     if (index_head(matcher, number, h)) return AE_OK;
     code = no_memory(error);
   }
@@ -396,13 +474,38 @@ ae_code ae_matcher_add (ae_matcher *matcher, uint32_t number,
 bool ae_matcher_remove (ae_matcher *matcher, uint32_t number) {
   if (number >= matcher->head_room || !matcher->heads[number].conditions) return false;
   head *h = &matcher->heads[number];
-  plan p;
-  make_plan(h, &p);
-  order_plan(h, &p);
-  if (p.count > 0) expand(matcher, number, h, &p, false);
-  always_remove(matcher, number);
+  unfile(matcher, number, h);
   head_clear(h);
   return true;
+}
+
+ae_matcher *ae_matcher_copy (const ae_matcher *matcher) {
+  ae_matcher *copy = ae_matcher_new();
+  if (!copy) return NULL;
+  for (uint32_t number = 0; number < matcher->head_room; number++) {
+    const head *h = &matcher->heads[number];
+    if (!h->conditions) continue;
+    ae_code code = ae_matcher_add(copy, number, h->conditions, h->count, NULL);
+    if (code != AE_OK || !copy->heads) {
+      ae_matcher_free(copy);
+      return NULL;
+    }
+    copy->heads[number].rank = h->rank;
+  }
+  copy->ranks = matcher->ranks;
+  return copy;
+}
+
+size_t ae_matcher_bytes (const ae_matcher *matcher) {
+  size_t bytes = sizeof(*matcher) + matcher->head_room * sizeof(head) +
+                 matcher->signature_count * sizeof(signature) +
+                 matcher->always_room * sizeof(*matcher->always);
+  for (size_t i = 0; i < matcher->head_room; i++)
+    if (matcher->heads[i].conditions)
+      bytes += size_of_head(matcher->heads[i].conditions, matcher->heads[i].count);
+  for (size_t i = 0; i < matcher->signature_count; i++)
+    bytes += ae_match_table_bytes(&matcher->signatures[i].table);
+  return bytes;
 }
 
 /* {====================================================================
@@ -430,8 +533,7 @@ static void hash_cuts (const ae_matcher *matcher, const values *v, uint64_t *has
     uint32_t length = matcher->cuts[i].length;
     hashes[i] = 0;
     if (!value.data || (length != WHOLE && value.length < length)) continue;
-    if (length != WHOLE) value.length = length;
-    hashes[i] = ae_match_hash(value);
+    hashes[i] = ae_match_hash(cut_text(&matcher->cuts[i], value));
   }
 }
 

@@ -1,7 +1,9 @@
 /*
 ** match_table.h: the hash tables of the matcher: from the hash of a
 ** composite key to the heads that demand it. Several heads may stand under
-** one hash. Open addressing, linear probing.
+** one hash. Open addressing, linear probing. A byte for each slot tells
+** nearly always whether the slot is worth a look, so that what an event does
+** not find costs no more in a large table than in a small one.
 */
 #ifndef ALTINN_EVENTS_MATCH_TABLE_H
 #define ALTINN_EVENTS_MATCH_TABLE_H
@@ -9,18 +11,20 @@
 #include "slice.h"
 
 typedef struct ae_match_entry {
-  uint64_t hash;
-  uint32_t number;  /* of the head, plus one; 0: free */
-  bool gone;        /* removed: probing goes on over it */
+  uint32_t check;   /* see ae_match_check */
+  uint32_t number;  /* of the head */
 } ae_match_entry;
 
 typedef struct ae_match_table {
-  ae_match_entry *entries;
-  size_t room;  /* a power of two, or 0 */
-  size_t used;  /* entries that are not free, removed ones too */
+  ae_match_entry *entries;  /* one block with the tags behind them */
+  uint8_t *tags;            /* AE_TAG_FREE, AE_TAG_GONE or ae_match_tag */
+  size_t room;              /* slots: a power of two, or 0 */
+  size_t used;              /* slots that are not free, removed ones too */
 } ae_match_table;
 
-typedef struct ae_match_cursor { uint64_t hash; size_t at; } ae_match_cursor;
+typedef struct ae_match_cursor { uint32_t check; uint8_t tag; size_t at; } ae_match_cursor;
+
+enum { AE_TAG_FREE, AE_TAG_GONE /* removed: probing goes on over it */ };
 
 #define AE_MATCH_SEED UINT64_C(0x9E3779B97F4A7C15)
 
@@ -47,31 +51,48 @@ static inline uint64_t ae_match_hash (ae_slice text) {
   return hash ? hash : 1;
 }
 
+/* What the byte of a taken slot holds. */
+static inline uint8_t ae_match_tag (uint64_t hash) {
+  return (uint8_t)hash | 0x80;
+}
+
+/* What an entry keeps of the hash; it also chooses the slot. */
+static inline uint32_t ae_match_check (uint64_t hash) {
+  return (uint32_t)(hash >> 32);
+}
+
 /* Frees what the table holds. */
 void ae_match_table_free (ae_match_table *table);
 
-/* Puts a head under a hash; false: no memory. */
+/* Puts a head under a hash; false: no memory, nothing has changed. */
 bool ae_match_table_insert (ae_match_table *table, uint64_t hash, uint32_t number);
 
 /* Takes a head away from under a hash, as often as it stands there. */
 void ae_match_table_remove (ae_match_table *table, uint64_t hash, uint32_t number);
 
+/* Bytes that the table holds. */
+size_t ae_match_table_bytes (const ae_match_table *table);
+
 /* Begins a walk over the heads under a hash. */
 static inline ae_match_cursor ae_match_table_find (const ae_match_table *table,
                                                    uint64_t hash) {
-  return (ae_match_cursor){ hash, table->room ? hash & (table->room - 1) : 0 };
+  uint32_t check = ae_match_check(hash);
+  return (ae_match_cursor){ check, ae_match_tag(hash),
+                            table->room ? check & (table->room - 1) : 0 };
 }
 
-/* The next head of the walk; false at its end. */
+/* The next head of the walk; false at its end. (By chance it may be one that
+** stands under another hash: whoever asks looks closer anyway.) */
 static inline bool ae_match_table_next (const ae_match_table *table,
                                         ae_match_cursor *cursor, uint32_t *number) {
   if (table->room == 0) return false;
   for (;;) {
-    const ae_match_entry *entry = &table->entries[cursor->at];
-    if (entry->number == 0) return false;
-    cursor->at = (cursor->at + 1) & (table->room - 1);
-    if (entry->hash == cursor->hash && !entry->gone) {
-      *number = entry->number - 1;
+    size_t at = cursor->at;
+    uint8_t tag = table->tags[at];
+    if (tag == AE_TAG_FREE) return false;
+    cursor->at = (at + 1) & (table->room - 1);
+    if (tag == cursor->tag && table->entries[at].check == cursor->check) {
+      *number = table->entries[at].number;
       return true;
     }
   }

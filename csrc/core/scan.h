@@ -8,7 +8,8 @@
 #include "json.h"
 #include "slice.h"
 
-#if defined(__SSE2__) && defined(__GNUC__)
+/* AE_PLAIN leaves out all vector instructions: for other processors, tests. */
+#if defined(__SSE2__) && defined(__GNUC__) && !defined(AE_PLAIN)
 #define AE_SSE2 1
 #include <emmintrin.h>
 #endif
@@ -131,12 +132,6 @@ static inline bool ae_same_word (ae_slice text, ae_slice lower) {
 
 /* Passes over the string that begins at json->at, a quotation mark. */
 ae_code ae_json_string (ae_json *json, ae_json_value *value, ae_error *error);
-
-/*
-** What ae_json_unescape does, but a lone surrogate is written in the
-** manner of UTF-8 (three bytes that are no UTF-8) and *lone is set.
-*/
-size_t ae_json_decode (ae_slice inside, char *out, bool *lone);
 
 /* Whether the inside of a checked string escapes a lone surrogate, so that
 ** it is a value of JSON but no text. */

@@ -10,6 +10,13 @@
 #include <stdint.h>
 #include <string.h>
 
+/* For what must not become a call, whatever the compiler thinks. */
+#if defined(__GNUC__)
+#define AE_INLINE static inline __attribute__((always_inline))
+#else
+#define AE_INLINE static inline
+#endif
+
 /* A range of bytes that somebody else owns; never NUL-terminated.
 ** An absent slice has data == NULL; an empty one has length == 0. */
 typedef struct ae_slice {

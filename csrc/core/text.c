@@ -1,5 +1,6 @@
 /*
-** text.c: the String of the CloudEvents type system.
+** text.c: the String of CloudEvents 1.0.2, "Type System": no control
+** characters, no noncharacters of Unicode, no surrogates.
 */
 #include "judge.h"
 #include "scan.h"

@@ -1,5 +1,5 @@
 /*
-** timestamp.c: RFC 3339 date-time. The places of all fields but the
+** timestamp.c: RFC 3339 §5.6, date-time. The places of all fields but the
 ** fraction and the offset are fixed.
 */
 #include "timestamp.h"
@@ -34,6 +34,7 @@ static inline uint64_t unlike (uint64_t word, const char *form, const char *add)
 
 static bool is_digit (char c) { return c >= '0' && c <= '9'; }
 
+/* RFC 3339 appendix C. */
 static bool is_leap (uint32_t year) {
   return year % 4 == 0 && (year % 100 != 0 || year % 400 == 0);
 }
@@ -104,7 +105,8 @@ static bool read_offset (ae_slice text, size_t at, fields *f) {
   return hours <= 23 && minutes <= 59;
 }
 
-/* Whether the minute that begins at `seconds` (UTC) is the last of a month. */
+/* Whether the minute that begins at `seconds` (UTC) is the last of a month:
+** where a leap second can be (RFC 3339 §5.7 and appendix D). */
 static bool ends_month (int64_t seconds, const fields *f) {
   uint32_t year = f->year, month = f->month;
   int64_t next = seconds + 60;
@@ -141,7 +143,7 @@ bool ae_timestamp_parse (ae_slice text, ae_timestamp *out, const char **reason) 
                  (int64_t)(f.hour * 3600 + f.minute * 60) -
                  (int64_t)f.offset * 60;
   out->nanoseconds = f.nanoseconds;
-  if (f.second == 60) {
+  if (f.second == 60) {  /* a leap second is the last instant of its minute */
     if (!ends_month(out->seconds, &f))
       return fail(reason, "has a leap second where none can be");
     f.second = 59;

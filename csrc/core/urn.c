@@ -62,7 +62,7 @@ static bool is_letter (char c) {
 ** Reading: each `read_…` moves *at over what its rule covers
 ** ===================================================================== */
 
-static const char BAD_ESCAPE[] = "a percent sign needs two hexadecimal digits";
+static const char BAD_ESCAPE[] = "has a percent sign without two hexadecimal digits";
 
 /* Passes over characters of a class and percent-encoded octets. */
 static bool read_run (const char **at, const char *end, unsigned wanted) {
@@ -159,7 +159,7 @@ static bool read_ip_literal (const char **at, const char *end, const char **reas
   const char *open = *at + 1;
   const char *close = memchr(open, ']', (size_t)(end - open));
   if (!close || (!is_ipv6(open, close) && !is_ip_future(open, close))) {
-    *reason = "no IP address stands between the brackets";
+    *reason = "has no IP address between the brackets";
     return false;
   }
   *at = close + 1;
@@ -173,10 +173,10 @@ static bool read_authority (const char **at, const char *end, const char **reaso
   if (!read_run(&p, end, CHAR_USER)) return false;
   if (p < end && *p == '@') *at = ++p;
   else p = *at;
-  *reason = "the authority is malformed";
+  *reason = "has a malformed authority";
   if (p < end && *p == '[') {
     if (!read_ip_literal(&p, end, reason)) return false;
-    *reason = "the authority is malformed";
+    *reason = "has a malformed authority";
   }
   else if (!read_run(&p, end, CHAR_REGNAME)) {
     *reason = BAD_ESCAPE;
@@ -198,7 +198,7 @@ static bool read_rest (const char *p, const char *end, const char **reason) {
     p++;
     if (!read_run(&p, end, CHAR_QUERY)) return false;
   }
-  *reason = "it holds a character that no URI may hold";
+  *reason = "holds a character that no URI may hold";
   return p == end;
 }
 
@@ -224,7 +224,7 @@ static bool read_hierarchy (const char *p, const char *end, bool relative,
     const char *slash = memchr(path, '/', (size_t)(p - path));
     const char *stop = slash ? slash : p;
     if (memchr(path, ':', (size_t)(stop - path))) {
-      *reason = "what stands before the colon is no scheme";
+      *reason = "has something before the colon that is no scheme";
       return false;
     }
   }
@@ -233,9 +233,47 @@ static bool read_hierarchy (const char *p, const char *end, bool relative,
 
 /* }==================================================================== */
 
+/* Letters, digits, "-", "." and "/": the characters that nearly all
+** addresses are made of. '-' to '9' are in a row in ASCII. */
+static inline bool is_common (char c) {
+  return (c >= '-' && c <= '9') || is_letter(c);
+}
+
+#ifdef AE_SSE2
+/* Whether each of 16 bytes is_common. A range is moved to the top of the
+** signed numbers, where one comparison judges it; '/' and '9' lie below
+** the letters with or without the bit that makes them lower case. */
+static inline bool are_common (const char *bytes) {
+  __m128i chunk = _mm_loadu_si128((const __m128i *)(const void *)bytes);
+  __m128i lower = _mm_or_si128(chunk, _mm_set1_epi8(0x20));
+  __m128i letter = _mm_cmpgt_epi8(_mm_add_epi8(lower, _mm_set1_epi8(127 - 'z')),
+                                  _mm_set1_epi8(127 - 26));
+  __m128i digit = _mm_cmpgt_epi8(_mm_add_epi8(chunk, _mm_set1_epi8(127 - '9')),
+                                 _mm_set1_epi8(127 - ('9' - '-' + 1)));
+  return _mm_movemask_epi8(_mm_or_si128(letter, digit)) == 0xFFFF;
+}
+#endif
+
+/* The form of nearly all addresses: "https://", then common characters
+** only. However they follow each other: an authority that is a name, and a
+** path (RFC 3986 §3). False: it may be an address all the same. */
+static bool is_common_address (ae_slice text) {
+  size_t at = 8;
+  if (!ae_slice_starts(text, AE_LITERAL("https://"))) return false;
+#ifdef AE_SSE2
+  for (; text.length - at >= 16; at += 16)
+    if (!are_common(text.data + at)) return false;
+  if (at < text.length && text.length >= 24)
+    return are_common(text.data + text.length - 16);
+#endif
+  while (at < text.length && is_common(text.data[at])) at++;
+  return at == text.length;
+}
+
 bool ae_uri_reference (ae_slice text, const char **reason) {
   const char *p = text.data, *end = p + text.length;
   if (text.length == 0) return true;  /* an empty relative-part */
+  if (is_common_address(text)) return true;
   size_t scheme = scheme_length(p, end);
   return read_hierarchy(p + scheme, end, scheme == 0, reason);
 }
@@ -244,7 +282,7 @@ bool ae_uri_absolute (ae_slice text, const char **reason) {
   const char *p = text.data, *end = p + text.length;
   size_t scheme = text.length > 0 ? scheme_length(p, end) : 0;
   if (scheme == 0) {
-    *reason = "it has no scheme";
+    *reason = "has no scheme";
     return false;
   }
   return read_hierarchy(p + scheme, end, false, reason);

@@ -9,7 +9,7 @@
 
 /* RFC 3986 appendix A: `URI-reference`, `URI` (scheme required; a fragment
 ** is allowed, as the official schema does). On failure *reason is a static
-** sentence. */
+** sentence without its subject: "has no scheme". */
 bool ae_uri_reference (ae_slice text, const char **reason);
 bool ae_uri_absolute (ae_slice text, const char **reason);
 

@@ -24,11 +24,58 @@
 #define AE_EXPORT
 #endif
 
+/*
+** What not every Lua has may be missing without the loader of shared
+** objects refusing the module: a Lua that the module was not built for then
+** gets so far as to be told so, by ae_check_version. spec/versions_spec.lua
+** tries each build in each Lua.
+*/
+#pragma weak lua_call
+#pragma weak lua_callk
 #if LUA_VERSION_NUM < 502
-#ifndef lua_rawlen
-#define lua_rawlen lua_objlen
+void lua_callk (lua_State *L, int arguments, int results, int context, void *continuation);
+#pragma weak lua_objlen
+#pragma weak lua_tointeger
+#pragma weak lua_tonumber
+#pragma weak luaL_prepbuffer
+#else
+void (lua_call) (lua_State *L, int arguments, int results);
+#pragma weak lua_copy
+#pragma weak lua_getglobal
+#pragma weak lua_rawgetp
+#pragma weak lua_rawlen
+#pragma weak lua_rawsetp
+#pragma weak lua_tointegerx
+#pragma weak lua_tonumberx
+#pragma weak luaL_checkversion_
+#pragma weak luaL_prepbuffsize
+#pragma weak luaL_setfuncs
+#pragma weak luaL_setmetatable
+#pragma weak luaL_testudata
 #endif
-#ifndef luaL_newlib
+#if LUA_VERSION_NUM < 503
+#pragma weak lua_insert
+#pragma weak lua_remove
+#pragma weak lua_replace
+#else
+#pragma weak lua_isinteger
+#pragma weak lua_rotate
+#endif
+#if LUA_VERSION_NUM < 504
+#pragma weak lua_newuserdata
+#else
+#pragma weak lua_newuserdatauv
+#endif
+
+/* LuaJIT has some of what Lua 5.1 lacks: one build serves both all the same. */
+#if LUA_VERSION_NUM < 502
+#undef lua_rawlen
+#undef luaL_newlib
+#undef lua_rawgetp
+#undef lua_rawsetp
+#undef luaL_setmetatable
+#undef luaL_testudata
+#define lua_rawlen lua_objlen
 #define luaL_newlib(L, list) \
   (lua_createtable(L, 0, (int)(sizeof(list) / sizeof((list)[0]) - 1)), \
    ae_setfuncs(L, list))
@@ -39,11 +86,11 @@ static inline void ae_setfuncs (lua_State *L, const luaL_Reg *list) {
     lua_setfield(L, -2, list->name);
   }
 }
-#endif
-#ifndef luaL_setmetatable
+#define lua_rawgetp(L, index, key) \
+  (lua_pushlightuserdata(L, (void *)(uintptr_t)(key)), lua_rawget(L, index))
+#define lua_rawsetp(L, index, key) \
+  (lua_pushlightuserdata(L, (void *)(uintptr_t)(key)), lua_insert(L, -2), lua_rawset(L, index))
 #define luaL_setmetatable(L, name) (luaL_getmetatable(L, name), lua_setmetatable(L, -2))
-#endif
-#ifndef luaL_testudata
 #define luaL_testudata ae_testudata
 /* As luaL_testudata of Lua 5.2. */
 static inline void *ae_testudata (lua_State *L, int index, const char *name) {
@@ -55,7 +102,15 @@ static inline void *ae_testudata (lua_State *L, int index, const char *name) {
   return data;
 }
 #endif
+
+/* A userdata without user values: what the collector need not look into. */
+static inline void *ae_new_block (lua_State *L, size_t size) {
+#if LUA_VERSION_NUM >= 504
+  return lua_newuserdatauv(L, size, 0);
+#else
+  return lua_newuserdata(L, size);
 #endif
+}
 
 /* Pushes a whole number: an integer where the Lua has them. */
 static inline void ae_push_integer (lua_State *L, int64_t value) {
@@ -80,14 +135,21 @@ static inline int ae_to_integer (lua_State *L, int index, int64_t *out) {
   return (lua_Number)*out == number;
 }
 
-/* Refuses, in a sentence, a module that was built for another Lua. */
+/* Refuses, in a sentence, to serve a Lua that the module was not built for.
+** Asks in a way that holds for all: pseudo indices and most functions are
+** not the same in each. */
 static inline void ae_check_version (lua_State *L) {
-  lua_getglobal(L, "_VERSION");
-  const char *running = lua_tostring(L, -1);
+  const char *running = NULL;
+  if (luaL_loadstring(L, "return _VERSION") == 0) {
+    if (lua_callk) lua_callk(L, 0, 1, 0, NULL);
+    else (lua_call)(L, 0, 1);
+    running = lua_tolstring(L, -1, NULL);
+  }
   if (!running || strcmp(running, LUA_VERSION) != 0)
-    luaL_error(L, "this module was built for %s, and %s loads it: build it again for that Lua",
-               LUA_VERSION, running ? running : "an unknown Lua");
-  lua_pop(L, 1);
+    luaL_error(L, "this module of altinn-events was built for %s, and %s loads it: build it again for that "
+               "Lua (make LUA=..., or luarocks --lua-version=...)", LUA_VERSION,
+               running ? running : "an unknown Lua");
+  lua_settop(L, -2);
 }
 
 #endif

@@ -5,6 +5,7 @@
 #include "event.h"
 
 #include "../core/catalogue.h"
+#include "../core/judge.h"
 
 static ae_slice check_slice (lua_State *L, int index) {
   ae_slice text;
@@ -45,6 +46,12 @@ static int core_suggest (lua_State *L) {
 /* is_json(media type) -> boolean */
 static int core_is_json (lua_State *L) {
   lua_pushboolean(L, ae_media_type_is_json(check_slice(L, 1)));
+  return 1;
+}
+
+/* is_utf8(text) -> boolean */
+static int core_is_utf8 (lua_State *L) {
+  lua_pushboolean(L, ae_text_is_utf8(check_slice(L, 1)));
   return 1;
 }
 
@@ -129,7 +136,7 @@ static const luaL_Reg functions[] = {
   { "matcher", ae_lua_matcher_new }, { "describe", core_describe },
   { "types", core_types }, { "type_named", core_type_named },
   { "type_known", core_type_known }, { "suggest", core_suggest },
-  { "is_json", core_is_json }, { "json", core_json }, { "mask", core_mask },
+  { "is_json", core_is_json }, { "is_utf8", core_is_utf8 }, { "json", core_json }, { "mask", core_mask },
   { "is_event", core_is_event }, { NULL, NULL }
 };
 

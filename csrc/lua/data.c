@@ -7,6 +7,7 @@
 */
 #include "event.h"
 
+#include <locale.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -29,6 +30,17 @@ static void blank (reader *r) {
   while (r->p < r->end && (*r->p == ' ' || *r->p == '\t' || *r->p == '\n' || *r->p == '\r')) r->p++;
 }
 
+/* Puts U+FFFD where half a surrogate pair was decoded to what is no UTF-8;
+** both have three bytes. (RFC 8259 §8.2 leaves it open.) */
+static void replace_lone (char *text, size_t length) {
+  for (size_t i = 0; i + 2 < length; i++)
+    if ((unsigned char)text[i] == 0xED && (unsigned char)text[i + 1] >= 0xA0) {
+      text[i] = (char)0xEF;
+      text[i + 1] = (char)0xBF;
+      text[i + 2] = (char)0xBD;
+    }
+}
+
 static void read_string (lua_State *L, reader *r) {
   const char *start = ++r->p;
   bool escaped = false;
@@ -45,8 +57,10 @@ static void read_string (lua_State *L, reader *r) {
     return;
   }
   char *out = lua_newuserdata(L, inside.length + 1);
-  size_t length = ae_json_unescape(inside, out);
-  lua_pushlstring(L, out, length == (size_t)-1 ? 0 : length);
+  bool lone;
+  size_t length = ae_json_decode(inside, out, &lone);
+  if (lone) replace_lone(out, length);
+  lua_pushlstring(L, out, length);
   lua_remove(L, -2);
 }
 
@@ -79,6 +93,18 @@ static bool read_integer (const char *text, size_t length, int64_t *out) {
   return true;
 }
 
+/* The value of a number of JSON. strtod wants the point of the locale that
+** the program has set, a comma in Norwegian. */
+static lua_Number to_number (char *text, size_t length) {
+  char *end, *point = memchr(text, '.', length);
+  lua_Number number = strtod(text, &end);
+  if (point && end == point) {
+    *point = localeconv()->decimal_point[0];
+    number = strtod(text, NULL);
+  }
+  return number;
+}
+
 static void read_number (lua_State *L, reader *r) {
   const char *start = r->p;
   static const char numeric[] = "+-.0123456789Ee";
@@ -90,9 +116,14 @@ static void read_number (lua_State *L, reader *r) {
     ae_push_integer(L, integer);
     return;
   }
-  lua_pushlstring(L, start, length);  /* NUL-terminated for strtod */
-  if (whole) return;
-  lua_Number number = strtod(lua_tostring(L, -1), NULL);
+  if (whole) {
+    lua_pushlstring(L, start, length);
+    return;
+  }
+  char *text = lua_newuserdata(L, length + 1);
+  memcpy(text, start, length);
+  text[length] = '\0';
+  lua_Number number = to_number(text, length);
   lua_pop(L, 1);
   lua_pushnumber(L, number);
 }
@@ -206,8 +237,14 @@ static void write_number (writer *w, int index) {
     lua_Number number = lua_tonumber(w->L, index);
     if (number != number || number - number != 0)
       luaL_error(w->L, "data: JSON has no infinite number and no NaN");
-    length = snprintf(text, sizeof(text), "%.17g", number);
+    int digits = 15;  /* as few as say which number it is; 17 always do */
+    do length = snprintf(text, sizeof(text), "%.*g", digits++, number);
+    while (digits <= 17 && strtod(text, NULL) != number);
     for (char *c = text; *c; c++) if (*c == ',') *c = '.';  /* a locale's comma */
+    if (!strpbrk(text, ".e")) {  /* beyond 2^53: it is read as a double again */
+      memcpy(text + length, ".0", 3);
+      length += 2;
+    }
   }
   put(w, text, (size_t)length);
 }

@@ -3,25 +3,45 @@
 */
 #include "event.h"
 
-#define SLOTS_AT_FIRST 12    /* attributes that a userdata has room for */
-#define SLOTS_ON_STACK 64
+#define SLOTS_AT_FIRST 10    /* Altinn's events have 9, with a payload 10 */
 
 /* One block: the event, its attributes, its text. */
 static ae_event *new_box (lua_State *L, size_t slots, size_t text_length) {
   size_t size = sizeof(ae_event) + slots * sizeof(ae_attribute) + text_length;
-  ae_event *event = lua_newuserdata(L, size);
+  ae_event *event = ae_new_block(L, size);
   event->attributes = (ae_attribute *)(void *)(event + 1);
   event->capacity = (uint32_t)slots;
   event->text = (char *)(event->attributes + slots);
   return event;
 }
 
+/* The metatable of events stands in the registry twice: under its name, as
+** luaL_newmetatable puts it, and under this address, where it is found
+** without hashing a name. */
+static const char metatable_key = 0;
+
+static void push_metatable (lua_State *L) {
+  lua_rawgetp(L, LUA_REGISTRYINDEX, &metatable_key);
+}
+
+/* Makes the block at the top an event that Lua may see. */
+static void become_event (lua_State *L) {
+  push_metatable(L);
+  lua_setmetatable(L, -2);
+}
+
 ae_event *ae_lua_toevent (lua_State *L, int index) {
-  return luaL_testudata(L, index, AE_EVENT_NAME);
+  void *block = lua_touserdata(L, index);
+  if (!block || !lua_getmetatable(L, index)) return NULL;
+  push_metatable(L);
+  if (!lua_rawequal(L, -1, -2)) block = NULL;
+  lua_pop(L, 2);
+  return block;
 }
 
 ae_event *ae_lua_checkevent (lua_State *L, int index) {
-  return luaL_checkudata(L, index, AE_EVENT_NAME);
+  ae_event *event = ae_lua_toevent(L, index);
+  return event ? event : luaL_checkudata(L, index, AE_EVENT_NAME);  /* raises */
 }
 
 /* {====================================================================
@@ -112,57 +132,28 @@ static void read_options (lua_State *L, int index, ae_limits *limits) {
 ** Parsing
 ** ===================================================================== */
 
-/* More attributes than the stack holds: once more, with room for all. */
-static ae_code parse_large (lua_State *L, ae_slice text, uint32_t count,
-                            const ae_limits *limits, ae_faults *faults, ae_error *error) {
-  ae_event *event = new_box(L, count, text.length);
-  memcpy(event->text, text.data, text.length);
-  faults->count = 0;
-  ae_code code = ae_event_parse(event, event->text, text.length, limits, faults, error);
-  if (code == AE_OK) luaL_setmetatable(L, AE_EVENT_NAME);
-  return code;
-}
-
-/* Moves what was parsed on the stack into a userdata with room for it. */
-static void keep (lua_State *L, ae_event *event, const ae_event *parsed, size_t length) {
-  const char *text = event->text;
-  if (parsed->count > SLOTS_AT_FIRST) {
-    event = new_box(L, parsed->count, length);
-    memcpy(event->text, text, length);
-    lua_remove(L, -2);
-  }
-  ae_attribute *attributes = event->attributes;
-  char *own_text = event->text;
-  uint32_t capacity = event->capacity;
-  *event = *parsed;
-  event->attributes = attributes;
-  event->text = own_text;
-  event->capacity = capacity;
-  memcpy(attributes, parsed->attributes, parsed->count * sizeof(ae_attribute));
-}
-
-/* Pushes an event, or nothing on failure. The text is read where it stands
-** and copied once. */
+/* Pushes an event, or nothing on failure. The text is copied once, into the
+** event's own block, and read there. An event of more attributes than the
+** block has room for is read again with room for all. */
 static ae_code push_parsed (lua_State *L, ae_slice text, const ae_limits *limits,
                             ae_faults *faults, ae_error *error) {
-  ae_attribute slots[SLOTS_ON_STACK];
-  ae_event parsed;
+  size_t slots = SLOTS_AT_FIRST;
+  ae_event *event;
+  ae_code code;
   if (text.length > limits->max_bytes)
     return ae_fail(error, AE_TOO_LARGE, 0, "the event has %zu bytes; at most %zu are taken",
                    text.length, limits->max_bytes);
-  ae_event *event = new_box(L, SLOTS_AT_FIRST, text.length);
-  if (text.length > 0) memcpy(event->text, text.data, text.length);
-  parsed.attributes = slots;
-  parsed.capacity = SLOTS_ON_STACK;
-  ae_code code = ae_event_parse(&parsed, event->text, text.length, limits, faults, error);
-  if (code == AE_MEMORY) {
+  for (;;) {
+    event = new_box(L, slots, text.length);
+    if (text.length > 0) memcpy(event->text, text.data, text.length);
+    code = ae_event_parse(event, event->text, text.length, limits, faults, error);
+    if (code != AE_MEMORY) break;
+    slots = event->count;
     lua_pop(L, 1);
-    return parse_large(L, text, parsed.count, limits, faults, error);
   }
-  if (code != AE_OK) return code;
-  keep(L, event, &parsed, text.length);
-  luaL_setmetatable(L, AE_EVENT_NAME);
-  return AE_OK;
+  if (code == AE_OK) become_event(L);
+  else lua_pop(L, 1);
+  return code;
 }
 
 static ae_slice check_text (lua_State *L, int index) {
@@ -269,7 +260,7 @@ static int push_binary (lua_State *L, const ae_header *headers, size_t count,
   if (ae_event_from_binary(event, event->text, size, headers, count, body, limits,
                            &faults, &error) != AE_OK)
     return ae_lua_fail(L, &error, &faults);
-  luaL_setmetatable(L, AE_EVENT_NAME);
+  become_event(L);
   return push_one_in_list(L);
 }
 
@@ -401,7 +392,7 @@ int ae_lua_build (lua_State *L) {
   build_data(L, &b, 2, json, lua_toboolean(L, 4));
   faults.count = 0;
   if (ae_event_judge(b.event, &faults, &error) != AE_OK) return ae_lua_fail(L, &error, &faults);
-  luaL_setmetatable(L, AE_EVENT_NAME);
+  become_event(L);
   return 1;
 }
 
@@ -519,8 +510,9 @@ void ae_lua_event_open (lua_State *L) {
     }
     lua_pushliteral(L, AE_EVENT_NAME);
     lua_setfield(L, -2, "__name");
+    lua_rawsetp(L, LUA_REGISTRYINDEX, &metatable_key);
   }
-  lua_pop(L, 1);
+  else lua_pop(L, 1);
 }
 
 /* }==================================================================== */

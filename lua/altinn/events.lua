@@ -8,9 +8,10 @@ local M = { _VERSION = "0.1.0" }
 M.null = core.null
 
 local function tooltip(event)
-  local number = event.subject or event.alternativesubject
-  return core.mask(("CloudEvent %s %s%s%s"):format(event.type, event.id,
-    event.resourceinstance and " about " .. event.resourceinstance or "", number and " for " .. number or ""))
+  local instance, number = event.resourceinstance, event.subject
+  if number == nil then number = event.alternativesubject end
+  return core.mask(("CloudEvent %s %s%s%s"):format(event.type, event.id,  -- extensions may be of any type
+    instance ~= nil and " about " .. tostring(instance) or "", number ~= nil and " for " .. tostring(number) or ""))
 end
 
 local event_metatable
@@ -45,6 +46,8 @@ local function build(event)
       return nil, "data: with a datacontenttype that is not JSON the payload is a string of octets", "invalid",
         { code = "invalid", attribute = "data" }
     end
+  elseif type(data) == "string" and not core.is_utf8(data) then
+    is_json = false  -- octets; in JSON only Base64 can carry them
   elseif data ~= nil then
     data = core.json(data)
   end
@@ -240,11 +243,14 @@ function Matcher:add(name, wanted)
   if not conditions then error(message, 2) end
   local number = self.numbers[name] or table.remove(self.free)
   if not number then
-    self.last = self.last + 1
-    number = self.last
+    number = self.last + 1
+    self.last = number
   end
-  self.index:add(number, conditions)
   self.names[number], self.numbers[name], self.heads[name] = name, number, conditions
+  local ok, why = pcall(self.index.add, self.index, number, conditions)
+  if ok then return end
+  self:remove(name)
+  error(why, 2)
 end
 
 --- Removes a head.
@@ -253,10 +259,10 @@ end
 function Matcher:remove(name)
   local number = self.numbers[name]
   if not number then return false end
-  self.index:remove(number)
+  local found = self.index:remove(number)
   self.names[number], self.numbers[name], self.heads[name] = nil, nil, nil
   self.free[#self.free + 1] = number
-  return true
+  return found
 end
 
 --- The names of the heads that want an event, in the order added.

@@ -1,0 +1,236 @@
+/*
+** marks.c: sweeping a text for the bytes that are not plain, 64 at a time.
+*/
+#include "marks.h"
+#include "scan.h"
+
+#if defined(AE_SSE2) && defined(__x86_64__)
+#define AE_AVX 1
+#include <immintrin.h>
+#endif
+
+/* Offsets are stored one by one as they are found; joining them in vector
+** registers first takes twice as long. */
+#if defined(__GNUC__) && !defined(__clang__)
+#pragma GCC optimize ("no-tree-slp-vectorize")
+#endif
+
+#define BLOCK 64u
+
+/* A sweep over `blocks` whole blocks. Marks become `base` plus their
+** offset in `bytes`; those among the first `skip` bytes (less than a block)
+** are left out. Returns the end of what it wrote; it may scribble on the
+** AE_MARKS_BEYOND entries after that. */
+typedef uint32_t *sweep (const char *bytes, size_t blocks, uint32_t base,
+                         unsigned skip, uint32_t *out);
+
+/* --- from the bits of a block to offsets --- */
+
+#ifdef __GNUC__
+AE_INLINE unsigned lowest (uint64_t mask) { return (unsigned)__builtin_ctzll(mask); }
+#else
+AE_INLINE unsigned lowest (uint64_t mask) {
+  unsigned n = 0;
+  while ((mask >> n & 1) == 0) n++;
+  return n;
+}
+#endif
+
+/* Writes the offsets of four bits and clears them. Without bits left it
+** writes nonsense instead of branching. */
+AE_INLINE uint64_t write_four (uint64_t mask, uint32_t base, uint32_t *out) {
+  const uint64_t stop = UINT64_C(1) << 63;
+  out[0] = base + lowest(mask | stop);
+  mask &= mask - 1;
+  out[1] = base + lowest(mask | stop);
+  mask &= mask - 1;
+  out[2] = base + lowest(mask | stop);
+  mask &= mask - 1;
+  out[3] = base + lowest(mask | stop);
+  return mask & (mask - 1);
+}
+
+/* Writes the offsets of `count` bits, all that there are. Nearly all blocks
+** of an event hold eight marks or fewer. */
+AE_INLINE uint32_t *write_block (uint64_t mask, unsigned count, uint32_t base,
+                                 uint32_t *out) {
+  uint32_t *end = out + count;
+  mask = write_four(mask, base, out);
+  mask = write_four(mask, base, out + 4);
+  for (out += 8; out < end; out += 4) mask = write_four(mask, base, out);
+  return end;
+}
+
+/* --- from bytes to bits --- */
+
+/* How many bits are set: in pairs, in fours, in bytes, in all. */
+static inline unsigned bits_in (uint64_t mask) {
+  mask -= mask >> 1 & UINT64_C(0x5555555555555555);
+  mask = (mask & UINT64_C(0x3333333333333333)) + (mask >> 2 & UINT64_C(0x3333333333333333));
+  mask = (mask + (mask >> 4)) & UINT64_C(0x0F0F0F0F0F0F0F0F);
+  return (unsigned)(mask * UINT64_C(0x0101010101010101) >> 56);
+}
+
+#define EACH(byte) (UINT64_C(0x0101010101010101) * (byte))
+
+/* What ae_special_mask does, for eight bytes in a word. Sums of seven bits
+** each: none reaches its neighbour. The product brings the upper bit of each
+** byte together. */
+static inline uint64_t special_mask_8 (const char *bytes) {
+  uint64_t word, low, plain;
+  memcpy(&word, bytes, sizeof word);
+#if defined(__BYTE_ORDER__) && __BYTE_ORDER__ == __ORDER_BIG_ENDIAN__
+  word = __builtin_bswap64(word);  /* the first byte is the lowest */
+#endif
+  low = word & EACH(0x7F);
+  plain = ((low ^ EACH('"')) + EACH(0x7F)) & ((low ^ EACH('\\')) + EACH(0x7F)) &
+          (low + EACH(0x60)) & ~(low + EACH(1)) & ~word;
+  return (~plain >> 7 & EACH(1)) * UINT64_C(0x0102040810204080) >> 56;
+}
+
+/* Without vectors. */
+static uint32_t *sweep_words (const char *bytes, size_t blocks, uint32_t base,
+                              unsigned skip, uint32_t *out) {
+  uint64_t wanted = UINT64_MAX << skip;
+  for (; blocks > 0; blocks--, bytes += BLOCK, base += BLOCK) {
+    uint64_t mask = 0;
+    for (unsigned i = 0; i < 8; i++) mask |= special_mask_8(bytes + 8 * i) << 8 * i;
+    mask &= wanted;
+    out = write_block(mask, bits_in(mask), base, out);
+    wanted = UINT64_MAX;
+  }
+  return out;
+}
+
+#ifdef AE_SSE2
+static uint32_t *sweep_sse2 (const char *bytes, size_t blocks, uint32_t base,
+                             unsigned skip, uint32_t *out) {
+  uint64_t wanted = UINT64_MAX << skip;
+  for (; blocks > 0; blocks--, bytes += BLOCK, base += BLOCK) {
+    uint64_t low = ae_special_mask(bytes) | ae_special_mask(bytes + 16) << 16;
+    uint64_t high = ae_special_mask(bytes + 32) | ae_special_mask(bytes + 48) << 16;
+    uint64_t mask = (low | high << 32) & wanted;
+    out = write_block(mask, bits_in(mask), base, out);
+    wanted = UINT64_MAX;
+  }
+  return out;
+}
+#endif
+
+#ifdef AE_AVX
+#define AE_TARGET_2 __attribute__((target("avx2,bmi,popcnt")))
+#define AE_TARGET_512 __attribute__((target("avx512f,avx512bw,avx512vbmi,avx512vbmi2,popcnt")))
+
+/* What ae_special_mask does, for 32 bytes. */
+AE_TARGET_2 static inline uint64_t special_mask_32 (const char *bytes) {
+  __m256i chunk = _mm256_loadu_si256((const __m256i *)(const void *)bytes);
+  __m256i above = _mm256_add_epi8(chunk, _mm256_set1_epi8(1));
+  __m256i outside = _mm256_cmpgt_epi8(_mm256_set1_epi8(0x21), above);
+  __m256i quote = _mm256_cmpeq_epi8(chunk, _mm256_set1_epi8('"'));
+  __m256i escape = _mm256_cmpeq_epi8(chunk, _mm256_set1_epi8('\\'));
+  return (uint32_t)_mm256_movemask_epi8(
+      _mm256_or_si256(outside, _mm256_or_si256(quote, escape)));
+}
+
+AE_TARGET_2 static uint32_t *sweep_avx2 (const char *bytes, size_t blocks, uint32_t base,
+                                         unsigned skip, uint32_t *out) {
+  uint64_t wanted = UINT64_MAX << skip;
+  for (; blocks > 0; blocks--, bytes += BLOCK, base += BLOCK) {
+    uint64_t mask = (special_mask_32(bytes) | special_mask_32(bytes + 32) << 32) & wanted;
+    out = write_block(mask, (unsigned)_mm_popcnt_u64(mask), base, out);
+    wanted = UINT64_MAX;
+  }
+  return out;
+}
+
+/* Writes sixteen offsets that stand in a block as bytes. */
+AE_TARGET_512 static inline void write_sixteen (__m128i offsets, __m512i base,
+                                                uint32_t *out) {
+  _mm512_storeu_si512(out, _mm512_add_epi32(_mm512_cvtepu8_epi32(offsets), base));
+}
+
+/* Writes the offsets of the bits, which one instruction presses together.
+** Nearly all blocks of an event hold sixteen marks or fewer. */
+AE_TARGET_512 static inline uint32_t *write_pressed (uint64_t mask, __m512i order,
+                                                     uint32_t base, uint32_t *out) {
+  unsigned count = (unsigned)_mm_popcnt_u64(mask);
+  __m512i from = _mm512_set1_epi32((int)base);
+  __m512i offsets = _mm512_maskz_compress_epi8(mask, order);
+  write_sixteen(_mm512_castsi512_si128(offsets), from, out);
+  if (count > 16) {
+    write_sixteen(_mm512_extracti32x4_epi32(offsets, 1), from, out + 16);
+    write_sixteen(_mm512_extracti32x4_epi32(offsets, 2), from, out + 32);
+    write_sixteen(_mm512_extracti32x4_epi32(offsets, 3), from, out + 48);
+  }
+  return out + count;
+}
+
+/* 64 bytes at a time. Whether an ASCII character is a mark is looked up in a
+** table of 128 entries; bytes beyond ASCII are marks by their upper bit. */
+AE_TARGET_512 static uint32_t *sweep_avx512 (const char *bytes, size_t blocks, uint32_t base,
+                                             unsigned skip, uint32_t *out) {
+  static const unsigned char order[BLOCK] = {
+    0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15,
+    16, 17, 18, 19, 20, 21, 22, 23, 24, 25, 26, 27, 28, 29, 30, 31,
+    32, 33, 34, 35, 36, 37, 38, 39, 40, 41, 42, 43, 44, 45, 46, 47,
+    48, 49, 50, 51, 52, 53, 54, 55, 56, 57, 58, 59, 60, 61, 62, 63
+  };
+  __m512i numbers = _mm512_loadu_si512(order);
+  __m512i below_64 = _mm512_movm_epi8(UINT64_C(0xFFFFFFFF) | UINT64_C(1) << '"');
+  __m512i from_64 = _mm512_movm_epi8(UINT64_C(1) << ('\\' - 64) | UINT64_C(1) << (0x7F - 64));
+  uint64_t wanted = UINT64_MAX << skip;
+  for (; blocks > 0; blocks--, bytes += BLOCK, base += BLOCK) {
+    __m512i chunk = _mm512_loadu_si512(bytes);
+    __m512i special = _mm512_permutex2var_epi8(below_64, chunk, from_64);
+    uint64_t mask = _mm512_movepi8_mask(_mm512_or_si512(special, chunk));
+    out = write_pressed(mask & wanted, numbers, base, out);
+    wanted = UINT64_MAX;
+  }
+  return out;
+}
+
+static bool has_avx2 (void) {
+  return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("bmi") &&
+         __builtin_cpu_supports("popcnt");
+}
+
+static bool has_avx512 (void) {
+  return __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512vbmi") &&
+         __builtin_cpu_supports("avx512vbmi2") && __builtin_cpu_supports("popcnt");
+}
+#endif
+
+static sweep *sweep_for (ae_sweep how) {
+#ifdef AE_AVX
+  if (how >= AE_SWEEP_AVX512 && has_avx512()) return sweep_avx512;
+  if (how >= AE_SWEEP_AVX2 && has_avx2()) return sweep_avx2;
+#endif
+#ifdef AE_SSE2
+  if (how >= AE_SWEEP_SSE2) return sweep_sse2;
+#endif
+  (void)how;
+  return sweep_words;
+}
+
+/* The last bytes of a text, less than a block: seen through a block that
+** ends where the text ends, or through a padded copy of a short text. */
+static uint32_t *sweep_rest (sweep *run, ae_slice text, size_t at, uint32_t *out) {
+  char padded[BLOCK];
+  size_t from = text.length - BLOCK;
+  if (text.length >= BLOCK)
+    return run(text.data + from, 1, (uint32_t)from, (unsigned)(at - from), out);
+  memset(padded, ' ', sizeof padded);
+  memcpy(padded, text.data, text.length);
+  return run(padded, 1, 0, (unsigned)at, out);
+}
+
+void ae_marks_sweep (ae_marks *marks, ae_slice text, size_t from, ae_sweep how) {
+  sweep *run = sweep_for(how);
+  size_t left = text.length - from;
+  size_t wanted = left < AE_MARKS_WINDOW ? left : AE_MARKS_WINDOW;
+  size_t whole = wanted / BLOCK;
+  uint32_t *out = run(text.data + from, whole, (uint32_t)from, 0, marks->at);
+  if (wanted % BLOCK != 0) out = sweep_rest(run, text, from + whole * BLOCK, out);
+  marks->end = (uint32_t)(from + wanted);
+  for (unsigned i = 0; i < AE_MARKS_END; i++) out[i] = marks->end;
+}

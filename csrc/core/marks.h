@@ -1,0 +1,34 @@
+/*
+** marks.h: where a text holds bytes that end a plain run (see
+** ae_byte_plain): quotation marks, backslashes, control characters, bytes
+** beyond ASCII. One sweep without a branch per byte finds them all; a
+** reader then steps from mark to mark and need not look for the ends of
+** strings.
+*/
+#ifndef ALTINN_EVENTS_MARKS_H
+#define ALTINN_EVENTS_MARKS_H
+
+#include "slice.h"
+
+#define AE_MARKS_WINDOW 1024u  /* bytes swept at a time */
+#define AE_MARKS_BEYOND 64u    /* entries that there is room for after the last */
+#define AE_MARKS_END 8u        /* how many of them are valid: `end` */
+
+typedef struct ae_marks {
+  uint32_t end;  /* where the window ends */
+  /* Offsets in the text, ascending; after the last mark AE_MARKS_END
+  ** times `end`. */
+  uint32_t at[AE_MARKS_WINDOW + AE_MARKS_BEYOND];
+} ae_marks;
+
+/* Which sweep to use; AE_SWEEP_BEST is what the processor does fastest.
+** The others are for tests: all give the same marks. */
+typedef enum ae_sweep {
+  AE_SWEEP_WORDS, AE_SWEEP_SSE2, AE_SWEEP_AVX2, AE_SWEEP_AVX512, AE_SWEEP_BEST
+} ae_sweep;
+
+/* Sweeps the window of `text` (less than 4 GiB) that begins at `from`. A
+** sweep that this processor or build lacks falls back to a plainer one. */
+void ae_marks_sweep (ae_marks *marks, ae_slice text, size_t from, ae_sweep how);
+
+#endif

@@ -83,10 +83,11 @@ end)
 
 describe("the modules in C", function()
   it("survive the end of memory at every request, and are usable after it", function()
-    local rock, bindings = {}, {}
-    assert(loadfile("rockspec/altinn-events-scm-1.rockspec", "t", rock))()
-    for _, source in ipairs(rock.build.modules["altinn.events.core"].sources) do
-      if source:find "^csrc/lua/" then bindings[#bindings + 1] = source end
+    local bindings = {}
+    for source in must("ls csrc/lua/*.c"):gmatch "%S+" do
+      local other = source:find "/curl" or source:find "/grant" or source:find "/host" or source:find "/worker"
+        or source:find "/budget"
+      if not other then bindings[#bindings + 1] = source end
     end
     bindings = table.concat(bindings, " ")
     for _, version in ipairs { "5.1", "5.4" } do

@@ -5,7 +5,6 @@ local host = require "spec.support.host"
 local process = require "spec.support.process"
 local sample = require "spec.support.sample"
 local target = require "spec.support.target"
-local socket = require "socket"
 
 local one, service
 
@@ -256,99 +255,6 @@ describe("the order", function()
     local keys = {}
     for i, request in ipairs(list) do keys[i] = request.headers["idempotency-key"]:match("[^/]+$") end
     assert.are.same({ "r-1", "r-1", "r-2", "r-3", "r-4", "r-5", "r-6" }, keys)
-  end)
-end)
-
-describe("a rule that", function()
-  local GOOD = 'rule { name = "good", on = "*", order = false, run = function() return skip("fine") end }'
-
-  -- Posts events that both rules want; how long the good one took in all.
-  local function beside(bad, count)
-    one = host.start { rules = { bad = bad, good = GOOD }, arguments = { "--workers", "1" } }
-    local begun, slowest = socket.gettime(), 0
-    for i = 1, count do
-      local before = socket.gettime()
-      post { id = "i-" .. i, resourceinstance = ("0198c3a2-7b1d-7c55-8f0e-%012d"):format(i) }
-      slowest = math.max(slowest, socket.gettime() - before)
-    end
-    assert(process.wait(10, function()
-      return one:metrics()['verdicts_total{rule="good",verdict="skipped"}'] == count
-    end))
-    return socket.gettime() - begun, slowest
-  end
-
-  it("loops for ever is stopped; others and the reception go on", function()
-    local taken, slowest = beside([[
-      rule { name = "bad", on = "*", limit = { seconds = 0.2 }, run = function() while true do end end }]], 200)
-    assert.is_true(taken < 5, "the good rule took " .. taken)
-    assert.is_true(slowest < 0.5, "an answer took " .. slowest)
-    assert(one:wait_log('rule=bad.-verdict=retry reason="[^"]*time budget of 0.2 s is used up'))
-  end)
-
-  it("loops for ever inside pcall and coroutines is stopped too", function()
-    beside([[
-      rule { name = "bad", on = "*", limit = { seconds = 0.1 }, run = function()
-        while true do pcall(function() coroutine.wrap(function() while true do pcall(error) end end)() end) end
-      end }]], 5)
-    assert(one:wait_log('rule=bad.-time budget'))
-  end)
-
-  it("allocates without end is stopped; others and the reception go on", function()
-    local taken = beside([[
-      rule { name = "bad", on = "*", limit = { memory = 8 * 1024 * 1024 }, run = function()
-        local all = {}
-        while true do all[#all + 1] = ("x"):rep(1000) .. #all end
-      end }]], 100)
-    assert.is_true(taken < 8, "the good rule took " .. taken)
-    assert(one:wait_log('rule=bad.-memory budget of 8388608 bytes is used up'))
-    local kilobytes = tonumber(process.read(("/proc/%d/status"):format(one.process.pid)):match("VmRSS:%s*(%d+)"))
-    assert.is_true(kilobytes < 100 * 1024, kilobytes .. " KiB")
-  end)
-
-  it("counts its instructions stops at their limit", function()
-    beside([[
-      rule { name = "bad", on = "*", limit = { instructions = 1000000 }, run = function() while true do end end }]], 3)
-    assert(one:wait_log('rule=bad.-budget of 1000000 instructions is used up'))
-  end)
-
-  it("throws is tried again, with its traceback; the other goes on", function()
-    beside([[
-      local function deep() error("it broke for 08895699684") end
-      rule { name = "bad", on = "*", run = function() deep() end }]], 20)
-    assert(one:wait_log("rule=bad.-verdict=retry"))
-    local log = one:log()
-    assert.truthy(log:find("bad.lua:1: it broke", 1, true))
-    assert.truthy(log:find("in upvalue 'deep'", 1, true) or log:find("in local 'deep'", 1, true), log)
-    assert.is_nil(log:find("08895699684", 1, true))
-  end)
-
-  it("returns what is no verdict is told so", function()
-    beside('rule { name = "bad", on = "*", run = function() return 42 end }', 2)
-    assert(one:wait_log("rule=bad.-verdict=retry reason=\"[^\"]*not a number"))
-  end)
-
-  it("gives up after the attempts that it names", function()
-    one = host.start { rules = { bad = [[
-      rule { name = "bad", on = "*", retry = { attempts = 2 },
-        run = function() return retry_after(0.05, "no") end }]] } }
-    post { id = "enough" }
-    assert(one:wait_log("verdict=dead"))
-    assert.are.equal(2, verdicts()["enough/bad"].attempt)
-  end)
-
-  it("changes a library changes it for itself alone", function()
-    one = host.start { arguments = { "--workers", "1" }, rules = {
-      a = 'string.format = function() return "mine" end\n' ..
-        'rule { name = "a", on = "*", run = function() return skip(string.format("x")) end }',
-      b = 'rule { name = "b", on = "*", run = function() x = 1 return skip(string.format("%d", 7)) end }',
-      c = 'rule { name = "c", on = "*", run = function() return skip(tostring(x)) end }',
-    } }
-    post { id = "own" }
-    assert(one:settle())
-    local found = verdicts()
-    assert.are.equal("mine", found["own/a"].reason)
-    assert.are.equal("7", found["own/b"].reason)
-    assert.are.equal("nil", found["own/c"].reason)
   end)
 end)
 

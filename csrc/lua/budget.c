@@ -12,6 +12,10 @@
 ** that makes everybody wait this many times its allowance is stopped too. */
 #define WALL_FACTOR 10
 
+/* lua_sethook walks the whole stack of calls: between two of them, this many
+** times what one took is left to the rule, so that it comes to its hook. */
+#define QUIET_FACTOR 10
+
 /* Instructions between two looks at the counter. */
 #define COUNT_STEP 1000
 
@@ -56,7 +60,7 @@ void ae_budget_init (ae_budget *budget) {
   budget->limit = SIZE_MAX;
   budget->refused = false;
   atomic_store(&budget->deadline, 0);
-  budget->started = budget->computed = budget->allowed = 0;
+  budget->started = budget->computed = budget->allowed = budget->quiet = 0;
   budget->instructions = -1;
   budget->running = NULL;
   budget->stopped = AE_STOP_NOT;
@@ -112,12 +116,16 @@ static bool overrun (const ae_budget *budget) {
 static void on_signal (int number) {
   ae_budget *budget = attached;
   lua_State *L;
+  int64_t begun;
   (void)number;
   if (budget == NULL) return;
   L = budget->running;
-  if (L == NULL || !overrun(budget)) return;
+  begun = now(CLOCK_MONOTONIC);
+  if (L == NULL || begun < budget->quiet || !overrun(budget)) return;
   if (budget->stopped == AE_STOP_NOT) budget->stopped = AE_STOP_TIME;
   lua_sethook(L, stop_hook, LUA_MASKCOUNT, 1);
+  begun = now(CLOCK_MONOTONIC) - begun;
+  budget->quiet = now(CLOCK_MONOTONIC) + begun * QUIET_FACTOR;
 }
 
 void ae_budget_install (void) {
@@ -167,6 +175,7 @@ static int budget_start (lua_State *L) {
   budget->refused = false;
   budget->stopped = AE_STOP_NOT;
   budget->allowed = (int64_t)(seconds * 1e9);
+  budget->quiet = 0;
   budget->started = now(CLOCK_MONOTONIC);
   budget->computed = now(CLOCK_THREAD_CPUTIME_ID);
   arm(budget, co);

@@ -35,6 +35,7 @@ typedef struct ae_budget {
   _Atomic(int64_t) deadline;      /* ns, CLOCK_MONOTONIC; 0 = no slice */
   int64_t started, computed;      /* at the start of the slice: wall, CPU */
   int64_t allowed;                /* ns of computing time */
+  int64_t quiet;                  /* ns, CLOCK_MONOTONIC: no new hook before */
   int64_t instructions;           /* left to the slice; -1 = not counted */
   lua_State *volatile running;    /* the thread that runs now, NULL = none */
   volatile sig_atomic_t stopped;  /* ae_stop */

@@ -195,6 +195,19 @@ local function shut(self, task)
   if stopped then task.stopped, task.slice = stopped, taken end
 end
 
+-- The text of what a task raised. That of an object is the rule's code too.
+local function text_of(self, task, value)
+  if type(value) ~= "table" and type(value) ~= "userdata" then return tostring(value) end
+  local asked = { co = raw.create(tostring), seconds = task.seconds, memory = task.memory }
+  self.budget.start(asked.co, asked.seconds, asked.memory)
+  local ok, text = raw.resume(asked.co, value)
+  local stopped, taken = self.budget.finish()
+  if stopped then task.stopped, task.slice = stopped, taken end
+  if ok and type(text) == "string" then return text end
+  shut(self, asked)
+  return "an error object that cannot tell its text"
+end
+
 local function finish(self, task, ok, value)
   if task.ended then return end
   task.ended = true
@@ -207,7 +220,7 @@ local function finish(self, task, ok, value)
   end
   local why
   if not ok then
-    why = task.plain and value or traceback(task.co, tostring(value))
+    why = task.plain and value or traceback(task.co, text_of(self, task, value))
     shut(self, task)
   end
   task.finished(task, ok, ok and value or why, value)
@@ -259,7 +272,8 @@ local function settle(self, task, outer, ok, mark, kind, value)
   if task.left then task.left = left end
   if stopped == "memory" and ok then stopped = nil end  -- the rule coped with it
   if stopped then task.stopped = stopped end
-  if stopped and (stopped ~= "memory" or tostring(mark):find("not enough memory", 1, true)) then
+  local short_of_memory = type(mark) == "string" and mark:find("not enough memory", 1, true)
+  if stopped and (stopped ~= "memory" or short_of_memory) then
     return finish(self, task, false, over(task))
   elseif not ok then
     return finish(self, task, false, mark)

@@ -29,7 +29,8 @@ describe("a rule that", function()
 
   -- Posts events that both rules want; how long the good one took in all.
   local function beside(bad, count)
-    one = host.start { rules = { bad = bad, good = GOOD }, arguments = { "--workers", "1" } }
+    one = host.start { rules = { bad = bad, good = GOOD }, arguments = { "--workers", "1" },
+      config = 'return { targets = { x = { url = "http://127.0.0.1:1" } } }' }
     local begun, slowest = socket.gettime(), 0
     for i = 1, count do
       local before = socket.gettime()
@@ -126,6 +127,20 @@ describe("a rule that", function()
       "error(setmetatable({}, { __tostring = function() return {} end }))", "cannot tell its text" },
     ["raises an object with a text"] = {
       'error(setmetatable({}, { __tostring = function() return "the text" end }))', "the text" },
+    ["returns a list without end"] = {
+      'return setmetatable({}, { __index = function() return send.http("x") {} end })', "time budget" },
+    ["returns what raises when it is read"] = {
+      'return setmetatable({}, { __len = function() error("no length") end })', "no length" },
+    ["returns a reason that is none"] = {
+      'local verdict = skip("x") verdict.reason = setmetatable({}, { __tostring = function() while true do end end })'
+        .. " return verdict", "must be a text, not a table" },
+    ["returns a time that is none"] = {
+      "local verdict = retry_after(1) verdict.after = 0 / 0 return verdict", "must be a number of seconds" },
+    ["returns effects that are none"] = {
+      'local verdict = skip("x") verdict.effects = 7 return verdict', "number value" },
+    ["returns a JSON value without end"] = {
+      'return send.http("x") { json = setmetatable({}, { __pairs = function() while true do end end }) }',
+      "time budget" },
     ["overflows the stack again and again"] = {
       "local function deep() return 1 + deep() end while true do xpcall(deep, deep) end", "time budget" },
   } do

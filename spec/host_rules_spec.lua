@@ -199,6 +199,15 @@ describe("an effect", function()
     assert.truthy(verdicts()["typo/print"].reason:find("print", 1, true))
   end)
 
+  it("without a key goes out once for each event, also when the rule returns the same one again", function()
+    start_with_target { print = [[
+      local always = send.http("print") { path = "/jobs" }
+      rule { name = "print", on = "*", run = function() return always end }]] }
+    for i = 1, 3 do post { id = "s-" .. i } end
+    assert(one:settle())
+    assert.are.equal(3, #service:requests())
+  end)
+
   it("was recorded before it is sent: kill -9 meanwhile sends it again under the same key", function()
     start_with_target({ print = PRINT }, { "200 1", "200" })
     post { id = "killed" }

@@ -100,18 +100,70 @@ end
 
 -- Verdicts.
 
----The verdict that a rule's value stands for; effects always as a list.
+-- The requests of effects, and the keys under which they are sent once.
+local function prepare(worker, job, rule, list)
+  local prepared = {}
+  for i, effect in ipairs(list) do
+    local target = tostring(effect.target)
+    if not rules.may(rule, "send:" .. target) then
+      return nil, ("the rule may not send to target '%s': \"send:%s\" is missing in its may")
+        :format(target, target)
+    end
+    if effect.key == nil then  -- the rule may return the same effect again
+      effect = setmetatable({ key = { job.rule, tostring(job.sequence), tostring(i) } }, { __index = effect })
+    end
+    local request, key = require("altinn.events.effects").prepare(effect, worker.settings.targets)
+    if not request then return nil, key end
+    prepared[i] = { target = target, request = request, key = key }
+  end
+  return prepared
+end
+
+-- What the rule made is copied: nothing of it is looked at later.
+
+local function text_of(value, what)
+  if type(value) == "string" then return value end
+  error(("the %s of the verdict must be a text, not a %s"):format(what, type(value)), 0)
+end
+
+local function pause_of(value)
+  if type(value) ~= "number" or not (value >= 0 and value < 1e10) then
+    error("the time of retry_after must be a number of seconds, less than 300 years", 0)
+  end
+  return value
+end
+
+local copies = {}
+
+function copies.done() return { verdict = "done" } end
+function copies.skip(verdict) return { verdict = "skip", reason = text_of(verdict.reason, "reason") } end
+function copies.fail(verdict) return { verdict = "fail", reason = text_of(verdict.reason, "reason") } end
+
+function copies.retry(verdict)
+  return { verdict = "retry", reason = text_of(verdict.reason, "reason"), after = pause_of(verdict.after) }
+end
+
+---What a rule's value stands for, read completely: the caller is the rule's
+---task, because metamethods of the value are the rule's code.
+---@param worker table
+---@param job table
+---@param rule table
 ---@param value any
----@return table|nil verdict { verdict = "done"|"skip"|"retry"|"fail"|"effects", ... }
----@return string|nil message
-function M.verdict(value)
-  if value == nil then return { verdict = "done" } end
+---@return table decision { verdict = "done"|"skip"|"retry"|"fail", reason =, after = } or { verdict = "effects",
+---  effects = list of { target =, key =, request = } }; { mistake = text } when it is no verdict
+function M.decide(worker, job, rule, value)
   local verdict, message = rules.verdict(value)
-  if not verdict then return nil, message or "run returned something that is no verdict" end
-  if verdict.effects then return { verdict = "effects", effects = verdict.effects } end
-  if verdict.verdict == "effect" then return { verdict = "effects", effects = { verdict } } end
-  if verdict[1] then return { verdict = "effects", effects = verdict } end
-  return verdict
+  if not verdict then return { mistake = message } end
+  local list = verdict.effects or verdict.verdict == "effect" and { verdict }
+  if not list then
+    local copy = copies[verdict.verdict]
+    if copy then return copy(verdict) end
+    return { mistake = ("a rule cannot return the verdict '%s'"):format(tostring(verdict.verdict)) }
+  end
+  local prepared
+  prepared, message = prepare(worker, job, rule, list)
+  if not prepared then return { verdict = "fail", reason = message } end
+  return { verdict = "effects", effects = prepared }
 end
 
 local function seconds_of(value, otherwise)
@@ -205,11 +257,7 @@ function M.outcome(worker, job, rule, verdict)
   if kind == "effects" then return { state = "skipped", reason = shadow_reason(verdict.effects) } end
   if kind == "skip" then return { state = "skipped", reason = verdict.reason } end
   if kind == "fail" then return { state = "dead", reason = verdict.reason } end
-  if kind == "retry" then
-    local after = verdict.after and seconds_of(verdict.after)
-    return M.retry(worker, job, rule, verdict.reason or "the rule asked for it", { kind = "asked", after = after })
-  end
-  return M.retry(worker, job, rule, "unknown verdict '" .. tostring(kind) .. "'", { kind = "error" })
+  return M.retry(worker, job, rule, verdict.reason, { kind = "asked", after = verdict.after })
 end
 
 ---Writes the verdict to the inbox, the metrics and the log.
@@ -247,21 +295,6 @@ function M.wall(worker, list)
   return seconds
 end
 
-local function prepare(worker, job, rule, list)
-  local prepared = {}
-  for i, effect in ipairs(list) do
-    if not rules.may(rule, "send:" .. tostring(effect.target)) then
-      return nil, ("the rule may not send to target '%s': \"send:%s\" is missing in its may")
-        :format(effect.target, effect.target)
-    end
-    if effect.key == nil then effect.key = { job.rule, tostring(job.sequence), tostring(i) } end
-    local request, key = require("altinn.events.effects").prepare(effect, worker.settings.targets)
-    if not request then return nil, key end
-    prepared[i] = { effect = effect, request = request, key = key }
-  end
-  return prepared
-end
-
 -- For people: no header values (they hold credentials).
 local function request_text(request)
   local body = request.body and short(request.body)
@@ -274,7 +307,7 @@ local function record(worker, job, prepared)
   for i, item in ipairs(prepared) do
     works[i] = {
       kind = "record", sequence = job.sequence, rule = job.rule, key = item.key,
-      target = item.effect.target, request = request_text(item.request),
+      target = item.target, request = request_text(item.request),
     }
   end
   return scheduler.park(function(task)
@@ -290,7 +323,7 @@ end
 local TEMPORARY = { [408] = true, [425] = true, [429] = true }
 
 local function judge(item, reply)
-  local status, target = reply.status or 0, tostring(item.effect.target)
+  local status, target = reply.status or 0, item.target
   if reply.error or status == 0 then
     local kind = reply.code or "network"
     return "unknown", ("target '%s': %s"):format(target, reply.error or "no answer"), kind
@@ -318,7 +351,7 @@ end
 local function send(worker, job, rule, item)
   local reply = scheduler.request(item.request)
   local state, reason, temporary = judge(item, reply)
-  worker.jobs:effect(tostring(item.effect.target), state)
+  worker.jobs:effect(item.target, state)
   local work = outcome_work(job, item, state, reply.status or 0, reason)
   if state == "sent" then return work end
   if not temporary then return work, { state = "dead", reason = reason } end
@@ -329,11 +362,9 @@ end
 ---@param worker table
 ---@param job table
 ---@param rule table
----@param list table
+---@param prepared table[] the effects of the decision
 ---@return table outcome
-function M.carry_out(worker, job, rule, list)
-  local prepared, message = prepare(worker, job, rule, list)
-  if not prepared then return { state = "dead", reason = message } end
+function M.carry_out(worker, job, rule, prepared)
   local ack = record(worker, job, prepared)
   if ack.failed then
     return M.retry(worker, job, rule, "the inbox does not store", { kind = "asked", least = 1 })

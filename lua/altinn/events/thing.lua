@@ -32,7 +32,9 @@ end
 ---@param value any what the rule raised
 ---@return { message: string, code: string, detail: table }|nil failure nil when it is another error
 function M.failure(value)
-  return getmetatable(value) == Failure and value or nil
+  local whole = getmetatable(value) == Failure and type(value.message) == "string" and type(value.code) == "string"
+    and type(value.detail) == "table"
+  return whole and value or nil
 end
 
 local PERMANENT = {

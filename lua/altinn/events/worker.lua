@@ -238,9 +238,8 @@ function carry_out(self, job, rule, verdict)
   })
 end
 
-local function judged(self, job, rule, value)
-  local verdict, message = settlement.verdict(value)
-  if not verdict then return failed(self, job, rule, message) end
+local function judged(self, job, rule, verdict)
+  if verdict.mistake then return failed(self, job, rule, verdict.mistake) end
   if verdict.verdict == "effects" and not rule.shadow then
     return carry_out(self, job, rule, verdict)
   end
@@ -260,7 +259,7 @@ function start(self, job, state)
   end
   job.event = event
   job.task = self.scheduler:spawn({
-    run = rule.run, job = job,
+    run = function(...) return settlement.decide(self, job, rule, rule.run(...)) end, job = job,
     seconds = limit(self, rule, "seconds"), memory = limit(self, rule, "memory"),
     instructions = limit(self, rule, "instructions"), wall = limit(self, rule, "wall"),
     finished = function(task, ok, value, raised)

@@ -102,8 +102,19 @@ describe("a rule that", function()
     assert.are.equal(2, verdicts()["enough/bad"].attempt)
   end)
 
+  it("has a finalizer that loops is told that it cannot", function()
+    beside([[
+      rule { name = "bad", on = "*", run = function()
+        setmetatable({}, { __gc = function() while true do end end })
+        collectgarbage()
+      end }]], 1)
+    assert(one:wait_log("rule=bad.-cannot have __gc"))
+  end)
+
   it("changes a library changes it for itself alone", function()
     one = host.start { arguments = { "--workers", "1" }, rules = {
+      meddler = 'rule { name = "meddler", on = "*", run = function()\n' ..
+        'getmetatable("").__index, require("table").concat, require("altinn.events").parse = nil, nil, nil end }',
       a = 'string.format = function() return "mine" end\n' ..
         'rule { name = "a", on = "*", run = function() return skip(string.format("x")) end }',
       b = 'rule { name = "b", on = "*", run = function() x = 1 return skip(string.format("%d", 7)) end }',

@@ -342,6 +342,7 @@ describe("identity numbers", function()
       rule { name = "logs", on = "*", run = function(event, _, context)
         context.log("looked at " .. event.subject)
         log.info("and at " .. event.subject)
+        print("printed", event.subject)
         return skip(event.subject)
       end }
       rule { name = "prints", on = "*", order = "subject", run = function(event)
@@ -356,7 +357,10 @@ describe("identity numbers", function()
     assert(one:wait_log("rule=throws.-verdict=retry"))
     assert(one:wait_log("rule=prints.-verdict=retry"))
     assert(one:wait_log("rule=logs.-verdict=skipped"))
-    local texts = { one:log(), one:metrics().text }
+    for _, words in ipairs { "looked at", "and at", "printed" } do
+      assert.truthy(one:log():find(('msg=rule rule=logs event=1 reason="%s urn:altinn:person:'):format(words), 1, true))
+    end
+    local texts = { one:log(), one.process:output(), one:metrics().text }
     local inbox = { "--inbox", one.inbox }
     for _, words in ipairs { { "list" }, { "list", "--json" }, { "show", "1" }, { "show", "1", "--json" } } do
       local all = { "inbox", table.unpack(words) }

@@ -158,7 +158,7 @@ describe("in a rule file's scope", function()
       end
       assert(type(send.http) == "function" and type(log) == "table" and absent and present)
       assert(events.parse and events.types.correspondencepublished)
-      log("one") log.info("two") log.warning("three") log.error("four") log.debug("five")
+      log("one") log.info("two") log.warning("three") log.warn("too") log.error("four") log.debug("five")
       return skip(table.concat(kinds, " "))
     ]]
     assert.are.equal(("function "):rep(8) .. "function", rule.verdict(run()).reason)
@@ -185,6 +185,31 @@ describe("in a rule file's scope", function()
     local ok, message = pcall(run)
     assert.is_false(ok)
     assert.is_truthy(message:find("os.exit is not for rules", 1, true))
+  end)
+
+  it("is nothing that belongs to other files too", function()
+    local run = body [[
+      getmetatable("").__index = nil
+      require("string").format = nil
+      require("table").concat = nil
+      require("_G").pairs = nil
+      require("altinn.events").parse = nil
+      local ok = pcall(function() getmetatable(events).__index.parse = nil end)
+      return skip(tostring(ok) .. tostring(pairs) .. tostring(string.format) .. type(events.on))
+    ]]
+    assert.are.equal("falsenilnilfunction", rule.verdict(run()).reason)
+    assert.are.equal("1 2", ("%d %d"):format(1, 2))
+    assert.is_truthy(pairs and string.format and table.concat and events.parse)
+    for text, reason in pairs {
+      ['require "debug"'] = "the module 'debug' is not for rules",
+      ["setmetatable({}, { __gc = print })"] = "a rule's metatable cannot have __gc",
+      ['collectgarbage "stop"'] = 'collectgarbage("stop") is not for rules',
+    } do
+      local ok, message = pcall(body(text))
+      assert.is_false(ok)
+      assert.is_truthy(message:find("one.lua:2: " .. reason, 1, true), message)
+    end
+    assert.are.equal("number", type(body("return collectgarbage 'count'")()))
   end)
 
   it("are globals that the host adds", function()

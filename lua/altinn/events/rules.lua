@@ -45,6 +45,23 @@ end
 local io_words = set_of("open", "popen", "lines", "input", "output", "read", "write", "tmpfile")
 local os_words = set_of("execute", "remove", "rename", "tmpname")
 
+-- A finalizer runs whenever Lua likes, and nothing could stop it.
+local function safe_setmetatable(value, metatable)
+  if type(metatable) == "table" and rawget(metatable, "__gc") ~= nil then
+    error("a rule's metatable cannot have __gc", 2)
+  end
+  return setmetatable(value, metatable)
+end
+
+local harmless = set_of("collect", "count", "step")
+
+local function safe_collectgarbage(what, ...)
+  if what ~= nil and not harmless[what] then
+    error(("collectgarbage(\"%s\") is not for rules: it concerns them all"):format(tostring(what)), 2)
+  end
+  return collectgarbage(what, ...)
+end
+
 local function standard_library(state)
   local library = {}
   for key, value in pairs(_G) do
@@ -52,8 +69,13 @@ local function standard_library(state)
   end
   library.io = guarded(io, "io", io_words, state)
   library.os = guarded(os, "os", os_words, state)
-  library.os.exit = refuse("os.exit is not for rules")
+  library.os.exit = function() error("os.exit is not for rules", 2) end
   library.os.setlocale = nil
+  library.setmetatable, library.collectgarbage = safe_setmetatable, safe_collectgarbage
+  library.getmetatable = function(value)  -- that of strings belongs to everybody
+    if type(value) == "string" then return { __index = library.string } end
+    return getmetatable(value)
+  end
   library.debug, library.dofile, library.loadfile, library.package = nil, nil, nil, nil
   library.load = function(chunk, name, _, env)
     return load(chunk, name, "t", env or state.environment)
@@ -65,11 +87,25 @@ local function folder_of(file)
   return file:match("^(.*)/[^/]*$") or "."
 end
 
+local standard = set_of("_G", "coroutine", "debug", "io", "math", "os", "package", "string", "table", "utf8")
+
+-- The standard library and the module, as they are in scope: changes to them
+-- must not reach others.
+local function in_scope(state, name)
+  if name == "altinn.events" then return state.environment.events end
+  if not standard[name] then return nil end
+  local value = rawget(state.environment, name)
+  if value == nil then error(("the module '%s' is not for rules"):format(name), 3) end
+  return value
+end
+
 -- `require` of a rule file: modules beside it first, then installed ones.
 local function requirer(state)
   local loaded = {}
   return function(name)
     if loaded[name] ~= nil then return loaded[name] end
+    local own = in_scope(state, name)
+    if own ~= nil then return own end
     local folder = folder_of(state.file)
     local path = package.searchpath(name, folder .. "/?.lua;" .. folder .. "/?/init.lua")
     if not path then
@@ -101,7 +137,7 @@ local function environment(state, globals, register)
   env.rule = register
   env.skip, env.retry_after, env.fail, env.send = rule.skip, rule.retry_after, rule.fail, rule.send
   env.prefix, env.no, env.absent, env.present = head.prefix, head.no, head.absent, head.present
-  env.events = setmetatable({ on = scripts_only }, { __index = require "altinn.events" })
+  env.events = setmetatable({ on = scripts_only }, { __index = require "altinn.events", __metatable = false })
   env.log = default_log()
   for name, value in pairs(globals or {}) do env[name] = value end
   state.environment = env

@@ -355,14 +355,16 @@ local function new(jobs, budget)
   local self = setmetatable({
     jobs = jobs, budget = budget, look_at = 0, states = {}, chains = {}, tickets = {}, ticket = 0, rules = {},
     waking = {}, woken = {}, running = setmetatable({}, { __mode = "k" }),
-    globals = { coroutine = library, xpcall = guarded }, log = settlement.logger(nil),
+    log = settlement.logger(nil),
   }, Worker)
+  -- Waiting works in coroutines; what rules print is a line of the log, masked.
+  local log = settlement.rule_log(self, job_of_task)
+  self.globals = { coroutine = library, xpcall = guarded, log = log, print = log.info }
   self.scheduler = scheduler.new({
     budget = budget, fd = jobs:descriptor(),
     open = function() return libraries.load("altinn.events.curl").new { connections = CONNECTIONS } end,
     clock = function() return (select(2, jobs:now())) end,
   })
-  self.globals.log = settlement.rule_log(self, job_of_task)
   log_reveals(self)
   return self
 end

@@ -208,6 +208,30 @@ describe("an effect", function()
     assert.are.equal(3, #service:requests())
   end)
 
+  it("of several runs under way goes out once, whichever rule it is of", function()
+    local rules = PRINT:gsub('name = "print"', 'name = "print", order = false, retry = { attempts = 1 }')
+      :gsub("event%.id", '"the same"')
+    start_with_target({ print = rules, too = rules:gsub('name = "print"', 'name = "too"') }, { "503 0.2", "200 0.2" })
+    for i = 1, 2 do post { id = "c-" .. i } end
+    assert(one:settle())
+    -- The first one gave up, another one took over.
+    assert.are.equal(2, #service:requests())
+    local count = { dead = 0, done = 0 }
+    for _, run in pairs(verdicts()) do count[run.verdict] = count[run.verdict] + 1 end
+    assert.are.same({ dead = 1, done = 3 }, count)
+  end)
+
+  it("has a key of its own among those of its run", function()
+    start_with_target { print = [[
+      rule { name = "print", on = "*", run = function()
+        return { send.http("print") { key = "x", path = "/a" }, send.http("print") { key = "x", path = "/b" } }
+      end }]] }
+    post { id = "two" }
+    assert(one:wait_log("verdict=dead"))
+    assert.truthy(verdicts()["two/print"].reason:find("two effects have the key print:x", 1, true))
+    assert.are.equal(0, #service:requests())
+  end)
+
   it("was recorded before it is sent: kill -9 meanwhile sends it again under the same key", function()
     start_with_target({ print = PRINT }, { "200 1", "200" })
     post { id = "killed" }

@@ -58,7 +58,8 @@ struct ae_work {
   ae_slice target;          /* RECORD */
   ae_slice request;         /* RECORD: JSON, for people and for replay */
   int64_t status;           /* OUTCOME: HTTP status, 0 = none */
-  char text[16];            /* RECORD, DUPLICATE: state of the earlier one */
+  char text[16];            /* RECORD, DUPLICATE: state of the earlier one, or
+                               held: another run is to send it */
 };
 
 /*

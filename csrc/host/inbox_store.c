@@ -33,9 +33,16 @@
   X(RECORD, "INSERT OR IGNORE INTO effect(key, sequence, rule, target," \
             " request, state, attempt, recorded, changed)" \
             " VALUES(?1, ?2, ?3, ?4, ?5, 'recorded', 0, ?6, ?6)") \
-  X(EFFECT, "SELECT state FROM effect WHERE key = ?1") \
+  X(EFFECT, "SELECT CASE WHEN e.state <> 'sent'" \
+            " AND (e.sequence <> ?2 OR e.rule <> ?3)" \
+            " AND EXISTS (SELECT 1 FROM waiting w WHERE w.sequence = e.sequence)" \
+            " AND NOT EXISTS (SELECT 1 FROM run r WHERE r.sequence = e.sequence" \
+            " AND r.rule = e.rule AND r.state <> 'retry')" \
+            " THEN 'held' ELSE e.state END FROM effect e WHERE key = ?1") \
+  X(ADOPT, "UPDATE effect SET sequence = ?2, rule = ?3 WHERE key = ?1") \
   X(OUTCOME, "UPDATE effect SET state = ?2, status = ?3, attempt = ?4," \
-             " reason = ?5, changed = ?6 WHERE key = ?1") \
+             " reason = ?5, changed = ?6" \
+             " WHERE key = ?1 AND state <> 'sent'") /* nor a late outcome */ \
   X(RUN, "SELECT state, attempt, due FROM run" \
          " WHERE sequence = ?1 AND rule = ?2") \
   X(FIND, "SELECT sequence, received, subscription, body FROM event" \
@@ -277,12 +284,19 @@ bool ae_store_settle (ae_store *store, const ae_work *work) {
   return run(s);
 }
 
-/* The state of an effect that is there already. */
-static bool earlier (ae_store *store, ae_work *work) {
-  sqlite3_stmt *s = use(store, EFFECT);
-  bool found;
+static sqlite3_stmt *use_for (ae_store *store, int which, const ae_work *work) {
+  sqlite3_stmt *s = use(store, which);
   text(s, 1, work->key);
-  found = sqlite3_step(s) == SQLITE_ROW;
+  sqlite3_bind_int64(s, 2, work->sequence);
+  text(s, 3, work->rule);
+  return s;
+}
+
+/* The state of an effect that is there already; "held" when it is another
+** run's, which is not over: that one sends it. */
+static bool earlier (ae_store *store, ae_work *work) {
+  sqlite3_stmt *s = use_for(store, EFFECT, work);
+  bool found = sqlite3_step(s) == SQLITE_ROW;
   if (found) {
     const char *state = (const char *)sqlite3_column_text(s, 0);
     snprintf(work->text, sizeof work->text, "%s", state == NULL ? "" : state);
@@ -291,16 +305,17 @@ static bool earlier (ae_store *store, ae_work *work) {
   return sqlite3_reset(s) == SQLITE_OK && found;
 }
 
+/* An effect that was not sent is now that of the run which tries next. */
 bool ae_store_record (ae_store *store, ae_work *work) {
-  sqlite3_stmt *s = use(store, RECORD);
-  text(s, 1, work->key);
-  sqlite3_bind_int64(s, 2, work->sequence);
-  text(s, 3, work->rule);
+  sqlite3_stmt *s = use_for(store, RECORD, work);
   text(s, 4, work->target);
   text(s, 5, work->request);
   sqlite3_bind_int64(s, 6, work->time);
   if (!run(s)) return false;
-  return sqlite3_changes(store->db) > 0 || earlier(store, work);
+  if (sqlite3_changes(store->db) > 0) return true;
+  if (!earlier(store, work)) return false;
+  return strcmp(work->text, "sent") == 0 || strcmp(work->text, "held") == 0 ||
+         run(use_for(store, ADOPT, work));
 }
 
 bool ae_store_outcome (ae_store *store, const ae_work *work) {

@@ -17,7 +17,7 @@
 #define AE_STORE_APPLICATION 0x41454256  /* "AEBV" */
 
 /* The statements; see the list in inbox_store.c. */
-#define AE_STORE_STATEMENTS 21
+#define AE_STORE_STATEMENTS 22
 
 typedef struct ae_store {
   char *path;

@@ -102,7 +102,7 @@ end
 
 -- The requests of effects, and the keys under which they are sent once.
 local function prepare(worker, job, rule, list)
-  local prepared = {}
+  local prepared, seen = {}, {}
   for i, effect in ipairs(list) do
     local target = tostring(effect.target)
     if not rules.may(rule, "send:" .. target) then
@@ -114,6 +114,8 @@ local function prepare(worker, job, rule, list)
     end
     local request, key = require("altinn.events.effects").prepare(effect, worker.settings.targets)
     if not request then return nil, key end
+    if seen[key] then return nil, ("two effects have the key %s: each needs its own"):format(key) end
+    seen[key] = true
     prepared[i] = { target = target, request = request, key = key }
   end
   return prepared
@@ -179,9 +181,12 @@ local function backoff(attempt)
   return 0.05 + math.random() * (most - 0.05)
 end
 
+-- What is neither the rule's doing nor its target's.
+local function is_ours(kind) return kind == "host" end
+
 local function excluded(rule, kind)
   local on = rule and rule.retry and rule.retry.on
-  if type(on) ~= "table" or kind == nil or kind == "asked" then return false end
+  if type(on) ~= "table" or kind == nil or kind == "asked" or is_ours(kind) then return false end
   for _, class in ipairs(on) do
     if class == kind or tostring(class) == tostring(kind) then return false end
   end
@@ -193,7 +198,7 @@ end
 ---@param job table
 ---@param rule table
 ---@param reason string
----@param how { kind: any, after: number|nil, least: number|nil } kind: error, network, timeout, a status, asked
+---@param how { kind: any, after: number|nil, least: number|nil } kind: error, network, timeout, a status, asked, host
 ---@return table outcome
 function M.retry(worker, job, rule, reason, how)
   local retry = rule and rule.retry or {}
@@ -202,7 +207,7 @@ function M.retry(worker, job, rule, reason, how)
   local wall = worker.jobs:now()
   if excluded(rule, how.kind) then
     return { state = "dead", reason = reason .. " (not retried: retry.on)" }
-  elseif retry.attempts and job.attempt + 1 >= retry.attempts then
+  elseif retry.attempts and not is_ours(how.kind) and job.attempt + 1 >= retry.attempts then
     return { state = "dead", reason = ("gave up after %d attempts: %s"):format(job.attempt + 1, reason) }
   elseif wall + pause > job.received / 1000 + within then
     return { state = "dead", reason = ("gave up after %g h: %s"):format(within / HOUR, reason) }
@@ -348,7 +353,11 @@ local function outcome_work(job, item, state, status, reason)
 end
 
 -- One effect. Returns its outcome as a work, and on failure the run's outcome.
-local function send(worker, job, rule, item)
+local function send(worker, job, rule, item, known)
+  if known == "held" then
+    local reason = ("another run is to send the effect with the key %s"):format(item.key)
+    return nil, M.retry(worker, job, rule, reason, { kind = "host" })
+  end
   local reply = scheduler.request(item.request)
   local state, reason, temporary = judge(item, reply)
   worker.jobs:effect(item.target, state)
@@ -367,13 +376,13 @@ end
 function M.carry_out(worker, job, rule, prepared)
   local ack = record(worker, job, prepared)
   if ack.failed then
-    return M.retry(worker, job, rule, "the inbox does not store", { kind = "asked", least = 1 })
+    return M.retry(worker, job, rule, "the inbox does not store", { kind = "host", least = 1 })
   end
   local last
   for i, item in ipairs(prepared) do
     if ack.states[i] ~= "sent" then
       if last then worker.jobs:settle({ last }) end
-      local work, outcome = send(worker, job, rule, item)
+      local work, outcome = send(worker, job, rule, item, ack.states[i])
       if outcome then
         outcome.works = { work }
         return outcome

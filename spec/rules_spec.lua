@@ -44,6 +44,16 @@ local function problems_of(files)
 end
 
 describe("rules.load", function()
+  it("gives up a file that loops, and names it", function()
+    write { ["one.lua"] = "while true do pcall(function() while true do end end) end", ["two.lua"] = file "two" }
+    local set, problems = rules.load({ folder }, { seconds = 0 })
+    assert.is_nil(set)
+    assert.are.equal(1, #problems)
+    assert.are.equal(folder .. "/one.lua", problems[1].file)
+    assert.is_truthy(problems[1].message:find("loading takes more than 0 s", 1, true))
+    assert.is_nil(debug.gethook())
+  end)
+
   it("loads files and folders, in the order of files and lines", function()
     write {
       ["rules/b.lua"] = file "third", ["rules/a.lua"] = file "first" .. "\n" .. file "second",

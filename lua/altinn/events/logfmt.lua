@@ -6,11 +6,12 @@ local M = {}
 
 local TEXT_BYTES = 2000
 
---- A text for people: masked, and cut when it is long.
+--- A text for people: masked, and cut when it is long. A number that the cut
+--- goes through is still masked: a few bytes more are looked at.
 ---@param text any
 ---@return string
 function M.short(text)
-  text = core.mask(tostring(text))
+  text = core.mask(tostring(text):sub(1, TEXT_BYTES + 64))
   if #text > TEXT_BYTES then text = text:sub(1, TEXT_BYTES):gsub("[\128-\191]*$", "") .. " …" end
   return text
 end

@@ -6,7 +6,7 @@ local suggest = require "altinn.events.suggest"
 
 local M = {}
 
-local option_keys = { globals = true }
+local option_keys = { globals = true, seconds = true }
 
 local function refuse(what)
   return function() error(("%s: a rule file does no I/O when loaded"):format(what), 2) end
@@ -174,6 +174,27 @@ local function add_rule(set, problems, names, file, fields)
   set[#set + 1] = made
 end
 
+local LOAD_SECONDS = 10
+
+-- A file that loops would keep who loads it for ever: after its time each
+-- instruction raises. Inside a coroutine the budget of the task counts.
+local run_file
+
+function run_file(chunk, seconds)
+  local thread, is_main = coroutine.running()
+  if thread and not is_main or debug.gethook() then return pcall(chunk) end
+  local ends = os.time() + seconds
+  local function stop()
+    if debug.getinfo(2, "f").func ~= run_file then error(("loading takes more than %d s"):format(seconds), 0) end
+  end
+  debug.sethook(function()
+    if os.time() > ends then debug.sethook(stop, "", 1) end
+  end, "", 100000)
+  local ok, failure = pcall(chunk)
+  debug.sethook()
+  return ok, failure
+end
+
 local function load_file(set, problems, names, file, options)
   local state = { file = file, loading = true }
   local env = environment(state, options.globals, function(fields)
@@ -186,7 +207,7 @@ local function load_file(set, problems, names, file, options)
     return
   end
   local before = #set + #problems
-  local ok, failure = pcall(chunk)
+  local ok, failure = run_file(chunk, options.seconds or LOAD_SECONDS)
   state.loading = false
   if not ok then
     problems[#problems + 1] = place(tostring(failure), file)
@@ -250,7 +271,8 @@ end
 
 --- Loads rule files and folders of them.
 ---@param paths string[]
----@param options { globals: table<string, any>|nil }|nil what rule files find in scope besides the language
+---@param options { globals: table<string, any>|nil, seconds: integer|nil }|nil globals: what rule files find in scope
+---  besides the language; seconds: what loading a file may take (default 10)
 ---@return table[]|nil set the rules in the order of files and lines; rules[i].name, .run, .conditions, .file, .line, …
 ---@return table[]|nil problems all that was wrong, each { file, line, message, rule }
 function M.load(paths, options)

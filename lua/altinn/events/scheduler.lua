@@ -14,6 +14,8 @@ local raw_xpcall, traceback = xpcall, debug.traceback
 
 local MARK = {}
 
+local TEXT_BYTES = 4096  -- of an error
+
 local DEFAULTS = { seconds = 1, memory = 64 * 1024 * 1024, wall = 60 }
 
 local Scheduler = {}
@@ -220,7 +222,7 @@ local function finish(self, task, ok, value)
   end
   local why
   if not ok then
-    why = task.plain and value or traceback(task.co, text_of(self, task, value))
+    why = task.plain and value or traceback(task.co, text_of(self, task, value):sub(1, TEXT_BYTES))
     shut(self, task)
   end
   task.finished(task, ok, ok and value or why, value)

@@ -256,6 +256,48 @@ describe("the host", function()
     assert.are.same({ "print:t-1", "print:t-2" }, keys)
   end)
 
+  describe("with its inbox taken away", function()
+    -- What happens to the files; what puts them back.
+    for what, how in pairs {
+      removed = { "rm INBOX INBOX-wal INBOX-shm" },
+      ["moved and put back"] = { "mv INBOX INBOX.old", "mv INBOX.old INBOX" },
+      replaced = { "cp INBOX INBOX.new; mv INBOX.new INBOX" },
+      ["without its log"] = { "rm INBOX-wal" },
+    } do
+      it(what .. ", acknowledges nothing and says so", function()
+        one = host.start {}
+        local function change(command) os.execute((command:gsub("INBOX", one.inbox))) end
+        assert.are.equal(200, (one:post(sample.text { id = "before" })))
+        change(how[1])
+        assert.are.equal("storage", problem(one:post(sample.text { id = "after" })).code)
+        assert(one:wait_log('level=error msg=inbox reason="the inbox [^"]* was removed or replaced'))
+        local status, _, text = http.request(one.admin_port, { path = "/readyz" })
+        assert.are.equal(503, status)
+        assert.truthy(text:find("removed or replaced", 1, true))
+        if not how[2] then return end
+        change(how[2])
+        assert(one:wait_log("it stores again"))
+        assert.are.equal(200, (one:post(sample.text { id = "after" })))
+        assert.are.equal(2, one:list().count)
+      end)
+    end
+  end)
+
+  it("outlives a limit on the size of files, and loses nothing that it acknowledged", function()
+    one = host.start {}
+    os.execute(("prlimit --fsize=200000 --pid %d"):format(one.process.pid))
+    local status, number = 200, 0
+    while status == 200 and number < 1000 do
+      number = number + 1
+      status = one:post(sample.text { id = "limit-" .. number, data = ("x"):rep(1000) })
+    end
+    assert.are.equal(503, status)
+    assert(one:wait_log("level=error msg=inbox"))
+    one:kill()
+    assert(one:launch())
+    assert.are.equal(number - 1, one:list().count)
+  end)
+
   describe("on a small disk", function()
     local disk
 

@@ -78,7 +78,8 @@ static void look (ae_inbox *inbox) {
   int64_t version;
   if (now_ms() - inbox->looked < LOOK_MS) return;
   inbox->looked = now_ms();
-  if (ae_inbox_health(inbox, NULL) != AE_OK) probe(inbox);
+  if (ae_inbox_health(inbox, NULL) != AE_OK || ae_store_moved(&inbox->store))
+    probe(inbox);
   if (!ae_store_number_read(&inbox->store, AE_NUMBER_VERSION, &version)) return;
   if (version == inbox->version || !read_numbers(inbox)) return;
   inbox->version = version;

@@ -144,6 +144,25 @@ static ae_code check_file (const ae_store *store, ae_error *error) {
   return code;
 }
 
+static bool moved (const char *name, ino_t *known) {
+  struct stat info;
+  bool there = stat(name, &info) == 0;
+  if (*known == 0 && there) *known = info.st_ino;
+  return *known != 0 && (!there || info.st_ino != *known);
+}
+
+bool ae_store_moved (ae_store *store) {
+  size_t size = strlen(store->path) + sizeof "-wal";
+  char *log = malloc(size);
+  store->moved = moved(store->path, &store->files[0]);
+  if (log != NULL) {
+    snprintf(log, size, "%s-wal", store->path);
+    if (moved(log, &store->files[1])) store->moved = true;
+  }
+  free(log);
+  return store->moved;
+}
+
 /* The lock comes before the look into the file: another host may be just
 ** writing there. */
 ae_code ae_store_check (ae_store *store, ae_error *error) {

@@ -130,8 +130,10 @@ static bool finish (ae_inbox *inbox) {
   return true;
 }
 
-static bool failed (ae_inbox *inbox) {
+/* What was not finished is scanned again. */
+static bool failed (ae_inbox *inbox, int64_t from) {
   ae_error error;
+  inbox->cursor = from;
   (void)ae_store_explain(&inbox->store, &error);
   ae_store_waiting_end(&inbox->store);
   ae_store_rollback(&inbox->store);
@@ -142,16 +144,17 @@ static bool failed (ae_inbox *inbox) {
 bool ae_runs_scan (ae_inbox *inbox) {
   ae_store_event event;
   int more, seen = 0;
+  const int64_t from = inbox->cursor;
   inbox->finished_count = 0;
   ae_store_waiting_from(&inbox->store, inbox->cursor, SCAN_EVENTS);
   while ((more = ae_store_waiting_next(&inbox->store, &event)) == 1) {
-    if (!scan_event(inbox, &event)) return failed(inbox);
+    if (!scan_event(inbox, &event)) return failed(inbox, from);
     inbox->cursor = event.sequence;
     seen++;
   }
-  if (more < 0) return failed(inbox);
+  if (more < 0) return failed(inbox, from);
   ae_store_waiting_end(&inbox->store);
-  if (!finish(inbox)) return failed(inbox);
+  if (!finish(inbox)) return failed(inbox, from);
   inbox->scanning = seen == SCAN_EVENTS;
   inbox->options.dispatched(inbox->options.context);
   return true;

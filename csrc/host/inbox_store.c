@@ -120,6 +120,9 @@ static const char *advice (int result) {
 ae_code ae_store_explain (const ae_store *store, ae_error *error) {
   int result = sqlite3_extended_errcode(store->db);
   bool fine = result == SQLITE_OK || result == SQLITE_ROW || result == SQLITE_DONE;
+  if (store->moved)
+    return ae_fail(error, AE_STORAGE, 0, "the inbox %.100s was removed or "
+                   "replaced: put it back, or start the host again", store->path);
   if (fine || (result & 0xFF) == SQLITE_NOMEM)  /* not SQLite's: then memory */
     return ae_fail(error, AE_MEMORY, 0, "not enough memory for the inbox %.100s",
                    store->path);
@@ -229,7 +232,9 @@ static void text (sqlite3_stmt *statement, int at, ae_slice value) {
                            SQLITE_STATIC, SQLITE_UTF8);
 }
 
-bool ae_store_begin (ae_store *store) { return run(use(store, BEGIN)); }
+bool ae_store_begin (ae_store *store) {
+  return !ae_store_moved(store) && run(use(store, BEGIN));
+}
 
 bool ae_store_commit (ae_store *store) { return run(use(store, COMMIT)); }
 

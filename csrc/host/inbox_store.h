@@ -10,6 +10,7 @@
 #include "libraries.h"
 
 #include <sqlite3.h>
+#include <sys/types.h>
 
 #include "inbox.h"
 
@@ -23,6 +24,8 @@ typedef struct ae_store {
   char *path;
   int lock;                  /* descriptor of the lock file, -1 = none */
   sqlite3 *db;
+  ino_t files[2];            /* the database and its log, 0 = not seen yet */
+  bool moved;                /* one of them is no longer under its name */
   sqlite3_stmt *statements[AE_STORE_STATEMENTS];
 } ae_store;
 
@@ -51,6 +54,10 @@ void ae_store_close (ae_store *store);
 /* inbox_check.c: what can be said before SQLite sees the file. Takes the
 ** lock. */
 ae_code ae_store_check (ae_store *store, ae_error *error);
+
+/* inbox_check.c: sets and returns store->moved: what is stored in a file that
+** was removed or replaced would be lost. */
+bool ae_store_moved (ae_store *store);
 
 /* Fills *error with why the last call failed; returns its code. */
 ae_code ae_store_explain (const ae_store *store, ae_error *error);

@@ -180,11 +180,21 @@ static int host_stop (lua_State *L) {
   return 1;
 }
 
-/* wait([seconds]) -> "term", "hup", "int", "idle", "failed", or nil */
+/* wait([seconds]) -> "term", "hup", "int", "idle", "failed", "unwell", "well",
+** or nil */
 static int host_wait (lua_State *L) {
   const char *name = ae_host_wait(check_host(L), luaL_optnumber(L, 2, 1e9));
   if (name == NULL) lua_pushnil(L);
   else lua_pushstring(L, name);
+  return 1;
+}
+
+/* health() -> true, or nil and why the inbox does not store */
+static int host_health (lua_State *L) {
+  ae_error error;
+  if (ae_inbox_health(check_host(L)->shared.inbox, &error) != AE_OK)
+    return fail(L, &error);
+  lua_pushboolean(L, 1);
   return 1;
 }
 
@@ -231,6 +241,7 @@ static const luaL_Reg methods[] = {
   {"port", host_port},
   {"admin_port", host_admin_port},
   {"wait", host_wait},
+  {"health", host_health},
   {"reload", host_reload},
   {"stop", host_stop},
   {"metrics", host_metrics},

@@ -35,12 +35,13 @@ typedef struct ae_host {
   size_t count;
   uint32_t round;              /* the writer thread's: for rules without order */
   bool running, once;
+  bool unwell;                 /* the inbox did not store at the last look */
   bool abandoned;              /* a thread of it hangs: never free it */
   atomic_bool draining, watching;
   pthread_t watch;
   bool watch_started;
   sigset_t signals, mask;      /* those waited for; the mask before */
-  struct sigaction pipe;       /* what SIGPIPE did before */
+  struct sigaction pipe, size; /* what SIGPIPE and SIGXFSZ did before */
 } ae_host;
 
 /* Starts everything; takes `heads` over in any case. On failure what was
@@ -59,7 +60,8 @@ ae_code ae_host_reload (ae_host *host, ae_heads *heads, ae_slice settings,
 /* host_notify.c: the function notify of the module. */
 int ae_host_notify (lua_State *L);
 
-/* "term", "int", "hup", "idle", "failed", or NULL when the time is over. */
+/* "term", "int", "hup", "idle", "failed", "unwell" and "well" when the inbox
+** begins to fail and when it works again, or NULL when the time is over. */
 const char *ae_host_wait (ae_host *host, double seconds);
 
 #endif

@@ -3,6 +3,7 @@
 */
 #include "host.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <time.h>
 
@@ -63,6 +64,12 @@ static unsigned answer (char **body, size_t *length, unsigned status,
   return status;
 }
 
+static unsigned not_stored (char **body, size_t *length, const ae_error *error) {
+  char text[AE_MESSAGE_SIZE + 40];
+  snprintf(text, sizeof text, "the inbox does not store: %s\n", error->message);
+  return answer(body, length, 503, text);
+}
+
 static unsigned ready (ae_host *host, char **body, size_t *length) {
   ae_error error;
   if (atomic_load(&host->draining))
@@ -70,7 +77,7 @@ static unsigned ready (ae_host *host, char **body, size_t *length) {
   if (atomic_load(&host->shared.failed))
     return answer(body, length, 503, "a worker failed\n");
   if (ae_inbox_health(host->shared.inbox, &error) != AE_OK)
-    return answer(body, length, 503, "the inbox does not store\n");
+    return not_stored(body, length, &error);
   return answer(body, length, 200, "ready\n");
 }
 
@@ -109,12 +116,14 @@ static void take_signals (ae_host *host) {
   ignore.sa_flags = 0;
   ignore.sa_handler = SIG_IGN;
   sigaction(SIGPIPE, &ignore, &host->pipe);
+  sigaction(SIGXFSZ, &ignore, &host->size);  /* a full disk, not the end */
   ae_budget_install();
 }
 
 static void leave_signals (ae_host *host) {
   pthread_sigmask(SIG_SETMASK, &host->mask, NULL);
   sigaction(SIGPIPE, &host->pipe, NULL);
+  sigaction(SIGXFSZ, &host->size, NULL);
 }
 
 static char *duplicate (const char *text) {
@@ -309,6 +318,14 @@ static const char *signal_name (int number) {
   }
 }
 
+/* Whether the inbox began to fail, or works again, since the last look. */
+static const char *changed_health (ae_host *host) {
+  bool unwell = ae_inbox_health(host->shared.inbox, NULL) != AE_OK;
+  if (unwell == host->unwell) return NULL;
+  host->unwell = unwell;
+  return unwell ? "unwell" : "well";
+}
+
 /* Looks in slices: often when "idle" is asked for, else twice a second. */
 const char *ae_host_wait (ae_host *host, double seconds) {
   double slice = host->once ? 0.02 : 0.5;
@@ -319,6 +336,8 @@ const char *ae_host_wait (ae_host *host, double seconds) {
     const char *name = signal_name(sigtimedwait(&host->signals, NULL, &t));
     if (name != NULL) return name;
     if (atomic_load(&host->shared.failed)) return "failed";
+    name = changed_health(host);
+    if (name != NULL) return name;
     quiet = host->once && idle(host) ? quiet + 1 : 0;
     if (quiet >= 5) return "idle";
     seconds -= part;

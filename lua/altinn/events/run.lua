@@ -79,11 +79,18 @@ local function watchdog()
   return microseconds and microseconds > 0 and microseconds / 2e6 or 3600
 end
 
+local function tell_health(handle, log)
+  local fine, message = handle:health()
+  if fine then log("info", "inbox", { reason = "it stores again" })
+  else log("error", "inbox", { reason = message }) end
+end
+
 local function serve(handle, config, log)
   local pause = watchdog()
   while true do
     local what = handle:wait(pause)
     if what == "hup" then reload(handle, config, log)
+    elseif what == "unwell" or what == "well" then tell_health(handle, log)
     elseif what then return what end
     tell(log, "WATCHDOG=1")
   end

@@ -29,7 +29,7 @@ typedef struct ae_host_options {
 typedef struct ae_host {
   ae_shared shared;
   ae_routes routes;
-  ae_receiver *receiver;
+  _Atomic(ae_receiver *) receiver;  /* the admin thread reads it */
   ae_admin *admin;
   ae_worker *workers;
   size_t count;

@@ -178,6 +178,7 @@ static ae_code start_threads (ae_host *host, ae_error *error) {
 static ae_code start_servers (ae_host *host, const ae_host_options *options,
                               ae_error *error) {
   ae_receiver_options receiver;
+  ae_receiver *started = NULL;
   ae_code code;
   if (options->admin != NULL) {
     code = ae_admin_start(options->admin, options->admin_port, on_render, host,
@@ -194,7 +195,9 @@ static ae_code start_servers (ae_host *host, const ae_host_options *options,
   receiver.connection_limit = options->connections;
   receiver.deadline = options->deadline;
   receiver.inbox = host->shared.inbox;
-  return ae_receiver_start(&receiver, &host->receiver, error);
+  code = ae_receiver_start(&receiver, &started, error);
+  host->receiver = started;
+  return code;
 }
 
 ae_code ae_host_start (ae_host *host, const ae_host_options *options,
@@ -270,8 +273,8 @@ bool ae_host_stop (ae_host *host) {
   if (host->receiver != NULL) ae_receiver_drain(host->receiver);
   stop_workers(host);
   joined = join_workers(host);
+  if (host->admin != NULL) ae_admin_stop(host->admin);  /* it reads the receiver */
   if (host->receiver != NULL) ae_receiver_stop(host->receiver);
-  if (host->admin != NULL) ae_admin_stop(host->admin);
   host->receiver = NULL;
   host->admin = NULL;
   host->abandoned = !joined;

@@ -174,6 +174,14 @@ describe("inbox list", function()
     end
   end)
 
+  it("what is no UTF-8 is shown as such", function()
+    execute("UPDATE run SET reason = ? WHERE sequence = 1", "bad \xff\xfe\u{e5}\xe5")
+    execute("UPDATE event SET subscription = ? WHERE sequence = 1", "\xff")
+    local event = listing("--state", "dead").events[1]
+    assert.are.equal("\u{FFFD}", event.subscription)
+    assert.are.equal("bad \u{FFFD}\u{FFFD}\u{e5}\u{FFFD}", event.runs[2].reason)
+  end)
+
   it("nothing there is an empty list", function()
     local _, out = run("inbox", "list", "--json", "--type", "com.example.other")
     assert.are.equal('{"count":0,"events":[]}\n', out)

@@ -262,6 +262,10 @@ describe("the receiver", function()
     end
   end)
 
+  it("refuses a name that is no text", function()
+    assert.are.equal(404, (one:post(sample.text { id = "bad-name" }, nil, "/events/x/%ff")))
+  end)
+
   it("keeps the name of the subscription without a secret too, and refuses names that cannot be one", function()
     assert.are.equal(200, (one:post(sample.text { id = "named" }, nil, "/events/any/letters%20of%20acme")))
     for _, event in ipairs(one:list().events) do
@@ -315,6 +319,9 @@ describe("the receiver", function()
       ["chunks in another coding"] = { "Transfer-Encoding: gzip, chunked\r\n", CHUNKS },
       ["a chunk's size that is none"] = { "Transfer-Encoding: chunked\r\n", "zz\r\n" .. sample.text() .. "\r\n" },
       ["a header without a colon"] = { "Colonless\r\n" .. LENGTH, sample.text() },
+      ["a length on a folded line"] = { "Content-Length:\r\n " .. #sample.text() .. "\r\n", sample.text() },
+      ["chunks on a folded line"] = { "Transfer-Encoding:\r\n\tchunked\r\n", CHUNKS },
+      ["a length that folds another header"] = { "X: y\r\n " .. LENGTH, sample.text() },
       ["NUL in a header's name"] = { "X\0Y: a\r\n" .. LENGTH, sample.text() },
     }
     -- libmicrohttpd itself refuses these, in words of its own (0.9.75 says its header twice).
@@ -357,6 +364,17 @@ describe("the receiver", function()
         "\r\n" .. sample.text())
       assert.truthy(answer:find("^HTTP/1%.1 400 "), answer)
     end)
+  end)
+
+  it("takes a whole address as the target", function()
+    for _, target in ipairs { "http://x/events", "HTTPS://hooks.example.no:8443/events" } do
+      local before = count()
+      assert.are.equal(200, (one:post(sample.text { id = "target-" .. target }, nil, target)))
+      assert.are.equal(before + 1, count())
+    end
+    for _, target in ipairs { "http://x", "http://x/other", "http:/events", "ftp://x/events" } do
+      assert.are.equal(404, (one:post(sample.text { id = "x" }, nil, target)), target)
+    end
   end)
 
   it("refuses headers of more than 16 KiB", function()

@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <strings.h>
 
+#include "../core/judge.h"
 #include "receiver_private.h"
 
 /* What the headers say that matters here. */
@@ -29,6 +30,18 @@ static bool is_token (ae_slice name) {
     if (!alphanumeric && (ch == '\0' || strchr(others, ch) == NULL)) return false;
   }
   return name.length > 0;
+}
+
+/* libmicrohttpd 0.9.75 takes what stands on a folded line for the end of the
+** header's name (RFC 9112 §5.2 lets us refuse such lines): where the name is
+** of one that decides about the message's length, others may see a body. */
+static bool is_folded (const char *key) {
+  static const char *const names[] = { "content-length", "transfer-encoding" };
+  for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
+    size_t length = strlen(names[i]);
+    if (strncasecmp(key, names[i], length) == 0 && key[length] != '\0') return true;
+  }
+  return false;
 }
 
 static ae_slice trimmed (const char *text, size_t length) {
@@ -60,7 +73,7 @@ static enum MHD_Result each_header (void *context, enum MHD_ValueKind kind,
   (void)kind;
   if (value == NULL) value_size = 0, value = "";
   h->bytes += key_size + value_size + 4;
-  if (!is_token(name) || memchr(value, '\0', value_size) != NULL)
+  if (!is_token(name) || is_folded(key) || memchr(value, '\0', value_size) != NULL)
     h->malformed = true;
   if (strcasecmp(key, "content-length") == 0) {
     if (h->lengths++ > 0 && strcmp(h->length, value) != 0) h->malformed = true;
@@ -77,8 +90,10 @@ static enum MHD_Result each_header (void *context, enum MHD_ValueKind kind,
   return MHD_YES;
 }
 
+/* Shown to people, also as JSON: UTF-8 without control characters. */
 static bool is_name (const char *text) {
   size_t length = strlen(text);
+  if (!ae_text_is_utf8((ae_slice){ text, length })) return false;
   for (size_t i = 0; i < length; i++)
     if ((unsigned char)text[i] < ' ' || text[i] == '\x7f' || text[i] == '/')
       return false;
@@ -114,8 +129,19 @@ static const char *find_secret (const ae_receiver *receiver, const char *rest) {
   return found;
 }
 
+/* RFC 9112 §3.2.2: the target may be a whole address. */
+static const char *path_of (const char *url) {
+  const char *slash;
+  if (strncasecmp(url, "http://", 7) == 0) url += 7;
+  else if (strncasecmp(url, "https://", 8) == 0) url += 8;
+  else return url;
+  slash = strchr(url, '/');
+  return slash == NULL ? "/" : slash;
+}
+
 /* /events[/{secret}[/{name}]]; without secrets any is right. */
-static bool judge_path (ae_connection *c, const char *url) {
+static bool judge_path (ae_connection *c, const char *address) {
+  const char *url = path_of(address);
   const char *rest = url + sizeof "/events" - 1, *name;
   if (strncmp(url, "/events", sizeof "/events" - 1) != 0 ||
       (rest[0] != '\0' && rest[0] != '/')) {

@@ -26,8 +26,19 @@ local function moment(milliseconds)
   return os.date("!%Y-%m-%dT%H:%M:%SZ", milliseconds // 1000)
 end
 
+-- What is no UTF-8 would be no JSON either: each such byte becomes U+FFFD.
+local function readable(text)
+  local at, parts = 1, {}
+  while true do
+    local length, bad = utf8.len(text, at)
+    if length then return table.concat(parts) .. text:sub(at) end
+    parts[#parts + 1] = text:sub(at, bad - 1) .. "\u{FFFD}"
+    at = bad + 1
+  end
+end
+
 local function masked(value)
-  return value and events.mask(tostring(value)) or nil
+  return value and readable(events.mask(tostring(value))) or nil
 end
 
 local function runs_of(path, sequence)

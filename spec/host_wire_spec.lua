@@ -2,6 +2,7 @@
 local cjson = require "cjson"
 local host = require "spec.support.host"
 local http = require "spec.support.http"
+local process = require "spec.support.process"
 local sample = require "spec.support.sample"
 local socket = require "socket"
 
@@ -424,6 +425,25 @@ describe("the receiver", function()
     assert.are.equal(200, (one:post(sample.text { id = "meanwhile" })))
     assert.is_true(socket.gettime() - begun < 1)
     for _, client in ipairs(slow) do client:close() end
+  end)
+
+  it("gives the memory of a rush of connections back", function()
+    local two = host.start {}
+    finally(function() two:close() end)
+    local function kilobytes()
+      local file = assert(io.open(("/proc/%d/status"):format(two.process.pid)))
+      local text = file:read("a")
+      file:close()
+      return tonumber(text:match("VmRSS:%s*(%d+)"))
+    end
+    local before, clients = kilobytes(), {}
+    for i = 1, 800 do
+      clients[i] = http.connect(two.port)
+      clients[i]:send("POST /events HTTP/1.1\r\nHost: x\r\nX: " .. ("x"):rep(12000))
+    end
+    assert(process.wait(5, function() return kilobytes() > before + 8000 end))
+    for _, client in ipairs(clients) do client:close() end
+    assert(process.wait(5, function() return kilobytes() < before + 3000 end), kilobytes() - before)
   end)
 
   it("has its health and metrics on the admin port", function()

@@ -11,6 +11,9 @@
 */
 #include <poll.h>
 #include <stdlib.h>
+#if defined(__GLIBC__)
+#include <malloc.h>
+#endif
 #include <sys/eventfd.h>
 #include <sys/socket.h>
 #include <time.h>
@@ -19,6 +22,7 @@
 #include "receiver_private.h"
 
 #define TICK_MS 100
+#define RUSH 512  /* connections at a time */
 
 static int64_t monotonic_ms (void) {
   struct timespec t;
@@ -35,9 +39,12 @@ static void add (ae_receiver *receiver, ae_connection *c) {
   c->next = receiver->connections;
   if (c->next != NULL) c->next->previous = c;
   receiver->connections = c;
+  if (++receiver->connection_count > receiver->connection_peak)
+    receiver->connection_peak = receiver->connection_count;
 }
 
 static void drop (ae_receiver *receiver, ae_connection *c) {
+  receiver->connection_count--;
   if (c->next != NULL) c->next->previous = c->previous;
   if (c->previous != NULL) c->previous->next = c->next;
   else receiver->connections = c->next;
@@ -90,11 +97,23 @@ static int64_t allowed_ms (const ae_receiver *receiver, ae_phase phase) {
   }
 }
 
+/* After a rush its memory goes back to the system. */
+static void trim (ae_receiver *receiver) {
+  if (receiver->connection_peak < RUSH ||
+      receiver->connection_count > receiver->connection_peak / 4)
+    return;
+  receiver->connection_peak = receiver->connection_count;
+#if defined(__GLIBC__)
+  malloc_trim(0);
+#endif
+}
+
 /* The daemon sees the end of those that are cut, and drops them. */
 static void sweep (ae_receiver *receiver) {
   int64_t now = monotonic_ms();
   if (now - receiver->swept < TICK_MS) return;
   receiver->swept = now;
+  trim(receiver);
   for (ae_connection *c = receiver->connections; c != NULL; c = c->next) {
     if (now - c->since <= allowed_ms(receiver, c->phase)) continue;
     shutdown(c->descriptor, SHUT_RDWR);

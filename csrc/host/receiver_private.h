@@ -84,6 +84,7 @@ struct ae_receiver {
   pthread_t thread;
   bool started;
   ae_connection *connections;        /* the thread's */
+  size_t connection_count, connection_peak;  /* peak: since memory was given back */
   int64_t swept;                     /* ms, monotonic */
   bool queued;                       /* works that the inbox does not know of yet */
   _Atomic uint64_t received, answered_2xx, timeouts;

@@ -36,7 +36,8 @@ describe("altinn-events", function()
   it("used wrongly: 2, and how it is used", function()
     for _, words in ipairs { {}, { "chekc" }, { "check", "--lisst" }, { "run", "--workers", "many" }, { "send", "x" },
       { "send", "--to", "http://x" }, { "inbox" }, { "inbox", "show" }, { "inbox", "list", "--limit", "many" },
-      { "why" }, { "version", "now" } } do
+      { "why" }, { "version", "now" }, { "inbox", "list", "--limit", "1.5" }, { "inbox", "list", "--limit", "0" },
+      { "run", "--workers", "1.5" } } do
       local status, out, err = run(table.unpack(words))
       assert.are.equal(2, status, table.concat(words, " "))
       assert.are.equal("", out)
@@ -203,6 +204,20 @@ describe("send", function()
     status, out = shell(('"$ae" send - --to %s/status/202 <event.json'):format(url))
     assert.are.equal(0, status)
     assert.are.equal("-: 202 status 202\n", out)
+  end)
+
+  it("says what is wrong with its words", function()
+    write("event.json", '{"specversion":"1.0","id":"1","type":"t","source":"/x"}')
+    for _, words in ipairs { { "--to", "http://127.0.0.1:1", "--type", "a\nb" }, { "--to", "" },
+      { "--to", "ftp://x/" } } do
+      local status, out, err = run("send", "event.json", table.unpack(words))
+      assert.are.equal(1, status)
+      assert.are.equal("", out)
+      says(err, "event.json: ")
+      silent(err, "traceback")
+    end
+    write(person .. ".json", "{")
+    silent(select(3, run("send", person .. ".json", "no-" .. person, "--to", "http://127.0.0.1:1")), person)
   end)
 
   it("masks what comes back", function()

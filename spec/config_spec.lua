@@ -306,3 +306,17 @@ describe("without a secret", function()
     assert(load('return { listen = "0.0.0.0:8480" }', { secret = "s" }))
   end)
 end)
+
+describe("values that would be found out too late", function()
+  it("are refused: inboxes that are no files, headers that are none, folders in place of files", function()
+    for _, name in ipairs { "", ":memory:", "a\\0b" } do
+      says(problems_of(('return { inbox = "%s" }'):format(name)), "inbox must be the name of a file")
+    end
+    says(problems_of('return { targets = { p = { url = "http://x", headers = { ["A B"] = "x" } } } }'),
+      "targets.p.headers has 'A B', which is no name of a header")
+    says(problems_of('return { targets = { p = { url = "http://x", headers = { A = "x\\ny" } } } }'),
+      "targets.p.headers A holds a control character")
+    says(problems_of('return { secret = file "." }'), 'altinn-events.lua:1: file ".": Is a directory')
+    says(problems_of("\27Lua"), "altinn-events.lua: ")
+  end)
+end)

@@ -461,6 +461,16 @@ describe("the host", function()
       assert.truthy(log:find("another program", 1, true), log)
     end)
 
+    it("an inbox that is no file", function()
+      -- As the configuration could not say it.
+      local start = require("altinn.events.host").start
+      for _, name in ipairs { "", ":memory:" } do
+        local handle, message = start { inbox = name, worker_settings = "{}", heads = {} }
+        assert.is_nil(handle)
+        assert.truthy(message:find("names no file", 1, true), message)
+      end
+    end)
+
     it("a folder in place of the inbox", function()
       local folder = process.folder()
       finally(function() process.remove(folder) end)

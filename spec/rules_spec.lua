@@ -44,6 +44,13 @@ local function problems_of(files)
 end
 
 describe("rules.load", function()
+  it("names a file that raises what is no text", function()
+    for text, message in pairs { ["error()"] = "the file raises what is no text", ["error(7)"] = "7",
+      ['error(setmetatable({}, { __tostring = function() error("x") end }))'] = "the file raises what is no text" } do
+      assert.are.same({ "one.lua: " .. message }, (problems_of { ["one.lua"] = text }))
+    end
+  end)
+
   it("gives up a file that loops, and names it", function()
     write { ["one.lua"] = "while true do pcall(function() while true do end end) end", ["two.lua"] = file "two" }
     local set, problems = rules.load({ folder }, { seconds = 0 })

@@ -166,7 +166,11 @@ bool ae_store_moved (ae_store *store) {
 /* The lock comes before the look into the file: another host may be just
 ** writing there. */
 ae_code ae_store_check (ae_store *store, ae_error *error) {
-  ae_code code = check_folder(store->path, error);
+  ae_code code;
+  if (store->path[0] == '\0' || store->path[0] == ':')  /* SQLite's: no file at all */
+    return ae_fail(error, AE_STORAGE, 0, "'%.80s' names no file for the inbox",
+                   store->path);
+  code = check_folder(store->path, error);
   if (code == AE_OK) code = lock_file(store, error);
   if (code == AE_OK) code = check_file(store, error);
   return code;

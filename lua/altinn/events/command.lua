@@ -70,6 +70,7 @@ end
 
 local function report_reply(file, reply, message)
   local events = require "altinn.events"
+  file = events.mask(file)
   if not reply then
     io.stderr:write(("%s: %s\n"):format(file, events.mask(message)))
     return
@@ -214,6 +215,12 @@ for verb, place in pairs { subscriptions = { "subscriptions", "run" }, plan = { 
   end
 end
 
+local function whole_number(text)
+  local value = math.tointeger(tonumber(text))
+  if value and value > 0 then return value end
+  return nil, ("'%s' is no whole number above 0"):format(text)
+end
+
 local function add_options(command, ...)
   local known = {
     config = function()
@@ -234,7 +241,7 @@ local function add_run(parser)
   run:option("--listen", "address of the webhook (default: 127.0.0.1:8480)"):argname "HOST:PORT"
   run:option("--admin", "address of health and metrics (default: 127.0.0.1:8481)"):argname "HOST:PORT"
   run:option("--secret", "the secret in the endpoint's address (better: in the configuration)"):argname "TEXT"
-  run:option("--workers", "threads that run rules (default: the number of cores)"):argname "N":convert(tonumber)
+  run:option("--workers", "threads that run rules (default: the number of cores)"):argname "N":convert(whole_number)
   run:flag("--once", "process what is there, then end")
 end
 
@@ -242,7 +249,7 @@ local function add_inbox(parser)
   local inbox = parser:command("inbox", "what came in, and what became of it")
   inbox:command_target "inbox_verb"
   local list = add_options(inbox:command("list", "list events, the newest first"), "config", "inbox", "json")
-  list:option("--limit", "at most so many (default: 50)"):argname "N":convert(tonumber)
+  list:option("--limit", "at most so many (default: 50)"):argname "N":convert(whole_number)
   list:option("--state", "waiting, retry, dead, done, skipped or unmatched"):argname "STATE"
   list:option("--type", "an event type"):argname "TYPE"
   list:option("--since", "a span (2h, 3d) or a time"):argname "TIME"

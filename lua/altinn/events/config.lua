@@ -64,6 +64,14 @@ local function headers(value)
   if type(value) ~= "table" then return "must be a table of names and texts" end
   for name, text in pairs(value) do
     if type(name) ~= "string" or type(text) ~= "string" then return "must hold texts by name" end
+    if not name:find("^[%w!#$%%&'*+%-.^_`|~]+$") then return ("has '%s', which is no name of a header"):format(name) end
+    if text:gsub("\t", ""):find("%c") then return ("%s holds a control character"):format(name) end
+  end
+end
+
+local function file_name(value)
+  if type(value) ~= "string" or value == "" or value:find("^:") or value:find("%c") then
+    return "must be the name of a file"
   end
 end
 
@@ -128,7 +136,7 @@ local credentials_shape = {
 local shape = {
   environment = environment_name, base_url = url, credentials = record(credentials_shape), token = one_text,
   endpoint = endpoint, resources = texts, narrow = want "boolean",
-  listen = address, admin = address_or_none, secret = secret, inbox = want "string", rules = texts,
+  listen = address, admin = address_or_none, secret = secret, inbox = file_name, rules = texts,
   targets = targets, workers = whole(1, 64), log = record { format = log_format },
   limits = record {
     max_bytes = whole(1024, 1 << 28), deadline = whole(1, 3600), connections = whole(1, 65536),
@@ -156,8 +164,10 @@ end
 local function read_file(path)
   local file, message = io.open(path, "r")
   if not file then error(("file %q: %s"):format(path, message:match(": (.*)$") or message), 2) end
-  local text = file:read("a")
+  local text
+  text, message = file:read("a")  -- a folder opens, and does not read
   file:close()
+  if not text then error(("file %q: %s"):format(path, message), 2) end
   return (text:gsub("%s+$", ""))
 end
 
@@ -176,7 +186,7 @@ end
 
 local function load_file(path)
   local chunk, message = loadfile(path, "t", environment())
-  if not chunk then return nil, message end
+  if not chunk then return nil, message:find(path, 1, true) and message or path .. ": " .. message end
   local ok, value = pcall(chunk)
   if not ok then return nil, tostring(value) end
   if type(value) ~= "table" then return nil, path .. ": the file must return a table" end

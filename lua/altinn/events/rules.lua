@@ -195,6 +195,12 @@ function run_file(chunk, seconds)
   return ok, failure
 end
 
+local function text_of(failure)
+  if type(failure) == "string" then return failure end
+  local ok, text = pcall(tostring, failure)
+  return ok and type(failure) ~= "nil" and text or "the file raises what is no text"
+end
+
 local function load_file(set, problems, names, file, options)
   local state = { file = file, loading = true }
   local env = environment(state, options.globals, function(fields)
@@ -210,7 +216,7 @@ local function load_file(set, problems, names, file, options)
   local ok, failure = run_file(chunk, options.seconds or LOAD_SECONDS)
   state.loading = false
   if not ok then
-    problems[#problems + 1] = place(tostring(failure), file)
+    problems[#problems + 1] = place(text_of(failure), file)
   elseif #set + #problems == before then
     problems[#problems + 1] = { file = file, message = "the file holds no rule" }
   end
@@ -226,17 +232,18 @@ local function is_folder(path)
   return file ~= nil
 end
 
--- The *.lua files of a folder, sorted, specs left out.
+-- The *.lua files of a folder, sorted, specs left out; nil when it cannot be
+-- read.
 local function files_in(folder)
   local pipe = io.popen("ls -1 -- " .. shell_quote(folder) .. " 2>/dev/null", "r")
   local list = {}
-  if not pipe then return list end
+  if not pipe then return nil end
   for name in pipe:lines() do
     if name:find("%.lua$") and not name:find("_spec%.lua$") and not name:find("^%.") then
       list[#list + 1] = folder:gsub("/+$", "") .. "/" .. name
     end
   end
-  pipe:close()
+  if pipe:close() == nil then return nil end
   table.sort(list)
   return list
 end
@@ -251,10 +258,12 @@ function M.files(paths)
   for _, path in ipairs(paths) do
     if is_folder(path) then
       local inside = files_in(path)
-      if #inside == 0 then
+      if not inside then
+        problems[#problems + 1] = { file = path, message = "the folder cannot be read" }
+      elseif #inside == 0 then
         problems[#problems + 1] = { file = path, message = "the folder holds no rule file (*.lua)" }
       end
-      for _, file in ipairs(inside) do files[#files + 1] = file end
+      for _, file in ipairs(inside or {}) do files[#files + 1] = file end
     else
       local file, message = io.open(path, "r")
       if file then

@@ -102,9 +102,11 @@ function M.files(options)
       options.report(path, nil, message)
     end
     for _, body in ipairs(list or {}) do
-      local reply, why = multi:perform {
+      -- What is no address or no media type raises there; here it is the user's word.
+      local fine, reply, why = pcall(multi.perform, multi, {
         method = "POST", url = options.to, body = body, headers = headers_of(options), timeout = options.timeout or 45,
-      }
+      })
+      if not fine then reply, why = nil, reply end
       ok = ok and reply ~= nil and reply.status >= 200 and reply.status < 300
       options.report(path, reply, why)
     end

@@ -15,8 +15,10 @@ after_each(function()
 end)
 
 local function config_for(url)
-  return ('return { targets = { print = { url = "%s", timeout = 2, headers = { Authorization = "Bearer %s" } } } }')
-    :format(url, "very-secret-token")
+  return ([[return { targets = {
+    print = { url = "%s", timeout = 2, headers = { Authorization = "Bearer %s" } },
+    query = { url = "http://me:%s@127.0.0.1:1/?code=%s" } } }]])
+    :format(url, "very-secret-token", "very-secret-token", "very-secret-token")
 end
 
 local function start_with_target(rules, answers)
@@ -362,6 +364,9 @@ describe("identity numbers", function()
 
   it("stand nowhere in clear, nor does a token", function()
     start_with_target({ rules = [[
+      rule { name = "leaks", on = "*", run = function()
+        return send.http("query") { key = "leaks" }
+      end }
       rule { name = "throws", on = "*", run = function(event) error("bad subject " .. event.subject) end }
       rule { name = "logs", on = "*", run = function(event, _, context)
         context.log("looked at " .. event.subject)
@@ -380,6 +385,7 @@ describe("identity numbers", function()
     one:post(sample.text(), nil, "/events/x/" .. PERSON)
     assert(one:wait_log("rule=throws.-verdict=retry"))
     assert(one:wait_log("rule=prints.-verdict=retry"))
+    assert(one:wait_log("rule=leaks.-verdict=retry"))
     assert(one:wait_log("rule=logs.-verdict=skipped"))
     for _, words in ipairs { "looked at", "and at", "printed" } do
       assert.truthy(one:log():find(('msg=rule rule=logs event=1 reason="%s urn:altinn:person:'):format(words), 1, true))

@@ -71,6 +71,10 @@ describe("a rule's parts:", function()
     assert.are.equal(4, #problems)
   end)
 
+  it("a name is no place for an identity number", function()
+    refused({ name = "for-08895699684" }, "name stands in logs and metrics, and must not hold an identity number")
+  end)
+
   it("an unknown key comes with the nearest right one", function()
     refused({ nmae = "x" }, "unknown key 'nmae' (did you mean 'name'?)")
     refused({ odrer = "letter" }, "unknown key 'odrer' (did you mean 'order'?)")

@@ -87,7 +87,9 @@ local function targets(value, path, problems)
   if type(value) ~= "table" then return "must be a table of targets by name" end
   for name, target in pairs(value) do
     local at = path .. "." .. tostring(name)
-    if type(target) ~= "table" then problems[#problems + 1] = at .. " must be a table with a url"
+    if core.mask(tostring(name)) ~= tostring(name) then
+      problems[#problems + 1] = path .. ": the name of a target stands in logs, and must not hold an identity number"
+    elseif type(target) ~= "table" then problems[#problems + 1] = at .. " must be a table with a url"
     else
       check_table(target, target_shape, at, problems)
       if target.url == nil then problems[#problems + 1] = at .. ".url is missing" end

@@ -1,4 +1,5 @@
 -- The language of rules: rule{…}, its keys, the verdicts, the effects.
+local core = require "altinn.events.core"
 local duration = require "altinn.events.duration"
 local head = require "altinn.events.head"
 local suggest = require "altinn.events.suggest"
@@ -121,6 +122,7 @@ local function check_name(value)
   if type(value) ~= "string" or not value:find("^[%w][%w%-_%.]*$") or #value > 100 then
     return "must be a word of letters, digits, hyphens, points and underscores, at most 100 long"
   end
+  if core.mask(value) ~= value then return "stands in logs and metrics, and must not hold an identity number" end
 end
 
 local function check_order(value)

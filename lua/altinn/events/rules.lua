@@ -1,5 +1,6 @@
 -- Loading rule files: each in an environment of its own, all problems
 -- collected, nothing done on load.
+local core = require "altinn.events.core"
 local head = require "altinn.events.head"
 local rule = require "altinn.events.rule"
 local suggest = require "altinn.events.suggest"
@@ -157,7 +158,7 @@ local function add_rule(set, problems, names, file, fields)
   local line = info and info.currentline > 0 and info.currentline or 1  -- `return rule {…}` leaves no line
   local made, faults = rule.new(fields)
   if not made then
-    local label = type(fields) == "table" and type(fields.name) == "string" and fields.name or nil
+    local label = type(fields) == "table" and type(fields.name) == "string" and core.mask(fields.name) or nil
     for _, message in ipairs(faults) do
       problems[#problems + 1] = { file = file, line = line, message = message, rule = label }
     end
@@ -319,7 +320,7 @@ end
 function M.describe_problem(problem)
   local at = problem.line and ("%s:%d"):format(problem.file, problem.line) or problem.file
   local name = problem.rule and ("rule '%s': "):format(problem.rule) or ""
-  return ("%s: %s%s"):format(at, name, problem.message)
+  return core.mask(("%s: %s%s"):format(at, name, problem.message))
 end
 
 return M

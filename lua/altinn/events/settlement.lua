@@ -300,10 +300,12 @@ function M.wall(worker, list)
   return seconds
 end
 
--- For people: no header values (they hold credentials).
+-- For people: nothing that may hold credentials, such as headers, a user in
+-- the address, and its query.
 local function request_text(request)
   local body = request.body and short(request.body)
-  return cjson.encode({ method = request.method, url = request.url, body = body }) or "{}"
+  local url = request.url:gsub("^(%a+://)[^/?]*@", "%1"):gsub("%?.*$", "?…")
+  return cjson.encode({ method = request.method, url = url, body = body }) or "{}"
 end
 
 -- Durable before anything is sent. Returns the inbox's answer.

@@ -11,7 +11,9 @@
 
 #define CONNECTIONS 4096u
 #define DEADLINE_SECONDS 30u
-#define CONNECTION_MEMORY (32u * 1024u)
+/* Above 32 KiB libmicrohttpd maps the memory of a connection, so that it goes
+** back to the system when the connection ends. */
+#define CONNECTION_MEMORY (36u * 1024u)
 #define KEPT_BYTES (32u * 1024u)  /* of a buffer, from request to request */
 
 static ae_connection *context_of (struct MHD_Connection *connection) {

@@ -4,7 +4,8 @@
 -- changes; `number` counts its requests, `state` is a table of its own.
 -- It gives { status, headers, body, delay = seconds }, and of these:
 --   bytes = N     a body of N bytes      cut = N    ends after N bytes of the body
---   hang = true   no answer              raw = text exactly this
+--   hang = true   no answer              raw = text exactly this, then the end
+--   drip = text   this, byte by byte
 --   quiet = true  the request is not written to REQUESTS
 local cjson = require "cjson"
 local serve = require "spec.support.serve"
@@ -40,6 +41,10 @@ local function send(client, answer)
     return nil
   end
   if answer.raw then return write(client, answer.raw) and nil end
+  for byte in (answer.drip or ""):gmatch(".") do
+    if not write(client, byte) then return nil end
+    pause(0.02)
+  end
   local body = answer.body or ""
   if answer.bytes then
     if not write(client, head(answer, answer.bytes)) then return nil end

@@ -6,14 +6,15 @@ local http = require "altinn.events.resty.http"
 local log = require "altinn.events.resty.log"
 local logfmt = require "altinn.events.logfmt"
 local memories = require "altinn.events.resty.memory"
-local suggest = require "altinn.events.suggest"
+local options_of = require "altinn.events.resty.options"
+local tokens = require "altinn.events.resty.tokens"
 local webhooks = require "altinn.events.webhook"
 
 local M = {}
 
 local WAIT_SECONDS = 20   -- that a duplicate waits for the first to be done
-local HEADERS = 200
-local TOKEN_SECONDS = 30  -- that one waits for the token that another fetches
+local HEADER_BYTES = 16 * 1024
+local VALIDATION = "platform.events.validatesubscription"
 
 -- The request
 
@@ -70,13 +71,13 @@ local function begin(self, key)
   return state, message
 end
 
-local function work(self, event, name)
-  local ok, done, message, seconds = pcall(self.work, event, name)
+local function work(self, key, event, name)
+  local ok, done, message, seconds, names = pcall(self.runner.work, self.runner, key, event, name)
   if not ok then
     log.say("error", "failed", { event = event.id, reason = done })
     return nil, "an error, which nginx's log tells"
   end
-  return done, message, seconds
+  return done, message, seconds, names
 end
 
 local function take(self, event, name)
@@ -84,20 +85,19 @@ local function take(self, event, name)
   local state, message = begin(self, key)
   if state == "done" then return true end
   if state == "busy" then return nil, "the same event is being worked on" end
-  if not state then
-    return nil, "the shared dict takes nothing: " .. tostring(message)
-  end
-  local done, seconds
-  done, message, seconds = work(self, event, name)
+  if not state then return nil, "the shared dict takes nothing: " .. tostring(message) end
+  local done, why, seconds, names = work(self, key, event, name)
   self.memory:finish(key, done == true)
-  return done, message, seconds
+  if done and names then self.runner:forget(key, names) end
+  return done, why, seconds
 end
 
 local function take_all(self, list, name)
   local failure, pause
   for _, event in ipairs(list) do
     local done, message, seconds = take(self, event, name)
-    if not done then
+    -- Altinn's trial of an endpoint is always answered with 200.
+    if not done and event.type ~= VALIDATION then
       failure = failure or message
       pause = math.max(pause or 0, seconds or 0)
     end
@@ -106,9 +106,35 @@ local function take_all(self, list, name)
   return webhooks.later(logfmt.short(failure), pause > 0 and pause or nil)
 end
 
+-- Without a secret only this machine is served, as by the host.
+local function is_open(self)
+  local address = ngx.var.server_addr or ""
+  if address:find("^127%.") or address == "::1" or address:find("^unix:") then return true end
+  if not self.refused then
+    self.refused = true
+    log.say("error", "secret", { reason = "without a secret the handler serves the loopback address only: set its"
+      .. ' `secret`; if that is to come from the environment, add "env WEBHOOK_SECRET;" to the top of nginx.conf' })
+  end
+  return false
+end
+
+-- The bytes of the headers; counted when there are many.
+local function header_bytes(headers)
+  if (tonumber(ngx.var.request_length) or 0) <= HEADER_BYTES then return 0 end
+  local sum = 0
+  for name, value in pairs(headers) do
+    for _, one in ipairs(type(value) == "table" and value or { tostring(value) }) do
+      sum = sum + #name + #tostring(one) + 4
+    end
+  end
+  return sum
+end
+
 local function serve(self)
-  local headers = ngx.req.get_headers(HEADERS)
-  local request = { method = ngx.req.get_method(), path = path_of(ngx.var.request_uri), headers = headers }
+  if not self.has_secret and not is_open(self) then return respond(webhooks.later "the webhook has no secret yet") end
+  local headers = ngx.req.get_headers(0)
+  local request = { method = ngx.req.get_method(), path = path_of(ngx.var.request_uri), headers = headers,
+    header_bytes = header_bytes(headers) }
   local answer, name = self.webhook:head(request)
   if answer then return respond(answer) end
   local message, list
@@ -118,40 +144,7 @@ local function serve(self)
   return respond(answer or take_all(self, list, name))
 end
 
--- Tokens
-
--- The OpenSSL that is in this process already, if it is a library: another
--- one beside it is asking for crashes.
-local function check_crypto()
-  local maps = io.open("/proc/self/maps", "r")
-  if not maps then return end
-  local text = maps:read("*a")
-  maps:close()
-  if not text:find("libcrypto", 1, true) then
-    error("this nginx brings its own OpenSSL inside, and signing would load a second one: get the token elsewhere, and"
-      .. " give `token` as a function", 3)
-  end
-end
-
--- One token for all workers: who finds none fetches it, the others wait.
-local function shared_token(memory, source, name)
-  local token = memory:kept(name)
-  if token then return token end
-  if not memory:lock(name, TOKEN_SECONDS) then return nil, "the token is long in coming", "timeout" end
-  token = memory:kept(name)
-  local message, code, detail
-  if not token then
-    token, message, code, detail = source()
-    local _, renewed = source:expiry()
-    if token and renewed then memory:keep(name, token, math.max(1, renewed - ngx.time())) end
-  end
-  memory:unlock(name)
-  return token, message, code, detail
-end
-
-local function scopes_text(scopes)
-  return type(scopes) == "table" and table.concat(scopes, " ") or tostring(scopes)
-end
+-- Altinn
 
 --- A source of tokens like events.maskinporten, over cosockets, one for all
 --- workers.
@@ -160,91 +153,79 @@ end
 ---@return string|nil message
 ---@return string|nil code
 function M.maskinporten(options)
-  check_crypto()
-  local copy = {}
-  for name, value in pairs(options) do copy[name] = value end
-  local memory = memories.new(copy.dict)
-  copy.dict, copy.transport, copy.sleep = nil, http.request, ngx.sleep
-  local source, message, code = events.maskinporten(copy)
-  if not source then return nil, message, code end
-  local name = table.concat({ "token", copy.client_id, scopes_text(copy.scopes), tostring(copy.environment),
-    tostring(copy.base_url) }, " ")
-  local shared = {}
-  function shared.invalidate(_, token, number)
-    local useful = source:invalidate(token, number) and memory:mark("refused " .. name, 60)
-    if useful and memory:kept(name) == token then memory:keep(name, nil) end
-    return useful
-  end
-  return setmetatable(shared, { __call = function() return shared_token(memory, source, name) end })
+  local source, message, code = tokens.new(options)
+  return source, message, code  -- no tail call: levels of errors
 end
 
 --- A transport of events.client over cosockets: for code of yours in nginx.
 ---@return fun(request: table): table|nil, string|nil, string|nil
 function M.transport() return http.request end
 
--- The client that rules ask Altinn by, made when it is needed.
+-- The client that rules ask Altinn by. Made when nginx starts: then what is
+-- wrong is said, and the key can be read.
 local function connector(options, dict)
-  local client
-  return function()
-    if client then return client end
-    if not options then return nil, "the handler was given no client", "usage" end
-    local copy = {}
-    for name, value in pairs(options) do copy[name] = value end
-    if copy.credentials then
-      local credentials = { dict = dict, environment = copy.environment, base_url = copy.base_url }
-      for name, value in pairs(copy.credentials) do credentials[name] = value end
-      local message, code
-      copy.token, message, code = M.maskinporten(credentials)
-      if not copy.token then return nil, message, code end
-      copy.credentials = nil
-    end
-    copy.transport, copy.sleep = http.request, ngx.sleep
-    client = events.client(copy)
-    return client
+  if not options then
+    return function() return nil, "the handler was given no client", "usage" end
   end
+  local copy = {}
+  for name, value in pairs(options) do copy[name] = value end
+  if copy.credentials then
+    local credentials = { dict = dict, environment = copy.environment, base_url = copy.base_url }
+    for name, value in pairs(copy.credentials) do credentials[name] = value end
+    local message
+    copy.token, message = tokens.new(credentials)
+    if not copy.token then error("handler's option 'client': credentials: " .. message, 4) end
+    copy.credentials = nil
+  end
+  copy.transport, copy.sleep = http.request, ngx.sleep
+  local client = events.client(copy)
+  return function() return client end
 end
 
--- Options
+-- The handler
 
-local OPTIONS = {
-  secret = true, dict = true, rules = true, on_event = true, targets = true, max_bytes = true, path = true,
-  client = true, wait = true, on_dead = true,
-}
-
-local function check_options(options)
-  if type(options) ~= "table" then error("handler wants a table", 3) end
-  for name in pairs(options) do
-    if not OPTIONS[name] then
-      error(("unknown option '%s' of handler%s"):format(tostring(name), suggest.hint(tostring(name), OPTIONS)), 3)
-    end
-  end
-  if (options.rules == nil) == (options.on_event == nil) then
-    error("handler wants either rules or on_event", 3)
-  end
-  if options.on_event ~= nil and type(options.on_event) ~= "function" then
-    error("on_event: a function is wanted", 3)
-  end
-end
-
--- What a function of the user's says: false, or nil and a message, is no.
-local function handed_over(on_event)
-  return function(event, name)
+-- What hands events over to a function of the user's: false, or nil and a
+-- message, is no.
+local function handing_over(on_event)
+  local runner = {}
+  function runner.work(_, _, event, name)
+    ngx.ctx.altinn_events = { event = event.id }
     local verdict, message = on_event(event, name)
     if verdict == false or (verdict == nil and message ~= nil) then
       return nil, tostring(message or "on_event did not take it")
     end
     return true
   end
+  return runner
 end
 
-local function worker_of(options, memory)
-  if options.on_event then return handed_over(options.on_event) end
+local function runner_of(options, memory)
+  if options.on_event then return handing_over(options.on_event) end
   local paths = type(options.rules) == "table" and options.rules or { options.rules }
-  local runner = require("altinn.events.resty.runner").new(paths, {
-    memory = memory, targets = options.targets, connect = connector(options.client, options.dict),
+  return require("altinn.events.resty.runner").new(paths, {
+    memory = memory, targets = options.targets or {}, connect = connector(options.client, options.dict),
     on_dead = options.on_dead,
   })
-  return function(event, name) return runner:work(event, name) end
+end
+
+-- Whoever opens an identity number says what for.
+local function tell_of_reveals()
+  events.on_reveal = events.on_reveal or function(masked, purpose)
+    local run = log.present()
+    log.say("info", "reveal", { rule = run.rule, event = run.event, reason = purpose .. ": " .. masked })
+  end
+end
+
+-- The handlers' dicts while nginx starts: what one handler is done with, another of the same dict would never see.
+local taken = {}
+
+local function take_dict(name)
+  if ngx.get_phase() ~= "init" then return end
+  if taken[name] then
+    error(('another handler has the shared dict %s: give each its own, "lua_shared_dict %s_2 64m;"'):format(name, name),
+      3)
+  end
+  taken[name] = true
 end
 
 --- A webhook for content_by_lua; make it in init_by_lua. Raises what is
@@ -257,12 +238,15 @@ end
 ---  on_dead(event, rule, reason): of what failed for good
 ---@return fun() receive
 function M.handler(options)
-  check_options(options)
+  options_of.check(options)
   local memory = memories.new(options.dict)
+  take_dict(options.dict)
   local self = {
-    memory = memory, wait = options.wait or WAIT_SECONDS, work = worker_of(options, memory),
+    memory = memory, wait = options.wait or WAIT_SECONDS, runner = runner_of(options, memory),
     webhook = webhooks.new { secret = options.secret, max_bytes = options.max_bytes, path = options.path },
+    has_secret = options.secret ~= nil,
   }
+  tell_of_reveals()
   return function()
     local phase = ngx.get_phase()
     if phase ~= "content" then

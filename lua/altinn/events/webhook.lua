@@ -9,6 +9,7 @@ local M = {}
 
 local MAX_BYTES = 256 * 1024  -- CloudEvents 1.0.2 §5 asks for 64 KiB at least
 local NAME_BYTES = 128
+local HEADER_BYTES = 16 * 1024
 
 local TITLES = {
   [400] = "Bad Request", [401] = "Unauthorized", [404] = "Not Found", [405] = "Method Not Allowed",
@@ -97,7 +98,7 @@ local function judge_path(self, path)
   end
   local name = name_of(self, rest:sub(2))
   if not name then return M.refusal(401, "auth", "the secret in the path is missing or wrong") end
-  if #name > NAME_BYTES or name:find("[%z\1-\31\127/]") then
+  if #name > NAME_BYTES or name:find("[%z\1-\31\127/]") or not core.is_utf8(name) then
     return M.refusal(404, "not_found", "the name after the secret is too long, or holds characters that a name cannot"
       .. " have")
   end
@@ -129,8 +130,9 @@ local function judge_media(headers, mode)
 end
 
 --- Judges what is known before the body is read.
----@param request { method: string, path: string, headers: table<string, string|string[]> } `path` decoded and without
----  the query; names of headers in lower case; gets `mode`
+---@param request { method: string, path: string, headers: table<string, string|string[]>, header_bytes: integer|nil }
+---  `path` decoded and without the query; names of headers in lower case; header_bytes: of all of them, where the
+---  server does not bound them; gets `mode`
 ---@return table|nil answer { status, headers, body } when the request is answered already
 ---@return string|nil name of the subscription, "" without one, when it is not
 function Webhook:head(request)
@@ -138,6 +140,9 @@ function Webhook:head(request)
   if refusal then return refusal end
   if request.method == "OPTIONS" then return handshake(request.headers) end
   if request.method ~= "POST" then return M.refusal(405, "unsupported", "events come by POST") end
+  if (request.header_bytes or 0) > HEADER_BYTES then
+    return M.refusal(431, "too_large", "the headers have more than 16 KiB")
+  end
   local length = tonumber(request.headers["content-length"])
   if length and length > self.max_bytes then return too_large(self) end
   request.mode = mode_of(request.headers)
@@ -180,7 +185,7 @@ function M.accepted() return { status = 200, headers = {}, body = "" } end
 ---@return { status: integer, headers: table, body: string } answer
 function M.later(message, seconds)
   local answer = M.refusal(503, "server", message)
-  if seconds then answer.headers["Retry-After"] = ("%d"):format(math.max(1, math.ceil(seconds))) end
+  if seconds then answer.headers["Retry-After"] = ("%d"):format(math.min(math.max(1, math.ceil(seconds)), 86400)) end
   return answer
 end
 

@@ -6,12 +6,14 @@ local M = {}
 
 local LINE_BYTES = 16 * 1024
 local HEADER_LINES = 200
+local INTERIM = 10             -- 1xx answers before the final one
 local MAX_BODY = 16 * 1024 * 1024
 local PART = 64 * 1024
 local IDLE_MS, POOL = 60000, 32
 
 local PHASES = {
-  rewrite = true, access = true, content = true, timer = true, ssl_cert = true, ssl_session_fetch = true,
+  rewrite = true, server_rewrite = true, access = true, content = true, timer = true, ssl_cert = true,
+  ssl_client_hello = true, ssl_session_fetch = true,
 }
 
 local Failure = {}
@@ -46,15 +48,24 @@ end
 
 -- Sending
 
+-- What this file says itself.
+local OWN = { host = true, ["content-length"] = true, ["transfer-encoding"] = true, connection = true }
+
 local function head_text(request, place)
-  local lines = { ("%s %s HTTP/1.1"):format(request.method or "GET", place.target), "Host: " .. place.authority }
+  local method = request.method or "GET"
+  if not method:find("^%u+$") or place.target:find("[%s%c]") then
+    fail("the method or the address holds what neither can hold", "network")
+  end
+  local lines = { ("%s %s HTTP/1.1"):format(method, place.target), "Host: " .. place.authority }
   for name, value in pairs(request.headers or {}) do
-    if (name .. value):find("[%z\r\n]") then fail("a header holds a line break", "network") end
-    lines[#lines + 1] = name .. ": " .. value
+    if not name:find("^[%w!#$%%&'*+%-.^_`|~]+$") or tostring(value):find("[%z\r\n]") then
+      fail("a header has no name that is one, or holds a line break", "network")
+    end
+    if not OWN[name:lower()] then lines[#lines + 1] = name .. ": " .. value end
   end
   local body = request.body
-  if body or request.method ~= "GET" then lines[#lines + 1] = "Content-Length: " .. #(body or "") end
-  return table.concat(lines, "\r\n") .. "\r\n\r\n" .. (body or "")
+  if body or method ~= "GET" then lines[#lines + 1] = "Content-Length: " .. #(body or "") end
+  return table.concat(lines, "\r\n") .. "\r\n\r\n"
 end
 
 -- Milliseconds that are left; raises when there are none.
@@ -64,35 +75,65 @@ local function limit(connection)
   connection.socket:settimeout(left)
 end
 
-local function connect(request, place)
-  local connection = { deadline = ngx.now() + (request.timeout or 30), socket = ngx.socket.tcp() }
+-- `fresh`: not one that was used before.
+local function connect(place, deadline, fresh)
+  local connection = { deadline = deadline, socket = ngx.socket.tcp(), buffer = "", fresh = fresh }
   limit(connection)
-  local pool = ("altinn.events:%s:%s:%d"):format(place.tls and "tls" or "tcp", place.host, place.port)
+  local pool = ("altinn.events:%s:%s:%d%s"):format(place.tls and "tls" or "tcp", place.host, place.port,
+    fresh and " fresh" or "")
   check("connecting", connection.socket:connect(place.host, place.port, { pool = pool }))
+  connection.reused = connection.socket:getreusedtimes() > 0
   return connection
 end
 
 local function handshake(connection, place)
-  if not place.tls or connection.socket:getreusedtimes() > 0 then return end
+  if not place.tls or connection.reused then return end
   limit(connection)
-  local ok, message = connection.socket:sslhandshake(nil, place.host, true)
-  if ok then return end
+  -- Where a handshake is over at once, lua-resty-core before 0.1.32 raises instead of saying that the certificate is
+  -- not trusted (and with a session of false it says nothing at all: hence nil).
+  local fine, ok, message = pcall(connection.socket.sslhandshake, connection.socket, nil, place.host, true)
+  if fine and ok then return end
+  if not fine then message = "the server's certificate is not trusted" end
   if message == "timeout" then fail("TLS: there was no answer in time", "timeout") end
   fail(("TLS: %s (does lua_ssl_trusted_certificate name the authorities?)"):format(tostring(message)), "tls")
 end
 
--- Reading
+-- Part by part, since nginx's own limit is for each part that gets through.
+local function send(connection, text)
+  for at = 1, #text, PART do
+    limit(connection)
+    check("sending", connection.socket:send(#text <= PART and text or text:sub(at, at + PART - 1)))
+  end
+end
+
+-- Reading. nginx's timeouts are for each part that comes, so whatever there
+-- is is taken, and the deadline looked at between.
+
+-- More bytes into the buffer; false at the end of the connection.
+local function more(connection)
+  ngx.update_time()  -- a fast server keeps the clock of nginx from going on
+  limit(connection)
+  local part, message = connection.socket:receiveany(PART)
+  if not part and message == "closed" then return false end
+  connection.buffer = connection.buffer .. check("the answer", part, message)
+  connection.began = true
+  return true
+end
+
+local function need_more(connection)
+  if not more(connection) then fail("the answer: closed", "network") end
+end
 
 local function line_of(connection)
-  connection.reader = connection.reader or connection.socket:receiveuntil("\r\n")
-  local parts, total = {}, 0
   while true do
-    limit(connection)
-    local part, message = connection.reader(LINE_BYTES)
-    if not part and not message then return table.concat(parts) end
-    total = total + #check("the answer", part, message)
-    if total > LINE_BYTES then fail("a line of the answer's head is too long", "network") end
-    parts[#parts + 1] = part
+    local from, to = connection.buffer:find("\r\n", 1, true)
+    if (from or #connection.buffer) > LINE_BYTES then fail("a line of the answer's head is too long", "network") end
+    if from then
+      local line = connection.buffer:sub(1, from - 1)
+      connection.buffer = connection.buffer:sub(to + 1)
+      return line
+    end
+    need_more(connection)
   end
 end
 
@@ -110,21 +151,23 @@ local function read_headers(connection)
 end
 
 local function read_head(connection)
-  while true do
-    local status = line_of(connection):match("^HTTP/1%.%d (%d%d%d)")
+  for _ = 1, INTERIM do
+    local status = (line_of(connection) .. " "):match("^HTTP/1%.%d (%d%d%d) ")
     if not status then fail("the answer is no HTTP", "network") end
     local headers = read_headers(connection)
     status = tonumber(status)
     if status >= 200 then return status, headers end
     if status == 101 then fail("the answer changes the protocol", "network") end
   end
+  fail("the answer never comes to its end", "network")
 end
 
 -- Exactly so many bytes, part by part.
 local function read_bytes(connection, count, take)
   while count > 0 do
-    limit(connection)
-    local part = check("the answer", connection.socket:receive(math.min(count, PART)))
+    if connection.buffer == "" then need_more(connection) end
+    local part = connection.buffer:sub(1, count)
+    connection.buffer = connection.buffer:sub(count + 1)
     count = count - #part
     take(part)
   end
@@ -132,26 +175,28 @@ end
 
 local function read_chunks(connection, take)
   while true do
-    local size = line_of(connection):match("^(%x+)%s*;?.*$")
-    if not size or #size > 8 then fail("a chunk of the answer has no size", "network") end
+    local size, rest = line_of(connection):match("^(%x+)[ \t]*(.*)$")
+    if not size or #size > 8 or not (rest == "" or rest:find("^;")) then
+      fail("a chunk of the answer has no size", "network")
+    end
     size = tonumber(size, 16)
     if size == 0 then break end
     read_bytes(connection, size, take)
     if line_of(connection) ~= "" then fail("a chunk of the answer has another size", "network") end
   end
-  repeat local line = line_of(connection) until line == ""
+  for _ = 1, HEADER_LINES do
+    if line_of(connection) == "" then return end
+  end
+  fail("the answer's trailer has no end", "network")
 end
 
 local function read_to_end(connection, take)
   connection.ends = true
-  while true do
-    limit(connection)
-    local part, message, rest = connection.socket:receive(PART)
-    part = part or rest
-    if part and part ~= "" then take(part) end
-    if message == "closed" then return end
-    check("the answer", not message, message)
-  end
+  repeat
+    local part = connection.buffer
+    connection.buffer = ""
+    if part ~= "" then take(part) end
+  until not more(connection)
 end
 
 local function read_body(connection, reply, take)
@@ -186,30 +231,46 @@ end
 
 local function keep(connection, reply)
   local wish = (reply.headers.connection or ""):lower()
-  if connection.ends or wish:find("close", 1, true) then
+  if connection.ends or connection.fresh or connection.buffer ~= "" or wish:find("close", 1, true) then
     connection.socket:close()
   else
     connection.socket:setkeepalive(IDLE_MS, POOL)
   end
 end
 
-local function exchange(request)
+local function exchange(request, place, connection)
+  handshake(connection, place)
+  local head, body = head_text(request, place), request.body or ""
+  if #head + #body <= PART then
+    send(connection, head .. body)
+  else
+    send(connection, head)
+    send(connection, body)
+  end
+  local reply, parts = {}, {}
+  reply.status, reply.headers = read_head(connection)
+  read_body(connection, reply, taker(request, reply, parts))
+  reply.body = table.concat(parts)
+  keep(connection, reply)
+  return reply
+end
+
+-- A kept connection that the server has closed in the meantime says nothing
+-- about the request: it goes out once more on a new one, as libcurl does it.
+local function is_stale(connection, result)
+  return connection.reused and not connection.began and getmetatable(result) == Failure and result.code == "network"
+end
+
+local function carry(request)
   local place = parts_of(request.url)
-  local connection = connect(request, place)
-  local ok, result = pcall(function()
-    handshake(connection, place)
-    limit(connection)
-    check("sending", connection.socket:send(head_text(request, place)))
-    local reply, parts = {}, {}
-    reply.status, reply.headers = read_head(connection)
-    read_body(connection, reply, taker(request, reply, parts))
-    reply.body = table.concat(parts)
-    keep(connection, reply)
-    return reply
-  end)
-  if ok then return result end
-  connection.socket:close()
-  error(result, 0)
+  local deadline = ngx.now() + (request.timeout or 30)
+  for attempt = 1, 2 do
+    local connection = connect(place, deadline, attempt == 2)
+    local ok, result = pcall(exchange, request, place, connection)
+    if ok then return result end
+    connection.socket:close()
+    if attempt == 2 or not is_stale(connection, result) then error(result, 0) end
+  end
 end
 
 --- Carries a request: a transport of altinn.events.client.
@@ -222,7 +283,7 @@ function M.request(request)
   if not PHASES[phase] then
     return nil, ("nginx has no cosockets in the phase %s: do it in ngx.timer.at(0, …)"):format(phase), "unsupported"
   end
-  local ok, result = pcall(exchange, request)
+  local ok, result = pcall(carry, request)
   if ok then return result end
   if getmetatable(result) == Failure then return nil, result.message, result.code end
   error(result, 0)

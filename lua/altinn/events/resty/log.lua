@@ -31,6 +31,13 @@ function M.say(level, message, fields)
   if not waiting then write() end  -- no timer is to be had: late is worse than long
 end
 
+--- What the present request is at: its rule and event.
+---@return { rule: string|nil, event: string|nil }
+function M.present()
+  local ok, run = pcall(function() return ngx.ctx.altinn_events end)
+  return ok and run or {}  -- while nginx starts there is no request
+end
+
 --- The names of the levels.
 M.levels = LEVELS
 

@@ -11,6 +11,9 @@ local UNDER_WAY = 300         -- after that a worker that died holds nothing bac
 local LEAST_BYTES = 1024 * 1024
 local DONE, BUSY = 1, 0
 
+-- Of this worker: tells its locks from those of others.
+local locks = 0
+
 local Memory = {}
 Memory.__index = Memory
 
@@ -36,17 +39,19 @@ local function key_of(kind, ...)
   return kind .. ngx.sha1_bin(table.concat({ ... }, "\0"))
 end
 
--- Older memories had to go for this one: said once a worker.
-local function look_at(self, forcible)
-  if not forcible or self.warned then return end
+-- What the dict says when it is full: said once a worker.
+local function look_at(self, forcible, message)
+  if self.warned or not forcible and not message then return end
   self.warned = true
-  log.say("warn", "memory", { reason = ("the shared dict %s is full: events of the last days are forgotten, and would"
-    .. " be worked on again when they came again; make lua_shared_dict %s larger"):format(self.name, self.name) })
+  local reason = message and "takes nothing: " .. message
+    or "is full: events of the last days are forgotten, and would be worked on again when they came again"
+  log.say("warn", "memory", { reason = ("the shared dict %s %s; make lua_shared_dict %s larger"):format(self.name,
+    reason, self.name) })
 end
 
 local function claim(self, key, seconds)
   local ok, message, forcible = self.dict:add(key, BUSY, seconds)
-  look_at(self, forcible)
+  look_at(self, forcible, not ok and message ~= "exists" and message or nil)
   if ok then return "new" end
   if message ~= "exists" then return nil, message end
   return self.dict:get(key) == DONE and "done" or "busy"
@@ -54,7 +59,7 @@ end
 
 local function set(self, key, value, seconds)
   local ok, message, forcible = self.dict:set(key, value, seconds)
-  look_at(self, forcible)
+  look_at(self, forcible, not ok and message or nil)
   return ok, message
 end
 
@@ -77,26 +82,42 @@ function Memory:finish(key, done)
 end
 
 --- Whether a rule has had its verdict on an event.
----@param event table
+---@param event string its key
 ---@param rule string
 ---@return boolean
-function Memory:is_settled(event, rule)
-  return self.dict:get(key_of("run:", event.source, event.id, rule)) == DONE
+function Memory:is_settled(event, rule) return self.dict:get(key_of("run:", event, rule)) == DONE end
+
+--- A rule has its verdict on an event, of which other rules have none yet.
+---@param event string its key
+---@param rule string
+function Memory:settle(event, rule) set(self, key_of("run:", event, rule), DONE, REMEMBERED) end
+
+--- The attempts of a rule at an event that have failed.
+---@param event string its key
+---@param rule string
+---@return integer count
+---@return number first when the first one was, or is now: seconds since 1970
+function Memory:attempts(event, rule)
+  local text = self.dict:get(key_of("attempt:", event, rule))
+  local count, first = tostring(text):match("^(%d+) (%S+)$")
+  return tonumber(count) or 0, tonumber(first) or ngx.now()
 end
 
---- A rule has its verdict on an event.
----@param event table
+--- An attempt has failed; nobody else is at this event.
+---@param event string its key
 ---@param rule string
-function Memory:settle(event, rule)
-  set(self, key_of("run:", event.source, event.id, rule), DONE, REMEMBERED)
+---@param count integer attempts, with this one
+---@param first number when the first one was
+function Memory:failed(event, rule, count, first)
+  set(self, key_of("attempt:", event, rule), ("%d %.3f"):format(count, first), REMEMBERED)
 end
 
---- Counts the attempts of a rule at an event.
----@param event table
+--- Forgets what was remembered of a rule while the event was not done.
+---@param event string its key
 ---@param rule string
----@return integer attempt 1 for the first
-function Memory:attempt(event, rule)
-  return self.dict:incr(key_of("attempt:", event.source, event.id, rule), 1, 0, REMEMBERED) or 1
+function Memory:forget(event, rule)
+  self.dict:delete(key_of("run:", event, rule))
+  self.dict:delete(key_of("attempt:", event, rule))
 end
 
 --- Whether the effect with this key was sent.
@@ -108,24 +129,31 @@ function Memory:is_sent(key) return self.dict:get(key_of("effect:", key)) == DON
 ---@param key string
 function Memory:sent(key) set(self, key_of("effect:", key), DONE, REMEMBERED) end
 
---- Takes a lock, waiting for it; in phases that may wait.
+--- Takes a lock, waiting for it; in phases that may wait. Who waits is not
+--- served in the order of arrival.
 ---@param name string
 ---@param seconds number how long at most
----@return boolean taken
-function Memory:lock(name, seconds)
-  local key, deadline = key_of("lock:", name), ngx.now() + seconds
-  local pause = 0.005
-  while not self.dict:add(key, BUSY, UNDER_WAY) do
-    if ngx.now() >= deadline then return false end
+---@param lifetime number seconds, after which it is given back by itself
+---@return string|nil lock for unlock; nil: it was not to be had
+function Memory:lock(name, seconds, lifetime)
+  local key, deadline, pause = key_of("lock:", name), ngx.now() + seconds, 0.005
+  locks = locks + 1
+  local lock = ngx.worker.pid() .. " " .. locks
+  while not self.dict:add(key, lock, lifetime) do
+    if ngx.now() >= deadline then return nil end
     ngx.sleep(pause)
     pause = math.min(pause * 2, 0.1)
   end
-  return true
+  return lock
 end
 
---- Gives a lock back.
+--- Gives a lock back, unless another has it by now.
 ---@param name string
-function Memory:unlock(name) self.dict:delete(key_of("lock:", name)) end
+---@param lock string what lock gave
+function Memory:unlock(name, lock)
+  local key = key_of("lock:", name)
+  if self.dict:get(key) == lock then self.dict:delete(key) end
+end
 
 --- A value that is kept for so many seconds, such as a token.
 ---@param name string

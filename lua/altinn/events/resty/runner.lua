@@ -1,24 +1,20 @@
 -- Rules on an event, within a request of nginx: Altinn's own ladder is the
 -- queue, so whatever is not done answers no 2xx, and comes again.
 -- luacheck: globals ngx
-local effects = require "altinn.events.effects"
 local events = require "altinn.events"
-local http = require "altinn.events.resty.http"
 local loader = require "altinn.events.rules"
 local log = require "altinn.events.resty.log"
 local logfmt = require "altinn.events.logfmt"
+local outcomes = require "altinn.events.resty.outcome"
 local rules = require "altinn.events.rule"
+local sending = require "altinn.events.resty.sending"
+local suggest = require "altinn.events.suggest"
 local things = require "altinn.events.thing"
 
 local M = {}
 
-local ORDER_SECONDS = 20  -- that a run waits for another of its letter
-
--- The run that this request is at: its rule and event.
-local function present()
-  local ok, context = pcall(function() return ngx.ctx.altinn_events end)
-  return ok and context or {}  -- while nginx starts there is no request
-end
+local ORDER_SECONDS = 20   -- that a run waits for another of its letter
+local ORDER_LIFETIME = 300 -- after that a worker that died holds nothing back
 
 -- What rules know as `log`.
 local function new_log()
@@ -27,7 +23,7 @@ local function new_log()
     own[level] = function(...)
       local parts = { ... }
       for index = 1, select("#", ...) do parts[index] = tostring(parts[index]) end
-      local run = present()
+      local run = log.present()
       log.say(level, "rule", { rule = run.rule, event = run.event, reason = table.concat(parts, " ") })
     end
   end
@@ -37,157 +33,136 @@ end
 local Runner = {}
 Runner.__index = Runner
 
--- The end of a run, as values: settled, and what to say; seconds until it
--- may be tried again.
-local function settled(verdict, reason) return { settled = true, verdict = verdict, reason = reason } end
-local function again(reason, seconds) return { verdict = "retry", reason = reason, seconds = seconds } end
+-- A run: { rule =, event =, attempt =, first = }
 
--- Effects
-
-local TEMPORARY = { [408] = true, [425] = true, [429] = true }
-
-local function judge_reply(effect, reply, message)
-  local target = tostring(effect.target)
-  if not reply then return again(("target '%s': %s"):format(target, message)) end
-  if reply.status >= 200 and reply.status < 300 then return nil end
-  local reason = ("target '%s' answered %d"):format(target, reply.status)
-  if TEMPORARY[reply.status] or reply.status >= 500 then
-    return again(reason, tonumber(reply.headers["retry-after"]))
-  end
-  return settled("dead", reason)
-end
-
-local function send(self, rule, event, effect, number)
-  local power = "send:" .. tostring(effect.target)
-  if not rules.may(rule, power) then
-    return settled("dead", ("the rule may not send to target '%s': \"%s\" is missing in its may"):format(
-      tostring(effect.target), power))
-  end
-  if effect.key == nil then effect.key = { rule.name, event.source, event.id, number } end
-  local request, key = effects.prepare(effect, self.targets)
-  if not request then return settled("dead", key) end
-  if self.memory:is_sent(key) then return nil end
-  local failure = judge_reply(effect, http.request(request))
-  if not failure then self.memory:sent(key) end
-  return failure
-end
-
-local function carry_out(self, rule, event, list)
-  for number, effect in ipairs(list) do
-    local failure = send(self, rule, event, effect, number)
-    if failure then return failure end
-  end
-  return settled "done"
-end
-
--- A run
-
-local function judge(self, rule, event, value)
+-- What the rule returned -> an outcome, or the effects that are to be sent.
+local function decide(self, run, value)
   local verdict, message = rules.verdict(value)
-  if not verdict then return again(message) end
+  if not verdict then return outcomes.again(run, message, { kind = "error" }) end
   local kind = verdict.verdict
-  if kind == "effect" then return carry_out(self, rule, event, { verdict }) end
-  if kind == "effects" then return carry_out(self, rule, event, verdict.effects) end
-  if kind == "retry" then return again(verdict.reason, verdict.after) end
-  if kind == "fail" then return settled("dead", verdict.reason) end
-  return settled(kind == "skip" and "skipped" or "done", verdict.reason)
-end
-
-local function judge_failure(raised)
-  local failure = things.failure(raised)
-  if not failure then return again(raised) end
-  local reason = ("%s (%s)"):format(failure.message, failure.code)
-  if things.is_permanent(failure) then return settled("dead", reason) end
-  return again(reason, failure.detail.retry_after)
+  local list = verdict.effects or kind == "effect" and { verdict }
+  if not list then
+    if kind == "retry" then return outcomes.again(run, verdict.reason, { kind = "asked", after = verdict.after }) end
+    if kind == "fail" then return outcomes.settled("dead", verdict.reason) end
+    return outcomes.settled(kind == "skip" and "skipped" or "done", verdict.reason)
+  end
+  local items
+  items, message = sending.prepare(run, list, self.targets)
+  if not items then return outcomes.settled("dead", message) end
+  return nil, items
 end
 
 local function traced(raised)
   return things.failure(raised) and raised or debug.traceback(tostring(raised), 2)
 end
 
-local function thing_of(self, rule, event)
-  local meaning = events.describe(event)
+local function thing_of(self, run)
+  local meaning = events.describe(run.event)
   if not meaning or not meaning.about then return nil end
-  return things.new(rule, { id = meaning.id, kind = meaning.about }, self.connect)
+  return things.new(run.rule, { id = meaning.id, kind = meaning.about }, self.connect)
 end
 
-local function call(self, rule, event, name)
+local function call(self, run, name)
   local context = {
-    attempt = self.memory:attempt(event, rule.name), received = ngx.now(), came_by = "push",
-    subscription = name ~= "" and name or nil, log = self.log,
+    attempt = run.attempt, received = run.first, came_by = "push", subscription = name ~= "" and name or nil,
+    log = self.log,
   }
-  ngx.ctx.altinn_events = { rule = rule.name, event = event.id }
-  local ok, value = xpcall(function() return rule.run(event, thing_of(self, rule, event), context) end, traced)
-  local outcome = ok and judge(self, rule, event, value) or not ok and judge_failure(value)
-  local most = rule.retry and rule.retry.attempts
-  if not outcome.settled and most and context.attempt >= most then
-    outcome = settled("dead", ("gave up after %d attempts: %s"):format(context.attempt, outcome.reason))
-  end
-  return outcome
+  ngx.ctx.altinn_events = { rule = run.rule.name, event = run.event.id }
+  local ok, outcome, items = xpcall(function()
+    return decide(self, run, run.rule.run(run.event, thing_of(self, run), context))
+  end, traced)
+  if not ok then return outcomes.raised(run, outcome) end
+  return outcome or sending.carry_out(self.memory, run, items)
 end
 
 -- Runs for one letter do not overlap, in whichever worker they are.
-local function order_key(rule, event)
-  if not rule.order then return nil end
-  local value
-  if rule.order == "letter" then
-    local meaning = events.describe(event)
+local function order_key(run)
+  local order, value = run.rule.order, nil
+  if order == "letter" then
+    local meaning = events.describe(run.event)
     value = meaning and meaning.id
-  else
-    value = event[rule.order]
+  elseif order then
+    value = run.event[order]
   end
-  return value ~= nil and rule.name .. "\0" .. tostring(value) or nil
+  return value ~= nil and ("order %s\0%s"):format(run.rule.name, tostring(value)) or nil
 end
 
-local function ordered(self, rule, event, name)
-  local key = order_key(rule, event)
-  if not key then return call(self, rule, event, name) end
-  if not self.memory:lock(key, ORDER_SECONDS) then
-    return again "another run for the same letter takes long"
-  end
-  local ok, outcome = pcall(call, self, rule, event, name)
-  self.memory:unlock(key)
+local function ordered(self, run, name)
+  local key = order_key(run)
+  if not key then return call(self, run, name) end
+  local lock = self.memory:lock(key, ORDER_SECONDS, ORDER_LIFETIME)
+  if not lock then return outcomes.again(run, "another run for the same letter takes long", { kind = "host" }) end
+  local ok, outcome = pcall(call, self, run, name)
+  self.memory:unlock(key, lock)
   if not ok then error(outcome, 0) end
   return outcome
 end
 
 local LEVEL_OF = { dead = "error", retry = "warn", done = "info", skipped = "info" }
 
-local function run(self, rule, event, name)
-  local began = ngx.now()
-  local outcome = ordered(self, rule, event, name)
-  if outcome.settled then self.memory:settle(event, rule.name) end
+local function tell(self, run, outcome, began)
   ngx.update_time()
   log.say(LEVEL_OF[outcome.verdict], "verdict", {
-    rule = rule.name, event = event.id, type = event.type, verdict = outcome.verdict, reason = outcome.reason,
-    ms = math.floor((ngx.now() - began) * 1000),
+    rule = run.rule.name, event = run.event.id, type = run.event.type, verdict = outcome.verdict,
+    reason = outcome.reason, attempt = run.attempt, ms = math.floor((ngx.now() - began) * 1000),
   })
-  if outcome.verdict == "dead" and self.on_dead then self.on_dead(event, rule.name, logfmt.short(outcome.reason)) end
+  if outcome.verdict == "dead" and self.on_dead then
+    self.on_dead(run.event, run.rule.name, logfmt.short(outcome.reason))
+  end
+end
+
+-- One rule on one event; remembers what came of it while the event is not done.
+local function try(self, key, run, name, alone)
+  local failed, first = self.memory:attempts(key, run.rule.name)
+  run.attempt, run.first = failed + 1, first
+  local began = ngx.now()
+  local outcome = ordered(self, run, name)
+  if not outcome.settled then self.memory:failed(key, run.rule.name, run.attempt, first) end
+  tell(self, run, outcome, began)
+  if outcome.settled and not alone then self.memory:settle(key, run.rule.name) end
   return outcome
 end
 
+local function line_of(rule_name, reason)
+  return ("rule '%s': %s"):format(rule_name, logfmt.short(reason):match("^[^\n]*"))
+end
+
 --- Runs all rules that want an event and have no verdict on it yet.
+---@param key string the event's, of altinn.events.resty.memory
 ---@param event table
 ---@param name string of the subscription
 ---@return true|nil done every rule has its verdict
 ---@return string|nil message why not, masked
 ---@return number|nil seconds after which it may be tried again
-function Runner:work(event, name)
+---@return string[]|nil rules of which something is remembered: see forget
+function Runner:work(key, event, name)
   local message, seconds
-  for _, rule_name in ipairs(self.matcher:match(event)) do
-    local rule = self.rules[rule_name]
-    if not self.memory:is_settled(event, rule_name) then
-      local outcome = run(self, rule, event, name)
+  local wanted = self.matcher:match(event)
+  local alone, again = #wanted == 1, false
+  for _, rule_name in ipairs(wanted) do
+    if not self.memory:is_settled(key, rule_name) then
+      local run = { rule = self.rules[rule_name], event = event }
+      local outcome = try(self, key, run, name, alone)
+      again = again or run.attempt > 1
       if not outcome.settled then
-        local line = logfmt.short(outcome.reason):match("^[^\n]*")
-        message = message or ("rule '%s': %s"):format(rule_name, line)
+        message = message or line_of(rule_name, outcome.reason)
         seconds = math.max(seconds or 0, outcome.seconds or 0)
       end
     end
   end
   if message then return nil, message, seconds > 0 and seconds or nil end
-  return true
+  return true, nil, nil, (again or not alone) and wanted or nil
 end
+
+--- Forgets what was remembered of an event's rules; to be called when the
+--- event itself is remembered as done.
+---@param key string
+---@param names string[] what work gave
+function Runner:forget(key, names)
+  for _, name in ipairs(names) do self.memory:forget(key, name) end
+end
+
+-- Loading
 
 local function problems_text(problems)
   local lines = {}
@@ -195,20 +170,49 @@ local function problems_text(problems)
   return table.concat(lines, "; ")
 end
 
+-- Targets that a rule says it may send to, and that there are not.
+local function missing_targets(set, targets)
+  local problems = {}
+  for _, rule in ipairs(set) do
+    for _, power in ipairs(rule.may or {}) do
+      local target = power:match("^send:(.+)$")
+      if target and not targets[target] then
+        problems[#problems + 1] = { file = rule.file, line = rule.line, rule = rule.name,
+          message = ("may: there is no target '%s' in the handler's targets%s"):format(target,
+            suggest.hint(target, targets)) }
+      end
+    end
+  end
+  return problems
+end
+
+local function load(paths, targets, globals)
+  local set, problems = loader.load(paths, { globals = globals })
+  if set then problems = missing_targets(set, targets) end
+  if #problems > 0 then error("rules: " .. problems_text(problems), 4) end
+  return set
+end
+
+local function warn_of_limits(rule)
+  if not rule.limit then return end
+  log.say("warn", "rules", { rule = rule.name, reason = "its limit holds in the host, not in nginx: there is nothing"
+    .. " there that could stop a rule" })
+end
+
 --- Loads rules, when nginx starts; raises all that is wrong with them.
 ---@param paths string[] rule files and folders
----@param options { memory: table, targets: table|nil, connect: function, on_dead: function|nil }
+---@param options { memory: table, targets: table, connect: function, on_dead: function|nil }
 ---@return table runner
 function M.new(paths, options)
   local own = new_log()
-  local set, problems = loader.load(paths, { globals = { log = own } })
-  if not set then error("rules: " .. problems_text(problems), 3) end
+  local set = load(paths, options.targets, { log = own, print = own.info })
   local self = setmetatable({
-    rules = {}, matcher = events.matcher(), memory = options.memory, targets = options.targets or {},
+    rules = {}, matcher = events.matcher(), memory = options.memory, targets = options.targets,
     connect = options.connect, on_dead = options.on_dead, log = own,
   }, Runner)
   for _, rule in ipairs(set) do
     if rule.enabled then
+      warn_of_limits(rule)
       self.rules[rule.name] = rule
       self.matcher:add(rule.name, { on = rule.on, when = rule.when })
     end

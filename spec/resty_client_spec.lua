@@ -162,8 +162,9 @@ describe("the transport over cosockets", function()
       names:stop()
       process.remove(folder)
     end)
-    start(([[resolver 127.0.0.1:%d ipv6=off; lua_ssl_trusted_certificate %s/cert.pem; server { listen 127.0.0.1:%d ssl; ssl_certificate %s/cert.pem;
-      ssl_certificate_key %s/key.pem; location / { return 200 "secret"; } }]]):format(resolver, folder, port, folder, folder))
+    start(([[resolver 127.0.0.1:%d ipv6=off; lua_ssl_trusted_certificate %s/cert.pem;
+      server { listen 127.0.0.1:%d ssl; ssl_certificate %s/cert.pem; ssl_certificate_key %s/key.pem;
+        location / { return 200 "secret"; } }]]):format(resolver, folder, port, folder, folder))
     local url = ("https://localhost:%d/"):format(port)
     for _ = 1, 5 do assert.are.equal("secret", try({ method = "GET", url = url, timeout = 5 }).body) end
     local reply = try { method = "GET", url = ("https://other:%d/"):format(port), timeout = 5 }

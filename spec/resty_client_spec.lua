@@ -164,7 +164,7 @@ describe("the transport over cosockets", function()
     end)
     start(([[resolver 127.0.0.1:%d ipv6=off; lua_ssl_trusted_certificate %s/cert.pem;
       server { listen 127.0.0.1:%d ssl; ssl_certificate %s/cert.pem; ssl_certificate_key %s/key.pem;
-        location / { return 200 "secret"; } }]]):format(resolver, folder, port, folder, folder))
+      location / { return 200 "secret"; } }]]):format(resolver, folder, port, folder, folder))
     local url = ("https://localhost:%d/"):format(port)
     for _ = 1, 5 do assert.are.equal("secret", try({ method = "GET", url = url, timeout = 5 }).body) end
     local reply = try { method = "GET", url = ("https://other:%d/"):format(port), timeout = 5 }
@@ -176,8 +176,8 @@ describe("the transport over cosockets", function()
     local drips = {
       'return { drip = "HTTP/1.1 200 OK\\r\\nX: " .. ("x"):rep(1000) }',
       'return { drip = "HTTP/1.1 200 OK\\r\\n" .. ("X: y\\r\\n"):rep(100) }',
-      'return { drip = "HTTP/1.1 200 OK\\r\\nContent-Length: 1000\\r\\n\\r\\n" .. ("x"):rep(999) }',
-      'return { drip = "HTTP/1.1 200 OK\\r\\nTransfer-Encoding: chunked\\r\\n\\r\\n" .. ("1\\r\\nx\\r\\n"):rep(200) }',
+      'return { drip = "HTTP/1.1 200 OK\\r\\nContent-Length: 999\\r\\n\\r\\n" .. ("x"):rep(999) }',
+      'return { drip = "HTTP/1.1 200 OK\\r\\nTransfer-Encoding: chunked\\r\\n\\r\\n" .. ("1\\r\\nx\\r\\n"):rep(99) }',
     }
     for _, text in ipairs(drips) do
       server:answer(text)

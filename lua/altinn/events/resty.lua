@@ -61,14 +61,14 @@ end
 
 -- Begins it, or waits until whoever has begun it is done.
 local function begin(self, key)
-  local state, message = self.memory:begin(key)
+  local state, claim = self.memory:begin(key)
   local deadline, pause = ngx.now() + self.wait, 0.01
   while state == "busy" and ngx.now() < deadline do
     ngx.sleep(pause)
     pause = math.min(pause * 2, 0.25)
-    state, message = self.memory:begin(key)
+    state, claim = self.memory:begin(key)
   end
-  return state, message
+  return state, claim
 end
 
 local function work(self, key, event, name)
@@ -82,12 +82,12 @@ end
 
 local function take(self, event, name)
   local key = memories.key(event)
-  local state, message = begin(self, key)
+  local state, claim = begin(self, key)
   if state == "done" then return true end
   if state == "busy" then return nil, "the same event is being worked on" end
-  if not state then return nil, "the shared dict takes nothing: " .. tostring(message) end
+  if not state then return nil, "the shared dict takes nothing: " .. tostring(claim) end
   local done, why, seconds, names = work(self, key, event, name)
-  self.memory:finish(key, done == true)
+  self.memory:finish(key, claim, done == true)
   if done and names then self.runner:forget(key, names) end
   return done, why, seconds
 end

@@ -7,12 +7,14 @@ local M = {}
 
 local DAY = 86400
 local REMEMBERED = 7 * DAY    -- Altinn's ladder ends after 35 hours; its own ids live so long
-local UNDER_WAY = 300         -- after that a worker that died holds nothing back
+local UNDER_WAY = 300         -- longer than Altinn waits for an answer
+local TAKING_OVER = 5
 local LEAST_BYTES = 1024 * 1024
-local DONE, BUSY = 1, 0
+local DONE = 1
 
--- Of this worker: tells its locks from those of others.
-local locks = 0
+-- Of this worker: tells its claims from one another. Between workers the
+-- number of the process does.
+local claims = 0
 
 local Memory = {}
 Memory.__index = Memory
@@ -49,12 +51,40 @@ local function look_at(self, forcible, message)
     reason, self.name) })
 end
 
+local function exists(path)
+  local file = io.open(path, "r")
+  if file then file:close() end
+  return file ~= nil
+end
+
+-- Whether the worker that made a claim has died. (Reads of /proc wait for
+-- nothing; where there is none the claim's time has to pass.)
+local function is_orphaned(claim)
+  local process = tostring(claim):match("^(%d+) ")
+  return process ~= nil and not exists("/proc/" .. process .. "/stat") and exists "/proc/self/stat"
+end
+
+-- For this worker, for so many seconds at most -> the claim; or nil, and
+-- what is there instead, or nil, nil and what went wrong.
 local function claim(self, key, seconds)
-  local ok, message, forcible = self.dict:add(key, BUSY, seconds)
+  claims = claims + 1
+  local own = ngx.worker.pid() .. " " .. claims
+  local ok, message, forcible = self.dict:add(key, own, seconds)
   look_at(self, forcible, not ok and message ~= "exists" and message or nil)
-  if ok then return "new" end
-  if message ~= "exists" then return nil, message end
-  return self.dict:get(key) == DONE and "done" or "busy"
+  if ok then return own end
+  if message ~= "exists" then return nil, nil, message end
+  local other = self.dict:get(key)
+  -- One of those who see this takes it over.
+  if is_orphaned(other) and self.dict:add("over:" .. key .. other, DONE, TAKING_OVER) then
+    self.dict:set(key, own, seconds)
+    return own
+  end
+  return nil, other or "gone"
+end
+
+-- Gives it back, unless another has it by now.
+local function unclaim(self, key, own)
+  if self.dict:get(key) == own then self.dict:delete(key) end
 end
 
 local function set(self, key, value, seconds)
@@ -71,14 +101,20 @@ function M.key(event) return "event:" .. ngx.sha1_bin(event.source .. "\0" .. ev
 --- Begins the work on an event.
 ---@param key string
 ---@return "new"|"done"|"busy"|nil state new: it is the caller's now
----@return string|nil message
-function Memory:begin(key) return claim(self, key, UNDER_WAY) end
+---@return string|nil claim of the new one, for finish; without a state, why
+function Memory:begin(key)
+  local own, other, message = claim(self, key, UNDER_WAY)
+  if own then return "new", own end
+  if message then return nil, message end
+  return other == DONE and "done" or "busy"
+end
 
 --- Ends it: done, and remembered; or not, and it may be begun again.
 ---@param key string
+---@param own string the claim that begin gave
 ---@param done boolean
-function Memory:finish(key, done)
-  if done then set(self, key, DONE, REMEMBERED) else self.dict:delete(key) end
+function Memory:finish(key, own, done)
+  if done then set(self, key, DONE, REMEMBERED) else unclaim(self, key, own) end
 end
 
 --- Whether a rule has had its verdict on an event.
@@ -137,12 +173,11 @@ function Memory:sent(key) set(self, key_of("effect:", key), DONE, REMEMBERED) en
 ---@return string|nil lock for unlock; nil: it was not to be had
 function Memory:lock(name, seconds, lifetime)
   local key, deadline, pause = key_of("lock:", name), ngx.now() + seconds, 0.005
-  locks = locks + 1
-  local lock = ngx.worker.pid() .. " " .. locks
-  while not self.dict:add(key, lock, lifetime) do
-    if ngx.now() >= deadline then return nil end
+  local lock = claim(self, key, lifetime)
+  while not lock and ngx.now() < deadline do
     ngx.sleep(pause)
     pause = math.min(pause * 2, 0.1)
+    lock = claim(self, key, lifetime)
   end
   return lock
 end
@@ -150,10 +185,7 @@ end
 --- Gives a lock back, unless another has it by now.
 ---@param name string
 ---@param lock string what lock gave
-function Memory:unlock(name, lock)
-  local key = key_of("lock:", name)
-  if self.dict:get(key) == lock then self.dict:delete(key) end
-end
+function Memory:unlock(name, lock) unclaim(self, key_of("lock:", name), lock) end
 
 --- A value that is kept for so many seconds, such as a token.
 ---@param name string
@@ -173,6 +205,6 @@ end
 ---@param name string
 ---@param seconds number
 ---@return boolean new false: it was there
-function Memory:mark(name, seconds) return (self.dict:add(key_of("mark:", name), BUSY, seconds)) == true end
+function Memory:mark(name, seconds) return (self.dict:add(key_of("mark:", name), DONE, seconds)) == true end
 
 return M

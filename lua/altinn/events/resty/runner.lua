@@ -13,8 +13,8 @@ local things = require "altinn.events.thing"
 
 local M = {}
 
-local ORDER_SECONDS = 20   -- that a run waits for another of its letter
-local ORDER_LIFETIME = 300 -- after that a worker that died holds nothing back
+local ORDER_SECONDS = 20    -- that a run waits for another of its letter
+local ORDER_LIFETIME = 300  -- of the lock
 
 -- What rules know as `log`.
 local function new_log()

@@ -7,7 +7,7 @@ local memories = require "altinn.events.resty.memory"
 local M = {}
 
 local WAIT_SECONDS = 30  -- that one waits for the token that another fetches
-local LIFETIME = 90      -- of the lock: a worker that died while fetching holds nothing back for longer
+local LIFETIME = 90      -- of the lock
 local REFUSED_SECONDS = 60
 
 --- Why signing would bring a second OpenSSL into a process, which is asking

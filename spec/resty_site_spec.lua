@@ -128,7 +128,8 @@ describe("tokens in nginx", function()
     local texts = {}
     for name, options in pairs(sources) do
       texts[#texts + 1] = ([[sources[%q] = assert(resty.maskinporten { dict = "altinn_events", client_id = "c",
-        kid = "k", key_file = "%s/key.pem", issuer = "%s/", exchange = false, %s })]]):format(name, folder, server.url, options)
+        kid = "k", key_file = "%s/key.pem", issuer = "%s/", exchange = false, %s })]])
+      :format(name, folder, server.url, options)
     end
     one = nginx.start { http = [[ lua_shared_dict altinn_events 16m; init_by_lua_block {
       local resty = require "altinn.events.resty"

@@ -106,7 +106,9 @@ describe("the handler's answers", function()
     post(good, CLOUDEVENTS, "/events/" .. secret .. "/%01")
     post(good, CLOUDEVENTS, nil, { A = ("a"):rep(6000), B = ("b"):rep(6000), C = ("c"):rep(6000) })
     post(sample.text { id = "10" }, CLOUDEVENTS, nil, { A = ("a"):rep(7000), B = ("b"):rep(7000) })
-    for _, method in ipairs { "GET", "PUT", "DELETE", "PATCH" } do add { method = method, path = "/events/" .. secret } end
+    for _, method in ipairs { "GET", "PUT", "DELETE", "PATCH" } do
+      add { method = method, path = "/events/" .. secret }
+    end
     add { method = "OPTIONS", path = "/events/" .. secret }
     add { method = "OPTIONS", path = "/events/" .. secret, headers = { ["WebHook-Request-Origin"] = "altinn.no" } }
     add { method = "POST", path = "/events/" .. secret, chunked = true, body = sample.text { id = "8" },

@@ -134,7 +134,8 @@ local LUA_PEER = [[lua_package_path "%s"; lua_shared_dict seen 64m; init_by_lua_
     end }]]
 
 local OUR_HANDLER = [[lua_package_path "%s"; lua_package_cpath "%s"; lua_shared_dict seen 64m; init_by_lua_block {
-    receive = require("altinn.events.resty").handler { dict = "seen", on_event = function() end } }]]
+    receive = require("altinn.events.resty").handler { dict = "seen", secret = "a-long-secret",
+      on_event = function() end } }]]
 
 --- The packages that nginx with Lua lacks here, or nil.
 function M.lua_missing() return not lua_modules() and "libnginx-mod-http-lua" or nil end
@@ -152,7 +153,7 @@ function M.handler(whose, ours)
     end
     start_nginx(list, ours and "nginx-ours" or "nginx-lua", lua_modules(), http, "content_by_lua_block { receive() }",
       whose)
-    list.path = "/events"
+    list.path = "/events/a-long-secret"
   end)
 end
 

@@ -48,6 +48,12 @@ local function body_of(self)
   return read_file(self, path)
 end
 
+-- Most requests end so.
+local function accept()
+  ngx.header.content_length = 0
+  return ngx.send_headers()
+end
+
 local function respond(answer)
   ngx.status = answer.status
   local header = ngx.header
@@ -102,8 +108,8 @@ local function take_all(self, list, name)
       pause = math.max(pause or 0, seconds or 0)
     end
   end
-  if not failure then return webhooks.accepted() end
-  return webhooks.later(logfmt.short(failure), pause > 0 and pause or nil)
+  if not failure then return accept() end
+  return respond(webhooks.later(logfmt.short(failure), pause > 0 and pause or nil))
 end
 
 -- Without a secret only this machine is served, as by the host.
@@ -141,7 +147,8 @@ local function serve(self)
   request.body, message = body_of(self)
   if not request.body then return respond(webhooks.later("the body cannot be read: " .. tostring(message))) end
   answer, list = self.webhook:body(request)
-  return respond(answer or take_all(self, list, name))
+  if answer then return respond(answer) end
+  return take_all(self, list, name)
 end
 
 -- Altinn
@@ -189,7 +196,6 @@ end
 local function handing_over(on_event)
   local runner = {}
   function runner.work(_, _, event, name)
-    ngx.ctx.altinn_events = { event = event.id }
     local verdict, message = on_event(event, name)
     if verdict == false or (verdict == nil and message ~= nil) then
       return nil, tostring(message or "on_event did not take it")

@@ -12,8 +12,9 @@ local TAKING_OVER = 5
 local LEAST_BYTES = 1024 * 1024
 local DONE = 1
 
--- Of this worker: tells its claims from one another. Between workers the
--- number of the process does.
+-- A claim is a number, so that it becomes DONE in its place: that of the
+-- worker's process times this, and one that tells its claims apart.
+local CLAIMS = 2 ^ 20
 local claims = 0
 
 local Memory = {}
@@ -60,15 +61,15 @@ end
 -- Whether the worker that made a claim has died. (Reads of /proc wait for
 -- nothing; where there is none the claim's time has to pass.)
 local function is_orphaned(claim)
-  local process = tostring(claim):match("^(%d+) ")
-  return process ~= nil and not exists("/proc/" .. process .. "/stat") and exists "/proc/self/stat"
+  local process = math.floor((tonumber(claim) or 0) / CLAIMS)
+  return process > 0 and not exists(("/proc/%d/stat"):format(process)) and exists "/proc/self/stat"
 end
 
 -- For this worker, for so many seconds at most -> the claim; or nil, and
 -- what is there instead, or nil, nil and what went wrong.
 local function claim(self, key, seconds)
-  claims = claims + 1
-  local own = ngx.worker.pid() .. " " .. claims
+  claims = (claims + 1) % CLAIMS
+  local own = ngx.worker.pid() * CLAIMS + claims
   local ok, message, forcible = self.dict:add(key, own, seconds)
   look_at(self, forcible, not ok and message ~= "exists" and message or nil)
   if ok then return own end
@@ -79,7 +80,7 @@ local function claim(self, key, seconds)
     self.dict:set(key, own, seconds)
     return own
   end
-  return nil, other or "gone"
+  return nil, other or 0
 end
 
 -- Gives it back, unless another has it by now.
@@ -101,7 +102,7 @@ function M.key(event) return "event:" .. ngx.sha1_bin(event.source .. "\0" .. ev
 --- Begins the work on an event.
 ---@param key string
 ---@return "new"|"done"|"busy"|nil state new: it is the caller's now
----@return string|nil claim of the new one, for finish; without a state, why
+---@return number|string|nil claim of the new one, for finish; without a state, why
 function Memory:begin(key)
   local own, other, message = claim(self, key, UNDER_WAY)
   if own then return "new", own end
@@ -111,7 +112,7 @@ end
 
 --- Ends it: done, and remembered; or not, and it may be begun again.
 ---@param key string
----@param own string the claim that begin gave
+---@param own number the claim that begin gave
 ---@param done boolean
 function Memory:finish(key, own, done)
   if done then set(self, key, DONE, REMEMBERED) else unclaim(self, key, own) end
@@ -170,7 +171,7 @@ function Memory:sent(key) set(self, key_of("effect:", key), DONE, REMEMBERED) en
 ---@param name string
 ---@param seconds number how long at most
 ---@param lifetime number seconds, after which it is given back by itself
----@return string|nil lock for unlock; nil: it was not to be had
+---@return number|nil lock for unlock; nil: it was not to be had
 function Memory:lock(name, seconds, lifetime)
   local key, deadline, pause = key_of("lock:", name), ngx.now() + seconds, 0.005
   local lock = claim(self, key, lifetime)
@@ -184,7 +185,7 @@ end
 
 --- Gives a lock back, unless another has it by now.
 ---@param name string
----@param lock string what lock gave
+---@param lock number what lock gave
 function Memory:unlock(name, lock) unclaim(self, key_of("lock:", name), lock) end
 
 --- A value that is kept for so many seconds, such as a token.

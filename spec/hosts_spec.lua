@@ -5,6 +5,7 @@ local http = require "spec.support.http"
 local nginx = require "spec.support.nginx"
 local process = require "spec.support.process"
 local sample = require "spec.support.sample"
+local socket = require "socket"
 local target = require "spec.support.target"
 
 local SECRET = "a-long-secret"
@@ -39,6 +40,21 @@ local function judges(port, path)
   assert.are.same({ 1, 1, 2 }, { ids.good, ids.large, count })
 end
 
+-- A connection from an address of this machine that is on nobody's list.
+local function stranger(port)
+  local client = socket.tcp()
+  assert(client:bind("127.0.0.2", 0))
+  assert(client:connect("127.0.0.1", port))
+  client:settimeout(10)
+  return client
+end
+
+-- Altinn's addresses: those since spring 2026, then those before, which are still in use.
+local ADDRESSES = {
+  "51.13.20.208/31", "51.13.20.210/31", "20.100.46.139",
+  "20.100.48.118/31", "20.100.48.120/31", "20.100.24.41",
+}
+
 -- Posts a file over TLS; the status as text.
 local function over_tls(port, path, file)
   local pipe = io.popen(("curl -sk -o /dev/null -w '%%{http_code}' https://127.0.0.1:%d%s"
@@ -71,6 +87,33 @@ describe("nginx", function()
     process.remove(folder)
   end)
 
+  it("lets through whom its example names, and not more than Altinn sends", function()
+    local folder = process.folder()
+    behind = target.start()
+    local plain = nginx.free_port()
+    one = nginx.start { http = site(folder, nginx.free_port(), plain, behind.port) }
+    local client, counts = stranger(plain), {}
+    client:send(("POST /events/x HTTP/1.1\r\nHost: x\r\nContent-Length: 0\r\n\r\n"):rep(900))
+    for _ = 1, 900 do
+      local status = http.read(client)
+      if not status then break end
+      counts[status] = (counts[status] or 0) + 1
+    end
+    client:close()
+    assert.is_true(counts[403] >= 400 and counts[429] > 0, ("403: %s, 429: %s"):format(counts[403], counts[429]))
+    assert.are.equal(0, #behind:requests())
+    process.remove(folder)
+  end)
+
+  it("has Altinn's addresses in all its examples", function()
+    for _, path in ipairs { "examples/nginx/altinn-events.conf", "examples/openresty/nginx.conf", "README.md" } do
+      local text = process.read(path)
+      for _, address in ipairs(ADDRESSES) do
+        assert.is_truthy(text:find(address, 1, true), path .. " lacks " .. address)
+      end
+    end
+  end)
+
   it("passes a 503 on, and sends nothing twice", function()
     local folder = process.folder()
     behind = target.start { "503" }
@@ -91,6 +134,25 @@ describe("HAProxy", function()
     judges(port, "/events/" .. SECRET)
   end)
 end)
+
+for _, name in ipairs { "haproxy", "lighttpd" } do
+  describe(name, function()
+    it("lets nobody in when the secret is missing", function()
+      local folder, port = process.folder(), nginx.free_port()
+      local started = process.start(folder, "server", ("env -u WEBHOOK_SECRET PORT=%d FOLDER=%s sh examples/%s/run.sh")
+        :format(port, folder, name))
+      finally(function()
+        started:stop()
+        process.remove(folder)
+      end)
+      local status = process.wait(10, function()
+        local ok, answer = pcall(http.post, port, "/events/any", sample.text())
+        return started:status() and "ended" or ok and answer
+      end)
+      assert.is_true(status == "ended" or status == 500, tostring(status))
+    end)
+  end)
+end
 
 describe("lighttpd", function()
   it("judges by its example before the host", function()
@@ -118,7 +180,25 @@ describe("OpenResty's example", function()
     assert.are.equal(401, (http.post(plain, "/events/wrong", text)))
     assert.are.equal(404, (http.request(plain, { path = "/" })))
     assert.are.equal(413, (http.post(plain, "/events/" .. SECRET, ("x"):rep(300000))))
+    local client = stranger(plain)
+    assert.are.equal(403, (http.request(plain, { client = client, method = "POST", path = "/events/" .. SECRET,
+      body = text, headers = { ["Content-Type"] = "application/json" } })))
+    client:close()
     assert.is_nil(one:log():find(SECRET, 1, true))
+  end)
+
+  it("in the README is a handler as it stands there", function()
+    local block = process.read("README.md"):match("\n## In OpenResty.-```nginx\n(.-)```")
+    block = block:gsub('os.getenv "WEBHOOK_SECRET"', ("%q"):format(SECRET)):gsub("/etc/altinn%-events/", "$FOLDER/")
+    behind = target.start()
+    block = block:gsub("https://print.example.no", (behind.url:gsub("%%", "%%%%")))
+    local http_part, server_part = block:match("^(.-\n})\n(location .*)$")
+    one = nginx.start { http = http_part, server = server_part,
+      rules = { never_read = process.read "examples/rules/never_read.lua" } }
+    local text = sample.text { type = "no.altinn.correspondence.correspondencereceiverneverread" }
+    for _ = 1, 2 do assert.are.equal(200, (one:post(text, nil, "/events/" .. SECRET))) end
+    assert.are.equal(401, (one:post(text, nil, "/events/other")))
+    assert.are.equal(1, #behind:requests())
   end)
 end)
 

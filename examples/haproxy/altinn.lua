@@ -4,7 +4,7 @@
 -- luacheck: globals core
 local webhooks = require "altinn.events.webhook"
 
-local webhook = webhooks.new { secret = os.getenv "WEBHOOK_SECRET" }
+local webhook = webhooks.new { secret = assert(os.getenv "WEBHOOK_SECRET", "WEBHOOK_SECRET is not set") }
 
 -- HAProxy gives each field as a list that begins with 0.
 local function headers_of(transaction)

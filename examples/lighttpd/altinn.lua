@@ -3,7 +3,7 @@
 -- luacheck: globals lighty
 local webhooks = require "altinn.events.webhook"
 
-local webhook = webhooks.new { secret = os.getenv "WEBHOOK_SECRET" }
+local webhook = webhooks.new { secret = assert(os.getenv "WEBHOOK_SECRET", "WEBHOOK_SECRET is not set") }
 
 local function headers_of(list)
   local headers = {}

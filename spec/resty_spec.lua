@@ -211,6 +211,19 @@ describe("events", function()
     assert.are.equal(1, #service:requests())
   end)
 
+  it("are finished when whoever sent them has hung up, and remembered when nginx reloads", function()
+    start_with_target({ print = PRINT }, { "200 0.2" })
+    local client = begin(sample.text())
+    assert.is_truthy(service:wait(1))
+    client:close()
+    assert.is_truthy(one:wait_log "verdict=done")
+    assert.are.equal(200, (one:post(sample.text())))
+    one.process:signal "HUP"
+    assert.is_truthy(one:wait_log "gracefully shutting down")
+    for _ = 1, 10 do assert.are.equal(200, (one:post(sample.text()))) end
+    assert.are.equal(1, #service:requests())
+  end)
+
   it("that come again while the first is under way wait for it", function()
     start_with_target({ print = PRINT }, { "200 0.4" })
     local clients = {}

@@ -9,7 +9,6 @@
 ---@field credentials altinn.events.maskinporten_options|nil instead of token
 ---@field timeout number|nil
 ---@field attempts integer|nil
----@field ca_file string|nil
 ---@field subscription_key string|nil
 
 --- Options of the handler.

@@ -19,8 +19,8 @@ local VALIDATION = "platform.events.validatesubscription"
 -- The request
 
 local function path_of(uri)
-  if not uri:find("[%%?#:]") then return uri end
-  local path = uri:match("^%a[%w+.-]*://[^/?#]*([^?#]*)") or uri:match("^[^?#]*")
+  if not uri:find("[%%?:]") then return uri end
+  local path = uri:match("^%a[%w+.-]*://[^/?]*([^?]*)") or uri:match("^[^?]*")
   -- No secret and no name holds DEL: an encoded NUL is refused, and ends nothing.
   return (path:gsub("%%00", "%%7F"):gsub("%%(%x%x)", function(hex) return string.char(tonumber(hex, 16)) end))
 end

@@ -120,6 +120,7 @@ end
 
 local function judge_media(headers, mode)
   local encoding = headers["content-encoding"]
+  if type(encoding) == "table" then encoding = encoding[#encoding] end
   if encoding and tostring(encoding):lower() ~= "identity" then
     return M.refusal(415, "unsupported", "Content-Encoding is not supported: send the event as it is")
   end

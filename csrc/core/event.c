@@ -60,8 +60,7 @@ void ae_event_begin (ae_event *event, char *text) {
 static inline ae_attribute *new_attribute (ae_event *event, unsigned known) {
   uint32_t index = event->count++;
   if (index >= event->capacity) return NULL;
-  if (known < AE_KNOWN_COUNT && event->known[known] < 0)
-    event->known[known] = (int32_t)index;
+  if (event->known[known] < 0) event->known[known] = (int32_t)index;
   return &event->attributes[index];
 }
 
@@ -147,7 +146,7 @@ static void take_member (reader *r, const member *m) {
   if (to == NULL) return;
   *to = (ae_attribute){ .name = m->name, .name_length = m->name_length,
                         .position = m->position, .known = (uint8_t)m->known,
-                        .clean = m->value.ascii };
+                        .clean = m->value.ascii ? AE_CLEAN : AE_UNSEEN };
   take_value(r, &m->value, to);
 }
 
@@ -195,46 +194,72 @@ static ae_code read_member (reader *r) {
   return code;
 }
 
-/* The first mark at or after `at`. NULL: the next four marks are not all
-** within the text that is left. */
-static inline const uint32_t *next_marks (reader *r, size_t at) {
+/* The marks from `at` on, when there are four and `at` is the first; NULL:
+** there is something else. */
+static const uint32_t *marks_from (reader *r, size_t at) {
   const uint32_t *mark = r->mark;
   while (*mark < at && *mark < r->marks.end) mark++;
-  if (mark[3] >= r->marks.end) {
-    if (r->marks.end >= r->json.length) return NULL;
+  if (mark[3] >= r->marks.end && r->marks.end < r->json.length) {
     ae_marks_sweep(&r->marks, (ae_slice){ r->text, r->json.length }, at, AE_SWEEP_BEST);
-    r->mark = mark = r->marks.at;
-    if (mark[3] >= r->marks.end) return NULL;
+    mark = r->marks.at;
   }
-  return mark;
+  r->mark = mark;
+  return mark[0] == at && mark[3] < r->marks.end ? mark : NULL;
+}
+
+/* Whether two neighbouring marks are quotation marks and what is between
+** them is the second byte of `joint`, with or without white space. The first
+** byte of `joint` is a quotation mark. */
+static inline bool are_joined (const char *text, size_t mark, size_t next,
+                               const char *joint) {
+  size_t at;
+  if (text[next] != '"') return false;
+  if (next == mark + 2) return memcmp(text + mark, joint, 2) == 0;
+  at = ae_scan_blank(text, next, mark + 1);
+  return text[mark] == '"' && at < next && text[at] == joint[1] &&
+         ae_scan_blank(text, next, at + 1) == next;
+}
+
+/* Makes an attribute that is a string of plain characters of its four marks.
+** There is room for it. */
+static inline void take_plain (ae_event *event, unsigned known, const uint32_t *mark) {
+  uint32_t index = event->count++, name = mark[0] + 1, value = mark[2] + 1;
+  ae_attribute *to = &event->attributes[index];
+  uint8_t clean = AE_CLEAN;
+  to->name = to->position = name;
+  to->name_length = mark[1] - name;
+  to->value = value;
+  to->value_length = mark[3] - value;
+  to->kind = AE_STRING;
+  to->known = (uint8_t)known;
+  if (event->known[known] < 0) {
+    event->known[known] = (int32_t)index;
+    if ((AE_FREE_TEXTS >> known & 1) != 0 && mark[3] > value) clean = AE_SETTLED;
+  }
+  to->clean = clean;
 }
 
 /*
-** A member of the form that nearly all have: an attribute that is a string,
-** nothing special in name and value, so that its marks are four quotation
-** marks. Returns where it ends; 0, with nothing done, for every other form.
+** Members of the form that nearly all have, as many as follow each other
+** from `at` on: attributes that are strings, nothing special in name and
+** value, so that their marks are four quotation marks. Returns where the last
+** of them ends; 0, with nothing done, when the first is of another form.
 */
-static inline size_t read_plain (reader *r, size_t at) {
+static size_t read_plain (reader *r, size_t at) {
   const char *text = r->text;
-  const uint32_t *mark = next_marks(r, at);
-  uint32_t name = (uint32_t)at + 1, name_end, value, value_end;
-  ae_attribute *to;
-  unsigned known;
-  if (mark == NULL || mark[0] != at) return 0;
+  const uint32_t *first = marks_from(r, at), *mark = first;
+  ae_event *event = r->event;
+  if (mark == NULL || text[at] != '"') return 0;
+  do {
+    unsigned known;
+    if (text[mark[3]] != '"' || !are_joined(text, mark[1], mark[2], "\":")) break;
+    known = ae_name_known(text + mark[0] + 1, mark[1] - mark[0] - 1);
+    if (known > AE_EXTENSION || event->count >= event->capacity) break;
+    take_plain(event, known, mark);
+    mark += 4;
+  } while (mark[3] < r->marks.end && are_joined(text, mark[-1], mark[0], "\","));
   r->mark = mark;
-  name_end = mark[1], value = mark[2], value_end = mark[3];
-  if (text[at] != '"' || text[name_end] != '"' || text[name_end + 1] != ':' ||
-      text[value] != '"' || text[value_end] != '"') return 0;
-  if (ae_scan_blank(text, value, name_end + 2) != value) return 0;
-  known = ae_name_known(text + name, name_end - name);
-  if (known > AE_EXTENSION) return 0;
-  r->mark = mark + 4;
-  to = new_attribute(r->event, known);
-  value++;
-  if (to != NULL)
-    *to = (ae_attribute){ name, name_end - name, value, value_end - value,
-                          name, 0, 0, AE_STRING, (uint8_t)known, 1 };
-  return value_end + 1;
+  return mark == first ? 0 : mark[-1] + 1;
 }
 
 /* The members of the object whose brace has been passed. */

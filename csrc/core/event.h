@@ -49,6 +49,13 @@ typedef enum ae_kind {
   AE_OCTETS     /* payload only: the octets themselves (binary mode) */
 } ae_kind;
 
+/* What the reader has seen of a text already. */
+typedef enum ae_clean {
+  AE_UNSEEN,
+  AE_CLEAN,     /* U+0020 to U+007E only */
+  AE_SETTLED    /* that, and there is nothing to judge about the attribute */
+} ae_clean;
+
 /* One context attribute as it was received. */
 typedef struct ae_attribute {
   uint32_t name, name_length;    /* span of the buffer */
@@ -58,8 +65,8 @@ typedef struct ae_attribute {
   int32_t integer;
   uint8_t kind;                  /* ae_kind */
   uint8_t known;                 /* ae_known, AE_EXTENSION for the others */
-  uint8_t clean;                 /* the reader saw U+0020 to U+007E only; 0
-                                    where an event is built by hand */
+  uint8_t clean;                 /* ae_clean; AE_UNSEEN where an event is built
+                                    by hand */
 } ae_attribute;
 
 typedef struct ae_event {
@@ -67,7 +74,8 @@ typedef struct ae_event {
   ae_attribute *attributes;      /* the caller's array, in order received */
   uint32_t count, capacity;      /* attributes; count may exceed capacity:
                                     see ae_event_parse */
-  int32_t known[AE_KNOWN_COUNT]; /* index into attributes, -1 = absent */
+  int32_t known[AE_KNOWN_COUNT + 1]; /* index into attributes, -1 = absent;
+                                    the last one means nothing */
   ae_kind data_kind;             /* AE_NONE, AE_JSON, AE_BASE64, AE_OCTETS;
                                     AE_STRING: a JSON string that is text,
                                     because the media type is not JSON; the

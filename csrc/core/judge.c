@@ -129,7 +129,7 @@ static const char *value_reason (ae_event *event,
                               ? event->text[attribute->value] : '{');
   if (attribute->kind != AE_STRING) return NULL;
   text = ae_attribute_text(event, attribute);
-  if (!attribute->clean && (reason = ae_text_reason(text)) != NULL)
+  if (attribute->clean == AE_UNSEEN && (reason = ae_text_reason(text)) != NULL)
     return reason;
   return core ? meaning_reason(event, attribute->known, text) : NULL;
 }
@@ -174,25 +174,13 @@ static void judge_extension (ae_event *event, uint32_t index,
     blame(event, attribute, faults, twice);
 }
 
-/* Whether it is a known attribute's first value, a text of plain
-** characters, of which no more is asked than not to be empty: there is
-** nothing to judge. */
-static inline bool is_beyond_doubt (const ae_event *event, uint32_t index) {
-  static const uint32_t free_texts = 1u << AE_ID | 1u << AE_TYPE | 1u << AE_SUBJECT |
-      1u << AE_RESOURCE | 1u << AE_RESOURCEINSTANCE | 1u << AE_ALTERNATIVESUBJECT;
-  const ae_attribute *attribute = &event->attributes[index];
-  return (free_texts >> attribute->known & 1) != 0 && attribute->clean &&
-         attribute->kind == AE_STRING && attribute->value_length > 0 &&
-         event->known[attribute->known] == (int32_t)index;
-}
-
-/* Judges all that are there; tells whether one of them is unset. */
+/* Judges what is not settled; tells whether one is unset. */
 static bool judge_attributes (ae_event *event, ae_faults *faults) {
   bool unset = false;
   for (uint32_t i = 0; i < event->count; i++) {
     const ae_attribute *attribute = &event->attributes[i];
     const char *reason;
-    if (is_beyond_doubt(event, i)) continue;
+    if (attribute->clean == AE_SETTLED) continue;
     if (attribute->known == AE_EXTENSION) judge_extension(event, i, faults);
     else if (event->known[attribute->known] != (int32_t)i)
       blame(event, attribute, faults, twice);

@@ -10,12 +10,30 @@
 /* Members of a JSON event that are no attributes. */
 enum { AE_MEMBER_DATA = AE_EXTENSION + 1, AE_MEMBER_BASE64 };
 
+/* The known attributes of whose text no more is asked than to be a String that
+** is not empty ("Required Attributes", "Optional Attributes"), as bits. */
+#define AE_FREE_TEXTS (1u << AE_ID | 1u << AE_TYPE | 1u << AE_SUBJECT | 1u << AE_RESOURCE | \
+                       1u << AE_RESOURCEINSTANCE | 1u << AE_ALTERNATIVESUBJECT)
+
+/* Whether `length` bytes, at least two, are the same. Made for lengths that
+** the compiler knows. */
+AE_INLINE bool ae_same_bytes (const char *a, const char *b, size_t length) {
+  uint64_t x, y, difference = 0;
+  if (length < 8) return memcmp(a, b, length) == 0;
+  for (size_t at = 0; at < length; at += 8) {
+    size_t from = at + 8 <= length ? at : length - 8;
+    memcpy(&x, a + from, 8);
+    memcpy(&y, b + from, 8);
+    difference |= x ^ y;
+  }
+  return difference == 0;
+}
+
+#define AE_IS_NAME(text, value) \
+  (ae_same_bytes(name, text, sizeof(text) - 1) ? (unsigned)(value) : AE_EXTENSION)
+
 /* The attribute of that name: AE_EXTENSION when it is none of the known;
 ** AE_MEMBER_DATA and AE_MEMBER_BASE64 for the two members of the payload. */
-#define AE_IS_NAME(text, value) \
-  (memcmp(name, text, sizeof(text) - 1) == 0 ? (unsigned)(value) : AE_EXTENSION)
-
-/* Which known attribute a name is, AE_EXTENSION for any other. */
 AE_INLINE unsigned ae_name_known (const char *name, size_t length) {
   switch (length) {
     case 2: return AE_IS_NAME("id", AE_ID);

@@ -70,16 +70,44 @@ static inline bool read_fixed (const char *t, fields *f) {
   return bad == 0;
 }
 
+/* Digits as a number: the last `count` (1 to 8) of eight bytes, the others
+** do not count. False: they are no digits. Neighbours are joined to numbers
+** of two, four and eight digits. */
+static inline bool read_last (const char *bytes, unsigned count, uint32_t *value) {
+  uint64_t word = load8(bytes), zeros = load8("00000000"), difference;
+#if defined(__BYTE_ORDER__) && __BYTE_ORDER__ == __ORDER_BIG_ENDIAN__
+  word = __builtin_bswap64(word);  /* the first byte is the lowest */
+#endif
+  difference = (word ^ zeros) >> (64 - 8 * count) << (64 - 8 * count);
+  word = (difference * 10 + (difference >> 8)) & UINT64_C(0x00FF00FF00FF00FF);
+  word = (word * 100 + (word >> 16)) & UINT64_C(0x0000FFFF0000FFFF);
+  *value = (uint32_t)(word * 10000 + (word >> 32));
+  return ((difference | (difference + load8("vvvvvvvv"))) & UINT64_C(0x8080808080808080)) == 0;
+}
+
+/* Nanoseconds of one, by the number of digits. */
+static const uint32_t weight[] = { 1000000000, 100000000, 10000000, 1000000,
+                                   100000, 10000, 1000, 100, 10, 1 };
+
+/* What nearly all times end with: a point, one to eight digits, Z. False: it
+** is something else, and nothing is known of it. */
+static inline bool read_usual_end (ae_slice text, fields *f) {
+  size_t count = text.length - 21;
+  uint32_t value;
+  if (count - 1 > 7 || text.data[19] != '.' || text.data[text.length - 1] != 'Z' ||
+      !read_last(text.data + text.length - 9, (unsigned)count, &value)) return false;
+  f->nanoseconds = (int32_t)(value * weight[count]);
+  f->offset = 0;
+  return true;
+}
+
 /* time-secfrac: a point and at least one digit. False: a bare point. */
-static inline bool read_fraction (ae_slice text, size_t *at, fields *f) {
-  static const uint32_t weight[] = { 1000000000, 100000000, 10000000, 1000000,
-                                     100000, 10000, 1000, 100, 10, 1 };
+static bool read_fraction (ae_slice text, size_t *at, fields *f) {
   size_t from = *at + 1, end = from, kept;
   uint32_t value = 0;
   f->nanoseconds = 0;
   if (text.data[*at] != '.') return true;
-  while (end < text.length &&
-         (uint32_t)(unsigned char)text.data[end] - '0' <= 9) {
+  while (end < text.length && is_digit(text.data[end])) {
     if (end - from < 9) value = value * 10 + (uint32_t)(text.data[end] - '0');
     end++;
   }
@@ -125,15 +153,21 @@ static bool fail (const char **reason, const char *sentence) {
   return false;
 }
 
+/* Whatever may follow the seconds. */
+static bool read_end (ae_slice text, fields *f, const char **reason) {
+  size_t at = 19;
+  if (!read_fraction(text, &at, f))
+    return fail(reason, "has a decimal point without digits");
+  if (at >= text.length || !read_offset(text, at, f))
+    return fail(reason, "must end with Z or an offset such as +01:00");
+  return true;
+}
+
 bool ae_timestamp_parse (ae_slice text, ae_timestamp *out, const char **reason) {
   fields f;
-  size_t at = 19;
   if (text.length < SHORTEST || !read_fixed(text.data, &f))
     return fail(reason, "is no date and time of RFC 3339");
-  if (!read_fraction(text, &at, &f))
-    return fail(reason, "has a decimal point without digits");
-  if (at >= text.length || !read_offset(text, at, &f))
-    return fail(reason, "must end with Z or an offset such as +01:00");
+  if (!read_usual_end(text, &f) && !read_end(text, &f, reason)) return false;
   if (f.month < 1 || f.month > 12 || f.day < 1 ||
       (f.day > 28 && f.day > days_in(f.year, f.month)))
     return fail(reason, "names a day that does not exist");

@@ -71,6 +71,7 @@ void (lua_call) (lua_State *L, int arguments, int results);
 #if LUA_VERSION_NUM < 502
 #undef lua_rawlen
 #undef luaL_newlib
+#undef luaL_setfuncs
 #undef lua_rawgetp
 #undef lua_rawsetp
 #undef luaL_setmetatable
@@ -78,13 +79,16 @@ void (lua_call) (lua_State *L, int arguments, int results);
 #define lua_rawlen lua_objlen
 #define luaL_newlib(L, list) \
   (lua_createtable(L, 0, (int)(sizeof(list) / sizeof((list)[0]) - 1)), \
-   ae_setfuncs(L, list))
-/* luaL_setfuncs without upvalues. */
-static inline void ae_setfuncs (lua_State *L, const luaL_Reg *list) {
+   luaL_setfuncs(L, list, 0))
+#define luaL_setfuncs ae_setfuncs
+/* As luaL_setfuncs of Lua 5.2. */
+static inline void ae_setfuncs (lua_State *L, const luaL_Reg *list, int upvalues) {
   for (; list->name; list++) {
-    lua_pushcfunction(L, list->func);
-    lua_setfield(L, -2, list->name);
+    for (int i = 0; i < upvalues; i++) lua_pushvalue(L, -upvalues);
+    lua_pushcclosure(L, list->func, upvalues);
+    lua_setfield(L, -(upvalues + 2), list->name);
   }
+  lua_pop(L, upvalues);
 }
 #define lua_rawgetp(L, index, key) \
   (lua_pushlightuserdata(L, (void *)(uintptr_t)(key)), lua_rawget(L, index))

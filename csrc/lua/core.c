@@ -143,10 +143,11 @@ static const luaL_Reg functions[] = {
 AE_EXPORT int luaopen_altinn_events_core (lua_State *L);
 AE_EXPORT int luaopen_altinn_events_core (lua_State *L) {
   ae_check_version(L);
-  ae_lua_event_open(L);
   ae_lua_data_open(L);
   ae_lua_matcher_open(L);
-  luaL_newlib(L, functions);
+  lua_createtable(L, 0, (int)(sizeof functions / sizeof *functions));
+  ae_lua_event_open(L);
+  luaL_setfuncs(L, functions, 1);
   ae_lua_webhook_open(L);
   ae_lua_altinn_open(L);
   lua_setfield(L, -2, "altinn");

@@ -17,16 +17,18 @@ static ae_event *new_box (lua_State *L, size_t slots, size_t text_length) {
 
 /* The metatable of events stands in the registry twice: under its name, as
 ** luaL_newmetatable puts it, and under this address, where it is found
-** without hashing a name. */
+** without hashing a name. The functions of the module have it at hand as their
+** first upvalue. */
 static const char metatable_key = 0;
 
 static void push_metatable (lua_State *L) {
   lua_rawgetp(L, LUA_REGISTRYINDEX, &metatable_key);
 }
 
-/* Makes the block at the top an event that Lua may see. */
+/* Makes the block at the top an event that Lua may see. For functions of the
+** module. */
 static void become_event (lua_State *L) {
-  push_metatable(L);
+  lua_pushvalue(L, lua_upvalueindex(1));
   lua_setmetatable(L, -2);
 }
 
@@ -513,6 +515,7 @@ void ae_lua_event_open (lua_State *L) {
     lua_rawsetp(L, LUA_REGISTRYINDEX, &metatable_key);
   }
   else lua_pop(L, 1);
+  push_metatable(L);
 }
 
 /* }==================================================================== */

@@ -23,10 +23,11 @@ int ae_lua_fail (lua_State *L, const ae_error *error, const ae_faults *faults);
 ** twice. */
 const ae_header *ae_lua_read_headers (lua_State *L, int index, size_t *count);
 
-/* Registers the metatable of events; pushes nothing. */
+/* Registers the metatable of events and pushes it. */
 void ae_lua_event_open (lua_State *L);
 
-/* Functions of the module, see event.c. */
+/* Functions of the module, see event.c. Their first upvalue is the metatable
+** of events. */
 int ae_lua_parse (lua_State *L);
 int ae_lua_parse_batch (lua_State *L);
 int ae_lua_from_http (lua_State *L);

@@ -17,12 +17,26 @@
 
 #define BLOCK 64u
 
-/* A sweep over `blocks` whole blocks. Marks become `base` plus their
-** offset in `bytes`; those among the first `skip` bytes (less than a block)
-** are left out. Returns the end of what it wrote; it may scribble on the
+/* A block, and the offset of its first byte in the text. */
+typedef struct block { const char *bytes; uint32_t base; } block;
+
+/* What is swept: `count` whole blocks that follow each other, then of the
+** `last` one the bytes whose bits are in `wanted`. */
+typedef struct stretch {
+  block first, last;
+  uint32_t count;
+  uint64_t wanted;
+} stretch;
+
+/* A sweep. Returns the end of what it wrote; it may scribble on the
 ** AE_MARKS_BEYOND entries after that. */
-typedef uint32_t *sweep (const char *bytes, size_t blocks, uint32_t base,
-                         unsigned skip, uint32_t *out);
+typedef uint32_t *sweep (const stretch *s, uint32_t *out);
+
+/* The block that follows. */
+AE_INLINE void step (block *b) {
+  b->bytes += BLOCK;
+  b->base += BLOCK;
+}
 
 /* --- from the bits of a block to offsets --- */
 
@@ -88,32 +102,40 @@ static inline uint64_t special_mask_8 (const char *bytes) {
   return (~plain >> 7 & EACH(1)) * UINT64_C(0x0102040810204080) >> 56;
 }
 
+static inline uint64_t mask_words (const char *bytes) {
+  uint64_t mask = 0;
+  for (unsigned i = 0; i < 8; i++) mask |= special_mask_8(bytes + 8 * i) << 8 * i;
+  return mask;
+}
+
 /* Without vectors. */
-static uint32_t *sweep_words (const char *bytes, size_t blocks, uint32_t base,
-                              unsigned skip, uint32_t *out) {
-  uint64_t wanted = UINT64_MAX << skip;
-  for (; blocks > 0; blocks--, bytes += BLOCK, base += BLOCK) {
-    uint64_t mask = 0;
-    for (unsigned i = 0; i < 8; i++) mask |= special_mask_8(bytes + 8 * i) << 8 * i;
-    mask &= wanted;
-    out = write_block(mask, bits_in(mask), base, out);
-    wanted = UINT64_MAX;
+static uint32_t *sweep_words (const stretch *s, uint32_t *out) {
+  uint64_t mask;
+  block at = s->first;
+  for (uint32_t i = 0; i < s->count; i++, step(&at)) {
+    mask = mask_words(at.bytes);
+    out = write_block(mask, bits_in(mask), at.base, out);
   }
-  return out;
+  mask = mask_words(s->last.bytes) & s->wanted;
+  return write_block(mask, bits_in(mask), s->last.base, out);
 }
 
 #ifdef AE_SSE2
-static uint32_t *sweep_sse2 (const char *bytes, size_t blocks, uint32_t base,
-                             unsigned skip, uint32_t *out) {
-  uint64_t wanted = UINT64_MAX << skip;
-  for (; blocks > 0; blocks--, bytes += BLOCK, base += BLOCK) {
-    uint64_t low = ae_special_mask(bytes) | ae_special_mask(bytes + 16) << 16;
-    uint64_t high = ae_special_mask(bytes + 32) | ae_special_mask(bytes + 48) << 16;
-    uint64_t mask = (low | high << 32) & wanted;
-    out = write_block(mask, bits_in(mask), base, out);
-    wanted = UINT64_MAX;
+static inline uint64_t mask_sse2 (const char *bytes) {
+  uint64_t low = ae_special_mask(bytes) | ae_special_mask(bytes + 16) << 16;
+  uint64_t high = ae_special_mask(bytes + 32) | ae_special_mask(bytes + 48) << 16;
+  return low | high << 32;
+}
+
+static uint32_t *sweep_sse2 (const stretch *s, uint32_t *out) {
+  uint64_t mask;
+  block at = s->first;
+  for (uint32_t i = 0; i < s->count; i++, step(&at)) {
+    mask = mask_sse2(at.bytes);
+    out = write_block(mask, bits_in(mask), at.base, out);
   }
-  return out;
+  mask = mask_sse2(s->last.bytes) & s->wanted;
+  return write_block(mask, bits_in(mask), s->last.base, out);
 }
 #endif
 
@@ -132,15 +154,19 @@ AE_TARGET_2 static inline uint64_t special_mask_32 (const char *bytes) {
       _mm256_or_si256(outside, _mm256_or_si256(quote, escape)));
 }
 
-AE_TARGET_2 static uint32_t *sweep_avx2 (const char *bytes, size_t blocks, uint32_t base,
-                                         unsigned skip, uint32_t *out) {
-  uint64_t wanted = UINT64_MAX << skip;
-  for (; blocks > 0; blocks--, bytes += BLOCK, base += BLOCK) {
-    uint64_t mask = (special_mask_32(bytes) | special_mask_32(bytes + 32) << 32) & wanted;
-    out = write_block(mask, (unsigned)_mm_popcnt_u64(mask), base, out);
-    wanted = UINT64_MAX;
+AE_TARGET_2 static inline uint64_t mask_avx2 (const char *bytes) {
+  return special_mask_32(bytes) | special_mask_32(bytes + 32) << 32;
+}
+
+AE_TARGET_2 static uint32_t *sweep_avx2 (const stretch *s, uint32_t *out) {
+  uint64_t mask;
+  block at = s->first;
+  for (uint32_t i = 0; i < s->count; i++, step(&at)) {
+    mask = mask_avx2(at.bytes);
+    out = write_block(mask, (unsigned)_mm_popcnt_u64(mask), at.base, out);
   }
-  return out;
+  mask = mask_avx2(s->last.bytes) & s->wanted;
+  return write_block(mask, (unsigned)_mm_popcnt_u64(mask), s->last.base, out);
 }
 
 /* Writes sixteen offsets that stand in a block as bytes. */
@@ -165,10 +191,17 @@ AE_TARGET_512 static inline uint32_t *write_pressed (uint64_t mask, __m512i orde
   return out + count;
 }
 
-/* 64 bytes at a time. Whether an ASCII character is a mark is looked up in a
-** table of 128 entries; bytes beyond ASCII are marks by their upper bit. */
-AE_TARGET_512 static uint32_t *sweep_avx512 (const char *bytes, size_t blocks, uint32_t base,
-                                             unsigned skip, uint32_t *out) {
+/* What ae_special_mask does, for 64 bytes. Whether an ASCII character is a mark
+** is looked up in a table of 128 entries, in two halves; bytes beyond ASCII are
+** marks by their upper bit. */
+AE_TARGET_512 static inline uint64_t mask_avx512 (const char *bytes, __m512i below_64,
+                                                  __m512i from_64) {
+  __m512i chunk = _mm512_loadu_si512(bytes);
+  __m512i special = _mm512_permutex2var_epi8(below_64, chunk, from_64);
+  return _mm512_movepi8_mask(_mm512_or_si512(special, chunk));
+}
+
+AE_TARGET_512 static uint32_t *sweep_avx512 (const stretch *s, uint32_t *out) {
   static const unsigned char order[BLOCK] = {
     0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15,
     16, 17, 18, 19, 20, 21, 22, 23, 24, 25, 26, 27, 28, 29, 30, 31,
@@ -178,15 +211,11 @@ AE_TARGET_512 static uint32_t *sweep_avx512 (const char *bytes, size_t blocks, u
   __m512i numbers = _mm512_loadu_si512(order);
   __m512i below_64 = _mm512_movm_epi8(UINT64_C(0xFFFFFFFF) | UINT64_C(1) << '"');
   __m512i from_64 = _mm512_movm_epi8(UINT64_C(1) << ('\\' - 64) | UINT64_C(1) << (0x7F - 64));
-  uint64_t wanted = UINT64_MAX << skip;
-  for (; blocks > 0; blocks--, bytes += BLOCK, base += BLOCK) {
-    __m512i chunk = _mm512_loadu_si512(bytes);
-    __m512i special = _mm512_permutex2var_epi8(below_64, chunk, from_64);
-    uint64_t mask = _mm512_movepi8_mask(_mm512_or_si512(special, chunk));
-    out = write_pressed(mask & wanted, numbers, base, out);
-    wanted = UINT64_MAX;
-  }
-  return out;
+  block at = s->first;
+  for (uint32_t i = 0; i < s->count; i++, step(&at))
+    out = write_pressed(mask_avx512(at.bytes, below_64, from_64), numbers, at.base, out);
+  return write_pressed(mask_avx512(s->last.bytes, below_64, from_64) & s->wanted, numbers,
+                       s->last.base, out);
 }
 
 static bool has_avx2 (void) {
@@ -212,25 +241,24 @@ static sweep *sweep_for (ae_sweep how) {
   return sweep_words;
 }
 
-/* The last bytes of a text, less than a block: seen through a block that
-** ends where the text ends, or through a padded copy of a short text. */
-static uint32_t *sweep_rest (sweep *run, ae_slice text, size_t at, uint32_t *out) {
-  char padded[BLOCK];
-  size_t from = text.length - BLOCK;
-  if (text.length >= BLOCK)
-    return run(text.data + from, 1, (uint32_t)from, (unsigned)(at - from), out);
-  memset(padded, ' ', sizeof padded);
-  memcpy(padded, text.data, text.length);
-  return run(padded, 1, 0, (unsigned)at, out);
-}
-
 void ae_marks_sweep (ae_marks *marks, ae_slice text, size_t from, ae_sweep how) {
-  sweep *run = sweep_for(how);
+  char padded[BLOCK];
   size_t left = text.length - from;
-  size_t wanted = left < AE_MARKS_WINDOW ? left : AE_MARKS_WINDOW;
-  size_t whole = wanted / BLOCK;
-  uint32_t *out = run(text.data + from, whole, (uint32_t)from, 0, marks->at);
-  if (wanted % BLOCK != 0) out = sweep_rest(run, text, from + whole * BLOCK, out);
-  marks->end = (uint32_t)(from + wanted);
+  size_t wanted = left < AE_MARKS_WINDOW ? left : AE_MARKS_WINDOW, end = from + wanted;
+  size_t whole = wanted > 0 ? (wanted - 1) / BLOCK : 0;
+  stretch s = { .first = { text.data + from, (uint32_t)from }, .count = (uint32_t)whole };
+  uint32_t *out;
+  if (text.length >= BLOCK) {  /* the last block ends where the window ends */
+    s.last = (block){ text.data + end - BLOCK, (uint32_t)(end - BLOCK) };
+    s.wanted = wanted > 0 ? UINT64_MAX << (whole * BLOCK + BLOCK - wanted) : 0;
+  }
+  else {
+    memset(padded, ' ', sizeof padded);
+    if (text.length > 0) memcpy(padded, text.data, text.length);
+    s.last = (block){ padded, 0 };
+    s.wanted = UINT64_MAX << from;
+  }
+  out = sweep_for(how)(&s, marks->at);
+  marks->end = (uint32_t)end;
   for (unsigned i = 0; i < AE_MARKS_END; i++) out[i] = marks->end;
 }

@@ -58,6 +58,31 @@ describe("events.parse", function()
     assert.are.equal("too_large", select(3, events.parse(published, { max_bytes = 100 })))
   end)
 
+  it("gives events that outlive the text they were read from", function()
+    local list = {}
+    for i = 1, 2000 do
+      -- Without escapes, with escapes, as part of a batch, from a body.
+      local id = ("%d-%s"):format(i, ("x"):rep(60))
+      local text = ('{"specversion":"1.0","id":"%s","source":"/%d","type":"t"}'):format(id, i)
+      list[#list + 1] = { id, assert(events.parse(text .. " ")) }
+      list[#list + 1] = { id, assert(events.parse((text:gsub("%-", "\\u002d")))) }
+      list[#list + 1] = { id, assert(events.parse_batch("[" .. text .. "," .. text .. "]"))[2] }
+      list[#list + 1] = { id, assert(events.from_http(
+        { ["content-type"] = "application/cloudevents+json" }, text .. "\n"))[1] }
+      if i % 200 == 0 then collectgarbage() end
+    end
+    collectgarbage()
+    for _, pair in ipairs(list) do assert.are.equal(pair[1], pair[2].id) end
+  end)
+
+  it("leaves the text as it was", function()
+    local text = [[{"specversion":"1.0","id":"\u0041","source":"/","type":"t","data":"\n"}]]
+    local before = text:sub(1, 20) .. text:sub(21)  -- a string of its own
+    assert.are.equal("A", assert(events.parse(text)).id)
+    assert.are.equal(before, text)
+    assert.are.equal("A", assert(events.parse(text)).id)
+  end)
+
   it("keeps octets with NUL", function()
     assert.are.equal("a\0b", assert(events.parse(with ',"data_base64":"YQBi"')).data)
     assert.are.equal("a\0b", assert(events.parse(with ',"data":"a\\u0000b"')).data)

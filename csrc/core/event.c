@@ -29,7 +29,9 @@ typedef struct payload {
 
 typedef struct reader {
   ae_json json;
-  char *text;
+  const char *text;
+  char *writable;             /* the same text; NULL: not to be written to */
+  bool escaped;               /* and there is something to decode in it */
   ae_event *event;
   ae_faults *faults;
   ae_error *error;
@@ -47,7 +49,7 @@ typedef struct member {
 
 /* --- building --- */
 
-void ae_event_begin (ae_event *event, char *text) {
+void ae_event_begin (ae_event *event, const char *text) {
   event->text = text;
   event->count = 0;
   event->data_kind = AE_NONE;
@@ -80,12 +82,12 @@ bool ae_event_add (ae_event *event, const ae_attribute *attribute) {
 
 /* Decodes the escapes of a string where it stands; gives its span. */
 static ae_slice decode (reader *r, const ae_json_value *value) {
-  char *inside = r->text + value->at + 1;
-  size_t length = value->length - 2;
+  ae_slice inside = { r->text + value->at + 1, value->length - 2 };
   bool lone;
-  if (!value->plain)
-    length = ae_json_decode((ae_slice){ inside, length }, inside, &lone);
-  return (ae_slice){ inside, length };
+  if (value->plain) return inside;
+  if (r->writable == NULL) r->escaped = true;
+  else inside.length = ae_json_decode(inside, r->writable + value->at + 1, &lone);
+  return inside;
 }
 
 /* The Integer that a number is: no fraction, no exponent, 32 bits. */
@@ -340,33 +342,54 @@ static ae_code read_text (reader *r) {
       ? expected(r, "there is text after the JSON value") : AE_OK;
 }
 
+/* Reads the reader's text, and judges it if it could be read. */
+static ae_code read_event (reader *r, size_t length, const ae_limits *limits) {
+  ae_event *event = r->event;
+  ae_code code;
+  ae_event_begin(event, r->text);
+  r->faults->count = 0;
+  if (limits == NULL) limits = &ae_default_limits;
+  if (length > limits->max_bytes || length > UINT32_MAX / 2)
+    return ae_fail(r->error, AE_TOO_LARGE, 0,
+                   "the event has %zu bytes; the limit is %zu", length,
+                   limits->max_bytes);
+  r->json = (ae_json){ r->text, length, 0, 0, limits->max_depth };
+  r->data.position = r->base64.position = 0;
+  r->escaped = false;
+  ae_marks_sweep(&r->marks, (ae_slice){ r->text, length }, 0, AE_SWEEP_BEST);
+  r->mark = r->marks.at;
+  code = read_text(r);
+  if (code != AE_OK) return code;
+  if (event->count > event->capacity)
+    return ae_fail(r->error, AE_MEMORY, 0, "the event has %u attributes",
+                   (unsigned)event->count);
+  settle_payload(r);
+  if (r->escaped)
+    return ae_fail(r->error, AE_MEMORY, 0, "the text has escapes to decode");
+  return ae_event_judge(event, r->faults, r->error);
+}
+
 ae_code ae_event_parse (ae_event *event, char *text, size_t length,
                         const ae_limits *limits, ae_faults *faults,
                         ae_error *error) {
   reader r;
-  ae_code code;
-  ae_event_begin(event, text);
-  faults->count = 0;
-  if (limits == NULL) limits = &ae_default_limits;
-  if (length > limits->max_bytes || length > UINT32_MAX / 2)
-    return ae_fail(error, AE_TOO_LARGE, 0,
-                   "the event has %zu bytes; the limit is %zu", length,
-                   limits->max_bytes);
-  r.json = (ae_json){ text, length, 0, 0, limits->max_depth };
-  r.text = text;
+  r.text = r.writable = text;
   r.event = event;
   r.faults = faults;
   r.error = error;
-  r.data.position = r.base64.position = 0;
-  ae_marks_sweep(&r.marks, (ae_slice){ text, length }, 0, AE_SWEEP_BEST);
-  r.mark = r.marks.at;
-  code = read_text(&r);
-  if (code != AE_OK) return code;
-  if (event->count > event->capacity)
-    return ae_fail(error, AE_MEMORY, 0, "the event has %u attributes",
-                   (unsigned)event->count);
-  settle_payload(&r);
-  return ae_event_judge(event, faults, error);
+  return read_event(&r, length, limits);
+}
+
+ae_code ae_event_read (ae_event *event, const char *text, size_t length,
+                       const ae_limits *limits, ae_faults *faults,
+                       ae_error *error) {
+  reader r;
+  r.text = text;
+  r.writable = NULL;
+  r.event = event;
+  r.faults = faults;
+  r.error = error;
+  return read_event(&r, length, limits);
 }
 
 /* --- looking up --- */

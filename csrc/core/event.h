@@ -70,7 +70,7 @@ typedef struct ae_attribute {
 } ae_attribute;
 
 typedef struct ae_event {
-  char *text;                    /* the caller's buffer */
+  const char *text;              /* the caller's buffer */
   ae_attribute *attributes;      /* the caller's array, in order received */
   uint32_t count, capacity;      /* attributes; count may exceed capacity:
                                     see ae_event_parse */
@@ -125,6 +125,15 @@ ae_code ae_event_parse (ae_event *event, char *text, size_t length,
                         const ae_limits *limits, ae_faults *faults,
                         ae_error *error);
 
+/*
+** The same for a text that is not to be written to. When it holds escapes
+** that have to be decoded the result is AE_MEMORY although there is room for
+** all attributes: call ae_event_parse with a copy of the text.
+*/
+ae_code ae_event_read (ae_event *event, const char *text, size_t length,
+                       const ae_limits *limits, ae_faults *faults,
+                       ae_error *error);
+
 /* A header field as an HTTP parser hands it on: name in any case, value
 ** without the white space around it. */
 typedef struct ae_header { ae_slice name, value; } ae_header;
@@ -171,7 +180,7 @@ bool ae_batch_next (ae_batch *batch, ae_slice *element);
 ** ae_faults_add and ae_event_judge take faults whose count was set to 0 by
 ** whoever declared them, so that faults found outside count too.
 */
-void ae_event_begin (ae_event *event, char *text);
+void ae_event_begin (ae_event *event, const char *text);
 bool ae_event_add (ae_event *event, const ae_attribute *attribute); /* false: full */
 ae_code ae_event_judge (ae_event *event, ae_faults *faults, ae_error *error);
 

@@ -52,6 +52,7 @@ size_t ae_binary_size (const ae_header *headers, size_t count,
 /* Where the attributes of one message go. */
 typedef struct filler {
   ae_event *event;
+  char *buffer;         /* the event's text */
   ae_faults *faults;
   uint32_t at;          /* the buffer's next free byte */
   bool content_typed;
@@ -60,7 +61,7 @@ typedef struct filler {
 /* Puts bytes into the buffer; gives their offset. */
 static uint32_t put (filler *f, ae_slice bytes) {
   uint32_t at = f->at;
-  if (bytes.length > 0) memcpy(f->event->text + at, bytes.data, bytes.length);
+  if (bytes.length > 0) memcpy(f->buffer + at, bytes.data, bytes.length);
   f->at += (uint32_t)bytes.length;
   return at;
 }
@@ -151,12 +152,12 @@ static void add_attribute (filler *f, const ae_header *header) {
   }
   name = put(f, rest);
   for (size_t i = 0; i < rest.length; i++)
-    f->event->text[name + i] = ae_lower(f->event->text[name + i]);
+    f->buffer[name + i] = ae_lower(f->buffer[name + i]);
   value = put(f, header->value);
-  reason = decode_value(f->event->text + value, &length);
+  reason = decode_value(f->buffer + value, &length);
   if (reason != NULL)
     ae_faults_add(f->faults, AE_INVALID, 0,
-                  (ae_slice){ f->event->text + name, rest.length }, "%s",
+                  (ae_slice){ f->buffer + name, rest.length }, "%s",
                   reason);
   add(f, name, rest.length, value, length);
 }
@@ -174,7 +175,7 @@ ae_code ae_event_from_binary (ae_event *event, char *buffer, size_t size,
                               ae_slice body, const ae_limits *limits,
                               ae_faults *faults, ae_error *error) {
   size_t needed = ae_binary_size(headers, count, body.length);
-  filler f = { event, faults, 0, false };
+  filler f = { event, buffer, faults, 0, false };
   ae_event_begin(event, buffer);
   faults->count = 0;
   if (limits == NULL) limits = &ae_default_limits;

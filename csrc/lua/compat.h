@@ -63,8 +63,12 @@ void (lua_call) (lua_State *L, int arguments, int results);
 #endif
 #if LUA_VERSION_NUM < 504
 #pragma weak lua_newuserdata
+#if LUA_VERSION_NUM == 503
+#pragma weak lua_setuservalue
+#endif
 #else
 #pragma weak lua_newuserdatauv
+#pragma weak lua_setiuservalue
 #endif
 
 /* LuaJIT has some of what Lua 5.1 lacks: one build serves both all the same. */
@@ -114,6 +118,27 @@ static inline void *ae_new_block (lua_State *L, size_t size) {
 #else
   return lua_newuserdata(L, size);
 #endif
+}
+
+/* Whether a userdata can keep any other value alive. */
+#define AE_HOLDS (LUA_VERSION_NUM >= 503)
+
+/* A userdata that keeps the value at `index` (above 0) alive, where AE_HOLDS. */
+static inline void *ae_new_holder (lua_State *L, size_t size, int index) {
+#if LUA_VERSION_NUM >= 504
+  void *block = lua_newuserdatauv(L, size, 1);
+  lua_pushvalue(L, index);
+  lua_setiuservalue(L, -2, 1);
+#else
+  void *block = lua_newuserdata(L, size);
+#if AE_HOLDS
+  lua_pushvalue(L, index);
+  lua_setuservalue(L, -2);
+#else
+  (void)index;
+#endif
+#endif
+  return block;
 }
 
 /* Pushes a whole number: an integer where the Lua has them. */

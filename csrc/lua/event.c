@@ -5,13 +5,22 @@
 
 #define SLOTS_AT_FIRST 10    /* Altinn's events have 9, with a payload 10 */
 
-/* One block: the event, its attributes, its text. */
-static ae_event *new_box (lua_State *L, size_t slots, size_t text_length) {
-  size_t size = sizeof(ae_event) + slots * sizeof(ae_attribute) + text_length;
-  ae_event *event = ae_new_block(L, size);
+/* An event at the beginning of the block at the top, with its attributes. */
+static ae_event *in_block (void *block, size_t slots) {
+  ae_event *event = block;
   event->attributes = (ae_attribute *)(void *)(event + 1);
   event->capacity = (uint32_t)slots;
-  event->text = (char *)(event->attributes + slots);
+  return event;
+}
+
+static size_t size_with (size_t slots) {
+  return sizeof(ae_event) + slots * sizeof(ae_attribute);
+}
+
+/* One block: the event, its attributes, its text, which *text gives. */
+static ae_event *new_box (lua_State *L, size_t slots, size_t text_length, char **text) {
+  ae_event *event = in_block(ae_new_block(L, size_with(slots) + text_length), slots);
+  *text = (char *)(event->attributes + slots);
   return event;
 }
 
@@ -134,23 +143,43 @@ static void read_options (lua_State *L, int index, ae_limits *limits) {
 ** Parsing
 ** ===================================================================== */
 
-/* Pushes an event, or nothing on failure. The text is copied once, into the
-** event's own block, and read there. An event of more attributes than the
-** block has room for is read again with room for all. */
-static ae_code push_parsed (lua_State *L, ae_slice text, const ae_limits *limits,
+/* Reads a Lua string, the one at `index`, where it is: the event keeps it. */
+static ae_code read_held (lua_State *L, int index, ae_slice text, size_t slots, ae_event **event,
+                          const ae_limits *limits, ae_faults *faults, ae_error *error) {
+  *event = in_block(ae_new_holder(L, size_with(slots), index), slots);
+  return ae_event_read(*event, text.data, text.length, limits, faults, error);
+}
+
+/* Reads a copy of the text in the event's own block. */
+static ae_code read_copied (lua_State *L, ae_slice text, size_t slots, ae_event **event,
+                            const ae_limits *limits, ae_faults *faults, ae_error *error) {
+  char *copy;
+  *event = new_box(L, slots, text.length, &copy);
+  if (text.length > 0) memcpy(copy, text.data, text.length);
+  return ae_event_parse(*event, copy, text.length, limits, faults, error);
+}
+
+/*
+** Pushes an event, or nothing on failure. `index`: where the text is as a Lua
+** string, 0 when it is part of one. The text is copied when there are escapes
+** in it to decode. An event of more attributes than the block has room for is
+** read again with room for all.
+*/
+static ae_code push_parsed (lua_State *L, int index, ae_slice text, const ae_limits *limits,
                             ae_faults *faults, ae_error *error) {
   size_t slots = SLOTS_AT_FIRST;
+  bool held = AE_HOLDS && index != 0;
   ae_event *event;
   ae_code code;
   if (text.length > limits->max_bytes)
     return ae_fail(error, AE_TOO_LARGE, 0, "the event has %zu bytes; at most %zu are taken",
                    text.length, limits->max_bytes);
   for (;;) {
-    event = new_box(L, slots, text.length);
-    if (text.length > 0) memcpy(event->text, text.data, text.length);
-    code = ae_event_parse(event, event->text, text.length, limits, faults, error);
+    code = held ? read_held(L, index, text, slots, &event, limits, faults, error)
+                : read_copied(L, text, slots, &event, limits, faults, error);
     if (code != AE_MEMORY) break;
-    slots = event->count;
+    if (event->count > slots) slots = event->count;
+    else held = false;
     lua_pop(L, 1);
   }
   if (code == AE_OK) become_event(L);
@@ -173,7 +202,7 @@ int ae_lua_parse (lua_State *L) {
   ae_slice text = check_text(L, 1);
   read_options(L, 2, &limits);
   faults.count = 0;
-  if (push_parsed(L, text, &limits, &faults, &error) == AE_OK) return 1;
+  if (push_parsed(L, 1, text, &limits, &faults, &error) == AE_OK) return 1;
   return ae_lua_fail(L, &error, &faults);
 }
 
@@ -189,7 +218,7 @@ static int push_batch (lua_State *L, ae_slice text, const ae_limits *limits) {
   lua_newtable(L);
   for (int i = 1; ae_batch_next(&batch, &element); i++) {
     faults.count = 0;
-    if (push_parsed(L, element, limits, &faults, &error) != AE_OK) {
+    if (push_parsed(L, 0, element, limits, &faults, &error) != AE_OK) {
       int results = ae_lua_fail(L, &error, &faults);
       lua_pushinteger(L, i);
       lua_setfield(L, -2, "index");
@@ -258,8 +287,9 @@ static int push_binary (lua_State *L, const ae_header *headers, size_t count,
   ae_error error;
   faults.count = 0;
   size_t size = ae_binary_size(headers, count, body.length);
-  ae_event *event = new_box(L, count, size);
-  if (ae_event_from_binary(event, event->text, size, headers, count, body, limits,
+  char *text;
+  ae_event *event = new_box(L, count, size, &text);
+  if (ae_event_from_binary(event, text, size, headers, count, body, limits,
                            &faults, &error) != AE_OK)
     return ae_lua_fail(L, &error, &faults);
   become_event(L);
@@ -282,7 +312,7 @@ int ae_lua_from_http (lua_State *L) {
     case AE_BINARY: return push_binary(L, headers, count, body, &limits);
     case AE_STRUCTURED:
       faults.count = 0;
-      if (push_parsed(L, body, &limits, &faults, &error) == AE_OK) return push_one_in_list(L);
+      if (push_parsed(L, 2, body, &limits, &faults, &error) == AE_OK) return push_one_in_list(L);
       return ae_lua_fail(L, &error, &faults);
     case AE_UNSUPPORTED_MEDIA: break;
   }
@@ -300,12 +330,13 @@ int ae_lua_from_http (lua_State *L) {
 
 typedef struct builder {
   ae_event *event;
+  char *text;    /* the event's */
   uint32_t at;   /* end of the text so far */
 } builder;
 
 static uint32_t append (builder *b, ae_slice text) {
   uint32_t at = b->at;
-  if (text.length > 0) memcpy(b->event->text + at, text.data, text.length);
+  if (text.length > 0) memcpy(b->text + at, text.data, text.length);
   b->at += (uint32_t)text.length;
   return at;
 }
@@ -382,8 +413,9 @@ int ae_lua_build (lua_State *L) {
     lua_pop(L, 2);
   }
   if (size > UINT32_MAX / 2 || count > UINT32_MAX / 64) return luaL_error(L, "the event is too large");
-  builder b = { new_box(L, count, size + 1), 0 };
-  ae_event_begin(b.event, b.event->text);
+  builder b = { 0 };
+  b.event = new_box(L, count, size + 1, &b.text);
+  ae_event_begin(b.event, b.text);
   for (size_t i = 1; i <= count; i++) {
     lua_rawgeti(L, 1, (int)i);
     lua_pushvalue(L, -1);

@@ -19,6 +19,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "match_head.h"
 #include "match_table.h"
 
 #define FIELDS_MOST 64      /* attributes that heads may speak of */
@@ -35,15 +36,6 @@
 /* How a head is found. */
 typedef enum filing { FILED_ALWAYS, FILED_WHOLE, FILED_SINGLE } filing;
 
-typedef struct head {
-  ae_condition *conditions;  /* one block with all that it points to; NULL:
-                                there is no such head */
-  size_t count;
-  uint8_t *fields;           /* of each condition: index into matcher->fields */
-  uint64_t rank : 56;        /* order added */
-  uint64_t filed : 8;        /* filing */
-} head;
-
 typedef struct cut { uint32_t field, length; } cut;
 
 typedef struct signature {
@@ -53,7 +45,7 @@ typedef struct signature {
 } signature;
 
 struct ae_matcher {
-  head *heads;                /* by the caller's number */
+  ae_head *heads;                /* by the caller's number */
   size_t head_room;
   uint64_t ranks;
   char *fields[FIELDS_MOST];  /* names, each NUL-terminated */
@@ -79,14 +71,9 @@ ae_matcher *ae_matcher_new (void) {
   return calloc(1, sizeof(ae_matcher));
 }
 
-static void head_clear (head *h) {
-  free(h->conditions);
-  *h = (head){ 0 };
-}
-
 void ae_matcher_free (ae_matcher *matcher) {
   if (!matcher) return;
-  for (size_t i = 0; i < matcher->head_room; i++) head_clear(&matcher->heads[i]);
+  for (size_t i = 0; i < matcher->head_room; i++) ae_head_clear(&matcher->heads[i]);
   for (size_t i = 0; i < matcher->signature_count; i++)
     ae_match_table_free(&matcher->signatures[i].table);
   for (uint32_t i = 0; i < matcher->field_count; i++) free(matcher->fields[i]);
@@ -138,7 +125,7 @@ static bool holds (const ae_condition *condition, ae_slice value) {
   return false;
 }
 
-static bool head_holds (const head *h, const values *v) {
+static bool head_holds (const ae_head *h, const values *v) {
   for (size_t i = 0; i < h->count; i++)
     if (!holds(&h->conditions[i], v->of[h->fields[i]])) return false;
   return true;
@@ -240,49 +227,6 @@ static signature *signature_of (ae_matcher *matcher, const uint32_t *cuts, uint3
   return s;
 }
 
-static size_t size_of_head (const ae_condition *conditions, size_t count) {
-  size_t size = count * (sizeof(ae_condition) + 1);
-  for (size_t i = 0; i < count; i++) {
-    size += conditions[i].attribute.length + conditions[i].count * sizeof(ae_alternative);
-    for (size_t j = 0; j < conditions[i].count; j++)
-      size += conditions[i].alternatives[j].text.length;
-  }
-  return size + 1;
-}
-
-static ae_slice copy_text (ae_slice text, char **at) {
-  ae_slice copy = { *at, text.length };
-  if (text.length > 0) memcpy(*at, text.data, text.length);
-  *at += text.length;
-  return copy;
-}
-
-/* Copies conditions into one block: conditions, alternatives, then the
-** index of each field and the texts. */
-static bool head_copy (head *h, const ae_condition *conditions, size_t count) {
-  char *block = malloc(size_of_head(conditions, count));
-  if (!block) return false;
-  h->conditions = (ae_condition *)(void *)block;
-  h->count = count;
-  ae_alternative *alternatives = (ae_alternative *)(void *)(block + count * sizeof(ae_condition));
-  size_t total = 0;
-  for (size_t i = 0; i < count; i++) total += conditions[i].count;
-  h->fields = (uint8_t *)(alternatives + total);
-  char *at = (char *)(h->fields + count);
-  for (size_t i = 0; i < count; i++) {
-    ae_condition *c = &h->conditions[i];
-    *c = conditions[i];
-    c->attribute = copy_text(conditions[i].attribute, &at);
-    for (size_t j = 0; j < c->count; j++) {
-      alternatives[j].prefix = conditions[i].alternatives[j].prefix;
-      alternatives[j].text = copy_text(conditions[i].alternatives[j].text, &at);
-    }
-    c->alternatives = alternatives;
-    alternatives += c->count;
-  }
-  return true;
-}
-
 /* }==================================================================== */
 
 /* {====================================================================
@@ -318,7 +262,7 @@ static bool is_chosen (const plan *p, size_t index) {
 }
 
 /* Chooses equality conditions and at most one with prefixes. */
-static void make_plan (const head *h, plan *p) {
+static void make_plan (const ae_head *h, plan *p) {
   bool prefixed = false;
   *p = (plan){ .combinations = 1 };
   while (p->count < SIGNATURE_CUTS) {
@@ -343,7 +287,7 @@ static void make_plan (const head *h, plan *p) {
 
 /* Brings the chosen conditions into the order of their fields, so that
 ** heads which name the same attributes share a signature. */
-static void order_plan (const head *h, plan *p) {
+static void order_plan (const ae_head *h, plan *p) {
   for (size_t i = 1; i < p->count; i++) {
     size_t moved = p->chosen[i], j = i;
     while (j > 0 && h->fields[p->chosen[j - 1]] > h->fields[moved]) {
@@ -361,7 +305,7 @@ static ae_slice cut_text (const cut *c, ae_slice text) {
 }
 
 /* Calls for each combination of alternatives: `insert` or remove. */
-static bool expand (ae_matcher *matcher, uint32_t number, const head *h,
+static bool expand (ae_matcher *matcher, uint32_t number, const ae_head *h,
                     const plan *p, bool insert) {
   for (size_t n = 0; n < p->combinations; n++) {
     uint32_t cuts[SIGNATURE_CUTS];
@@ -403,7 +347,7 @@ static void always_remove (ae_matcher *matcher, uint32_t number) {
 
 /* }==================================================================== */
 
-static ae_code index_fields (ae_matcher *matcher, head *h, ae_error *error) {
+static ae_code index_fields (ae_matcher *matcher, ae_head *h, ae_error *error) {
   for (size_t i = 0; i < h->count; i++) {
     int index = field_index(matcher, h->conditions[i].attribute);
     if (index < 0)
@@ -415,7 +359,7 @@ static ae_code index_fields (ae_matcher *matcher, head *h, ae_error *error) {
 }
 
 /* The plan by which a head is filed. */
-static void plan_for (const head *h, filing how, plan *p) {
+static void plan_for (const ae_head *h, filing how, plan *p) {
   make_plan(h, p);
   if (how == FILED_SINGLE && p->count > 1) {
     p->count = 1;  /* the most useful was chosen first */
@@ -424,7 +368,7 @@ static void plan_for (const head *h, filing how, plan *p) {
   order_plan(h, p);
 }
 
-static bool file (ae_matcher *matcher, uint32_t number, head *h, filing how) {
+static bool file (ae_matcher *matcher, uint32_t number, ae_head *h, filing how) {
   plan p;
   h->filed = how;
   if (how == FILED_ALWAYS) return always_add(matcher, number);
@@ -435,7 +379,7 @@ static bool file (ae_matcher *matcher, uint32_t number, head *h, filing how) {
   return false;
 }
 
-static void unfile (ae_matcher *matcher, uint32_t number, const head *h) {
+static void unfile (ae_matcher *matcher, uint32_t number, const ae_head *h) {
   plan p;
   if (h->filed == FILED_ALWAYS) {
     always_remove(matcher, number);
@@ -445,7 +389,7 @@ static void unfile (ae_matcher *matcher, uint32_t number, const head *h) {
   expand(matcher, number, h, &p, false);
 }
 
-static bool index_head (ae_matcher *matcher, uint32_t number, head *h) {
+static bool index_head (ae_matcher *matcher, uint32_t number, ae_head *h) {
   return file(matcher, number, h, FILED_WHOLE) || file(matcher, number, h, FILED_SINGLE) ||
          file(matcher, number, h, FILED_ALWAYS);
 }
@@ -457,25 +401,25 @@ ae_code ae_matcher_add (ae_matcher *matcher, uint32_t number,
     return ae_fail(error, AE_TOO_LARGE, 0, "more than %u heads", HEAD_NUMBER_MOST);
   ae_matcher_remove(matcher, number);
   void *array = matcher->heads;
-  bool ok = grow(&array, &matcher->head_room, (size_t)number + 1, sizeof(head));
+  bool ok = grow(&array, &matcher->head_room, (size_t)number + 1, sizeof(ae_head));
   matcher->heads = array;
-  head *h = &matcher->heads[ok ? number : 0];
-  if (!ok || !head_copy(h, conditions, count)) return no_memory(error);
+  ae_head *h = &matcher->heads[ok ? number : 0];
+  if (!ok || !ae_head_copy(h, conditions, count)) return no_memory(error);
   ae_code code = index_fields(matcher, h, error);
   if (code == AE_OK) {
     h->rank = ++matcher->ranks & (UINT64_MAX >> 8);
     if (index_head(matcher, number, h)) return AE_OK;
     code = no_memory(error);
   }
-  head_clear(h);
+  ae_head_clear(h);
   return code;
 }
 
 bool ae_matcher_remove (ae_matcher *matcher, uint32_t number) {
   if (number >= matcher->head_room || !matcher->heads[number].conditions) return false;
-  head *h = &matcher->heads[number];
+  ae_head *h = &matcher->heads[number];
   unfile(matcher, number, h);
-  head_clear(h);
+  ae_head_clear(h);
   return true;
 }
 
@@ -483,7 +427,7 @@ ae_matcher *ae_matcher_copy (const ae_matcher *matcher) {
   ae_matcher *copy = ae_matcher_new();
   if (!copy) return NULL;
   for (uint32_t number = 0; number < matcher->head_room; number++) {
-    const head *h = &matcher->heads[number];
+    const ae_head *h = &matcher->heads[number];
     if (!h->conditions) continue;
     ae_code code = ae_matcher_add(copy, number, h->conditions, h->count, NULL);
     if (code != AE_OK || !copy->heads) {
@@ -497,12 +441,12 @@ ae_matcher *ae_matcher_copy (const ae_matcher *matcher) {
 }
 
 size_t ae_matcher_bytes (const ae_matcher *matcher) {
-  size_t bytes = sizeof(*matcher) + matcher->head_room * sizeof(head) +
+  size_t bytes = sizeof(*matcher) + matcher->head_room * sizeof(ae_head) +
                  matcher->signature_count * sizeof(signature) +
                  matcher->always_room * sizeof(*matcher->always);
   for (size_t i = 0; i < matcher->head_room; i++)
     if (matcher->heads[i].conditions)
-      bytes += size_of_head(matcher->heads[i].conditions, matcher->heads[i].count);
+      bytes += ae_head_bytes(matcher->heads[i].conditions, matcher->heads[i].count);
   for (size_t i = 0; i < matcher->signature_count; i++)
     bytes += ae_match_table_bytes(&matcher->signatures[i].table);
   return bytes;

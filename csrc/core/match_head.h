@@ -1,0 +1,29 @@
+/*
+** match_head.h: a head as the matcher keeps it: one block with copies of its
+** conditions and of all that they point to.
+*/
+#ifndef ALTINN_EVENTS_MATCH_HEAD_H
+#define ALTINN_EVENTS_MATCH_HEAD_H
+
+#include "match.h"
+
+typedef struct ae_head {
+  ae_condition *conditions;  /* the block; NULL: there is no such head */
+  size_t count;
+  uint8_t *fields;           /* of each condition, in the block: index into
+                                matcher->fields */
+  uint64_t rank : 56;        /* order added */
+  uint64_t filed : 8;        /* filing of match.c */
+} ae_head;
+
+/* Copies conditions into a head that has none; their fields are not set yet.
+** False: no memory, nothing has changed. */
+bool ae_head_copy (ae_head *head, const ae_condition *conditions, size_t count);
+
+/* Frees what the head holds; it is none then. */
+void ae_head_clear (ae_head *head);
+
+/* Bytes of the block for such conditions. */
+size_t ae_head_bytes (const ae_condition *conditions, size_t count);
+
+#endif

@@ -34,6 +34,45 @@ function M.describe()
     lib.try("uname -r") or "?", system or "?", device or "?")
 end
 
+-- What a header says, by the preprocessor.
+local function in_header(compiler, language, header, macro)
+  return ("printf '#include <%s>\\n%s\\n' | %s -E -P -x %s - | tail -n 1"):format(header, macro, compiler, language)
+end
+
+-- libmicrohttpd says 0x00097501 for 0.9.75 and a patch.
+local function two_digits_each(hex)
+  local parts = {}
+  for pair in hex:sub(3, 8):gmatch("%d%d") do parts[#parts + 1] = tonumber(pair) end
+  return table.concat(parts, ".")
+end
+
+-- Name, a command that tells the version, where in its output; what to make of
+-- that.
+local VERSIONS = {
+  { "Lua", "lua5.4 -v", "Lua (%S+)" },
+  { "LuaJIT", "luajit -v", "LuaJIT (%S+)" },
+  { "lua-cjson", [[lua5.4 -e 'print(require "cjson"._VERSION)']], "%S+" },
+  { "gcc", "gcc -dumpfullversion", "%S+" },
+  { "simdjson", in_header("c++", "c++", "simdjson.h", "SIMDJSON_VERSION"), "%d[%d.]*" },
+  { "SQLite", in_header("cc", "c", "sqlite3.h", "SQLITE_VERSION"), "%d[%d.]*" },
+  { "libmicrohttpd", in_header("cc", "c", "microhttpd.h", "MHD_VERSION"), "0x%d+", two_digits_each },
+  { "nginx", "nginx -v 2>&1", "nginx/(%S+)" },
+  { "Redis", "redis-server --version", "v=(%S+)" },
+  { "wrk", "wrk -v 2>&1 || true", "wrk (%S+)" },
+}
+
+--- One line about the programs and libraries that are measured or measured
+--- against.
+function M.versions()
+  local list = {}
+  for i, entry in ipairs(VERSIONS) do
+    local text = lib.try("{ PATH=\"$PATH:/usr/sbin:/sbin\"; " .. entry[2] .. "; }")
+    local version = text and text:match(entry[3])
+    list[i] = entry[1] .. " " .. (version and (entry[4] or tostring)(version) or "?")
+  end
+  return "versions: " .. table.concat(list, ", ")
+end
+
 --- Whether a program can be found.
 function M.has(program)
   return lib.try("PATH=\"$PATH:/usr/sbin:/sbin\" command -v " .. program) ~= nil

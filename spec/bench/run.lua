@@ -78,6 +78,7 @@ local function main(words)
     if picked(sitting[1], wanted) then fine = sit(report, sitting, pace) and fine end
   end
   print(machine.describe())
+  print(machine.versions())
   print(table_of.render(report.rows))
   for _, note in ipairs(report.notes) do print("  " .. note) end
   print(("took %.0f s"):format(lib.now() - began))

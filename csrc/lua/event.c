@@ -465,8 +465,10 @@ static bool is_data (ae_slice name) {
 }
 
 static int event_index (lua_State *L) {
-  const ae_event *event = ae_lua_checkevent(L, 1);
+  const ae_event *event = lua_touserdata(L, 1);
   ae_slice name;
+  if (!event || !lua_getmetatable(L, 1) || !lua_rawequal(L, -1, lua_upvalueindex(1)))
+    event = ae_lua_checkevent(L, 1);  /* raises */
   if (lua_type(L, 2) != LUA_TSTRING) return 0;
   name.data = lua_tolstring(L, 2, &name.length);
   const ae_attribute *attribute = ae_event_find(event, name);
@@ -538,10 +540,8 @@ void ae_lua_event_open (lua_State *L) {
     { "__pairs", event_pairs }, { NULL, NULL }
   };
   if (luaL_newmetatable(L, AE_EVENT_NAME)) {
-    for (const luaL_Reg *m = metamethods; m->name; m++) {
-      lua_pushcfunction(L, m->func);
-      lua_setfield(L, -2, m->name);
-    }
+    lua_pushvalue(L, -1);
+    luaL_setfuncs(L, metamethods, 1);
     lua_pushliteral(L, AE_EVENT_NAME);
     lua_setfield(L, -2, "__name");
     lua_rawsetp(L, LUA_REGISTRYINDEX, &metatable_key);

@@ -108,16 +108,24 @@ static inline uint64_t mask_words (const char *bytes) {
   return mask;
 }
 
-/* Without vectors. */
-static uint32_t *sweep_words (const stretch *s, uint32_t *out) {
+/* A sweep, by how the bits of a block are found and counted: both are known
+** where this becomes part of a function. */
+AE_INLINE uint32_t *sweep_by (const stretch *s, uint32_t *out,
+                              uint64_t (*mask_of) (const char *bytes),
+                              unsigned (*count_of) (uint64_t mask)) {
   uint64_t mask;
   block at = s->first;
   for (uint32_t i = 0; i < s->count; i++, step(&at)) {
-    mask = mask_words(at.bytes);
-    out = write_block(mask, bits_in(mask), at.base, out);
+    mask = mask_of(at.bytes);
+    out = write_block(mask, count_of(mask), at.base, out);
   }
-  mask = mask_words(s->last.bytes) & s->wanted;
-  return write_block(mask, bits_in(mask), s->last.base, out);
+  mask = mask_of(s->last.bytes) & s->wanted;
+  return write_block(mask, count_of(mask), s->last.base, out);
+}
+
+/* Without vectors. */
+static uint32_t *sweep_words (const stretch *s, uint32_t *out) {
+  return sweep_by(s, out, mask_words, bits_in);
 }
 
 #ifdef AE_SSE2
@@ -128,14 +136,7 @@ static inline uint64_t mask_sse2 (const char *bytes) {
 }
 
 static uint32_t *sweep_sse2 (const stretch *s, uint32_t *out) {
-  uint64_t mask;
-  block at = s->first;
-  for (uint32_t i = 0; i < s->count; i++, step(&at)) {
-    mask = mask_sse2(at.bytes);
-    out = write_block(mask, bits_in(mask), at.base, out);
-  }
-  mask = mask_sse2(s->last.bytes) & s->wanted;
-  return write_block(mask, bits_in(mask), s->last.base, out);
+  return sweep_by(s, out, mask_sse2, bits_in);
 }
 #endif
 
@@ -158,15 +159,12 @@ AE_TARGET_2 static inline uint64_t mask_avx2 (const char *bytes) {
   return special_mask_32(bytes) | special_mask_32(bytes + 32) << 32;
 }
 
+AE_TARGET_2 static inline unsigned bits_in_avx2 (uint64_t mask) {
+  return (unsigned)_mm_popcnt_u64(mask);
+}
+
 AE_TARGET_2 static uint32_t *sweep_avx2 (const stretch *s, uint32_t *out) {
-  uint64_t mask;
-  block at = s->first;
-  for (uint32_t i = 0; i < s->count; i++, step(&at)) {
-    mask = mask_avx2(at.bytes);
-    out = write_block(mask, (unsigned)_mm_popcnt_u64(mask), at.base, out);
-  }
-  mask = mask_avx2(s->last.bytes) & s->wanted;
-  return write_block(mask, (unsigned)_mm_popcnt_u64(mask), s->last.base, out);
+  return sweep_by(s, out, mask_avx2, bits_in_avx2);
 }
 
 /* Writes sixteen offsets that stand in a block as bytes. */

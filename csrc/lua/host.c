@@ -10,6 +10,7 @@
 #include <lauxlib.h>
 
 #include "compat.h"
+#include "host_options.h"
 #include "host_query.h"
 #include "host_server.h"
 
@@ -17,27 +18,10 @@
 
 typedef struct handle { ae_host *host; } handle;
 
-static int fail (lua_State *L, const ae_error *error) {
-  lua_pushnil(L);
-  lua_pushstring(L, error->message);
-  lua_pushstring(L, ae_code_name(error->code));
-  return 3;
-}
-
 static ae_host *check_host (lua_State *L) {
   handle *object = luaL_checkudata(L, 1, HOST);
   if (object->host == NULL) luaL_error(L, "the host has been stopped");
   return object->host;
-}
-
-static lua_Integer integer_field (lua_State *L, const char *name,
-                                  lua_Integer otherwise, lua_Integer max) {
-  lua_Integer value;
-  lua_getfield(L, 1, name);
-  value = luaL_optinteger(L, -1, otherwise);
-  if (value < 0 || value > max) luaL_error(L, "%s is out of range", name);
-  lua_pop(L, 1);
-  return value;
 }
 
 /* Texts of the options stay on the stack or in their tables. */
@@ -85,22 +69,6 @@ static void read_secrets (lua_State *L, ae_host_options *options) {
   options->secret_count = (size_t)count;
 }
 
-static void check_keys (lua_State *L) {
-  static const char *const known[] = {
-    "inbox", "listen", "admin", "secrets", "workers", "max_bytes", "deadline",
-    "connections", "heads", "worker_settings", "once", NULL
-  };
-  lua_pushnil(L);
-  while (lua_next(L, 1) != 0) {
-    const char *key;
-    int i = 0;
-    lua_pop(L, 1);
-    key = lua_type(L, -1) == LUA_TSTRING ? lua_tostring(L, -1) : "?";
-    while (known[i] != NULL && strcmp(known[i], key) != 0) i++;
-    if (known[i] == NULL) luaL_error(L, "unknown option '%s' of host.start", key);
-  }
-}
-
 static const char *package_field (lua_State *L, const char *name) {
   const char *text;
   lua_getglobal(L, "package");
@@ -116,19 +84,23 @@ static lua_Integer cores (void) {
 }
 
 static void read_options (lua_State *L, ae_host_options *options) {
+  static const char *const known[] = {
+    "inbox", "listen", "admin", "secrets", "workers", "max_bytes", "deadline",
+    "connections", "heads", "worker_settings", "once", NULL
+  };
   memset(options, 0, sizeof *options);
-  check_keys(L);
+  ae_host_check_options(L, known, "host.start");
   options->inbox = string_field(L, "inbox", NULL);
   options->settings.data =
     string_field(L, "worker_settings", &options->settings.length);
   options->listen = address_field(L, "listen", &options->listen_port);
   options->admin = address_field(L, "admin", &options->admin_port);
   read_secrets(L, options);
-  options->workers = (size_t)integer_field(L, "workers", cores(), AE_MAX_WORKERS);
+  options->workers = (size_t)ae_host_integer(L, 1, "workers", cores(), AE_MAX_WORKERS);
   if (options->workers == 0) options->workers = 1;
-  options->max_bytes = (size_t)integer_field(L, "max_bytes", 0, 1 << 30);
-  options->deadline = (uint32_t)integer_field(L, "deadline", 0, 86400);
-  options->connections = (uint32_t)integer_field(L, "connections", 0, 1 << 20);
+  options->max_bytes = (size_t)ae_host_integer(L, 1, "max_bytes", 0, 1 << 30);
+  options->deadline = (uint32_t)ae_host_integer(L, 1, "deadline", 0, 86400);
+  options->connections = (uint32_t)ae_host_integer(L, 1, "connections", 0, 1 << 20);
   lua_getfield(L, 1, "once");
   options->once = lua_toboolean(L, -1);
   options->path = package_field(L, "path");
@@ -161,7 +133,7 @@ static int host_start (lua_State *L) {
   if (ae_host_start(object->host, &options, take_heads(box), &error) != AE_OK) {
     if (!object->host->abandoned) free(object->host);
     object->host = NULL;
-    return fail(L, &error);
+    return ae_host_fail(L, &error);
   }
   return 1;
 }
@@ -193,7 +165,7 @@ static int host_wait (lua_State *L) {
 static int host_health (lua_State *L) {
   ae_error error;
   if (ae_inbox_health(check_host(L)->shared.inbox, &error) != AE_OK)
-    return fail(L, &error);
+    return ae_host_fail(L, &error);
   lua_pushboolean(L, 1);
   return 1;
 }
@@ -207,7 +179,7 @@ static int host_reload (lua_State *L) {
   settings.data = luaL_checklstring(L, 3, &settings.length);
   box = ae_heads_check(L, 2);
   if (ae_host_reload(host, take_heads(box), settings, &error) != AE_OK)
-    return fail(L, &error);
+    return ae_host_fail(L, &error);
   lua_pushboolean(L, 1);
   return 1;
 }
@@ -258,15 +230,7 @@ static const luaL_Reg functions[] = {
 };
 
 AE_EXPORT int luaopen_altinn_events_host (lua_State *L) {
-  if (luaL_newmetatable(L, HOST)) {
-    luaL_newlib(L, methods);
-    lua_setfield(L, -2, "__index");
-    lua_pushcfunction(L, host_stop);
-    lua_setfield(L, -2, "__gc");
-    lua_pushcfunction(L, host_stop);
-    lua_setfield(L, -2, "__close");
-  }
-  lua_pop(L, 1);
+  ae_host_class(L, HOST, methods, host_stop);
   ae_host_server_setup(L);
   luaL_newlib(L, functions);
   return 1;

@@ -9,6 +9,7 @@
 
 #include "../host/server.h"
 #include "compat.h"
+#include "host_options.h"
 
 #define SERVER "altinn.events.server"
 
@@ -18,47 +19,18 @@ static ae_server *check_server (lua_State *L) {
   return *box;
 }
 
-static int fail (lua_State *L, const ae_error *error) {
-  lua_pushnil(L);
-  lua_pushstring(L, error->message);
-  lua_pushstring(L, ae_code_name(error->code));
-  return 3;
-}
-
 /* {====================================================================
 ** Starting
 ** ===================================================================== */
 
-static void check_keys (lua_State *L) {
-  static const char *const known[] = { "listen", "max_bytes", "connections",
-                                       "signals", NULL };
-  lua_pushnil(L);
-  while (lua_next(L, 1) != 0) {
-    const char *key;
-    int i = 0;
-    lua_pop(L, 1);
-    key = lua_type(L, -1) == LUA_TSTRING ? lua_tostring(L, -1) : "?";
-    while (known[i] != NULL && strcmp(known[i], key) != 0) i++;
-    if (known[i] == NULL) luaL_error(L, "unknown option '%s' of host.server", key);
-  }
-}
-
-static lua_Integer integer_field (lua_State *L, int table, const char *name,
-                                  lua_Integer max) {
-  lua_Integer value;
-  lua_getfield(L, table, name);
-  value = luaL_optinteger(L, -1, 0);
-  if (value < 0 || value > max) luaL_error(L, "%s is out of range", name);
-  lua_pop(L, 1);
-  return value;
-}
-
 /* listen = { host, port }; the host stays in its table. */
 static void read_options (lua_State *L, ae_server_options *options) {
+  static const char *const known[] = { "listen", "max_bytes", "connections",
+                                       "signals", NULL };
   lua_Integer port;
   memset(options, 0, sizeof *options);
   luaL_checktype(L, 1, LUA_TTABLE);
-  check_keys(L);
+  ae_host_check_options(L, known, "host.server");
   if (lua_getfield(L, 1, "listen") != LUA_TTABLE)
     luaL_error(L, "listen must be { host, port }");
   lua_geti(L, -1, 1);
@@ -67,8 +39,8 @@ static void read_options (lua_State *L, ae_server_options *options) {
   port = luaL_checkinteger(L, -1);
   if (port < 0 || port > 65535) luaL_error(L, "listen: port out of range");
   options->port = (uint16_t)port;
-  options->max_bytes = (size_t)integer_field(L, 1, "max_bytes", (lua_Integer)1 << 40);
-  options->connections = (uint32_t)integer_field(L, 1, "connections", 65536);
+  options->max_bytes = (size_t)ae_host_integer(L, 1, "max_bytes", 0, (lua_Integer)1 << 40);
+  options->connections = (uint32_t)ae_host_integer(L, 1, "connections", 0, 65536);
   lua_getfield(L, 1, "signals");
   options->signals = lua_toboolean(L, -1);
 }
@@ -81,7 +53,7 @@ int ae_host_server (lua_State *L) {
   box = lua_newuserdatauv(L, sizeof(ae_server *), 0);
   *box = NULL;
   luaL_setmetatable(L, SERVER);
-  if (ae_server_start(&options, box, &error) != AE_OK) return fail(L, &error);
+  if (ae_server_start(&options, box, &error) != AE_OK) return ae_host_fail(L, &error);
   return 1;
 }
 
@@ -263,8 +235,8 @@ static void read_source (lua_State *L, int index, ae_server_reply *reply) {
     luaL_error(L, "body must have a file or a pattern");
   reply->body.data = lua_tolstring(L, -1, &reply->body.length);
   reply->repeat = true;
-  reply->size = (uint64_t)integer_field(L, index, "size", (lua_Integer)1 << 52);
-  reply->cut = (uint64_t)integer_field(L, index, "cut", (lua_Integer)1 << 52);
+  reply->size = (uint64_t)ae_host_integer(L, index, "size", 0, (lua_Integer)1 << 52);
+  reply->cut = (uint64_t)ae_host_integer(L, index, "cut", 0, (lua_Integer)1 << 52);
 }
 
 static void read_body (lua_State *L, int index, ae_server_reply *reply) {
@@ -288,7 +260,7 @@ static int server_reply (lua_State *L) {
   read_headers(L, 4, &reply);
   read_body(L, 5, &reply);
   if (ae_server_reply_to(server, (uint64_t)id, &reply, &error) != AE_OK)
-    return fail(L, &error);
+    return ae_host_fail(L, &error);
   lua_pushboolean(L, 1);
   return 1;
 }
@@ -307,13 +279,5 @@ static const luaL_Reg methods[] = {
 };
 
 void ae_host_server_setup (lua_State *L) {
-  if (luaL_newmetatable(L, SERVER)) {
-    luaL_newlib(L, methods);
-    lua_setfield(L, -2, "__index");
-    lua_pushcfunction(L, server_close);
-    lua_setfield(L, -2, "__gc");
-    lua_pushcfunction(L, server_close);
-    lua_setfield(L, -2, "__close");
-  }
-  lua_pop(L, 1);
+  ae_host_class(L, SERVER, methods, server_close);
 }

@@ -3,6 +3,7 @@ local altinn = require "spec.support.altinn_fake"
 local cjson = require "cjson"
 local host = require "spec.support.host"
 local sample = require "spec.support.sample"
+local wording = require "spec.support.wording"
 
 local SECRET = "0123456789abcdef"
 local PUBLISHED = "no.altinn.correspondence.correspondencepublished"
@@ -11,17 +12,7 @@ local fake
 before_each(function() fake = altinn.new() end)
 after_each(function() fake:restore() end)
 
-local function says(text, ...)
-  for _, wanted in ipairs { ... } do
-    assert(text:find(wanted, 1, true), ("%q does not say %q"):format(text, wanted))
-  end
-end
-
-local function silent(text, ...)
-  for _, unwanted in ipairs { ... } do
-    assert(not text:find(unwanted, 1, true), ("%q says %q"):format(text, unwanted))
-  end
-end
+local says, silent = wording.says, wording.silent
 
 describe("subscriptions list", function()
   it("shows all of this identity, and whose they are", function()

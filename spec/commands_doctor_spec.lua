@@ -16,11 +16,10 @@ end)
 
 -- A platform that answers with a status, its clock so many seconds ahead; its address.
 local function platform(status, ahead)
-  local started = process.start(fake.folder, "platform" .. #open,
+  local started, port = process.serve(fake.folder, "platform" .. #open,
     ("lua5.4 spec/support/platform_server.lua %d %d"):format(status or 401, ahead or 0))
   open[#open + 1] = function() started:stop() end
-  local port = process.wait(5, function() return tonumber(started:output()) end)
-  return "http://127.0.0.1:" .. assert(port, "the platform does not start")
+  return "http://127.0.0.1:" .. port
 end
 
 local function configure(values)

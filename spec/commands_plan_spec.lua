@@ -2,6 +2,7 @@
 local altinn = require "spec.support.altinn_fake"
 local cjson = require "cjson"
 local process = require "spec.support.process"
+local wording = require "spec.support.wording"
 
 local SECRET = "0123456789abcdef"
 local ADDRESS = "https://hooks.example.no/events/" .. SECRET
@@ -12,17 +13,7 @@ local fake
 before_each(function() fake = altinn.new() end)
 after_each(function() fake:restore() end)
 
-local function says(text, ...)
-  for _, wanted in ipairs { ... } do
-    assert(text:find(wanted, 1, true), ("%q does not say %q"):format(text, wanted))
-  end
-end
-
-local function silent(text, ...)
-  for _, unwanted in ipairs { ... } do
-    assert(not text:find(unwanted, 1, true), ("%q says %q"):format(text, unwanted))
-  end
-end
+local says, silent = wording.says, wording.silent
 
 local function plan(...) return fake:run("plan", fake:rules_path(), ...) end
 local function apply(...) return fake:run("apply", fake:rules_path(), ...) end

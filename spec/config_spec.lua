@@ -1,6 +1,7 @@
 -- The configuration: defaults, the file, the environment, options.
 local config = require "altinn.events.config"
 local process = require "spec.support.process"
+local wording = require "spec.support.wording"
 
 local folder, variables
 local getenv = os.getenv
@@ -31,11 +32,7 @@ local function problems_of(text, values)
   return (table.concat(problems, "\n"):gsub(folder:gsub("%p", "%%%0") .. "/", ""))
 end
 
-local function says(text, ...)
-  for _, wanted in ipairs { ... } do
-    assert(text:find(wanted, 1, true), ("%q does not say %q"):format(text, wanted))
-  end
-end
+local says = wording.says
 
 describe("defaults", function()
   it("need no file", function()

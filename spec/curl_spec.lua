@@ -1,30 +1,19 @@
 -- altinn.events.curl against a small server of our own.
 local cjson = require "cjson"
 local curl = require "altinn.events.curl"
+local echo_server = require "spec.support.echo"
 local process = require "spec.support.process"
 local socket = require "socket"
+local tls = require "spec.support.tls"
 
-local folder, server, url
-
--- A port at which nothing listens.
-local function free_port()
-  local listener = assert(socket.bind("127.0.0.1", 0))
-  local _, port = listener:getsockname()
-  listener:close()
-  return port
-end
+local server, url
 
 setup(function()
-  folder = process.folder()
-  server = process.start(folder, "echo", "lua5.4 spec/support/echo_server.lua")
-  local port = process.wait(5, function() return tonumber(server:output()) end)
-  url = "http://127.0.0.1:" .. assert(port, server:errors())
+  server = echo_server.start()
+  url = server.url
 end)
 
-teardown(function()
-  server:stop()
-  process.remove(folder)
-end)
+teardown(function() server:close() end)
 
 local function perform(path, fields)
   local request = { url = url .. path, timeout = 5 }
@@ -187,7 +176,7 @@ describe("a failure", function()
   it("of the network has its code", function()
     failed("network", "/cut")
     failed("network", "/half")
-    failed("network", "", { url = ("http://127.0.0.1:%d/"):format(free_port()) })
+    failed("network", "", { url = ("http://127.0.0.1:%d/"):format(process.free_port()) })
     failed("network", "", { url = "http://name.invalid/" })
   end)
 
@@ -225,22 +214,9 @@ describe("a failure", function()
   end)
 
   it("of TLS has its code: a certificate that nobody vouches for", function()
-    local port = free_port()
-    assert(os.execute(("openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 2"
-      .. " -subj /CN=127.0.0.1 -addext subjectAltName=IP:127.0.0.1 -keyout %s/key -out %s/cert 2>/dev/null")
-      :format(folder, folder)))
-    local tls = process.start(folder, "tls",
-      ("openssl s_server -quiet -www -accept 127.0.0.1:%d -key %s/key -cert %s/cert"):format(port, folder, folder))
-    finally(function()
-      tls:signal "KILL"
-      tls:wait_exit(5)
-    end)
-    assert(process.wait(5, function()
-      local client = socket.connect("127.0.0.1", port)
-      if client then client:close() end
-      return client
-    end), "s_server does not listen")
-    local message = failed("tls", "", { url = ("https://127.0.0.1:%d/"):format(port) })
+    local other = tls.start()
+    finally(function() other:close() end)
+    local message = failed("tls", "", { url = other.url })
     assert.is_truthy(message:find("certificate", 1, true), message)
   end)
 end)
@@ -275,7 +251,7 @@ describe("many at once", function()
 
   it("one that fails does not harm the others", function()
     local multi = curl.new {}
-    local bad = multi:add { url = ("http://127.0.0.1:%d/"):format(free_port()) }
+    local bad = multi:add { url = ("http://127.0.0.1:%d/"):format(process.free_port()) }
     local slow = multi:add { url = url .. "/wait/5", timeout = 0.1 }
     local good = multi:add { url = url .. "/status/201" }
     local done = finish(multi, 3)

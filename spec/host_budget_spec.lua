@@ -15,14 +15,7 @@ local function post(changes)
   assert.are.equal(200, (one:post(sample.text(changes))))
 end
 
--- All runs in the inbox: "event id/rule" -> verdict.
-local function verdicts()
-  local found = {}
-  for _, event in ipairs(one:list("--limit", "100000").events) do
-    for _, run in ipairs(event.runs) do found[event.id .. "/" .. run.rule] = run end
-  end
-  return found
-end
+local function verdicts() return one:verdicts() end
 
 describe("a rule that", function()
   local GOOD = 'rule { name = "good", on = "*", order = false, run = function() return skip("fine") end }'

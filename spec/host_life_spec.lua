@@ -1,5 +1,4 @@
 -- The host as a whole: its metrics, what it shows of people, how it starts, stops, and bears trouble.
-local cjson = require "cjson"
 local host = require "spec.support.host"
 local http = require "spec.support.http"
 local process = require "spec.support.process"
@@ -9,14 +8,7 @@ local target = require "spec.support.target"
 
 local STRUCTURED = { ["Content-Type"] = "application/cloudevents+json" }
 
-local function problem(status, headers, body)
-  assert.are.equal("application/problem+json", headers["content-type"])
-  local value = cjson.decode(body)
-  assert.are.equal(status, value.status)
-  assert.is_string(value.title)
-  assert.is_string(value.detail)
-  return value
-end
+local problem = http.problem
 
 describe("the metrics", function()
   local one, service

@@ -9,14 +9,7 @@ local socket = require "socket"
 
 local STRUCTURED = { ["Content-Type"] = "application/cloudevents+json" }
 
-local function problem(status, headers, body)
-  assert.are.equal("application/problem+json", headers["content-type"])
-  local value = cjson.decode(body)
-  assert.are.equal(status, value.status)
-  assert.is_string(value.title)
-  assert.is_string(value.detail)
-  return value
-end
+local problem = http.problem
 
 -- One answer and nothing after it: its status.
 local function only_answer(bytes)

@@ -6,6 +6,7 @@ local grant = require "altinn.events.grant"
 local json = require "altinn.events.json"
 local process = require "spec.support.process"
 local socket = require "socket"
+local tls = require "spec.support.tls"
 
 local PASSPHRASE = "hemmelig passord 1"
 local folder, server, url, other_url
@@ -26,9 +27,9 @@ setup(function()
   openssl "rsa -in rsa.pem -pubout -out public.pem"
   openssl "req -x509 -key rsa.pem -subj /CN=Leaf -days 3 -out leaf.pem"
   openssl("pkcs12 -export -inkey rsa.pem -in leaf.pem -passout 'pass:" .. PASSPHRASE .. "' -out key.p12")
-  server = process.start(folder, "tokens", "lua5.4 spec/support/token_server.lua")
-  local port = process.wait(5, function() return tonumber(server:output()) end)
-  url = "http://127.0.0.1:" .. assert(port, server:errors())
+  local port
+  server, port = process.serve(folder, "tokens", "lua5.4 spec/support/token_server.lua")
+  url = "http://127.0.0.1:" .. port
   other_url = "http://localhost:" .. port
 end)
 
@@ -678,32 +679,17 @@ describe("a failure", function()
   end)
 
   it("of the network has its code", function()
-    local listener = assert(socket.bind("127.0.0.1", 0))
-    local _, port = listener:getsockname()
-    listener:close()
-    assert.is_truthy(fails("network", "network", "", { token_url = ("http://127.0.0.1:%d/token"):format(port) })
+    local token_url = ("http://127.0.0.1:%d/token"):format(process.free_port())
+    assert.is_truthy(fails("network", "network", "", { token_url = token_url })
       :find("cannot be reached", 1, true))
     fails("timeout", "timeout", "wait=1.5", { timeout = 0.5 })
     fails("network", "network", "", { token_url = "https://name.invalid/token" })
   end)
 
   it("of TLS has its code", function()
-    openssl "req -x509 -key rsa.pem -subj /CN=127.0.0.1 -addext subjectAltName=IP:127.0.0.1 -days 2 -out tls.pem"
-    local listener = assert(socket.bind("127.0.0.1", 0))
-    local _, port = listener:getsockname()
-    listener:close()
-    local tls = process.start(folder, "tls", ("openssl s_server -quiet -www -accept 127.0.0.1:%d"
-      .. " -key %s/rsa.pem -cert %s/tls.pem"):format(port, folder, folder))
-    finally(function()
-      tls:signal "KILL"
-      tls:wait_exit(5)
-    end)
-    assert(process.wait(5, function()
-      local client = socket.connect("127.0.0.1", port)
-      if client then client:close() end
-      return client
-    end), "s_server does not listen")
-    assert.is_truthy(fails("tls", "tls", "", { token_url = ("https://127.0.0.1:%d/token"):format(port) })
+    local other = tls.start()
+    finally(function() other:close() end)
+    assert.is_truthy(fails("tls", "tls", "", { token_url = other.url .. "token" })
       :find("cannot be trusted", 1, true))
   end)
 

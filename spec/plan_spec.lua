@@ -2,6 +2,7 @@
 local endpoint = require "altinn.events.endpoint"
 local events = require "altinn.events"
 local plan = require "altinn.events.plan"
+local wording = require "spec.support.wording"
 
 local PREFIX = "no.altinn.correspondence."
 local ACME = "urn:altinn:resource:acme-letters"
@@ -20,11 +21,7 @@ local function filters(made)
   return list
 end
 
-local function says(text, ...)
-  for _, wanted in ipairs { ... } do
-    assert(text:find(wanted, 1, true), ("%q does not say %q"):format(text, wanted))
-  end
-end
+local says = wording.says
 
 describe("the smallest set", function()
   it("of one rule has its filters", function()

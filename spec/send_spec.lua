@@ -1,22 +1,18 @@
 -- Posting events exactly as Altinn does.
 local cjson = require "cjson"
+local echo = require "spec.support.echo"
 local events = require "altinn.events"
 local process = require "spec.support.process"
 local send = require "altinn.events.send"
 
-local folder, server, url
+local server, folder, url
 
 setup(function()
-  folder = process.folder()
-  server = process.start(folder, "echo", "lua5.4 spec/support/echo_server.lua")
-  local port = process.wait(5, function() return tonumber(server:output()) end)
-  url = "http://127.0.0.1:" .. assert(port, server:errors())
+  server = echo.start()
+  folder, url = server.folder, server.url
 end)
 
-teardown(function()
-  server:stop()
-  process.remove(folder)
-end)
+teardown(function() server:close() end)
 
 local published = '{"specversion":"1.0","id":"0b6f6a1e-6d1f-4c4f-9a3b-0c1d2e3f4a5b",' ..
   '"type":"no.altinn.correspondence.correspondencepublished","time":"2026-08-20T07:22:19.4380391Z",' ..

@@ -6,7 +6,7 @@ local process = require "spec.support.process"
 local retry = require "altinn.events.retry"
 local scheduler = require "altinn.events.scheduler"
 local script = require "spec.support.script"
-local socket = require "socket"
+local tls = require "spec.support.tls"
 local transport = require "altinn.events.transport"
 
 local clock = core.altinn.clock
@@ -80,10 +80,7 @@ describe("the default transport", function()
   end)
 
   it("says what failed", function()
-    local listener = assert(socket.bind("127.0.0.1", 0))
-    local _, port = listener:getsockname()
-    listener:close()
-    local reply, message, code = send(request { url = "http://127.0.0.1:" .. port })
+    local reply, message, code = send(request { url = "http://127.0.0.1:" .. process.free_port() })
     assert.is_nil(reply)
     assert.are.equal("network", code)
     assert.is_string(message)
@@ -98,31 +95,14 @@ describe("the default transport", function()
   end)
 
   it("trusts the authorities of ca_file, and no others", function()
-    local folder = process.folder()
-    local listener = assert(socket.bind("127.0.0.1", 0))
-    local _, port = listener:getsockname()
-    listener:close()
-    assert(os.execute(("openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 2"
-      .. " -subj /CN=127.0.0.1 -addext subjectAltName=IP:127.0.0.1 -keyout %s/key -out %s/cert 2>/dev/null")
-      :format(folder, folder)))
-    local tls = process.start(folder, "tls",
-      ("openssl s_server -quiet -www -accept 127.0.0.1:%d -key %s/key -cert %s/cert"):format(port, folder, folder))
-    finally(function()
-      tls:signal "KILL"
-      tls:wait_exit(5)
-      process.remove(folder)
-    end)
-    assert(process.wait(5, function()
-      local client = socket.connect("127.0.0.1", port)
-      if client then client:close() end
-      return client
-    end))
-    local url = ("https://127.0.0.1:%d/"):format(port)
-    assert.are.equal(200, assert(send(request { url = url, ca_file = folder .. "/cert" })).status)
+    local other = tls.start()
+    finally(function() other:close() end)
+    local url = other.url
+    assert.are.equal(200, assert(send(request { url = url, ca_file = other.certificate })).status)
     assert.are.equal("tls", (select(3, send(request { url = url }))))
-    assert.are.equal("tls", (select(3, send(request { url = url, ca_file = folder .. "/key" }))))
-    local name = ("https://localhost:%d/"):format(port)
-    assert.are.equal("tls", (select(3, send(request { url = name, ca_file = folder .. "/cert" }))))
+    assert.are.equal("tls", (select(3, send(request { url = url, ca_file = other.key }))))
+    local name = ("https://localhost:%d/"):format(other.port)
+    assert.are.equal("tls", (select(3, send(request { url = name, ca_file = other.certificate }))))
   end)
 
   it("sleeps without using the processor", function()

@@ -145,6 +145,15 @@ function Host:list(...)
   return cjson.decode(out)
 end
 
+--- All runs in the inbox: "event id/rule" -> verdict.
+function Host:verdicts()
+  local found = {}
+  for _, event in ipairs(self:list("--limit", "100000").events) do
+    for _, run in ipairs(event.runs) do found[event.id .. "/" .. run.rule] = run end
+  end
+  return found
+end
+
 --- The ids in the inbox, as a set, and their number.
 function Host:ids()
   local ids, list = {}, self:list("--limit", "1000000")

@@ -1,4 +1,5 @@
 -- A small HTTP/1.1 client that says exactly what it is told to say.
+local cjson = require "cjson"
 local socket = require "socket"
 
 local M = {}
@@ -72,6 +73,15 @@ end
 function M.post(port, path, body, headers)
   headers = headers or { ["Content-Type"] = "application/cloudevents+json" }
   return M.request(port, { method = "POST", path = path, headers = headers, body = body })
+end
+
+--- An answer that is a problem (RFC 9457) of that status: its value.
+function M.problem(status, headers, body)
+  local value = cjson.decode(body)
+  assert(headers["content-type"] == "application/problem+json", headers["content-type"])
+  assert(value.status == status, body)
+  assert(type(value.title) == "string" and type(value.detail) == "string", body)
+  return value
 end
 
 --- Sends bytes as they are, and gives all that comes back until the end.

@@ -1,4 +1,5 @@
 -- Processes of a spec: started in the background, waited for, ended.
+local cjson = require "cjson"
 local socket = require "socket"
 
 local M = {}
@@ -11,6 +12,13 @@ function M.read(path)
   local text = file:read("*a")
   file:close()
   return text
+end
+
+--- The values of a file that holds one as JSON in each line.
+function M.read_json_lines(path)
+  local list = {}
+  for line in (M.read(path) or ""):gmatch("[^\n]+") do list[#list + 1] = cjson.decode(line) end
+  return list
 end
 
 function M.write(path, text)
@@ -60,6 +68,25 @@ function M.start(folder, name, command)
     M.quote(base .. ".status"))))
   local pid = M.wait(5, function() return tonumber(M.read(base .. ".pid") or "") end)
   return setmetatable({ base = base, pid = assert(pid, "no process") }, Process)
+end
+
+--- Starts a server that writes its port as its first line.
+---@return table process
+---@return integer port
+function M.serve(folder, name, command)
+  local server = M.start(folder, name, command)
+  local port = M.wait(5, function() return tonumber(server:output():match("^(%d+)\n")) end)
+  if port then return server, port end
+  server:stop()
+  error(("the server '%s' does not start: %s"):format(name, server:errors()), 2)
+end
+
+--- A port at which nothing listens.
+function M.free_port()
+  local listener = assert(socket.bind("127.0.0.1", 0))
+  local _, port = listener:getsockname()
+  listener:close()
+  return port
 end
 
 function Process:signal(name)

@@ -1,5 +1,4 @@
 -- The server of script_server.lua, in a process of its own, from a spec.
-local cjson = require "cjson"
 local process = require "spec.support.process"
 
 local M = {}
@@ -13,14 +12,8 @@ function M.start()
   local self = setmetatable({ folder = folder }, Script)
   process.write(folder .. "/requests", "")
   self:answer "return { status = 200 }"
-  self.process = process.start(folder, "server", ("lua5.4 spec/support/script_server.lua %s/requests %s/script")
-    :format(folder, folder))
-  self.port = process.wait(5, function() return tonumber(self.process:output()) end)
-  if not self.port then
-    local message = "the server does not start: " .. self.process:errors()
-    self:close()
-    error(message)
-  end
+  self.process, self.port = process.serve(folder, "server",
+    ("lua5.4 spec/support/script_server.lua %s/requests %s/script"):format(folder, folder))
   self.url = "http://127.0.0.1:" .. self.port
   return self
 end
@@ -47,11 +40,7 @@ end
 
 --- All requests since the last script.
 function Script:requests()
-  local list = {}
-  for line in (process.read(self.folder .. "/requests") or ""):gmatch("[^\n]+") do
-    list[#list + 1] = cjson.decode(line)
-  end
-  return list
+  return process.read_json_lines(self.folder .. "/requests")
 end
 
 function Script:close()

@@ -1,5 +1,4 @@
 -- A receiving service of a spec, in a process of its own.
-local cjson = require "cjson"
 local process = require "spec.support.process"
 
 local M = {}
@@ -13,14 +12,8 @@ function M.start(answers)
   local self = setmetatable({ folder = folder }, Target)
   self:answer(answers or { "200" })
   process.write(folder .. "/requests", "")
-  self.process = process.start(folder, "target", ("lua5.4 spec/support/target_server.lua %s/requests %s/answers 0")
-    :format(folder, folder))
-  self.port = process.wait(5, function() return tonumber(self.process:output()) end)
-  if not self.port then
-    local message = "the target does not start: " .. self.process:errors()
-    self:close()
-    error(message)
-  end
+  self.process, self.port = process.serve(folder, "target",
+    ("lua5.4 spec/support/target_server.lua %s/requests %s/answers 0"):format(folder, folder))
   self.url = "http://127.0.0.1:" .. self.port
   return self
 end
@@ -31,11 +24,7 @@ end
 
 --- All requests so far, in order.
 function Target:requests()
-  local list = {}
-  for line in (process.read(self.folder .. "/requests") or ""):gmatch("[^\n]+") do
-    list[#list + 1] = cjson.decode(line)
-  end
-  return list
+  return process.read_json_lines(self.folder .. "/requests")
 end
 
 function Target:wait(count, seconds)

@@ -62,7 +62,8 @@
   X("correspondencenotificationdelivered", LETTER, "sender", true, true, \
     "the notification reached at least one address") \
   X("correspondencenotificationreminderdelivered", LETTER, "sender", true, true, \
-    "the reminder reached at least one address")
+    "the reminder reached at least one address") \
+  /* further ones go before this line */
 
 /* The types of the others: X(name, type, about, once, summary). */
 #define AE_OTHER_TYPES(X) \
@@ -94,7 +95,8 @@
   X("processcompleted", APP_PREFIX "process.completed", \
     INSTANCE, true, "process of an app instance completed") \
   X("substatuschanged", APP_PREFIX "substatus.changed", \
-    INSTANCE, false, "sub-status of an app instance changed")
+    INSTANCE, false, "sub-status of an app instance changed") \
+  /* further ones go before this line */
 
 #define LETTER_TYPE(name, about, to, raised, once, summary) \
   { name, CORRESPONDENCE_PREFIX name, AE_ABOUT_##about, to, raised, once, summary },

@@ -1,10 +1,9 @@
 /*
 ** catalogue.h: what Altinn's events mean: the types that are raised, what
 ** each is about, whom it is addressed to; and the parties in subjects.
-** To add an event type, add one line to the list of its publisher at the
-** beginning of catalogue.c: name, what it is about, to whom, raised, once,
-** summary. All else follows: events.types in Lua, short names in rules,
-** suggestions, events.describe.
+** To add an event type, add one line to one of the two lists at the beginning
+** of catalogue.c: AE_CORRESPONDENCE_TYPES or AE_OTHER_TYPES. All else follows:
+** events.types in Lua, short names in rules, suggestions, events.describe.
 */
 #ifndef ALTINN_EVENTS_CATALOGUE_H
 #define ALTINN_EVENTS_CATALOGUE_H

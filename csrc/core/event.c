@@ -3,14 +3,17 @@
 ** text. What the values mean is judged by judge.c.
 **
 ** The way of a member, such as "time":"2016-12-31T23:59:60\u005A":
-**   read_members  steps from member to member;
-**   read_plain    takes a string without anything special, by its marks
-**                 (marks.h); this one has a backslash, so
-**   read_member   reads name and value by the grammar (json.c), and
-**   take_value    decodes the escapes where they stand (decode);
-**   ae_event_judge (judge.c) then sees decoded text only: meaning_reason
-**                 hands the time to ae_timestamp_parse (timestamp.c), which
-**                 judges the leap second.
+**   read_event    sweeps the first window of the text for marks (marks.h);
+**   read_members  steps over the members: read_plain takes plain ones, as many
+**                 as follow each other; the value here has a backslash, so
+**   read_member   takes it: read_name decodes the escapes of the name,
+**                 ae_json_skip (json.c) checks the value, take_member makes the
+**                 attribute, and take_value decodes where the value stands.
+**   ae_event_judge (judge.c), when all is read: judge_attributes, value_reason,
+**                 meaning_reason, and there ae_timestamp_parse (timestamp.c),
+**                 which judges the leap second.
+** ae_event_read goes the same way, but decodes nothing: where it should have,
+** it ends before ae_event_judge.
 */
 #include "event.h"
 #include "judge.h"
@@ -31,12 +34,12 @@ typedef struct reader {
   ae_json json;
   const char *text;
   char *writable;             /* the same text; NULL: not to be written to */
-  bool escaped;               /* and there is something to decode in it */
+  bool escaped;               /* escapes were met that could not be decoded */
   ae_event *event;
   ae_faults *faults;
   ae_error *error;
   payload data, base64;
-  const uint32_t *mark;       /* of `marks`: those before it are behind */
+  const uint32_t *mark;       /* of `marks`: the next that is not passed */
   ae_marks marks;
 } reader;
 
@@ -148,7 +151,7 @@ static void take_member (reader *r, const member *m) {
   if (to == NULL) return;
   *to = (ae_attribute){ .name = m->name, .name_length = m->name_length,
                         .position = m->position, .known = (uint8_t)m->known,
-                        .clean = m->value.ascii ? AE_CLEAN : AE_UNSEEN };
+                        .seen = m->value.ascii ? AE_CLEAN : AE_UNSEEN };
   take_value(r, &m->value, to);
 }
 
@@ -160,7 +163,7 @@ static ae_code expected (reader *r, const char *what) {
                  json->at < json->length ? what : "the JSON text ends too early");
 }
 
-/* Passes over white space and over `c`. */
+/* Passes over white space, then over `c`; false: something else is there. */
 static inline bool accept (ae_json *json, char c) {
   size_t at = ae_scan_blank(json->text, json->length, json->at);
   json->at = at;
@@ -196,8 +199,8 @@ static ae_code read_member (reader *r) {
   return code;
 }
 
-/* The marks from `at` on, when there are four and `at` is the first; NULL:
-** there is something else. */
+/* The four marks that begin at `at`. NULL: that is no mark, or fewer than four
+** follow within the window, also when that begins here. */
 static const uint32_t *marks_from (reader *r, size_t at) {
   const uint32_t *mark = r->mark;
   while (*mark < at && *mark < r->marks.end) mark++;
@@ -210,10 +213,10 @@ static const uint32_t *marks_from (reader *r, size_t at) {
 }
 
 /* Whether two neighbouring marks are quotation marks and what is between
-** them is the second byte of `joint`, with or without white space. The first
-** byte of `joint` is a quotation mark. */
-static inline bool are_joined (const char *text, size_t mark, size_t next,
-                               const char *joint) {
+** them is the second byte of `joint`, with or without blanks. (Other white
+** space is a mark.) The first byte of `joint` is a quotation mark. */
+static inline bool separated_by (const char *text, size_t mark, size_t next,
+                                 const char *joint) {
   size_t at;
   if (text[next] != '"') return false;
   if (next == mark + 2) return memcmp(text + mark, joint, 2) == 0;
@@ -227,8 +230,9 @@ static inline bool are_joined (const char *text, size_t mark, size_t next,
 static inline void take_plain (ae_event *event, unsigned known, const uint32_t *mark) {
   uint32_t index = event->count++, name = mark[0] + 1, value = mark[2] + 1;
   ae_attribute *to = &event->attributes[index];
-  uint8_t clean = AE_CLEAN;
-  to->name = to->position = name;
+  uint8_t seen = AE_CLEAN;
+  to->name = name;
+  to->position = name;  /* 1-based, and of the quotation mark before it */
   to->name_length = mark[1] - name;
   to->value = value;
   to->value_length = mark[3] - value;
@@ -236,16 +240,17 @@ static inline void take_plain (ae_event *event, unsigned known, const uint32_t *
   to->known = (uint8_t)known;
   if (event->known[known] < 0) {
     event->known[known] = (int32_t)index;
-    if ((AE_FREE_TEXTS >> known & 1) != 0 && mark[3] > value) clean = AE_SETTLED;
+    if ((AE_FREE_TEXTS >> known & 1) != 0 && mark[3] > value) seen = AE_SETTLED;
   }
-  to->clean = clean;
+  to->seen = seen;
 }
 
 /*
 ** Members of the form that nearly all have, as many as follow each other
 ** from `at` on: attributes that are strings, nothing special in name and
 ** value, so that their marks are four quotation marks. Returns where the last
-** of them ends; 0, with nothing done, when the first is of another form.
+** of them ends; 0, with nothing done, when the first is of another form, too
+** long for a window, or finds no room: read_member takes it then.
 */
 static size_t read_plain (reader *r, size_t at) {
   const char *text = r->text;
@@ -254,12 +259,12 @@ static size_t read_plain (reader *r, size_t at) {
   if (mark == NULL || text[at] != '"') return 0;
   do {
     unsigned known;
-    if (text[mark[3]] != '"' || !are_joined(text, mark[1], mark[2], "\":")) break;
+    if (text[mark[3]] != '"' || !separated_by(text, mark[1], mark[2], "\":")) break;
     known = ae_name_known(text + mark[0] + 1, mark[1] - mark[0] - 1);
     if (known > AE_EXTENSION || event->count >= event->capacity) break;
     take_plain(event, known, mark);
     mark += 4;
-  } while (mark[3] < r->marks.end && are_joined(text, mark[-1], mark[0], "\","));
+  } while (mark[3] < r->marks.end && separated_by(text, mark[-1], mark[0], "\","));
   r->mark = mark;
   return mark == first ? 0 : mark[-1] + 1;
 }
@@ -267,8 +272,9 @@ static size_t read_plain (reader *r, size_t at) {
 /* The members of the object whose brace has been passed. */
 static ae_code read_members (reader *r) {
   ae_json *json = &r->json;
-  size_t at = json->at;
+  size_t at;
   if (accept(json, '}')) return AE_OK;
+  at = json->at;
   for (;;) {
     size_t end = read_plain(r, at);
     if (end == 0) {
@@ -352,7 +358,7 @@ static ae_code read_event (reader *r, size_t length, const ae_limits *limits) {
   if (length > limits->max_bytes || length > UINT32_MAX / 2)
     return ae_fail(r->error, AE_TOO_LARGE, 0,
                    "the event has %zu bytes; the limit is %zu", length,
-                   limits->max_bytes);
+                   limits->max_bytes < UINT32_MAX / 2 ? limits->max_bytes : UINT32_MAX / 2);
   r->json = (ae_json){ r->text, length, 0, 0, limits->max_depth };
   r->data.position = r->base64.position = 0;
   r->escaped = false;

@@ -3,8 +3,9 @@
 **
 ** An event lives in memory that the caller gives: a buffer with its text
 ** and an array of attributes. Nothing is allocated here. Names and values
-** are spans of the buffer; where the JSON text held escapes they have been
-** decoded in place, so the buffer is no longer the text that came in.
+** are spans of the buffer; where they held escapes these have been decoded
+** in place, so the buffer is no longer the text that came in (ae_event_read
+** leaves it alone). `data` stays the JSON text that it was.
 **
 ** Rules: CloudEvents 1.0.2 (core), its JSON event format and HTTP protocol
 ** binding. What Altinn asks beyond that is a second step: see catalogue.h.
@@ -50,11 +51,11 @@ typedef enum ae_kind {
 } ae_kind;
 
 /* What the reader has seen of a text already. */
-typedef enum ae_clean {
+typedef enum ae_seen {
   AE_UNSEEN,
   AE_CLEAN,     /* U+0020 to U+007E only */
   AE_SETTLED    /* that, and there is nothing to judge about the attribute */
-} ae_clean;
+} ae_seen;
 
 /* One context attribute as it was received. */
 typedef struct ae_attribute {
@@ -62,10 +63,10 @@ typedef struct ae_attribute {
   uint32_t value, value_length;  /* span of the buffer */
   uint32_t position;             /* 1-based byte of the member in the input */
   uint32_t order;                /* scratch: indexes sorted by name */
-  int32_t integer;
+  int32_t integer;               /* of AE_BOOLEAN and AE_INTEGER only */
   uint8_t kind;                  /* ae_kind */
   uint8_t known;                 /* ae_known, AE_EXTENSION for the others */
-  uint8_t clean;                 /* ae_clean; AE_UNSEEN where an event is built
+  uint8_t seen;                  /* ae_seen; AE_UNSEEN where an event is built
                                     by hand */
 } ae_attribute;
 
@@ -74,14 +75,16 @@ typedef struct ae_event {
   ae_attribute *attributes;      /* the caller's array, in order received */
   uint32_t count, capacity;      /* attributes; count may exceed capacity:
                                     see ae_event_parse */
-  int32_t known[AE_KNOWN_COUNT + 1]; /* index into attributes, -1 = absent;
-                                    the last one means nothing */
+  int32_t known[AE_KNOWN_COUNT + 1]; /* index into attributes, -1 = absent; the
+                                    last is written for extensions, so that
+                                    they need no branch, and never read */
   ae_kind data_kind;             /* AE_NONE, AE_JSON, AE_BASE64, AE_OCTETS;
                                     AE_STRING: a JSON string that is text,
                                     because the media type is not JSON; the
                                     span holds the raw JSON string */
   uint32_t data, data_length;    /* span of the buffer */
-  ae_timestamp time;             /* valid when known[AE_TIME] >= 0 */
+  ae_timestamp time;             /* of an event that was accepted, when
+                                    known[AE_TIME] >= 0 */
 } ae_event;
 
 /* One thing wrong with an event. */
@@ -115,8 +118,8 @@ extern const ae_limits ae_default_limits;
 ** filled in. `text` is the caller's and must be writable: escapes in names
 ** and attribute values are decoded in place. It must outlive the event.
 ** Returns AE_OK; AE_SYNTAX (error->position says where); AE_TOO_LARGE;
-** AE_NOT_CLOUDEVENT or AE_INVALID with every fault in *faults and the first
-** of them in *error. When the event has more attributes than the capacity
+** AE_NOT_CLOUDEVENT or AE_INVALID with the faults in *faults and the first
+** of that code in *error. When the event has more attributes than the capacity
 ** the result is AE_MEMORY and event->count says how many there are: call
 ** again with a fresh copy of the text. limits may be NULL (the defaults),
 ** error may be NULL, faults may not.
@@ -126,9 +129,10 @@ ae_code ae_event_parse (ae_event *event, char *text, size_t length,
                         ae_error *error);
 
 /*
-** The same for a text that is not to be written to. When it holds escapes
-** that have to be decoded the result is AE_MEMORY although there is room for
-** all attributes: call ae_event_parse with a copy of the text.
+** The same for a text that is not to be written to. When names or values
+** hold escapes, which would have to be decoded, the result is AE_MEMORY with
+** event->count not above the capacity: call ae_event_parse with a copy of the
+** text. With AE_MEMORY nothing else of the event and the faults counts.
 */
 ae_code ae_event_read (ae_event *event, const char *text, size_t length,
                        const ae_limits *limits, ae_faults *faults,

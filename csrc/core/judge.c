@@ -129,7 +129,7 @@ static const char *value_reason (ae_event *event,
                               ? event->text[attribute->value] : '{');
   if (attribute->kind != AE_STRING) return NULL;
   text = ae_attribute_text(event, attribute);
-  if (attribute->clean == AE_UNSEEN && (reason = ae_text_reason(text)) != NULL)
+  if (attribute->seen == AE_UNSEEN && (reason = ae_text_reason(text)) != NULL)
     return reason;
   return core ? meaning_reason(event, attribute->known, text) : NULL;
 }
@@ -138,11 +138,11 @@ static const char *value_reason (ae_event *event,
 
 static const char *const twice = "occurs more than once";
 
-/* RFC 8259 §4 leaves equal names open: none here. */
+/* RFC 8259 §4 leaves equal names to the reader: here they are a fault. */
 
 /* Whether an extension of the same name stands before it. Only for events
 ** of few attributes. */
-static bool occurred (const ae_event *event, uint32_t index) {
+static bool occurs_before (const ae_event *event, uint32_t index) {
   ae_slice name = ae_attribute_name(event, &event->attributes[index]);
   for (uint32_t i = 0; i < index; i++)
     if (event->attributes[i].known == AE_EXTENSION &&
@@ -170,7 +170,7 @@ static void judge_extension (ae_event *event, uint32_t index,
   const ae_attribute *attribute = &event->attributes[index];
   const char *reason = name_reason(ae_attribute_name(event, attribute));
   if (reason != NULL) blame(event, attribute, faults, reason);
-  if (event->count <= AE_UNSORTED && occurred(event, index))
+  if (event->count <= AE_UNSORTED && occurs_before(event, index))
     blame(event, attribute, faults, twice);
 }
 
@@ -180,7 +180,7 @@ static bool judge_attributes (ae_event *event, ae_faults *faults) {
   for (uint32_t i = 0; i < event->count; i++) {
     const ae_attribute *attribute = &event->attributes[i];
     const char *reason;
-    if (attribute->clean == AE_SETTLED) continue;
+    if (attribute->seen == AE_SETTLED) continue;
     if (attribute->known == AE_EXTENSION) judge_extension(event, i, faults);
     else if (event->known[attribute->known] != (int32_t)i)
       blame(event, attribute, faults, twice);
@@ -206,8 +206,8 @@ static void drop_unset (ae_event *event) {
   if (to > AE_UNSORTED) ae_order_sort(event);
 }
 
-/* The required attributes ("Required Attributes"); false when it does not say that it is a
-** CloudEvent at all. */
+/* Faults for missing required attributes ("Required Attributes"). False: there
+** is no specversion, so it is no CloudEvent at all. */
 static bool judge_required (const ae_event *event, ae_faults *faults) {
   static const ae_known required[] = { AE_ID, AE_SOURCE, AE_TYPE };
   bool named = event->known[AE_SPECVERSION] >= 0;
@@ -259,8 +259,9 @@ static ae_code refuse (const ae_faults *faults, ae_code code, ae_error *error) {
       fault = &faults->list[i];
       break;
     }
-  if (fault->code != code)
-    return ae_fail(error, code, 0, "specversion is required");
+  if (fault->code != code)  /* it was none of the first */
+    return ae_fail(error, code, 0, "%s", code == AE_NOT_CLOUDEVENT ? "specversion is required"
+                                                                   : "the event has faults");
   return ae_fail(error, code, fault->position, "%s%s%s",
                  fault->attribute[0] != '\0' ? fault->attribute
                                              : "the attribute",

@@ -1,6 +1,6 @@
 /*
-** judge.h: what the rooms of the event share: names that have a place of
-** their own, and the grammar of texts and media types.
+** judge.h: what the readers and the judge of events share: names that have a
+** place of their own, checks of texts (text.c) and media types (media.c).
 */
 #ifndef ALTINN_EVENTS_JUDGE_H
 #define ALTINN_EVENTS_JUDGE_H
@@ -10,13 +10,15 @@
 /* Members of a JSON event that are no attributes. */
 enum { AE_MEMBER_DATA = AE_EXTENSION + 1, AE_MEMBER_BASE64 };
 
-/* The known attributes of whose text no more is asked than to be a String that
-** is not empty ("Required Attributes", "Optional Attributes"), as bits. */
+/* The known attributes of whose text nothing is asked but to be a String, and
+** of id, type and subject not to be empty ("Required Attributes", "Optional
+** Attributes"), as bits. Of one that is plain and not empty there is nothing to
+** judge. */
 #define AE_FREE_TEXTS (1u << AE_ID | 1u << AE_TYPE | 1u << AE_SUBJECT | 1u << AE_RESOURCE | \
                        1u << AE_RESOURCEINSTANCE | 1u << AE_ALTERNATIVESUBJECT)
 
-/* Whether `length` bytes, at least two, are the same. Made for lengths that
-** the compiler knows. */
+/* Whether `length` bytes are the same; for lengths that the compiler knows:
+** it compares words, without a call. */
 AE_INLINE bool ae_same_bytes (const char *a, const char *b, size_t length) {
   uint64_t x, y, difference = 0;
   if (length < 8) return memcmp(a, b, length) == 0;

@@ -1,7 +1,7 @@
 /*
-** marks.h: where a text holds bytes that end a plain run (see
-** ae_byte_plain): quotation marks, backslashes, control characters, bytes
-** beyond ASCII. One sweep without a branch per byte finds them all; a
+** marks.h: where a text holds bytes that end a plain run (ae_byte_plain in
+** scan.h): quotation marks, backslashes, control characters, so tabs and ends
+** of lines too, DEL, bytes beyond ASCII. One sweep without a branch per byte finds them all; a
 ** reader then steps from mark to mark and need not look for the ends of
 ** strings.
 */
@@ -11,8 +11,9 @@
 #include "slice.h"
 
 #define AE_MARKS_WINDOW 1024u  /* bytes swept at a time */
-#define AE_MARKS_BEYOND 64u    /* entries that there is room for after the last */
-#define AE_MARKS_END 8u        /* how many of them are valid: `end` */
+#define AE_MARKS_BEYOND 64u    /* spare entries, which a sweep may scribble on */
+#define AE_MARKS_END 8u        /* sentinels after the last mark, each `end`: a
+                                  reader may look three past the first */
 
 typedef struct ae_marks {
   uint32_t end;  /* where the window ends */
@@ -27,7 +28,8 @@ typedef enum ae_sweep {
   AE_SWEEP_WORDS, AE_SWEEP_SSE2, AE_SWEEP_AVX2, AE_SWEEP_AVX512, AE_SWEEP_BEST
 } ae_sweep;
 
-/* Sweeps the window of `text` (less than 4 GiB) that begins at `from`. A
+/* Sweeps the window of `text` (less than 4 GiB) that begins at `from`, which
+** is at most the text's length. A
 ** sweep that this processor or build lacks falls back to a plainer one. */
 void ae_marks_sweep (ae_marks *marks, ae_slice text, size_t from, ae_sweep how);
 

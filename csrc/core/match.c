@@ -399,19 +399,21 @@ ae_code ae_matcher_add (ae_matcher *matcher, uint32_t number,
                         ae_error *error) {
   if (number >= HEAD_NUMBER_MOST)
     return ae_fail(error, AE_TOO_LARGE, 0, "more than %u heads", HEAD_NUMBER_MOST);
+  ae_head added = { 0 };  /* before the old one goes: it may be a copy of that */
+  bool ok = ae_head_copy(&added, conditions, count);
   ae_matcher_remove(matcher, number);
   void *array = matcher->heads;
-  bool ok = grow(&array, &matcher->head_room, (size_t)number + 1, sizeof(ae_head));
+  ok = ok && grow(&array, &matcher->head_room, (size_t)number + 1, sizeof(ae_head));
   matcher->heads = array;
-  ae_head *h = &matcher->heads[ok ? number : 0];
-  if (!ok || !ae_head_copy(h, conditions, count)) return no_memory(error);
-  ae_code code = index_fields(matcher, h, error);
+  ae_code code = ok ? index_fields(matcher, &added, error) : no_memory(error);
   if (code == AE_OK) {
-    h->rank = ++matcher->ranks & (UINT64_MAX >> 8);
-    if (index_head(matcher, number, h)) return AE_OK;
+    added.rank = ++matcher->ranks & (UINT64_MAX >> 8);
+    matcher->heads[number] = added;
+    if (index_head(matcher, number, &matcher->heads[number])) return AE_OK;
+    matcher->heads[number] = (ae_head){ 0 };
     code = no_memory(error);
   }
-  ae_head_clear(h);
+  ae_head_clear(&added);
   return code;
 }
 

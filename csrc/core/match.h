@@ -46,7 +46,8 @@ void ae_matcher_free (ae_matcher *matcher);
 size_t ae_matcher_bytes (const ae_matcher *matcher);
 
 /* Adds a head under a number of the caller's; copies all it is given.
-** Adding a number that is there replaces it, as the last one added. */
+** Adding a number that is there replaces it, as the last one added; the
+** conditions may be those of the head that is replaced. */
 ae_code ae_matcher_add (ae_matcher *matcher, uint32_t head,
                         const ae_condition *conditions, size_t count,
                         ae_error *error);

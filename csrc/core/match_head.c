@@ -22,6 +22,9 @@ static ae_slice copy_text (ae_slice text, char **at) {
   return copy;
 }
 
+_Static_assert(sizeof(ae_condition) % _Alignof(ae_alternative) == 0,
+               "alternatives follow conditions in the block");
+
 /* The block: conditions, alternatives, the index of each field, texts. */
 bool ae_head_copy (ae_head *head, const ae_condition *conditions, size_t count) {
   char *block = malloc(ae_head_bytes(conditions, count));

@@ -20,10 +20,11 @@ typedef struct ae_head {
 ** False: no memory, nothing has changed. */
 bool ae_head_copy (ae_head *head, const ae_condition *conditions, size_t count);
 
-/* Frees what the head holds; it is none then. */
+/* Frees what the head holds; its place is free afterwards. */
 void ae_head_clear (ae_head *head);
 
-/* Bytes of the block for such conditions. */
+/* Bytes of the block that ae_head_copy makes; never 0, so that a head without
+** conditions has a block too. */
 size_t ae_head_bytes (const ae_condition *conditions, size_t count);
 
 #endif

@@ -3,6 +3,7 @@
 ** fraction and the offset are fixed.
 */
 #include "timestamp.h"
+#include "scan.h"
 
 #define SHORTEST 20u /* 2018-04-05T17:31:00Z */
 
@@ -23,16 +24,14 @@ static inline uint64_t load8 (const char *bytes) {
 }
 
 /*
-** Whether eight bytes have a form: a digit for each 0 of `form`, and what
+** Not 0 when eight bytes miss a form: a digit for each 0 of `form`, and what
 ** stands there for everything else. `add` brings a difference that is too
 ** great to 0x80: 0x76 (10 and more) for digits, 0x7F (any) for the others.
 */
-static inline uint64_t unlike (uint64_t word, const char *form, const char *add) {
+static inline uint64_t misfit (uint64_t word, const char *form, const char *add) {
   uint64_t difference = word ^ load8(form);
   return (difference | (difference + load8(add))) & UINT64_C(0x8080808080808080);
 }
-
-static bool is_digit (char c) { return c >= '0' && c <= '9'; }
 
 /* RFC 3339 appendix C. */
 static bool is_leap (uint32_t year) {
@@ -46,7 +45,8 @@ static uint32_t days_in (uint32_t year, uint32_t month) {
 }
 
 /* Days from 1970-01-01 in the proleptic Gregorian calendar; the year is
-** counted from March, so that the leap day comes last. */
+** counted from March, so that the leap day comes last. 400 years, which are
+** 146097 days, are added and taken off: no year is below 0. */
 static int64_t day_number (uint32_t year, uint32_t month, uint32_t day) {
   uint32_t y = year + 400 - (month <= 2);
   uint32_t m = month > 2 ? month - 3 : month + 9;
@@ -57,10 +57,10 @@ static int64_t day_number (uint32_t year, uint32_t month, uint32_t day) {
 /* The date and the time of day up to the seconds: 19 bytes. */
 static inline bool read_fixed (const char *t, fields *f) {
   uint64_t letter = load8("\0\0\0\0\0\x20\0\0"); /* T in lower case */
-  uint64_t bad = unlike(load8(t), "0000-00-", "vvvv\x7Fvv\x7F") |
-                 unlike(load8(t + 5) | letter, "00-00t00",
+  uint64_t bad = misfit(load8(t), "0000-00-", "vvvv\x7Fvv\x7F") |
+                 misfit(load8(t + 5) | letter, "00-00t00",
                         "vv\x7Fvv\x7Fvv") |
-                 unlike(load8(t + 11), "00:00:00", "vv\x7Fvv\x7Fvv");
+                 misfit(load8(t + 11), "00:00:00", "vv\x7Fvv\x7Fvv");
   f->year = two(t) * 100 + two(t + 2);
   f->month = two(t + 5);
   f->day = two(t + 8);
@@ -107,7 +107,7 @@ static bool read_fraction (ae_slice text, size_t *at, fields *f) {
   uint32_t value = 0;
   f->nanoseconds = 0;
   if (text.data[*at] != '.') return true;
-  while (end < text.length && is_digit(text.data[end])) {
+  while (end < text.length && ae_is_digit(text.data[end])) {
     if (end - from < 9) value = value * 10 + (uint32_t)(text.data[end] - '0');
     end++;
   }
@@ -125,7 +125,7 @@ static bool read_offset (ae_slice text, size_t at, fields *f) {
   f->offset = 0;
   if (left == 1) return (*t | 0x20) == 'z';
   if (left != 6 || (*t != '+' && *t != '-') || t[3] != ':' ||
-      !is_digit(t[1]) || !is_digit(t[2]) || !is_digit(t[4]) || !is_digit(t[5]))
+      !ae_is_digit(t[1]) || !ae_is_digit(t[2]) || !ae_is_digit(t[4]) || !ae_is_digit(t[5]))
     return false;
   hours = two(t + 1);
   minutes = two(t + 4);

@@ -15,7 +15,7 @@ typedef struct ae_timestamp {
 ** Reads RFC 3339 §5.6 `date-time`. Letters T and Z in any case. A leap
 ** second is taken on the last day of a month at 23:59:60 UTC (§5.7) and
 ** becomes the last nanosecond-exact instant before the next minute.
-** On failure *reason is a static sentence.
+** On failure *reason is a static sentence, and *out means nothing.
 */
 bool ae_timestamp_parse (ae_slice text, ae_timestamp *out, const char **reason);
 

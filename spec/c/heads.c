@@ -106,6 +106,27 @@ static void come_and_go (void) {
 
 /* }==================================================================== */
 
+/* A head may be replaced by its own conditions. */
+static void renew (void) {
+  char text[] = "{\"specversion\":\"1.0\",\"id\":\"1\",\"source\":\"/\",\"type\":\"t\",\"x\":\"abc\"}";
+  ae_alternative is[] = { { false, AE_LITERAL("abc") }, { true, AE_LITERAL("b") } };
+  ae_condition condition = { AE_LITERAL("x"), AE_IS, is, 2 };
+  ae_attribute attributes[8];
+  ae_event event = { .attributes = attributes, .capacity = 8 };
+  ae_matcher *matcher = ae_matcher_new();
+  const ae_condition *own;
+  uint32_t found[2];
+  if (!matcher) fail("no memory");
+  parse(&event, text);
+  add(matcher, 3, &condition, 1);
+  for (int i = 0; i < 100; i++) {
+    size_t count = ae_matcher_conditions(matcher, 3, &own);
+    add(matcher, 3, own, count);
+  }
+  if (ae_matcher_match(matcher, &event, found, 2) != 1 || found[0] != 3) fail("a head is lost by its renewal");
+  ae_matcher_free(matcher);
+}
+
 /* {====================================================================
 ** Costs
 ** ===================================================================== */
@@ -194,6 +215,7 @@ static void costs (void) {
 
 int main (void) {
   come_and_go();
+  renew();
   costs();
   return 0;
 }

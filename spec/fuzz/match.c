@@ -182,6 +182,16 @@ static void copy (world *w) {
   w->matcher = other;
 }
 
+/* Replaces a head by its own conditions: it becomes the last. */
+static void renew (world *w, bytes *b) {
+  uint32_t number = next(b, HEADS);
+  const ae_condition *conditions;
+  size_t count = ae_matcher_conditions(w->matcher, number, &conditions);
+  if (!w->heads[number].there) return;
+  if (ae_matcher_add(w->matcher, number, conditions, count, NULL) != AE_OK) abort();
+  w->heads[number].rank = ++w->ranks;
+}
+
 int LLVMFuzzerTestOneInput (const uint8_t *data, size_t size) {
   static world w;
   bytes b = { data, size };
@@ -192,7 +202,8 @@ int LLVMFuzzerTestOneInput (const uint8_t *data, size_t size) {
   while (b.left > 0 && w.text_at < TEXTS - 2500) {
     unsigned what = next(&b, 8);
     if (what < 5) change(&w, &b);
-    else if (what == 5) copy(&w);
+    else if (what == 5 && next(&b, 2)) copy(&w);
+    else if (what == 5) renew(&w, &b);
     else try_event(&w, &b);
   }
   try_event(&w, &b);

@@ -255,6 +255,7 @@ static inline void take_plain (ae_event *event, unsigned known, const uint32_t *
 static size_t read_plain (reader *r, size_t at) {
   const char *text = r->text;
   const uint32_t *first = marks_from(r, at), *mark = first;
+  uint32_t end = r->marks.end;
   ae_event *event = r->event;
   if (mark == NULL || text[at] != '"') return 0;
   do {
@@ -264,7 +265,7 @@ static size_t read_plain (reader *r, size_t at) {
     if (known > AE_EXTENSION || event->count >= event->capacity) break;
     take_plain(event, known, mark);
     mark += 4;
-  } while (mark[3] < r->marks.end && separated_by(text, mark[-1], mark[0], "\","));
+  } while (mark[3] < end && separated_by(text, mark[-1], mark[0], "\","));
   r->mark = mark;
   return mark == first ? 0 : mark[-1] + 1;
 }
@@ -348,54 +349,48 @@ static ae_code read_text (reader *r) {
       ? expected(r, "there is text after the JSON value") : AE_OK;
 }
 
-/* Reads the reader's text, and judges it if it could be read. */
-static ae_code read_event (reader *r, size_t length, const ae_limits *limits) {
-  ae_event *event = r->event;
+/* Reads a text, and judges the event if it could be read. `writable`: the same
+** text, or NULL. */
+static ae_code read_event (ae_event *event, const char *text, char *writable,
+                           size_t length, const ae_limits *limits,
+                           ae_faults *faults, ae_error *error) {
+  reader r;
   ae_code code;
-  ae_event_begin(event, r->text);
-  r->faults->count = 0;
+  ae_event_begin(event, text);
+  faults->count = 0;
   if (limits == NULL) limits = &ae_default_limits;
   if (length > limits->max_bytes || length > UINT32_MAX / 2)
-    return ae_fail(r->error, AE_TOO_LARGE, 0,
-                   "the event has %zu bytes; the limit is %zu", length,
+    return ae_fail(error, AE_TOO_LARGE, 0, "the event has %zu bytes; the limit is %zu", length,
                    limits->max_bytes < UINT32_MAX / 2 ? limits->max_bytes : UINT32_MAX / 2);
-  r->json = (ae_json){ r->text, length, 0, 0, limits->max_depth };
-  r->data.position = r->base64.position = 0;
-  r->escaped = false;
-  ae_marks_sweep(&r->marks, (ae_slice){ r->text, length }, 0, AE_SWEEP_BEST);
-  r->mark = r->marks.at;
-  code = read_text(r);
+  r.json = (ae_json){ text, length, 0, 0, limits->max_depth };
+  r.text = text;
+  r.writable = writable;
+  r.escaped = false;
+  r.event = event;
+  r.faults = faults;
+  r.error = error;
+  r.data.position = r.base64.position = 0;
+  ae_marks_sweep(&r.marks, (ae_slice){ text, length }, 0, AE_SWEEP_BEST);
+  r.mark = r.marks.at;
+  code = read_text(&r);
   if (code != AE_OK) return code;
   if (event->count > event->capacity)
-    return ae_fail(r->error, AE_MEMORY, 0, "the event has %u attributes",
-                   (unsigned)event->count);
-  settle_payload(r);
-  if (r->escaped)
-    return ae_fail(r->error, AE_MEMORY, 0, "the text has escapes to decode");
-  return ae_event_judge(event, r->faults, r->error);
+    return ae_fail(error, AE_MEMORY, 0, "the event has %u attributes", (unsigned)event->count);
+  settle_payload(&r);
+  if (r.escaped) return ae_fail(error, AE_MEMORY, 0, "the text has escapes to decode");
+  return ae_event_judge(event, faults, error);
 }
 
 ae_code ae_event_parse (ae_event *event, char *text, size_t length,
                         const ae_limits *limits, ae_faults *faults,
                         ae_error *error) {
-  reader r;
-  r.text = r.writable = text;
-  r.event = event;
-  r.faults = faults;
-  r.error = error;
-  return read_event(&r, length, limits);
+  return read_event(event, text, text, length, limits, faults, error);
 }
 
 ae_code ae_event_read (ae_event *event, const char *text, size_t length,
                        const ae_limits *limits, ae_faults *faults,
                        ae_error *error) {
-  reader r;
-  r.text = text;
-  r.writable = NULL;
-  r.event = event;
-  r.faults = faults;
-  r.error = error;
-  return read_event(&r, length, limits);
+  return read_event(event, text, NULL, length, limits, faults, error);
 }
 
 /* --- looking up --- */

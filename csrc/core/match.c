@@ -394,27 +394,35 @@ static bool index_head (ae_matcher *matcher, uint32_t number, ae_head *h) {
          file(matcher, number, h, FILED_ALWAYS);
 }
 
+/* Makes the place of a head. False: no memory. */
+static bool make_place (ae_matcher *matcher, uint32_t number) {
+  void *array = matcher->heads;
+  bool ok = grow(&array, &matcher->head_room, (size_t)number + 1, sizeof(ae_head));
+  matcher->heads = array;
+  return ok && matcher->heads != NULL;
+}
+
 ae_code ae_matcher_add (ae_matcher *matcher, uint32_t number,
                         const ae_condition *conditions, size_t count,
                         ae_error *error) {
   if (number >= HEAD_NUMBER_MOST)
     return ae_fail(error, AE_TOO_LARGE, 0, "more than %u heads", HEAD_NUMBER_MOST);
   ae_head added = { 0 };  /* before the old one goes: it may be a copy of that */
+  ae_code code = AE_MEMORY;
   bool ok = ae_head_copy(&added, conditions, count);
   ae_matcher_remove(matcher, number);
-  void *array = matcher->heads;
-  ok = ok && grow(&array, &matcher->head_room, (size_t)number + 1, sizeof(ae_head));
-  matcher->heads = array;
-  ae_code code = ok ? index_fields(matcher, &added, error) : no_memory(error);
-  if (code == AE_OK) {
-    added.rank = ++matcher->ranks & (UINT64_MAX >> 8);
-    matcher->heads[number] = added;
-    if (index_head(matcher, number, &matcher->heads[number])) return AE_OK;
-    matcher->heads[number] = (ae_head){ 0 };
-    code = no_memory(error);
+  if (ok && make_place(matcher, number)) {
+    code = index_fields(matcher, &added, error);
+    if (code == AE_OK) {
+      added.rank = ++matcher->ranks & (UINT64_MAX >> 8);
+      matcher->heads[number] = added;
+      if (index_head(matcher, number, &matcher->heads[number])) return AE_OK;
+      matcher->heads[number] = (ae_head){ 0 };
+      code = AE_MEMORY;
+    }
   }
   ae_head_clear(&added);
-  return code;
+  return code == AE_MEMORY ? no_memory(error) : code;
 }
 
 bool ae_matcher_remove (ae_matcher *matcher, uint32_t number) {

@@ -1,10 +1,10 @@
--- The emulator's replies against Altinn's OpenAPI documents, which are not part of this repository: AE_OPENAPI names
--- their folder.
+-- The emulator's replies against Altinn's OpenAPI documents, which are not part of this repository:
+-- ALTINN_EVENTS_OPENAPI names their folder.
 local cjson = require "cjson"
 local emulator = require "spec.support.emulator"
 local schema = require "spec.support.schema"
 
-local folder = os.getenv("AE_OPENAPI") or "../shared/altinn/openapi"
+local folder = os.getenv "ALTINN_EVENTS_OPENAPI" or "openapi"
 local documents = { schema.open(folder .. "/events-reconstructed.json", "/events/api/v1"),
   schema.open(folder .. "/correspondence-reconstructed.json") }
 
@@ -46,7 +46,7 @@ end
 describe("the emulator and Altinn's documents", function()
   local altinn, seen
   if not documents[1] or not documents[2] then
-    return pending("the documents are not in " .. folder)
+    return pending "ALTINN_EVENTS_OPENAPI does not name the documents' folder"
   end
 
   setup(function()

@@ -1,10 +1,10 @@
 -- Requests and replies of the client against Altinn's OpenAPI documents, which are not part of this repository:
--- AE_OPENAPI names their folder.
+-- ALTINN_EVENTS_OPENAPI names their folder.
 local events = require "altinn.events"
 local json = require "altinn.events.json"
 local schema = require "spec.support.schema"
 
-local folder = os.getenv("AE_OPENAPI") or "../shared/altinn/openapi"
+local folder = os.getenv "ALTINN_EVENTS_OPENAPI" or "openapi"
 local documents = {
   events = schema.open(folder .. "/events-reconstructed.json", "/events/api/v1"),
   letters = schema.open(folder .. "/correspondence-reconstructed.json"),
@@ -67,7 +67,7 @@ local calls = {
 
 local function each(name, run)
   if not documents.events then
-    return pending(name .. ": the documents are not in " .. folder)
+    return pending(name .. ": ALTINN_EVENTS_OPENAPI does not name the documents' folder")
   end
   it(name, run)
 end

@@ -132,9 +132,9 @@ describe("a rule that", function()
     ["raises an object with a text"] = {
       'error(setmetatable({}, { __tostring = function() return "the text" end }))', "the text" },
     ["returns a list without end"] = {
-      'return setmetatable({}, { __index = function() return send.http("x") {} end })', "time budget" },
+      'return setmetatable({}, { __index = function() return send.http("x") {} end })', "not a table of its own" },
     ["returns what raises when it is read"] = {
-      'return setmetatable({}, { __len = function() error("no length") end })', "no length" },
+      'return setmetatable({}, { __len = function() error("no length") end })', "not a table of its own" },
     ["returns a reason that is none"] = {
       'local verdict = skip("x") verdict.reason = setmetatable({}, { __tostring = function() while true do end end })'
         .. " return verdict", "must be a text, not a table" },

@@ -143,6 +143,24 @@ describe("a rule's parts:", function()
       refused({ limit = { instructions = value } }, "limit.instructions must be a whole number above 0")
     end
     refused({ limit = { at_once = 1.5 } }, "limit.at_once must be a whole number above 0")
+    -- What the host cannot count with is refused when the rule is loaded.
+    refused({ limit = { seconds = math.huge } }, "limit.seconds must be at most 86400")
+    refused({ limit = { seconds = 1e6 } }, "limit.seconds must be at most 86400")
+    refused({ limit = { instructions = 1e19 } }, "limit.instructions must be at most 1152921504606846976")
+    refused({ limit = { memory = 2.0 ^ 63 } }, "limit.memory must be at most 1099511627776")
+    refused({ limit = { at_once = 1e9 } }, "limit.at_once must be at most 100000")
+  end)
+
+  it("retry.on names a failure by its status or by its class", function()
+    local on = assert(new { retry = { on = { "server", "throttled", 404 } } })
+    for _, case in ipairs { { 503, true }, { 429, true }, { 404, true }, { "server", true }, { "throttled", true },
+      { 408, false }, { 400, false }, { "network", false } } do
+      assert.are.equal(case[2], rule.names_failure(on, case[1]), tostring(case[1]))
+    end
+    local statuses = assert(new { retry = { on = { 503 } } })
+    assert.is_true(rule.names_failure(statuses, "server", 503))
+    assert.is_false(rule.names_failure(statuses, "server", 500))
+    assert.is_nil(rule.names_failure(assert(new {}), 503))
   end)
 
   it("may is a list of powers", function()
@@ -345,6 +363,15 @@ describe("verdicts:", function()
     assert.are.same({ a = 1 }, effect.json)
     assert.are.same({ "single" }, rule.send.http "print" { key = "single" }.key)
     assert.is_nil(rule.send.http "print" {}.key)
+  end)
+
+  it("a list of effects may have holes", function()
+    local a, b = rule.send.http "a" { body = "x" }, rule.send.http "b" { body = "y" }
+    local verdict = assert(rule.verdict { nil, a, nil, b })
+    assert.are.equal("effects", verdict.verdict)
+    assert.are.same({ "a", "b" }, { verdict.effects[1].target, verdict.effects[2].target })
+    assert.are.same({ 2, 4 }, { verdict.effects[1].place, verdict.effects[2].place })
+    assert.are.equal("done", assert(rule.verdict { nil, nil }).verdict)
   end)
 
   it("a list of effects is one verdict", function()

@@ -85,18 +85,35 @@ local function is_verdict(value)
   return getmetatable(value) == Verdict
 end
 
-local function effects_of(list)
-  for index, value in ipairs(list) do
-    if not is_verdict(value) or value.verdict ~= "effect" then
-      return nil, ("a rule returns nothing, a verdict, an effect or a list of effects; item %d of its list is none")
-        :format(index)
-    end
+-- The places of a list's items in their order; nil: it is no list.
+local function places_of(list)
+  local places = {}
+  if getmetatable(list) ~= nil then return nil end
+  for key in next, list do
+    if type(key) ~= "number" then return nil end
+    places[#places + 1] = key
   end
-  if #list == 0 and next(list) ~= nil then
+  table.sort(places)
+  return places
+end
+
+-- A list may have holes: { A, wanted and B or nil, C }. `place` of an effect
+-- is where it stood.
+local function effects_of(list)
+  local places, effects = places_of(list), {}
+  if not places then
     return nil, "a rule returns nothing, a verdict, an effect or a list of effects, not a table of its own"
   end
-  if #list == 0 then return verdict { verdict = "done" } end
-  return verdict { verdict = "effects", effects = list }
+  for index, place in ipairs(places) do
+    local value = rawget(list, place)
+    if not is_verdict(value) or value.verdict ~= "effect" then
+      return nil, ("a rule returns nothing, a verdict, an effect or a list of effects; item %s of its list is none")
+        :format(place)
+    end
+    effects[index] = setmetatable({ place = place }, { __index = value })
+  end
+  if #effects == 0 then return verdict { verdict = "done" } end
+  return verdict { verdict = "effects", effects = effects }
 end
 
 --- What a rule's `run` returned, as a verdict.
@@ -132,12 +149,20 @@ local function check_order(value)
   end
 end
 
-local function positive(value)
-  if type(value) ~= "number" or value ~= value or value <= 0 then return "must be a number above 0" end
+local function positive(most)
+  return function(value)
+    if type(value) ~= "number" or value ~= value or value <= 0 then return "must be a number above 0" end
+    if value > most then return ("must be at most %d"):format(most) end
+  end
 end
 
-local function whole(value)
-  if positive(value) or value % 1 ~= 0 then return "must be a whole number above 0" end
+local function whole(most)
+  local check = positive(most)
+  return function(value)
+    local message = check(value)
+    if message and type(value) == "number" and value > most then return message end
+    if message or value % 1 ~= 0 then return "must be a whole number above 0" end
+  end
 end
 
 local function span(value)
@@ -188,8 +213,9 @@ end
 local checks = {
   name = check_name, about = want "string", owner = want "string",
   on = function() end, when = want "table", order = check_order, may = check_may,
-  retry = table_of("retry", { within = span, attempts = whole, on = retry_on }),
-  limit = table_of("limit", { seconds = positive, instructions = whole, memory = whole, at_once = whole }),
+  retry = table_of("retry", { within = span, attempts = whole(math.huge), on = retry_on }),
+  limit = table_of("limit", { seconds = positive(86400), instructions = whole(2 ^ 60), memory = whole(2 ^ 40),
+    at_once = whole(100000) }),
   enabled = want "boolean", run = want "function",
 }
 local later_keys = { trust = true, shadow = true, repeats = true, override = true }
@@ -215,6 +241,28 @@ local function check_keys(fields, problems)
   if fields.on == nil and fields.when == nil then
     problems[#problems + 1] = "'on' is missing: which event types does the rule want (\"*\" for all)?"
   end
+end
+
+-- The classes that a status belongs to.
+local function class_of(status)
+  if status == 429 then return "throttled" end
+  if status == 408 then return "timeout" end
+  return status >= 500 and "server" or nil
+end
+
+--- Whether a rule's retry.on names a failure: by its status, or by its class.
+---@param rule table
+---@param kind any a status, or a class such as "network"
+---@param status integer|nil that came with a class
+---@return boolean|nil named nil: the rule names none
+function M.names_failure(rule, kind, status)
+  local on = rule and rule.retry and rule.retry.on
+  if not on then return nil end
+  status = type(kind) == "number" and kind or status
+  for _, wanted in ipairs(on) do
+    if wanted == kind or status and (wanted == status or wanted == class_of(status)) then return true end
+  end
+  return false
 end
 
 local function normal_retry(retry)

@@ -63,7 +63,12 @@ local function reload(handle, config, log)
     log("error", "reload", { reason = "the new rules are broken; the old ones stay in force" })
     return
   end
-  handle:reload(rules.heads(set), settings_of(config))
+  local called, done, message = pcall(handle.reload, handle, rules.heads(set), settings_of(config))
+  if not called then done, message = nil, done end
+  if not done then
+    log("error", "reload", { reason = ("%s; the old rules stay in force"):format(tostring(message)) })
+    return
+  end
   log("info", "reload", { reason = ("%d rules are in force"):format(#set) })
 end
 

@@ -244,18 +244,38 @@ local function submit(self, request)
   return self.multi:add(request)
 end
 
+-- A call may be given more time than a run has: then the run has it too.
+local function extend(self, task, request)
+  local seconds = tonumber(request.timeout)
+  if seconds and seconds > task.wall then
+    self:forget(task.timer)
+    task.timer = self:after(seconds + task.wall, function() self:expire(task, seconds + task.wall) end)
+  end
+end
+
 function waits.request(self, task, request)
   -- A request that is none is the task's mistake: it must not end the loop.
   local fine, id = pcall(submit, self, request)
   if not fine then return self:resume(task, { error = tostring(id), code = "invalid" }) end
-  task.transfers[id] = true
+  task.transfers[id], task.waits_for = true, id
   self.transfers[id] = task
+  extend(self, task, request)
 end
 
-function waits.more(self, _, id) self.multi:more(id) end
+-- While a sink works with a part the task may wait for other things; what
+-- came of the transfer meanwhile was kept.
+function waits.more(self, task, id)
+  local kept = task.kept and task.kept[id]
+  if kept then
+    task.kept[id] = nil
+    return self:resume(task, kept)
+  end
+  task.waits_for = id
+  self.multi:more(id)
+end
 
 function waits.drop(self, task, id)
-  self.multi:cancel(id)
+  if task.transfers[id] then self.multi:cancel(id) end
   task.transfers[id], self.transfers[id] = nil, nil
   return self:resume(task)
 end
@@ -264,7 +284,11 @@ function waits.sleep(self, task, seconds)
   task.sleeping = self:after(seconds, function() self:resume(task) end)
 end
 
-function waits.park(_, task, register) register(task) end
+-- What cannot be waited for is the task's failure, not the loop's.
+function waits.park(self, task, register)
+  local fine, message = pcall(register, task)
+  if not fine then return finish(self, task, false, message) end
+end
 
 local function settle(self, task, outer, ok, mark, kind, value)
   current = outer
@@ -322,13 +346,18 @@ function Scheduler:spawn(task, ...)
   task.limit, task.left = task.instructions, task.instructions
   self.tasks = self.tasks + 1
   self:resume(task, ...)
-  if not task.ended then
-    task.timer = self:after(task.wall, function()
-      task.stopped = "wall"
-      self:cancel(task, ("took longer than %g s"):format(task.wall))
-    end)
+  if not task.ended and not task.timer then
+    task.timer = self:after(task.wall, function() self:expire(task, task.wall) end)
   end
   return task
+end
+
+---Ends a task whose time is over.
+---@param task table
+---@param seconds number that it had
+function Scheduler:expire(task, seconds)
+  task.stopped = "wall"
+  self:cancel(task, ("took longer than %g s"):format(seconds))
 end
 
 ---Waits for transfers (or the descriptor) and goes on with their tasks;
@@ -340,7 +369,13 @@ function Scheduler:step(seconds)
     local task = self.transfers[reply.id]
     if task then
       if not reply.part then self.transfers[reply.id], task.transfers[reply.id] = nil, nil end
-      self:resume(task, reply)
+      if task.waits_for == reply.id then
+        task.waits_for = nil
+        self:resume(task, reply)
+      else
+        task.kept = task.kept or {}
+        task.kept[reply.id] = reply
+      end
     end
   end
 end

@@ -2,6 +2,7 @@
 local cjson = require "cjson.safe"
 local events = require "altinn.events"
 local logfmt = require "altinn.events.logfmt"
+local retries = require "altinn.events.retry"
 local rules = require "altinn.events.rule"
 local scheduler = require "altinn.events.scheduler"
 local things = require "altinn.events.thing"
@@ -11,6 +12,7 @@ local M = {}
 local HOUR = 3600
 local WITHIN = 36 * HOUR
 local LONGEST_PAUSE = HOUR
+local SHORTEST_WISH = 1  -- second: retry_after(0) must not run without a break
 
 local short = logfmt.short
 
@@ -110,7 +112,8 @@ local function prepare(worker, job, rule, list)
         :format(target, target)
     end
     if effect.key == nil then  -- the rule may return the same effect again
-      effect = setmetatable({ key = { job.rule, tostring(job.sequence), tostring(i) } }, { __index = effect })
+      local place = tostring(effect.place or i)
+      effect = setmetatable({ key = { job.rule, tostring(job.sequence), place } }, { __index = effect })
     end
     local request, key = require("altinn.events.effects").prepare(effect, worker.settings.targets)
     if not request then return nil, key end
@@ -184,13 +187,15 @@ end
 -- What is neither the rule's doing nor its target's.
 local function is_ours(kind) return kind == "host" end
 
-local function excluded(rule, kind)
-  local on = rule and rule.retry and rule.retry.on
-  if type(on) ~= "table" or kind == nil or kind == "asked" or is_ours(kind) then return false end
-  for _, class in ipairs(on) do
-    if class == kind or tostring(class) == tostring(kind) then return false end
-  end
-  return true
+local function excluded(rule, how)
+  if how.kind == nil or how.kind == "asked" or is_ours(how.kind) then return false end
+  return rules.names_failure(rule, how.kind, how.status) == false
+end
+
+-- Seconds that a run has been tried for: those before this worker had it, and
+-- those since, by a clock that does not jump.
+local function age(worker, job)
+  return (job.age or 0) + worker.scheduler.clock() - (job.admitted or worker.scheduler.clock())
 end
 
 ---Later, or dead when it has been long enough.
@@ -198,18 +203,18 @@ end
 ---@param job table
 ---@param rule table
 ---@param reason string
----@param how { kind: any, after: number|nil, least: number|nil } kind: error, network, timeout, a status, asked, host
+---@param how { kind: any, status: integer|nil, after: number|nil, least: number|nil } kind: error, network, timeout, a
+---  status, asked, host
 ---@return table outcome
 function M.retry(worker, job, rule, reason, how)
   local retry = rule and rule.retry or {}
   local within = seconds_of(retry.within or WITHIN, WITHIN)
-  local pause = how.after or math.max(backoff(job.attempt), how.least or 0)
-  local wall = worker.jobs:now()
-  if excluded(rule, how.kind) then
+  local pause = how.after and math.max(how.after, SHORTEST_WISH) or math.max(backoff(job.attempt), how.least or 0)
+  if excluded(rule, how) then
     return { state = "dead", reason = reason .. " (not retried: retry.on)" }
   elseif retry.attempts and not is_ours(how.kind) and job.attempt + 1 >= retry.attempts then
     return { state = "dead", reason = ("gave up after %d attempts: %s"):format(job.attempt + 1, reason) }
-  elseif wall + pause > job.received / 1000 + within then
+  elseif not is_ours(how.kind) and age(worker, job) + pause > within then
     return { state = "dead", reason = ("gave up after %g h: %s"):format(within / HOUR, reason) }
   end
   return { state = "retry", reason = reason, after = pause }
@@ -238,10 +243,13 @@ function M.failure(worker, job, rule, text, raised)
   local reason = ("%s (%s)"):format(failure.message, failure.code)
   if too_early(worker, job, failure) then
     return M.retry(worker, job, rule, reason, { kind = failure.code, after = FRESH_PAUSE })
-  elseif things.is_permanent(failure) then
+  end
+  local status = failure.detail.status
+  if things.is_permanent(failure) and not rules.names_failure(rule, status) then
     return { state = "dead", reason = reason }
   end
-  return M.retry(worker, job, rule, reason, { kind = failure.code, least = failure.detail.retry_after })
+  return M.retry(worker, job, rule, reason,
+    { kind = failure.code, status = status, least = failure.detail.retry_after })
 end
 
 local function shadow_reason(effects)
@@ -329,22 +337,23 @@ end
 
 local TEMPORARY = { [408] = true, [425] = true, [429] = true }
 
-local function judge(item, reply)
+-- A reply that is too long to be read has a status all the same.
+local function judge(item, reply, rule)
   local status, target = reply.status or 0, item.target
-  if reply.error or status == 0 then
+  if status == 0 or reply.error and reply.code ~= "too_large" then
     local kind = reply.code or "network"
     return "unknown", ("target '%s': %s"):format(target, reply.error or "no answer"), kind
   elseif status >= 200 and status < 300 then
     return "sent"
   end
   local reason = ("target '%s' answered %d"):format(target, status)
-  return "failed", reason, (TEMPORARY[status] or status >= 500) and status or nil
+  local again = TEMPORARY[status] or status >= 500 or rules.names_failure(rule, status)
+  return "failed", reason, again and status or nil
 end
 
 local function retry_after(reply)
-  local value = reply.headers and reply.headers["retry-after"]
-  local seconds = value and tonumber(value)
-  return seconds and math.max(0, math.min(seconds, 24 * HOUR)) or nil
+  local seconds = reply.headers and retries.after(reply.headers)
+  return seconds and math.min(seconds, 24 * HOUR) or nil
 end
 
 local function outcome_work(job, item, state, status, reason)
@@ -361,7 +370,7 @@ local function send(worker, job, rule, item, known)
     return nil, M.retry(worker, job, rule, reason, { kind = "host" })
   end
   local reply = scheduler.request(item.request)
-  local state, reason, temporary = judge(item, reply)
+  local state, reason, temporary = judge(item, reply, rule)
   worker.jobs:effect(item.target, state)
   local work = outcome_work(job, item, state, reply.status or 0, reason)
   if state == "sent" then return work end
@@ -380,19 +389,22 @@ function M.carry_out(worker, job, rule, prepared)
   if ack.failed then
     return M.retry(worker, job, rule, "the inbox does not store", { kind = "host", least = 1 })
   end
-  local last
+  local works = {}
   for i, item in ipairs(prepared) do
+    if ack.states[i] == "over" then return { state = "skipped", reason = "discarded by hand" } end
     if ack.states[i] ~= "sent" then
-      if last then worker.jobs:settle({ last }) end
+      -- Each outcome is told at once, and all again with the verdict: the inbox may refuse one.
+      if #works > 0 then worker.jobs:settle({ works[#works] }) end
       local work, outcome = send(worker, job, rule, item, ack.states[i])
+      works[#works + 1] = work
       if outcome then
-        outcome.works = { work }
+        outcome.works = works
         return outcome
       end
-      last = work
     end
   end
-  return { state = "done", works = { last } }
+  if #works == 0 then return { state = "done", reason = "sent before, under the same key" } end
+  return { state = "done", works = works }
 end
 
 return M

@@ -13,6 +13,7 @@ local settlement = require "altinn.events.settlement"
 local M = {}
 
 local TAKE = 64          -- messages at a time
+local STALE_SECONDS = 10 -- until a run is tried again whose rule could not be loaded
 local STOP_SECONDS = 10  -- what runs at a stop may go on for
 local REST = 10          -- times as long as the overrun
 local AT_ONCE = 128      -- runs of a rule
@@ -20,6 +21,7 @@ local SENDING = 16        -- of them those that send effects: a target is nobody
 local CONNECTIONS = 128
 local KEPT_BYTES = 512 * 1024 * 1024  -- by a worker, before its rules are loaded anew
 local LOOK_SECONDS = 1
+local TURN_SECONDS = 0.1  -- that runs may begin for, before answers and messages are looked at again
 
 local Worker = {}
 Worker.__index = Worker
@@ -97,16 +99,24 @@ end
 
 local start
 
+-- Not recursive: a rule that ends at once must not nest its successors.
+local function wake(self, name)
+  if self.waking[name] then return end
+  self.waking[name] = true
+  self.woken[#self.woken + 1] = name
+end
+
 local function pump(self, name)
   local state = state_of(self, name)
   local most = limit(self, self.rules[name], "at_once") or AT_ONCE
   while state.first <= state.last and state.running < most and not self.stopping do
+    if self.scheduler.clock() > self.turn_ends then return wake(self, name) end
     local rest = state.rest - self.scheduler.clock()
     if rest > 0 then
       if not state.alarm then
         state.alarm = self.scheduler:after(rest, function()
           state.alarm = nil
-          pump(self, name)
+          wake(self, name)
         end)
       end
       return
@@ -122,15 +132,12 @@ local function ready(self, job)
   local state = state_of(self, job.rule)
   state.last = state.last + 1
   state[state.last] = job
-  -- Not recursive: a rule that ends at once must not nest its successors.
-  if not self.waking[job.rule] then
-    self.waking[job.rule] = true
-    self.woken[#self.woken + 1] = job.rule
-  end
+  wake(self, job.rule)
 end
 
 local function pump_woken(self)
-  while #self.woken > 0 do
+  self.turn_ends = self.scheduler.clock() + TURN_SECONDS
+  while #self.woken > 0 and self.scheduler.clock() <= self.turn_ends do
     local names = self.woken
     self.woken, self.waking = {}, {}
     for _, name in ipairs(names) do pump(self, name) end
@@ -152,7 +159,17 @@ local function begin(self, job)
   return ready(self, job)
 end
 
+-- Seconds that a run has been tried for already. The first try counts from
+-- now, also of one that was put back; while no host ran nothing was tried.
+local function age_of(self, job)
+  if job.attempt == 0 then return 0 end
+  local now = now_ms(self)
+  local rested = job.due > 0 and math.max(0, now - job.due) or 0
+  return math.max(0, now - job.received - rested) / 1000
+end
+
 local function admit(self, job)
+  job.age, job.admitted = age_of(self, job), self.scheduler.clock()
   if job.key then
     job.chain_name = job.rule .. "\0" .. job.key
     local chain = self.chains[job.chain_name]
@@ -193,10 +210,7 @@ local function conclude(self, job, outcome)
   job.event, job.task = nil, nil
   if outcome.state == "retry" then hold(self, job, false)
   else next_of_chain(self, job) end
-  if state.first <= state.last and not self.waking[job.rule] then
-    self.waking[job.rule] = true
-    self.woken[#self.woken + 1] = job.rule
-  end
+  if state.first <= state.last then wake(self, job.rule) end
 end
 
 local COSTLY = { time = true, instructions = true, memory = true }
@@ -251,6 +265,10 @@ function start(self, job, state)
   state.running = state.running + 1
   job.started = self.scheduler.clock()
   local event, message
+  if not rule and self.stale then
+    return conclude(self, job, settlement.retry(self, job, nil, "the new rules could not be loaded",
+      { kind = "host", least = STALE_SECONDS }))
+  end
   if rule then event, message = settlement.event(job) end
   if not event then
     local reason = "the stored event cannot be read: " .. tostring(message)
@@ -290,6 +308,7 @@ end
 function messages.reload(self, order)
   local ok, done, message = pcall(apply, self, order.text)
   if not ok then done, message = nil, done end
+  self.stale = not done  -- the host hands out runs of the new rules
   if not done then self.log("error", "reload failed, the old rules stay", { reason = message }) end
 end
 
@@ -319,7 +338,7 @@ local function running_count(self)
 end
 
 local function turn(self)
-  local pause = self.scheduler:pause(60)
+  local pause = #self.woken > 0 and 0 or self.scheduler:pause(60)
   local list
   if self.scheduler:transfer_count() > 0 then
     self.scheduler:step(pause)
@@ -354,7 +373,7 @@ local function new(jobs, budget)
   _G.xpcall = guarded
   local self = setmetatable({
     jobs = jobs, budget = budget, look_at = 0, states = {}, chains = {}, tickets = {}, ticket = 0, rules = {},
-    waking = {}, woken = {}, running = setmetatable({}, { __mode = "k" }),
+    waking = {}, woken = {}, turn_ends = 0, running = setmetatable({}, { __mode = "k" }),
     log = settlement.logger(nil),
   }, Worker)
   -- Waiting works in coroutines; what rules print is a line of the log, masked.

@@ -1,6 +1,7 @@
 -- What a run of a rule in nginx comes to: by the same rules as in the host,
 -- only that it is Altinn who brings the event again.
 -- luacheck: globals ngx
+local rules = require "altinn.events.rule"
 local things = require "altinn.events.thing"
 
 local M = {}
@@ -20,12 +21,8 @@ function M.settled(verdict, reason) return { settled = true, verdict = verdict, 
 -- What neither the rule nor its target has done; and what the rule asks for.
 local NOT_A_FAILURE = { host = true, asked = true }
 
-local function excluded(retry, kind)
-  if not retry.on or NOT_A_FAILURE[kind] then return false end
-  for _, class in ipairs(retry.on) do
-    if class == kind then return false end
-  end
-  return true
+local function excluded(rule, how)
+  return not NOT_A_FAILURE[how.kind] and rules.names_failure(rule, how.kind, how.status) == false
 end
 
 --- What a server wishes with its Retry-After, within reason.
@@ -37,12 +34,13 @@ function M.wish(seconds) return seconds and math.min(seconds, LONGEST_WISH) end
 --- long enough.
 ---@param run table { rule =, attempt =, first = }
 ---@param reason string
----@param how { kind: any, after: number|nil } kind: error, network, timeout, a status, asked, host; after: seconds
+---@param how { kind: any, status: integer|nil, after: number|nil } kind: error, network, timeout, a status, asked,
+---  host; after: seconds
 ---@return table outcome
 function M.again(run, reason, how)
   local retry = run.rule.retry or {}
   local within = retry.within or WITHIN
-  if excluded(retry, how.kind) then return M.settled("dead", reason .. " (not retried: retry.on)") end
+  if excluded(run.rule, how) then return M.settled("dead", reason .. " (not retried: retry.on)") end
   if retry.attempts and how.kind ~= "host" and run.attempt >= retry.attempts then
     return M.settled("dead", ("gave up after %d attempts: %s"):format(run.attempt, reason))
   elseif ngx.now() + (how.after or 0) > run.first + within then
@@ -63,10 +61,12 @@ function M.raised(run, raised)
   local fresh = run.attempt == 1 and ngx.now() - run.first < FRESH_SECONDS
   if failure.code == "not_found" and fresh then
     return M.again(run, reason, { kind = failure.code, after = FRESH_PAUSE })
-  elseif things.is_permanent(failure) then
+  end
+  local status = failure.detail.status
+  if things.is_permanent(failure) and not rules.names_failure(run.rule, status) then
     return M.settled("dead", reason)
   end
-  return M.again(run, reason, { kind = failure.code, after = M.wish(failure.detail.retry_after) })
+  return M.again(run, reason, { kind = failure.code, status = status, after = M.wish(failure.detail.retry_after) })
 end
 
 return M

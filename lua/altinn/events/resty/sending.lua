@@ -20,7 +20,7 @@ local TEMPORARY = { [408] = true, [425] = true, [429] = true }
 local function keyed(run, effect, number)
   if effect.key ~= nil then return effect end
   local event = ngx.encode_base64(memories.key(run.event), true)
-  return setmetatable({ key = { run.rule.name, event, number } }, { __index = effect })
+  return setmetatable({ key = { run.rule.name, event, effect.place or number } }, { __index = effect })
 end
 
 --- The requests of effects, and the keys under which they are sent once.
@@ -51,7 +51,8 @@ local function judge(run, item, reply, message, code)
   end
   if reply.status >= 200 and reply.status < 300 then return nil end
   local reason = ("target '%s' answered %d"):format(item.target, reply.status)
-  if not TEMPORARY[reply.status] and reply.status < 500 then return outcomes.settled("dead", reason) end
+  local again = TEMPORARY[reply.status] or reply.status >= 500 or rules.names_failure(run.rule, reply.status)
+  if not again then return outcomes.settled("dead", reason) end
   return outcomes.again(run, reason, { kind = reply.status, after = outcomes.wish(retries.after(reply.headers)) })
 end
 

@@ -34,6 +34,14 @@ end
 
 local says = wording.says
 
+describe("a configuration that is not Lua", function()
+  it("is told without what stands there, which may be a secret", function()
+    local text = problems_of('return { secret = "0123456789abcdef,\n}')
+    says(text, "unfinished string")
+    assert.is_nil(text:find("0123456789", 1, true))
+  end)
+end)
+
 describe("defaults", function()
   it("need no file", function()
     local made = assert(config.load {})

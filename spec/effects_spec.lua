@@ -94,6 +94,14 @@ describe("the key", function()
     assert.are_not.equal(first, second)
   end)
 
+  it("tells apart what is written with a slash and what has one", function()
+    local _, first = prepare { key = { "a/b", "c" } }
+    local _, second = prepare { key = { "a", "b/c" } }
+    assert.are.same({ "bare:a%2Fb/c", "bare:a/b%2Fc" }, { first, second })
+    local _, third = prepare { key = "a/b/c" }
+    assert.are.equal("bare:a/b/c", third)
+  end)
+
   it("holds no control character and has a bound", function()
     refused({ key = "a\nb" }, "the key holds a control character")
     refused({ key = { "a", "b\r\nX-Injected: 1" } }, "the key holds a control character")

@@ -120,6 +120,19 @@ describe("payloads", function()
 end)
 
 describe("events.encode", function()
+  it("asks a table for its own payload, once", function()
+    local asked = 0
+    local odd = setmetatable({ specversion = "1.0", id = "1", source = "/", type = "t" }, { __index = function(_, name)
+      if name ~= "data_base64" then return nil end
+      asked = asked + 1
+      return asked == 1 and "" or ("A"):rep(4000000)
+    end })
+    for _ = 1, 3 do
+      local text = assert(events.encode(odd))
+      assert(#text < 200)
+    end
+  end)
+
   it("gives text that reads as the same event", function()
     local event = assert(events.parse(published))
     assert.are.same(events.totable(event), events.totable(assert(events.parse(assert(events.encode(event))))))

@@ -4,6 +4,7 @@ local cjson = require "cjson"
 local host = require "spec.support.host"
 local process = require "spec.support.process"
 local sample = require "spec.support.sample"
+local script = require "spec.support.script"
 local target = require "spec.support.target"
 
 local one, service
@@ -349,6 +350,28 @@ describe("--once", function()
     assert.are.equal(0, one.process:wait_exit(10))
     local found = verdicts()
     for i = 1, 20 do assert.are.equal("done", found[("once-%d/print"):format(i)].verdict) end
+  end)
+end)
+
+describe("an effect", function()
+  it("is sent when the target says so, however long its answer is", function()
+    service = script.start()
+    service:answer "return { status = 200, bytes = 2000000 }"
+    one = host.start { config = config_for(service.url), rules = { large = [[
+      rule { name = "large", on = "*", run = function() return send.http("print") { key = "k", body = "x" } end }]] } }
+    post { id = "large" }
+    assert(one:wait_log "rule=large.-verdict=done")
+    assert.are.equal(1, #service:requests())
+  end)
+
+  it("goes out although the one before it in the list is none", function()
+    start_with_target { holes = [[
+      rule { name = "holes", on = "*", run = function()
+        return { nil, send.http("print") { key = "b", body = "b" }, nil, send.http("print") { key = "d", body = "d" } }
+      end }]] }
+    post { id = "holes" }
+    assert(one:wait_log "rule=holes.-verdict=done")
+    assert.are.equal(2, #assert(service:wait(2)))
   end)
 end)
 

@@ -371,9 +371,15 @@ static void build_attribute (lua_State *L, builder *b) {
   ae_event_add(b->event, &attribute);
 }
 
+/* Pushes the table's own data_base64: asked twice, it is the same. */
+static void push_base64_of (lua_State *L, int table) {
+  lua_pushliteral(L, "data_base64");
+  lua_rawget(L, table);
+}
+
 static void build_data (lua_State *L, builder *b, int table, ae_slice json, bool is_json) {
   ae_slice text = json;
-  lua_getfield(L, table, "data_base64");
+  push_base64_of(L, table);
   if (!lua_isnil(L, -1)) {
     text.data = lua_tolstring(L, -1, &text.length);
     b->event->data_kind = AE_BASE64;
@@ -398,7 +404,7 @@ int ae_lua_build (lua_State *L) {
   lua_settop(L, 4);
   size_t count = lua_rawlen(L, 1), size = 0;
   if (!lua_isnil(L, 3)) json.data = lua_tolstring(L, 3, &json.length);
-  lua_getfield(L, 2, "data_base64");
+  push_base64_of(L, 2);
   if (!lua_isnil(L, -1) && (lua_type(L, -1) != LUA_TSTRING || json.data)) {
     ae_fail(&error, AE_INVALID, 0, json.data ? "data and data_base64 exclude each other"
                                              : "data_base64 must be a string");

@@ -479,7 +479,7 @@ bool ae_curl_next (ae_curl *curl, ae_reply *reply) {
     .header_text = { e->header.data, e->header.length },
     .body = { e->body.data, e->body.length },
     .message = e->code == AE_OK ? NULL : e->message };
-  if (e->code == AE_OK) reply->status = status_of(e);
+  if (e->code == AE_OK || e->overflow) reply->status = status_of(e);
   return true;
 }
 

@@ -62,7 +62,7 @@ local function failure_of(answer, reply, token)
   local after = retry.after(reply.headers)
   return {
     message = hide(answer.message, token), code = answer.code, retry = answer.retry, after = after,
-    renew = answer.renew,
+    renew = answer.renew, answered = true,
     detail = {
       status = reply.status, number = answer.number, position = answer.position,
       text = answer.text and hide(answer.text, token), trace = answer.trace, retry_after = after,
@@ -219,7 +219,7 @@ function M.perform(client, name, wish, options)
     if left <= 0 then return nil, out_of_time() end
     local got, why = attempt(client, name, request, left, options.sink)
     if got then return got end
-    if number > 1 and options.forgive and options.forgive(why) then
+    if number > 1 and why.answered and options.forgive and options.forgive(why) then
       return { status = why.detail.status, headers = {}, body = "", already = true }
     end
     if options.may_retry and not options.may_retry() then why.retry = false end

@@ -188,7 +188,10 @@ end
 
 local function load_file(path)
   local chunk, message = loadfile(path, "t", environment())
-  if not chunk then return nil, message:find(path, 1, true) and message or path .. ": " .. message end
+  if not chunk then
+    message = message:gsub(" near .*$", "")  -- what stands there may be a secret
+    return nil, message:find(path, 1, true) and message or path .. ": " .. message
+  end
   local ok, value = pcall(chunk)
   if not ok then return nil, tostring(value) end
   if type(value) ~= "table" then return nil, path .. ": the file must return a table" end

@@ -58,6 +58,8 @@ local function key_text(effect)
   for index, part in ipairs(effect.key) do
     if type(part) == "number" and part % 1 == 0 and math.abs(part) < 2 ^ 53 then part = ("%d"):format(part) end
     parts[index] = tostring(part)
+    -- A slash within one of several parts is no border between two.
+    if #effect.key > 1 then parts[index] = parts[index]:gsub("[%%/]", { ["%"] = "%25", ["/"] = "%2F" }) end
   end
   local text = effect.target .. ":" .. table.concat(parts, "/")
   if has_control(text) then return nil, "the key holds a control character" end

@@ -4,7 +4,7 @@
 local M = {}
 
 local null = require("altinn.events").null
-local is_utf8 = utf8 and utf8.len or function() return true end  -- Lua 5.1 and 5.2 have no such function
+local is_utf8 = require("altinn.events.core").is_utf8
 
 local escapes = { ['"'] = '\\"', ["\\"] = "\\\\", ["\n"] = "\\n", ["\r"] = "\\r", ["\t"] = "\\t" }
 

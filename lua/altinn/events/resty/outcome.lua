@@ -7,7 +7,9 @@ local things = require "altinn.events.thing"
 local M = {}
 
 local HOUR = 3600
-local WITHIN = 36 * HOUR
+-- Altinn's last attempt comes after some 35 hours: what is not dead by then
+-- would never be told.
+local WITHIN = 34 * HOUR
 local LONGEST_WISH = 24 * HOUR
 -- A letter may be heard of before it can be read.
 local FRESH_SECONDS, FRESH_PAUSE = 60, 10
@@ -39,14 +41,14 @@ function M.wish(seconds) return seconds and math.min(seconds, LONGEST_WISH) end
 ---@return table outcome
 function M.again(run, reason, how)
   local retry = run.rule.retry or {}
-  local within = retry.within or WITHIN
+  local within = math.min(retry.within or WITHIN, WITHIN)
   if excluded(run.rule, how) then return M.settled("dead", reason .. " (not retried: retry.on)") end
   if retry.attempts and how.kind ~= "host" and run.attempt >= retry.attempts then
     return M.settled("dead", ("gave up after %d attempts: %s"):format(run.attempt, reason))
   elseif ngx.now() + (how.after or 0) > run.first + within then
     return M.settled("dead", ("gave up after %g h: %s"):format(within / HOUR, reason))
   end
-  return { verdict = "retry", reason = reason, seconds = how.after }
+  return { verdict = "retry", reason = reason, seconds = how.after, waited = how.kind == "host" }
 end
 
 --- What a run that raised comes to: a call to Altinn that cannot succeed is

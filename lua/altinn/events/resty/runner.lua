@@ -117,7 +117,9 @@ local function try(self, key, run, name, alone)
   run.attempt, run.first = failed + 1, first
   local began = ngx.now()
   local outcome = ordered(self, run, name)
-  if not outcome.settled then self.memory:failed(key, run.rule.name, run.attempt, first) end
+  if not outcome.settled then  -- waiting for another run is no attempt
+    self.memory:failed(key, run.rule.name, outcome.waited and failed or run.attempt, first)
+  end
   tell(self, run, outcome, began)
   if outcome.settled and not alone then self.memory:settle(key, run.rule.name) end
   return outcome

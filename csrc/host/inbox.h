@@ -23,7 +23,7 @@ typedef enum ae_work_kind {
 typedef enum ae_work_result {
   AE_WORK_DONE,      /* committed */
   AE_WORK_DUPLICATE, /* APPEND: (source, id) is known. RECORD: the key is
-                        there; work->text holds its state */
+                        there, or the run is over; see work->text */
   AE_WORK_FAILED     /* not stored: disk full, read-only, shutting down */
 } ae_work_result;
 
@@ -58,8 +58,10 @@ struct ae_work {
   ae_slice target;          /* RECORD */
   ae_slice request;         /* RECORD: JSON, for people and for replay */
   int64_t status;           /* OUTCOME: HTTP status, 0 = none */
-  char text[16];            /* RECORD, DUPLICATE: state of the earlier one, or
-                               held: another run is to send it */
+  char text[16];            /* RECORD, DUPLICATE: state of the earlier one; or
+                               held: another run is to send it; or over: the
+                               run has a final state (it was discarded by
+                               hand), nothing is to be sent */
 };
 
 /*

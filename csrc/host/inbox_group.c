@@ -84,9 +84,9 @@ static bool settle (ae_inbox *inbox, const ae_work *work) {
   ae_group *group = &inbox->group;
   uint64_t *runs;
   bool changed;
-  if (!ae_store_settle(&inbox->store, work)) return false;
+  if (!ae_store_settle(&inbox->store, work, &changed)) return false;
   if (!is_final(work)) return true;
-  if (ae_slice_equal(work->state, AE_LITERAL("dead"))) group->change.dead++;
+  if (changed && ae_slice_equal(work->state, AE_LITERAL("dead"))) group->change.dead++;
   runs = ae_map_get(&inbox->unsettled, (uint64_t)work->sequence);
   if (runs == NULL || *runs == 0) return true;
   if (!ae_room(&group->settled, &group->settled_capacity,
@@ -200,7 +200,7 @@ static void finish (ae_inbox *inbox, ae_work *works, bool stored) {
     ae_work *first = works;
     works = works->next;
     for (const ae_work *work = first; stored && work != NULL; work = work->with)
-      if (is_final(work)) ae_runs_settled(inbox, work->rule);
+      if (is_final(work)) ae_runs_settled(inbox, work->sequence, work->rule);
     first->done(first);
   }
   inbox->options.dispatched(inbox->options.context);

@@ -47,7 +47,7 @@ struct ae_inbox {
   /* The writer thread's. */
   ae_store store;
   ae_fingerprints *seen;
-  ae_map unsettled;          /* sequence -> runs without a final verdict */
+  ae_map unsettled;          /* sequence -> runs under way or owed */
   ae_lanes lanes;
   ae_group group;
   ae_slice *rules;           /* room for what `match` finds */
@@ -82,7 +82,7 @@ bool ae_runs_match (ae_inbox *inbox, ae_slice body, size_t *count);
 /* Hands a run out, or keeps it in its lane until there is room. */
 void ae_runs_dispatch (ae_inbox *inbox, const ae_run *run);
 /* A run has its final verdict: its lane has room for another. */
-void ae_runs_settled (ae_inbox *inbox, ae_slice rule);
+void ae_runs_settled (ae_inbox *inbox, int64_t sequence, ae_slice rule);
 /* The next part of the waiting events; false when the store fails. */
 bool ae_runs_scan (ae_inbox *inbox);
 

@@ -29,7 +29,7 @@
             " changed) VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7)" \
             " ON CONFLICT(sequence, rule) DO UPDATE SET state = ?3," \
             " attempt = ?4, due = ?5, reason = ?6, changed = ?7" \
-            " WHERE attempt <= ?4") /* an older verdict may come late */ \
+            " WHERE attempt <= ?4 AND state = 'retry'") /* a verdict may come late */ \
   X(RECORD, "INSERT OR IGNORE INTO effect(key, sequence, rule, target," \
             " request, state, attempt, recorded, changed)" \
             " VALUES(?1, ?2, ?3, ?4, ?5, 'recorded', 0, ?6, ?6)") \
@@ -45,6 +45,8 @@
              " WHERE key = ?1 AND state <> 'sent'") /* nor a late outcome */ \
   X(RUN, "SELECT state, attempt, due FROM run" \
          " WHERE sequence = ?1 AND rule = ?2") \
+  X(DUE, "SELECT EXISTS (SELECT 1 FROM run WHERE sequence = ?1" \
+         " AND state = 'retry' AND due <= ?2)") \
   X(FIND, "SELECT sequence, received, subscription, body FROM event" \
           " WHERE sequence = ?1") \
   X(REMEMBERED, "SELECT fingerprints FROM remembered") \
@@ -277,7 +279,7 @@ bool ae_store_remember (ae_store *store, const void *bytes, size_t size) {
 
 bool ae_store_touch (ae_store *store) { return run(use(store, TOUCH)); }
 
-bool ae_store_settle (ae_store *store, const ae_work *work) {
+bool ae_store_settle (ae_store *store, const ae_work *work, bool *changed) {
   sqlite3_stmt *s = use(store, SETTLE);
   sqlite3_bind_int64(s, 1, work->sequence);
   text(s, 2, work->rule);
@@ -286,7 +288,9 @@ bool ae_store_settle (ae_store *store, const ae_work *work) {
   sqlite3_bind_int64(s, 5, work->due);
   text(s, 6, work->reason);
   sqlite3_bind_int64(s, 7, work->time);
-  return run(s);
+  if (!run(s)) return false;
+  *changed = sqlite3_changes(store->db) > 0;
+  return true;
 }
 
 static sqlite3_stmt *use_for (ae_store *store, int which, const ae_work *work) {
@@ -311,7 +315,7 @@ static bool earlier (ae_store *store, ae_work *work) {
 }
 
 /* An effect that was not sent is now that of the run which tries next. */
-bool ae_store_record (ae_store *store, ae_work *work) {
+static bool record (ae_store *store, ae_work *work) {
   sqlite3_stmt *s = use_for(store, RECORD, work);
   text(s, 4, work->target);
   text(s, 5, work->request);
@@ -321,6 +325,15 @@ bool ae_store_record (ae_store *store, ae_work *work) {
   if (!earlier(store, work)) return false;
   return strcmp(work->text, "sent") == 0 || strcmp(work->text, "held") == 0 ||
          run(use_for(store, ADOPT, work));
+}
+
+bool ae_store_record (ae_store *store, ae_work *work) {
+  ae_store_run known;
+  if (!ae_store_run_find(store, work->sequence, work->rule, &known)) return false;
+  if (!known.settled) return record(store, work);
+  snprintf(work->text, sizeof work->text, "over");
+  work->result = AE_WORK_DUPLICATE;
+  return true;
 }
 
 bool ae_store_outcome (ae_store *store, const ae_work *work) {
@@ -366,6 +379,14 @@ bool ae_store_run_find (ae_store *store, int64_t sequence, ae_slice rule,
     found->attempt = sqlite3_column_int64(s, 1);
     found->due = sqlite3_column_int64(s, 2);
   }
+  return sqlite3_reset(s) == SQLITE_OK;
+}
+
+bool ae_store_any_due (ae_store *store, int64_t sequence, int64_t now, bool *any) {
+  sqlite3_stmt *s = use(store, DUE);
+  sqlite3_bind_int64(s, 1, sequence);
+  sqlite3_bind_int64(s, 2, now);
+  *any = sqlite3_step(s) == SQLITE_ROW && sqlite3_column_int(s, 0) != 0;
   return sqlite3_reset(s) == SQLITE_OK;
 }
 

@@ -18,7 +18,7 @@
 #define AE_STORE_APPLICATION 0x41454256  /* "AEBV" */
 
 /* The statements; see the list in inbox_store.c. */
-#define AE_STORE_STATEMENTS 22
+#define AE_STORE_STATEMENTS 23
 
 typedef struct ae_store {
   char *path;
@@ -82,8 +82,11 @@ bool ae_store_unwait (ae_store *store, int64_t sequence, bool *changed);
 ** wants them. */
 bool ae_store_finish (ae_store *store, int64_t sequence);
 bool ae_store_remember (ae_store *store, const void *bytes, size_t size);
-bool ae_store_settle (ae_store *store, const ae_work *work);
-/* Sets work->result, and work->text for a duplicate. */
+/* A final state stays, and so does that of a later attempt: then *changed is
+** false. */
+bool ae_store_settle (ae_store *store, const ae_work *work, bool *changed);
+/* Sets work->result, and work->text for a duplicate. For a run that has a
+** final state nothing is recorded. */
 bool ae_store_record (ae_store *store, ae_work *work);
 bool ae_store_outcome (ae_store *store, const ae_work *work);
 /* Writes something that means nothing. */
@@ -94,6 +97,9 @@ bool ae_store_number_read (ae_store *store, ae_store_number which, int64_t *out)
 /* What the file knows of a run. */
 bool ae_store_run_find (ae_store *store, int64_t sequence, ae_slice rule,
                         ae_store_run *run);
+/* Whether the event has runs to be done again whose time (ms since 1970) has
+** come by `now`. */
+bool ae_store_any_due (ae_store *store, int64_t sequence, int64_t now, bool *any);
 
 /* An event by its number: 1 = found, 0 = it is not there, -1 = failed; end
 ** it in any case. */

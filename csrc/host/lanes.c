@@ -30,6 +30,7 @@ void ae_lanes_free (ae_lanes *lanes) {
     while (lanes->slots[i] != NULL) {
       ae_lane *lane = lanes->slots[i];
       lanes->slots[i] = lane->next;
+      ae_map_free(&lane->under_way);
       free(lane->rule);
       free(lane->owed);
       free(lane);
@@ -68,6 +69,13 @@ bool ae_lane_owe (ae_lane *lane, int64_t sequence) {
   lane->owed[(lane->first + lane->count) % lane->capacity] = sequence;
   lane->count++;
   return true;
+}
+
+bool ae_lane_has (const ae_lane *lane, int64_t sequence) {
+  if (ae_map_get(&lane->under_way, (uint64_t)sequence) != NULL) return true;
+  for (size_t i = 0; i < lane->count; i++)
+    if (lane->owed[(lane->first + i) % lane->capacity] == sequence) return true;
+  return false;
 }
 
 int64_t ae_lane_take (ae_lane *lane) {

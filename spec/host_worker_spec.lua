@@ -1,0 +1,120 @@
+-- What the host hands to a worker, and what it makes of the worker's answers: the worker here is the spec's own.
+local inbox = require "altinn.events.inbox"
+local own_worker = require "spec.support.own_worker"
+local process = require "spec.support.process"
+local sample = require "spec.support.sample"
+
+-- What the workers of this spec have in common: each message goes to the
+-- function of its kind; a stop ends the worker.
+local LOOP = [[
+local on = {}
+local function settle(run, state, attempt)
+  jobs:settle { { kind = "settle", sequence = run.sequence, rule = run.rule, state = state, attempt = attempt } }
+end
+local function loop(each)
+  while true do
+    for _, message in ipairs(jobs:take(64, 0.01)) do
+      if message.kind == "stop" then return say "stop" end
+      if on[message.kind] then on[message.kind](message) end
+    end
+    if each then each() end
+  end
+end
+]]
+
+describe("the host's inbox", function()
+  local one
+
+  after_each(function()
+    if one then one:close() end
+    one = nil
+  end)
+
+  local function start(code, rules, options) one = own_worker.start(LOOP .. code, rules, options) end
+
+  local function run_of(sequence, rule)
+    return one:query("SELECT state, reason FROM run WHERE sequence = ? AND rule = ?", sequence, rule)[1]
+  end
+
+  local function batch(first, last)
+    local texts = {}
+    for i = first, last do texts[#texts + 1] = sample.text { id = "b-" .. i } end
+    assert.are.equal(200, (one:post("[" .. table.concat(texts, ",") .. "]", "application/cloudevents-batch+json")))
+  end
+
+  it("records nothing for a run that was discarded by hand, and keeps what the hand wrote", function()
+    start([[
+      local mine
+      function on.run(run) mine = run settle(run, "retry", 1) end
+      function on.ack(ack)
+        say(tostring(ack.states[1]))
+        settle(mine, "done", 2)
+      end
+      loop(function()
+        if not mine or mine.recorded or not told "go" then return end
+        mine.recorded = true
+        jobs:record({ { kind = "record", sequence = mine.sequence, rule = mine.rule, key = "k", target = "t",
+          request = "{}" } }, 1)
+      end)]], { "send" })
+    assert.are.equal(200, (one:post(sample.text())))
+    assert(process.wait(5, function() return run_of(1, "send") end))
+    assert.are.equal(1, inbox.discard(one.inbox, 1))
+    one:tell "go"
+    assert(one:said "over")
+    assert(one:settle())
+    assert.are.same({ state = "skipped", reason = "discarded by hand" }, run_of(1, "send"))
+    assert.are.same({}, one:query "SELECT key FROM effect")
+  end)
+
+  it("hands out a run that was put back by hand while another of its event goes on", function()
+    start([[
+      local held, times = nil, 0
+      function on.run(run)
+        if run.rule == "held" then held = run return end
+        times = times + 1
+        settle(run, times == 1 and "dead" or "done", run.attempt + 1)
+        say("times " .. times)
+      end
+      loop(function()
+        if held and told "go" then settle(held, "done", 1) held = nil end
+      end)]], { "dies", "held" })
+    assert.are.equal(200, (one:post(sample.text())))
+    assert(process.wait(5, function() return run_of(1, "dies") end))
+    assert.are.equal(1, inbox.retry(one.inbox, 1))
+    assert(one:said("times 2", 5))
+    assert(process.wait(5, function() return run_of(1, "dies").state == "done" or nil end))
+    assert.is_nil(run_of(1, "held"))
+    assert.are.equal(1, one:query("SELECT count(*) AS n FROM waiting")[1].n)
+    one:tell "go"
+    assert(one:settle())
+    assert.are.same({ "times 1", "times 2" }, one:lines())
+  end)
+
+  it("does not hand out a run that was settled by hand before its turn came", function()
+    local ROOM, MORE = 16384, 16  -- runs of a rule under way; see csrc/host/inbox.h
+    start([[
+      local runs, count = {}, 0
+      function on.run(run)
+        count = count + 1
+        runs[count] = run
+        if run.sequence > 16384 then say("later " .. run.sequence) end
+      end
+      loop(function()
+        if count == 16384 then say "full" end
+        if not told "go" then return end
+        for i = 1, count do settle(runs[i], "done", 1) end
+        runs, count = {}, 0
+      end)]], { "slow" }, { max_bytes = 1 << 22 })
+    for first = 1, ROOM, 2048 do batch(first, first + 2047) end
+    batch(ROOM + 1, ROOM + MORE)
+    assert(one:said("full", 30))
+    local last = ROOM + MORE
+    assert(require("altinn.events.host").execute(one.inbox, "INSERT INTO run(sequence, rule, state, attempt, due," ..
+      " reason, changed) VALUES(?, 'slow', 'skipped', 0, 0, 'by hand', 0)", last))
+    one:tell "go"
+    assert(one:settle(20))
+    assert(one:said("later " .. last - 1))
+    assert.is_nil(one:said("later " .. last, 0))
+    assert.are.same({ state = "skipped", reason = "by hand" }, run_of(last, "slow"))
+  end)
+end)

@@ -364,6 +364,21 @@ describe("an effect", function()
     assert.are.equal(1, #service:requests())
   end)
 
+  it("does not go out again when its run was discarded by hand", function()
+    start_with_target({ gone = [[
+      rule { name = "gone", on = "*", run = function() return send.http("print") { key = "k", body = "x" } end }]] },
+      { "503" })
+    post { id = "gone" }
+    assert(one:wait_log "rule=gone.-verdict=retry")
+    local status, out, err = one:run("inbox", "discard", "1", "--inbox", one.inbox)
+    assert.are.equal(0, status, err)
+    assert.truthy(out:find("1", 1, true))
+    local before = #service:requests()
+    assert(one:wait_log "rule=gone.-verdict=skipped reason=\"?discarded by hand")
+    assert.are.equal(before, #service:requests())
+    assert.are.equal("skipped", verdicts()["gone/gone"].verdict)
+  end)
+
   it("goes out although the one before it in the list is none", function()
     start_with_target { holes = [[
       rule { name = "holes", on = "*", run = function()

@@ -264,7 +264,7 @@ describe("a certificate", function()
 
   it("may stand alone; strangers beside it are left out", function()
     assert.are.equal(1, select(2, header_of(grant.key { key = read "rsa.pem", certificate = read "leaf.pem" }:sign "{}")
-      :gsub("MII", "")))
+      :gsub('"MII', "")))  -- within the text the letters may stand by chance
     openssl "req -x509 -key other.pem -subj '/CN=Stranger' -days 3 -out stranger.pem"
     local jwt = grant.key { key = read "rsa.pem", certificate = read "stranger.pem" .. read "leaf.pem" }:sign "{}"
     assert.are.equal('{"alg":"RS256","typ":"JWT",' .. chain "leaf.pem", header_of(jwt))

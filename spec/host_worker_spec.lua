@@ -117,4 +117,24 @@ describe("the host's inbox", function()
     assert.is_nil(one:said("later " .. last, 0))
     assert.are.same({ state = "skipped", reason = "by hand" }, run_of(last, "slow"))
   end)
+
+  it("answers a worker before it hands out what waits", function()
+    start([[
+      local count = 0
+      function on.run()
+        count = count + 1
+        if count ~= 1 then return end
+        jobs:record({ { kind = "record", sequence = 1, rule = "one", key = "k", target = "t", request = "{}" } }, 7)
+        while not told "go" do end
+        local first = jobs:take(1)[1]
+        say(first.kind .. " " .. tostring(first.ticket))
+      end
+      loop()]], { "one" })
+    assert.are.equal(200, (one:post(sample.text { id = "first" })))
+    batch(1, 200)
+    assert(process.wait(5, function() return one:query("SELECT key FROM effect")[1] end))
+    batch(201, 201)  -- when this is answered, so is the worker
+    one:tell "go"
+    assert(one:said "ack 7")
+  end)
 end)

@@ -105,5 +105,5 @@ void ae_worker_free (ae_worker *worker) {
   }
   free(worker->building);
   free(worker->settings);
-  if (worker->queue.last != NULL) ae_queue_free(&worker->queue);
+  if (worker->queue.runs.last != NULL) ae_queue_free(&worker->queue);
 }

@@ -273,6 +273,22 @@ describe("the host", function()
     assert.is_nil(one:ids()["s-2"])
   end)
 
+  it("keeps an event waiting that cannot be read, says so, and goes on when it is mended", function()
+    local execute = require("altinn.events.host").execute
+    one = host.start { rules = { later = [[
+      rule { name = "later", on = "*", run = function() return retry_after(0.1, "later") end }]] } }
+    assert.are.equal(200, (one:post(sample.text())))
+    assert(one:wait_log("verdict=retry"))
+    one:stop()
+    assert(execute(one.inbox, "UPDATE event SET body = CAST('{' AS BLOB)"))
+    assert(one:launch())
+    assert(one:wait_log('level=error msg=inbox event=1 reason="the stored event cannot be read'))
+    assert.are.equal(1, one:metrics().waiting)
+    assert.are.equal(200, (http.request(one.admin_port, { path = "/readyz" })))
+    assert(execute(one.inbox, "UPDATE event SET body = CAST(? AS BLOB)", sample.text()))
+    assert(one:wait_log("verdict=retry"))
+  end)
+
   describe("with its inbox taken away", function()
     -- What happens to the files; what puts them back.
     for what, how in pairs {

@@ -137,4 +137,22 @@ describe("the host's inbox", function()
     one:tell "go"
     assert(one:said "ack 7")
   end)
+
+  it("that refused a verdict gets it again before the host ends", function()
+    start([[
+      function on.run(run)
+        while not told "go" do end
+        settle(run, "done", 1)
+        while not told "stop" do end
+      end
+      loop()]], { "one" })
+    assert.are.equal(200, (one:post(sample.text())))
+    assert(os.rename(one.inbox, one.inbox .. ".away"))
+    one:tell "go"
+    assert(process.wait(5, function() return one:metric("storage_failures_total") > 0 or nil end))
+    assert(os.rename(one.inbox .. ".away", one.inbox))
+    one:tell "stop"
+    assert.is_true(one.handle:stop())
+    assert.are.same({ state = "done" }, run_of(1, "one"))
+  end)
 end)

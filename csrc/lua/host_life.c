@@ -11,6 +11,8 @@
 ** is still there after this hangs in a C function. */
 #define STOP_TICKS 1500
 #define TICK_NS 10000000
+/* How long a stop waits for an inbox that does not store. */
+#define FLUSH_SECONDS 2
 
 static void tick (long factor) {
   struct timespec t = { 0, TICK_NS * factor };
@@ -259,6 +261,21 @@ static bool join_workers (ae_host *host) {
   return all;
 }
 
+/* Verdicts that the inbox had no room for have another chance. */
+static void flush_workers (ae_host *host) {
+  struct timespec now;
+  int64_t until;
+  bool all = true;
+  size_t i;
+  clock_gettime(CLOCK_MONOTONIC, &now);
+  until = ((int64_t)now.tv_sec + FLUSH_SECONDS) * 1000000000 + now.tv_nsec;
+  for (i = 0; i < host->count; i++)
+    if (!ae_jobs_flush(&host->workers[i], until)) all = false;
+  if (!all)
+    fprintf(stderr, "level=error msg=inbox reason=\"not all verdicts could be "
+            "stored: their runs begin again at the next start\"\n");
+}
+
 /* After all threads are gone. */
 static void free_all (ae_host *host) {
   size_t i;
@@ -286,7 +303,10 @@ bool ae_host_stop (ae_host *host) {
   host->admin = NULL;
   host->abandoned = !joined;
   if (!joined) return false;  /* its thread may still use all the rest */
-  if (host->shared.inbox != NULL) ae_inbox_close(host->shared.inbox);
+  if (host->shared.inbox != NULL) {
+    flush_workers(host);
+    ae_inbox_close(host->shared.inbox);
+  }
   host->shared.inbox = NULL;
   free_all(host);
   leave_signals(host);

@@ -8,12 +8,12 @@
 #include <sys/eventfd.h>
 #include <unistd.h>
 
-static void list_init (ae_list *list) {
+void ae_list_init (ae_list *list) {
   list->first = NULL;
   list->last = &list->first;
 }
 
-static void list_free (ae_list *list) {
+void ae_list_free (ae_list *list) {
   while (list->first != NULL) {
     ae_message *message = list->first;
     list->first = message->next;
@@ -22,7 +22,7 @@ static void list_free (ae_list *list) {
   list->last = &list->first;
 }
 
-static void append (ae_list *list, ae_message *message) {
+void ae_list_append (ae_list *list, ae_message *message) {
   message->next = NULL;
   *list->last = message;
   list->last = &message->next;
@@ -34,7 +34,7 @@ static size_t move (ae_list *list, ae_list *out, size_t max) {
   while (max > 0 && list->first != NULL) {
     ae_message *message = list->first;
     list->first = message->next;
-    append(out, message);
+    ae_list_append(out, message);
     max--;
   }
   if (list->first == NULL) list->last = &list->first;
@@ -42,8 +42,8 @@ static size_t move (ae_list *list, ae_list *out, size_t max) {
 }
 
 bool ae_queue_init (ae_queue *queue) {
-  list_init(&queue->runs);
-  list_init(&queue->urgent);
+  ae_list_init(&queue->runs);
+  ae_list_init(&queue->urgent);
   queue->signalled = false;
   queue->fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
   pthread_mutex_init(&queue->lock, NULL);
@@ -51,8 +51,8 @@ bool ae_queue_init (ae_queue *queue) {
 }
 
 void ae_queue_free (ae_queue *queue) {
-  list_free(&queue->runs);
-  list_free(&queue->urgent);
+  ae_list_free(&queue->runs);
+  ae_list_free(&queue->urgent);
   if (queue->fd >= 0) close(queue->fd);
   queue->fd = -1;
   pthread_mutex_destroy(&queue->lock);
@@ -86,7 +86,7 @@ static ae_list *list_of (ae_queue *queue, ae_message_kind kind) {
 
 void ae_queue_push (ae_queue *queue, ae_message *message, bool wake) {
   pthread_mutex_lock(&queue->lock);
-  append(list_of(queue, message->kind), message);
+  ae_list_append(list_of(queue, message->kind), message);
   if (wake) raise_descriptor(queue);
   pthread_mutex_unlock(&queue->lock);
 }
@@ -99,7 +99,7 @@ void ae_queue_wake (ae_queue *queue) {
 
 ae_message *ae_queue_take (ae_queue *queue, size_t max) {
   ae_list taken;
-  list_init(&taken);
+  ae_list_init(&taken);
   pthread_mutex_lock(&queue->lock);
   max = move(&queue->urgent, &taken, max);
   (void)move(&queue->runs, &taken, max);

@@ -41,6 +41,12 @@ typedef struct ae_list {
   ae_message *first, **last;
 } ae_list;
 
+/* An empty list. */
+void ae_list_init (ae_list *list);
+/* Frees the messages. */
+void ae_list_free (ae_list *list);
+void ae_list_append (ae_list *list, ae_message *message);
+
 typedef struct ae_queue {
   pthread_mutex_t lock;
   ae_list runs;      /* and reloads, which count for the runs after them */

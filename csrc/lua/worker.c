@@ -83,6 +83,7 @@ static void *thread_main (void *argument) {
 bool ae_worker_init (ae_worker *worker, ae_shared *shared, ae_slice settings) {
   memset(worker, 0, sizeof *worker);
   worker->shared = shared;
+  ae_list_init(&worker->again);
   ae_budget_init(&worker->budget);
   worker->settings = malloc(settings.length + 1);
   if (!ae_queue_init(&worker->queue) || worker->settings == NULL) return false;
@@ -98,11 +99,7 @@ bool ae_worker_start (ae_worker *worker) {
 }
 
 void ae_worker_free (ae_worker *worker) {
-  while (worker->again != NULL) {
-    ae_message *message = worker->again;
-    worker->again = message->next;
-    free(message);
-  }
+  if (worker->again.last != NULL) ae_list_free(&worker->again);
   free(worker->building);
   free(worker->settings);
   if (worker->queue.runs.last != NULL) ae_queue_free(&worker->queue);

@@ -13,6 +13,10 @@
 
 typedef struct ae_inbox ae_inbox;
 
+/* Of an event's body in the inbox: SQLite's limit for a whole row is 10^9
+** (https://sqlite.org/limits.html, SQLITE_MAX_LENGTH). */
+#define AE_MOST_STORED 999000000u
+
 typedef enum ae_work_kind {
   AE_WORK_APPEND,   /* a new event */
   AE_WORK_SETTLE,   /* the verdict of a run (final or "retry") */

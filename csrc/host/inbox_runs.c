@@ -203,7 +203,7 @@ static bool finish (ae_inbox *inbox) {
   return true;
 }
 
-/* What was not finished is scanned again. */
+/* What was not finished is scanned again; runs that are out already go on. */
 static bool failed (ae_inbox *inbox, int64_t from) {
   ae_error error;
   inbox->cursor = from;
@@ -211,6 +211,7 @@ static bool failed (ae_inbox *inbox, int64_t from) {
   ae_store_waiting_end(&inbox->store);
   ae_store_rollback(&inbox->store);
   ae_inbox_judge(inbox, &error);
+  inbox->options.dispatched(inbox->options.context);
   return false;
 }
 

@@ -9,6 +9,8 @@
 #include <lauxlib.h>
 #include <lualib.h>
 
+#include "../core/urn.h"
+
 static void set_path (lua_State *L, const char *field, const char *path) {
   if (path == NULL) return;
   lua_getglobal(L, "package");
@@ -39,11 +41,17 @@ static int traceback (lua_State *L) {
   return 1;
 }
 
-/* Line feeds would break the log's one line per fact. */
+/* Identity numbers are masked (before the text is cut: a part of one is no
+** number any more); line feeds would break the log's one line per fact. */
 static void complain (const char *message) {
-  char line[2048];
-  size_t i;
-  snprintf(line, sizeof line, "%s", message == NULL ? "no message" : message);
+  const char *text = message == NULL ? "no message" : message;
+  size_t i, length = strlen(text);
+  char line[2048], *masked = malloc(length + 1);
+  if (masked == NULL) text = "not enough memory for the message";
+  else ae_mask((ae_slice){ text, length }, masked);
+  if (masked != NULL) masked[length] = '\0';
+  snprintf(line, sizeof line, "%s", masked != NULL ? masked : text);
+  free(masked);
   for (i = 0; line[i] != '\0'; i++) {
     if ((unsigned char)line[i] < ' ') line[i] = ' ';
     if (line[i] == '"') line[i] = '\'';

@@ -248,6 +248,47 @@ describe("the host", function()
     assert.are.same({ "print:t-1", "print:t-2" }, keys)
   end)
 
+  it("while it stops, refuses what is whole only now", function()
+    local service = target.start { "200 1" }
+    finally(function() service:close() end)
+    one = host.start {
+      config = ('return { targets = { print = { url = "%s" } } }'):format(service.url),
+      rules = { send = [[
+        rule { name = "send", on = "*", run = function(event) return send.http("print") { key = { event.id } } end }]] },
+    }
+    assert.are.equal(200, (one:post(sample.text { id = "s-1" })))
+    assert(service:wait(1))
+    local client, body = http.connect(one.port), sample.text { id = "s-2" }
+    client:send(("POST /events HTTP/1.1\r\nHost: x\r\nContent-Type: application/cloudevents+json\r\n" ..
+      "Content-Length: %d\r\n\r\n%s"):format(#body, body:sub(1, 9)))
+    http.request(one.port, { path = "/" })  -- the head has been judged when this is answered
+    one:signal "TERM"
+    assert(process.wait(2, function() return http.request(one.admin_port, { path = "/readyz" }) == 503 end))
+    client:send(body:sub(10))
+    local status, headers, text = http.read(client)
+    assert.are.equal(503, status)
+    assert.are.equal("5", headers["retry-after"])
+    assert.are.equal("storage", problem(status, headers, text).code)
+    assert.are.equal(0, one.process:wait_exit())
+    assert.is_nil(one:ids()["s-2"])
+  end)
+
+  it("keeps an event waiting that cannot be read, says so, and goes on when it is mended", function()
+    local execute = require("altinn.events.host").execute
+    one = host.start { rules = { later = [[
+      rule { name = "later", on = "*", run = function() return retry_after(0.1, "later") end }]] } }
+    assert.are.equal(200, (one:post(sample.text())))
+    assert(one:wait_log("verdict=retry"))
+    one:stop()
+    assert(execute(one.inbox, "UPDATE event SET body = CAST('{' AS BLOB)"))
+    assert(one:launch())
+    assert(one:wait_log('level=error msg=inbox event=1 reason="the stored event cannot be read'))
+    assert.are.equal(1, one:metrics().waiting)
+    assert.are.equal(200, (http.request(one.admin_port, { path = "/readyz" })))
+    assert(execute(one.inbox, "UPDATE event SET body = CAST(? AS BLOB)", sample.text()))
+    assert(one:wait_log("verdict=retry"))
+  end)
+
   describe("with its inbox taken away", function()
     -- What happens to the files; what puts them back.
     for what, how in pairs {

@@ -11,9 +11,9 @@ local on = {}
 local function settle(run, state, attempt)
   jobs:settle { { kind = "settle", sequence = run.sequence, rule = run.rule, state = state, attempt = attempt } }
 end
-local function loop(each)
+local function loop(each, pause)
   while true do
-    for _, message in ipairs(jobs:take(64, 0.01)) do
+    for _, message in ipairs(jobs:take(64, pause or 0.01)) do
       if message.kind == "stop" then return say "stop" end
       if on[message.kind] then on[message.kind](message) end
     end
@@ -116,5 +116,93 @@ describe("the host's inbox", function()
     assert(one:said("later " .. last - 1))
     assert.is_nil(one:said("later " .. last, 0))
     assert.are.same({ state = "skipped", reason = "by hand" }, run_of(last, "slow"))
+  end)
+
+  it("answers a worker before it hands out what waits", function()
+    start([[
+      local count = 0
+      function on.run()
+        count = count + 1
+        if count ~= 1 then return end
+        jobs:record({ { kind = "record", sequence = 1, rule = "one", key = "k", target = "t", request = "{}" } }, 7)
+        while not told "go" do end
+        local first = jobs:take(1)[1]
+        say(first.kind .. " " .. tostring(first.ticket))
+      end
+      loop()]], { "one" })
+    assert.are.equal(200, (one:post(sample.text { id = "first" })))
+    batch(1, 200)
+    assert(process.wait(5, function() return one:query("SELECT key FROM effect")[1] end))
+    batch(201, 201)  -- when this is answered, so is the worker
+    one:tell "go"
+    assert(one:said "ack 7")
+  end)
+
+  it("that refused a verdict gets it again before the host ends", function()
+    start([[
+      function on.run(run)
+        while not told "go" do end
+        settle(run, "done", 1)
+        while not told "stop" do end
+      end
+      loop()]], { "one" })
+    assert.are.equal(200, (one:post(sample.text())))
+    assert(os.rename(one.inbox, one.inbox .. ".away"))
+    one:tell "go"
+    assert(process.wait(5, function() return one:metric("storage_failures_total") > 0 or nil end))
+    assert(os.rename(one.inbox .. ".away", one.inbox))
+    one:tell "stop"
+    assert.is_true(one.handle:stop())
+    assert.are.same({ state = "done" }, run_of(1, "one"))
+  end)
+
+  it("wakes a worker for runs that it found before it failed", function()
+    start([[
+      local times = 0
+      function on.run(run)
+        times = times + 1
+        settle(run, "dead", run.attempt + 1)
+        say("times " .. times)
+      end
+      loop(nil, 3600)]], { "one" })
+    batch(1, 2)
+    assert(one:said "times 2")
+    assert(one:settle())
+    assert.are.equal(1, inbox.retry(one.inbox, 1))
+    -- The second one is to be ended by the scan, which cannot write.
+    assert(require("altinn.events.host").execute(one.inbox, "INSERT INTO waiting VALUES(2)"))
+    assert(os.rename(one.inbox, one.inbox .. ".away"))
+    assert(one:said("times 3", 5))
+    assert(os.rename(one.inbox .. ".away", one.inbox))
+  end)
+end)
+
+describe("a worker that fails", function()
+  it("says why without anybody's identity number", function()
+    local folder = process.folder()
+    finally(function() process.remove(folder) end)
+    process.write(folder .. "/fails.lua", [[
+      local own_worker = require "spec.support.own_worker"
+      local one = own_worker.start("error('no such person: 08895699684')", {})
+      local word = one.handle:wait(10)
+      one:close()
+      assert(word == "failed", word)]])
+    local ended = process.start(folder, "fails", "lua5.4 " .. folder .. "/fails.lua")
+    assert.are.equal(0, ended:wait_exit())
+    local log = ended:errors()
+    assert.truthy(log:find('level=error msg="worker failed" reason=', 1, true), log)
+    assert.truthy(log:find("no such person", 1, true), log)
+    assert.is_nil(log:find("0889569", 1, true), log)
+  end)
+end)
+
+describe("the host's largest body", function()
+  it("is one that the inbox can hold", function()
+    local start = require("altinn.events.host").start
+    local ok, message = pcall(start, { inbox = "/nowhere/at/all", worker_settings = "", heads = {}, max_bytes = 1 << 28 })
+    assert.is_true(ok, message)
+    ok, message = pcall(start, { inbox = "/nowhere/at/all", worker_settings = "", heads = {}, max_bytes = (1 << 28) + 1 })
+    assert.is_false(ok)
+    assert.truthy(message:find("max_bytes is out of range", 1, true), message)
   end)
 end)

@@ -68,7 +68,9 @@ static void probe (ae_inbox *inbox) {
   ae_inbox_judge(inbox, fine ? NULL : &error);
 }
 
+/* What could not be read is told of again. */
 static void scan_anew (ae_inbox *inbox) {
+  ae_map_free(&inbox->unreadable);
   inbox->scanning = true;
   inbox->cursor = 0;
 }
@@ -195,6 +197,7 @@ static ae_inbox *inbox_new (const ae_inbox_options *options) {
 static void inbox_free (ae_inbox *inbox) {
   ae_store_close(&inbox->store);
   ae_fingerprints_free(inbox->seen);
+  ae_map_free(&inbox->unreadable);
   ae_map_free(&inbox->unsettled);
   ae_lanes_free(&inbox->lanes);
   ae_group_free(&inbox->group);

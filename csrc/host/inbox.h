@@ -13,6 +13,10 @@
 
 typedef struct ae_inbox ae_inbox;
 
+/* Of an event's body in the inbox: SQLite's limit for a whole row is 10^9
+** (https://sqlite.org/limits.html, SQLITE_MAX_LENGTH). */
+#define AE_MOST_STORED 999000000u
+
 typedef enum ae_work_kind {
   AE_WORK_APPEND,   /* a new event */
   AE_WORK_SETTLE,   /* the verdict of a run (final or "retry") */
@@ -78,15 +82,23 @@ typedef struct ae_run {
   int64_t due;                 /* ms since 1970; 0 = now */
 } ae_run;
 
+/* What `match` returns when it cannot say: for want of memory; because the
+** event cannot be read. */
+#define AE_MATCH_MEMORY SIZE_MAX
+#define AE_MATCH_UNREADABLE (SIZE_MAX - 1)
+
 /*
 ** The host's part: which rules want an event, and where its runs go.
 ** `match` writes the names of the rules to `rules` (static for the time of
-** the call) and returns their number. `dispatch` takes one run.
+** the call) and returns their number, or one of the two above. `dispatch`
+** takes one run. `unreadable` is told of an event that waits and cannot be
+** read; it goes on waiting.
 */
 typedef struct ae_inbox_options {
   const char *path;
   size_t (*match) (void *context, ae_slice body, ae_slice *rules, size_t capacity);
   void (*dispatch) (void *context, const ae_run *run);
+  void (*unreadable) (void *context, int64_t sequence);
   void (*dispatched) (void *context);  /* after a group: wake the workers */
   void *context;
   uint32_t queue_limit;   /* works that may wait; beyond: refused. 0 = 65536 */
@@ -121,6 +133,7 @@ typedef struct ae_inbox_counts {
   uint64_t waiting;   /* events with an unsettled run */
   uint64_t dead;      /* runs dead since start plus those in the file */
   uint64_t unmatched; /* events that no rule wanted */
+  uint64_t unreadable;/* of those that wait: they cannot be read */
 } ae_inbox_counts;
 
 /* Reads the counts as they are now. Any thread. */

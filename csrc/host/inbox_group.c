@@ -70,6 +70,10 @@ static bool append (ae_inbox *inbox, ae_work *work) {
     return true;
   }
   change->waiting++;
+  if (count == AE_MATCH_UNREADABLE) {  /* the scan tells of it */
+    inbox->group.rescan = true;
+    return ae_store_wait(&inbox->store, work->sequence);
+  }
   return ae_store_wait(&inbox->store, work->sequence) &&
          plan(inbox, work, count);
 }

@@ -47,6 +47,7 @@ struct ae_inbox {
   /* The writer thread's. */
   ae_store store;
   ae_fingerprints *seen;
+  ae_map unreadable;         /* sequences of waiting events, told of */
   ae_map unsettled;          /* sequence -> runs under way or owed */
   ae_lanes lanes;
   ae_group group;
@@ -77,7 +78,8 @@ void ae_group_free (ae_group *group);
 
 /* inbox_runs.c */
 
-/* The rules that want the event, in inbox->rules. False: no memory. */
+/* The rules that want the event, in inbox->rules; *count may be
+** AE_MATCH_UNREADABLE. False: no memory. */
 bool ae_runs_match (ae_inbox *inbox, ae_slice body, size_t *count);
 /* Hands a run out, or keeps it in its lane until there is room. */
 void ae_runs_dispatch (ae_inbox *inbox, const ae_run *run);

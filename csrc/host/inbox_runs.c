@@ -19,7 +19,8 @@
 bool ae_runs_match (ae_inbox *inbox, ae_slice body, size_t *count) {
   void *context = inbox->options.context;
   *count = inbox->options.match(context, body, inbox->rules, inbox->rule_capacity);
-  if (*count <= inbox->rule_capacity) return true;
+  if (*count <= inbox->rule_capacity || *count == AE_MATCH_UNREADABLE) return true;
+  if (*count == AE_MATCH_MEMORY) return false;
   if (!ae_room(&inbox->rules, &inbox->rule_capacity, *count, sizeof(ae_slice)))
     return false;
   *count = inbox->options.match(context, body, inbox->rules, inbox->rule_capacity);
@@ -133,6 +134,15 @@ static size_t resume (ae_inbox *inbox, const ae_store_event *event, size_t count
   return runs;
 }
 
+/* The event goes on waiting, for somebody may mend it. */
+static bool unreadable (ae_inbox *inbox, int64_t sequence) {
+  if (ae_map_get(&inbox->unreadable, (uint64_t)sequence) != NULL) return true;
+  if (!ae_map_reserve(&inbox->unreadable, 1)) return false;
+  ae_map_put(&inbox->unreadable, (uint64_t)sequence, 1);
+  inbox->options.unreadable(inbox->options.context, sequence);
+  return true;
+}
+
 static int64_t wall_ms (void) {
   struct timespec t;
   clock_gettime(CLOCK_REALTIME, &t);
@@ -147,9 +157,9 @@ static bool scan_known (ae_inbox *inbox, const ae_store_event *event) {
   uint64_t *known;
   if (!ae_store_any_due(&inbox->store, event->sequence, wall_ms(), &any)) return false;
   if (!any) return true;
-  if (!ae_runs_match(inbox, event->body, &count) ||
-      !look_up(inbox, event->sequence, count))
-    return false;
+  if (!ae_runs_match(inbox, event->body, &count)) return false;
+  if (count == AE_MATCH_UNREADABLE) return unreadable(inbox, event->sequence);
+  if (!look_up(inbox, event->sequence, count)) return false;
   runs = resume(inbox, event, count, true);
   known = ae_map_get(&inbox->unsettled, (uint64_t)event->sequence);
   if (known != NULL) *known += runs;
@@ -163,9 +173,10 @@ static bool scan_event (ae_inbox *inbox, const ae_store_event *event) {
   if (!ae_map_reserve(&inbox->unsettled, 1) ||
       !ae_room(&inbox->finished, &inbox->finished_capacity,
                inbox->finished_count + 1, sizeof *inbox->finished) ||
-      !ae_runs_match(inbox, event->body, &count) ||
-      !look_up(inbox, event->sequence, count))
+      !ae_runs_match(inbox, event->body, &count))
     return false;
+  if (count == AE_MATCH_UNREADABLE) return unreadable(inbox, event->sequence);
+  if (!look_up(inbox, event->sequence, count)) return false;
   runs = resume(inbox, event, count, false);
   if (runs > 0)
     ae_map_put(&inbox->unsettled, (uint64_t)event->sequence, runs);
@@ -177,6 +188,9 @@ static bool scan_event (ae_inbox *inbox, const ae_store_event *event) {
 /* Events that nobody waits for any more leave the table of waiting ones. */
 static bool finish (ae_inbox *inbox) {
   bool fine = inbox->finished_count == 0 || ae_store_begin(&inbox->store);
+  pthread_mutex_lock(&inbox->lock);
+  inbox->counts.unreadable = inbox->unreadable.count;
+  pthread_mutex_unlock(&inbox->lock);
   if (inbox->finished_count == 0) return true;
   for (size_t i = 0; fine && i < inbox->finished_count; i++)
     fine = ae_store_finish(&inbox->store, inbox->finished[i]);
@@ -189,7 +203,7 @@ static bool finish (ae_inbox *inbox) {
   return true;
 }
 
-/* What was not finished is scanned again. */
+/* What was not finished is scanned again; runs that are out already go on. */
 static bool failed (ae_inbox *inbox, int64_t from) {
   ae_error error;
   inbox->cursor = from;
@@ -197,6 +211,7 @@ static bool failed (ae_inbox *inbox, int64_t from) {
   ae_store_waiting_end(&inbox->store);
   ae_store_rollback(&inbox->store);
   ae_inbox_judge(inbox, &error);
+  inbox->options.dispatched(inbox->options.context);
   return false;
 }
 

@@ -88,9 +88,9 @@ static const char schema[] =
   "PRAGMA user_version = 1;"
   "COMMIT;";
 
-/* WAL and FULL: a commit is on stable storage when it returns. */
+/* With the write-ahead log, and FULL: a commit is on stable storage when it
+** returns. */
 static const char settings[] =
-  "PRAGMA journal_mode = WAL;"
   "PRAGMA synchronous = FULL;"
   "PRAGMA wal_autocheckpoint = 4000;"
   "PRAGMA journal_size_limit = 67108864;"
@@ -164,6 +164,23 @@ static bool execute (ae_store *store, const char *sql) {
   return sqlite3_exec(store->db, sql, NULL, NULL, NULL) == SQLITE_OK;
 }
 
+/* SQLite may refuse without an error: it answers with the mode that is. */
+static ae_code use_log (ae_store *store, ae_error *error) {
+  sqlite3_stmt *s = NULL;
+  char mode[16] = "";
+  if (sqlite3_prepare_v2(store->db, "PRAGMA journal_mode = WAL", -1, &s, NULL) ==
+        SQLITE_OK && sqlite3_step(s) == SQLITE_ROW) {
+    const char *answer = (const char *)sqlite3_column_text(s, 0);
+    snprintf(mode, sizeof mode, "%s", answer == NULL ? "" : answer);
+  }
+  if (sqlite3_finalize(s) != SQLITE_OK || mode[0] == '\0')
+    return ae_store_explain(store, error);
+  if (strcmp(mode, "wal") == 0) return AE_OK;
+  return ae_fail(error, AE_STORAGE, 0, "the inbox %.100s cannot have a write-ahead "
+                 "log (SQLite's journal mode stays '%s'): put it on a local disk",
+                 store->path, mode);
+}
+
 static ae_code prepare (ae_store *store, ae_error *error) {
   for (int i = 0; i < STATEMENT_COUNT; i++) {
     int result = sqlite3_prepare_v3(store->db, texts[i], -1,
@@ -187,6 +204,7 @@ static ae_code open_database (ae_store *store, ae_error *error) {
   sqlite3_extended_result_codes(store->db, 1);
   sqlite3_busy_timeout(store->db, BUSY_MS);
   code = identify(store, &fresh, error);
+  if (code == AE_OK) code = use_log(store, error);
   if (code != AE_OK) return code;
   if (!execute(store, settings) || (fresh && !execute(store, schema)))
     return ae_store_explain(store, error);

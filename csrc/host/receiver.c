@@ -127,7 +127,9 @@ static enum MHD_Result whole_request (ae_connection *c) {
   ae_body_judge(c);
   if (c->status != 0 || c->work_count == 0 || c->receiver->inbox == NULL)
     return ae_reply(c);
-  return hold(c);
+  if (!atomic_load(&c->receiver->draining)) return hold(c);
+  ae_refuse_draining(c);
+  return ae_reply(c);
 }
 
 /* Small bodies of refused requests are read first, so that the client gets
@@ -253,13 +255,22 @@ void ae_receiver_drain (ae_receiver *receiver) {
   atomic_store(&receiver->draining, true);
 }
 
-void ae_receiver_stop (ae_receiver *receiver) {
-  ae_receiver_drain(receiver);
+static void wait_for_held (ae_receiver *receiver) {
   while (atomic_load(&receiver->held) > 0) {
     struct timespec t = { 0, 1000000 };
     nanosleep(&t, NULL);
   }
+}
+
+/* The thread may hold a request that it judged before it knew of the end: so
+** once more, when it can hold no others. A daemon must not be stopped with
+** suspended requests, and the inbox uses `wake` until it has resumed them. */
+void ae_receiver_stop (ae_receiver *receiver) {
+  ae_receiver_drain(receiver);
+  wait_for_held(receiver);
   ae_loop_stop(receiver);
+  wait_for_held(receiver);
+  ae_loop_finish(receiver);
   if (receiver->daemon != NULL) MHD_stop_daemon(receiver->daemon);
   receiver_free(receiver);
 }

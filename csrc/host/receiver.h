@@ -9,13 +9,17 @@
 
 typedef struct ae_receiver ae_receiver;
 
+/* The highest max_bytes: what the inbox can hold, also after base64. */
+#define AE_MOST_BYTES (1 << 28)
+
 typedef struct ae_receiver_options {
   const char *host;             /* "127.0.0.1", "::1", "0.0.0.0" */
   uint16_t port;                /* 0 = any free one */
   const ae_slice *secrets;      /* accepted secrets; none: /events and
                                    /events/{anything} are open */
   size_t secret_count;
-  size_t max_bytes;             /* of a body; 0 = 256 KiB */
+  size_t max_bytes;             /* of a body, at most AE_MOST_BYTES;
+                                   0 = 256 KiB */
   uint32_t connection_limit;    /* 0 = 4096 */
   uint32_t deadline;            /* seconds for a whole request; 0 = 30 */
   ae_inbox *inbox;              /* NULL: judge only, store nothing (bench) */

@@ -130,6 +130,10 @@ static void judge_binary (ae_connection *c) {
     return;
   }
   size = ae_event_encode(&event, NULL, 0);
+  if (size > AE_MOST_STORED) {
+    ae_refuse(c, 413, AE_TOO_LARGE, "the event is too large to be stored as JSON");
+    return;
+  }
   if (!ae_buffer_reserve(&c->encoded, size)) {
     no_memory(c);
     return;

@@ -234,5 +234,5 @@ void ae_head_judge (ae_connection *c, const char *url, const char *method,
   else if (judge_framing(&h, version) && judge_path(c, url) &&
            judge_method(c, method) && judge_size(&h) && judge_media(&h) &&
            atomic_load(&c->receiver->draining))
-    ae_refuse(c, 503, AE_STORAGE, "shutting down: try again");
+    ae_refuse_draining(c);
 }

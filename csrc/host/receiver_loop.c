@@ -23,6 +23,7 @@
 #include "receiver_private.h"
 
 #define TICK_MS 100
+#define FINISH_MS 1000
 #define RUSH 512  /* connections at a time */
 
 static int64_t monotonic_ms (void) {
@@ -153,21 +154,27 @@ static void lower_signal (ae_receiver *receiver) {
     atomic_store(&receiver->woken, false);
 }
 
+/* One look at what came, and at what was resumed. */
+static void turn (ae_receiver *receiver, int epoll) {
+  struct pollfd events[2] = {
+    { epoll, POLLIN, 0 }, { receiver->wake, POLLIN, 0 }
+  };
+  (void)poll(events, 2, pause_ms(receiver));
+  if (events[1].revents != 0) lower_signal(receiver);
+  (void)MHD_run(receiver->daemon);
+  if (receiver->queued) ae_inbox_wake(receiver->inbox);
+  receiver->queued = false;
+  sweep(receiver);
+}
+
+static int epoll_of (const ae_receiver *receiver) {
+  return MHD_get_daemon_info(receiver->daemon, MHD_DAEMON_INFO_EPOLL_FD)->epoll_fd;
+}
+
 static void *loop_main (void *argument) {
   ae_receiver *receiver = argument;
-  const union MHD_DaemonInfo *info =
-    MHD_get_daemon_info(receiver->daemon, MHD_DAEMON_INFO_EPOLL_FD);
-  struct pollfd events[2] = {
-    { info->epoll_fd, POLLIN, 0 }, { receiver->wake, POLLIN, 0 }
-  };
-  while (atomic_load(&receiver->running)) {
-    (void)poll(events, 2, pause_ms(receiver));
-    if (events[1].revents != 0) lower_signal(receiver);
-    (void)MHD_run(receiver->daemon);
-    if (receiver->queued) ae_inbox_wake(receiver->inbox);
-    receiver->queued = false;
-    sweep(receiver);
-  }
+  int epoll = epoll_of(receiver);
+  while (atomic_load(&receiver->running)) turn(receiver, epoll);
   return NULL;
 }
 
@@ -183,6 +190,19 @@ bool ae_loop_start (ae_receiver *receiver) {
 void ae_loop_stop (ae_receiver *receiver) {
   atomic_store(&receiver->running, false);
   if (receiver->started) pthread_join(receiver->thread, NULL);
+}
+
+static bool unanswered (const ae_receiver *receiver) {
+  for (const ae_connection *c = receiver->connections; c != NULL; c = c->next)
+    if (c->phase == AE_PHASE_HELD || c->phase == AE_PHASE_ANSWERING) return true;
+  return false;
+}
+
+void ae_loop_finish (ae_receiver *receiver) {
+  int64_t end = monotonic_ms() + FINISH_MS;
+  if (receiver->started)
+    for (int epoll = epoll_of(receiver); unanswered(receiver) && monotonic_ms() < end; )
+      turn(receiver, epoll);
   receiver->started = false;
   if (receiver->wake >= 0) close(receiver->wake);
   receiver->wake = -1;

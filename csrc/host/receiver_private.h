@@ -110,6 +110,8 @@ void ae_body_judge (ae_connection *c);
 /* A refusal: status and the failure's fields, counted by its code. */
 void ae_refuse (ae_connection *c, unsigned status, ae_code code,
                 const char *message);
+/* The refusal while the host stops. */
+void ae_refuse_draining (ae_connection *c);
 /* Queues the answer to the request. */
 enum MHD_Result ae_reply (ae_connection *c);
 /* The answer to a request whose method is no POST. */
@@ -126,8 +128,11 @@ void ae_loop_phase (ae_connection *c, ae_phase phase);
 bool ae_loop_start (ae_receiver *receiver);
 /* The request goes on; any thread. */
 void ae_loop_resume (ae_connection *c);
-/* Ends and joins it. */
+/* Ends and joins it. What it was resuming still may be: see ae_loop_finish. */
 void ae_loop_stop (ae_receiver *receiver);
+/* After the thread has ended and nothing is held: sends the answers that are
+** left, for a second at most. */
+void ae_loop_finish (ae_receiver *receiver);
 
 /* listen.c: a listening socket; -1 and *error. The port is the real one. */
 int ae_listen (const char *host, uint16_t *port, ae_error *error);

@@ -27,6 +27,10 @@ void ae_refuse (ae_connection *c, unsigned status, ae_code code,
   atomic_fetch_add(&c->receiver->refused[code], 1);
 }
 
+void ae_refuse_draining (ae_connection *c) {
+  ae_refuse(c, 503, AE_STORAGE, "shutting down: try again");
+}
+
 static void quote (FILE *out, const char *name, const char *text) {
   char buffer[6 * AE_MESSAGE_SIZE + 2];
   size_t size = ae_json_quote((ae_slice){ text, strlen(text) }, buffer, sizeof buffer);

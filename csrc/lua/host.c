@@ -98,7 +98,7 @@ static void read_options (lua_State *L, ae_host_options *options) {
   read_secrets(L, options);
   options->workers = (size_t)ae_host_integer(L, 1, "workers", cores(), AE_MAX_WORKERS);
   if (options->workers == 0) options->workers = 1;
-  options->max_bytes = (size_t)ae_host_integer(L, 1, "max_bytes", 0, 1 << 30);
+  options->max_bytes = (size_t)ae_host_integer(L, 1, "max_bytes", 0, AE_MOST_BYTES);
   options->deadline = (uint32_t)ae_host_integer(L, 1, "deadline", 0, 86400);
   options->connections = (uint32_t)ae_host_integer(L, 1, "connections", 0, 1 << 20);
   lua_getfield(L, 1, "once");

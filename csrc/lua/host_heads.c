@@ -289,15 +289,15 @@ static bool more_attributes (ae_routes *routes, uint32_t count) {
 }
 
 /* Reads the event, unless it is the one that was read last. */
-static bool read_event (ae_routes *routes, ae_slice body) {
+static ae_code read_event (ae_routes *routes, ae_slice body) {
   ae_code code;
   if (routes->valid && body.length == routes->length &&
       memcmp(routes->raw, body.data, body.length) == 0)
-    return true;
+    return AE_OK;
   routes->valid = false;
   routes->found = 0;
-  if (!reserve(routes, body.length)) return false;
-  if (routes->attributes == NULL && !more_attributes(routes, 64)) return false;
+  if (!reserve(routes, body.length)) return AE_MEMORY;
+  if (routes->attributes == NULL && !more_attributes(routes, 64)) return AE_MEMORY;
   memcpy(routes->raw, body.data, body.length);
   routes->length = body.length;
   code = parse(routes);
@@ -305,14 +305,16 @@ static bool read_event (ae_routes *routes, ae_slice body) {
       more_attributes(routes, routes->event.count))
     code = parse(routes);
   routes->valid = code == AE_OK;
-  return routes->valid;
+  return code;
 }
 
 size_t ae_routes_match (ae_routes *routes, ae_slice body, ae_slice *rules,
                         size_t capacity) {
   ae_heads *heads;
   size_t i, count = 0;
-  if (!read_event(routes, body)) return 0;
+  ae_code code = read_event(routes, body);
+  if (code == AE_MEMORY) return AE_MATCH_MEMORY;
+  if (code != AE_OK) return AE_MATCH_UNREADABLE;
   pthread_rwlock_rdlock(&routes->lock);
   heads = routes->heads;
   if (heads != NULL && heads->count > 0)
@@ -350,7 +352,7 @@ static ae_slice attribute_text (const ae_event *event, const char *name) {
 ae_slice ae_routes_key (ae_routes *routes, ae_slice body, ae_slice rule) {
   ae_slice key = { NULL, 0 };
   const ae_head *head;
-  if (!read_event(routes, body)) return key;
+  if (read_event(routes, body) != AE_OK) return key;
   pthread_rwlock_rdlock(&routes->lock);
   head = find_head(routes, rule);
   if (head == NULL || head->ordered) {

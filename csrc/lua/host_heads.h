@@ -10,6 +10,7 @@
 #include <lua.h>
 
 #include "../core/match.h"
+#include "../host/inbox.h"
 
 /* One rule. Its number in the matcher is its index in the list. */
 typedef struct ae_head {
@@ -57,8 +58,8 @@ void ae_routes_replace (ae_routes *routes, ae_heads *heads);
 /* Frees what was replaced: nobody uses a name of it any more. */
 void ae_routes_release (ae_routes *routes);
 
-/* The names of the rules that want the event of `body`, for ae_inbox_options.
-** Writer thread. */
+/* The names of the rules that want the event of `body`: `match` of
+** ae_inbox_options. Writer thread. */
 size_t ae_routes_match (ae_routes *routes, ae_slice body, ae_slice *rules,
                         size_t capacity);
 /* The key by which runs of the rule are ordered; absent: they are not.

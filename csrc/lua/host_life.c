@@ -11,6 +11,8 @@
 ** is still there after this hangs in a C function. */
 #define STOP_TICKS 1500
 #define TICK_NS 10000000
+/* How long a stop waits for an inbox that does not store. */
+#define FLUSH_SECONDS 2
 
 static void tick (long factor) {
   struct timespec t = { 0, TICK_NS * factor };
@@ -31,7 +33,7 @@ static ae_worker *choose (ae_host *host, ae_slice rule, ae_slice key) {
   return &host->workers[value % host->count];
 }
 
-/* The three callbacks of the inbox, on the writer thread. */
+/* The callbacks of the inbox, on the writer thread. */
 static size_t on_match (void *context, ae_slice body, ae_slice *rules,
                         size_t capacity) {
   ae_host *host = context;
@@ -45,6 +47,12 @@ static void on_dispatch (void *context, const ae_run *run) {
   if (message == NULL) return;  /* stays in the inbox until the next start */
   atomic_fetch_add(&host->shared.active, 1);
   ae_queue_push(&choose(host, run->rule, key)->queue, &message->head, false);
+}
+
+static void on_unreadable (void *context, int64_t sequence) {
+  (void)context;
+  fprintf(stderr, "level=error msg=inbox event=%lld reason=\"the stored event "
+          "cannot be read: it waits until it is mended\"\n", (long long)sequence);
 }
 
 static void on_dispatched (void *context) {
@@ -157,6 +165,7 @@ static ae_code open_inbox (ae_host *host, const ae_host_options *options,
   inbox.path = options->inbox;
   inbox.match = on_match;
   inbox.dispatch = on_dispatch;
+  inbox.unreadable = on_unreadable;
   inbox.dispatched = on_dispatched;
   inbox.context = host;
   return ae_inbox_open(&inbox, &host->shared.inbox, error);
@@ -252,6 +261,21 @@ static bool join_workers (ae_host *host) {
   return all;
 }
 
+/* Verdicts that the inbox had no room for have another chance. */
+static void flush_workers (ae_host *host) {
+  struct timespec now;
+  int64_t until;
+  bool all = true;
+  size_t i;
+  clock_gettime(CLOCK_MONOTONIC, &now);
+  until = ((int64_t)now.tv_sec + FLUSH_SECONDS) * 1000000000 + now.tv_nsec;
+  for (i = 0; i < host->count; i++)
+    if (!ae_jobs_flush(&host->workers[i], until)) all = false;
+  if (!all)
+    fprintf(stderr, "level=error msg=inbox reason=\"not all verdicts could be "
+            "stored: their runs begin again at the next start\"\n");
+}
+
 /* After all threads are gone. */
 static void free_all (ae_host *host) {
   size_t i;
@@ -279,7 +303,10 @@ bool ae_host_stop (ae_host *host) {
   host->admin = NULL;
   host->abandoned = !joined;
   if (!joined) return false;  /* its thread may still use all the rest */
-  if (host->shared.inbox != NULL) ae_inbox_close(host->shared.inbox);
+  if (host->shared.inbox != NULL) {
+    flush_workers(host);
+    ae_inbox_close(host->shared.inbox);
+  }
   host->shared.inbox = NULL;
   free_all(host);
   leave_signals(host);
@@ -302,14 +329,14 @@ ae_code ae_host_reload (ae_host *host, ae_heads *heads, ae_slice settings,
   return AE_OK;
 }
 
-/* Nothing to do but what waits for a later time. */
+/* Nothing to do but what waits for a later time, or to be mended. */
 static bool idle (ae_host *host) {
   ae_inbox_counts counts;
   long parked;
   if (atomic_load(&host->shared.active) != 0) return false;
   parked = atomic_load(&host->shared.parked);
   ae_inbox_counts_read(host->shared.inbox, &counts);
-  return counts.waiting <= (uint64_t)(parked < 0 ? 0 : parked);
+  return counts.waiting <= (uint64_t)(parked < 0 ? 0 : parked) + counts.unreadable;
 }
 
 static const char *signal_name (int number) {

@@ -8,9 +8,42 @@
 #include <sys/eventfd.h>
 #include <unistd.h>
 
+void ae_list_init (ae_list *list) {
+  list->first = NULL;
+  list->last = &list->first;
+}
+
+void ae_list_free (ae_list *list) {
+  while (list->first != NULL) {
+    ae_message *message = list->first;
+    list->first = message->next;
+    free(message);
+  }
+  list->last = &list->first;
+}
+
+void ae_list_append (ae_list *list, ae_message *message) {
+  message->next = NULL;
+  *list->last = message;
+  list->last = &message->next;
+}
+
+/* Moves at most `max` messages to the end of `out`; how many more it could
+** have been. */
+static size_t move (ae_list *list, ae_list *out, size_t max) {
+  while (max > 0 && list->first != NULL) {
+    ae_message *message = list->first;
+    list->first = message->next;
+    ae_list_append(out, message);
+    max--;
+  }
+  if (list->first == NULL) list->last = &list->first;
+  return max;
+}
+
 bool ae_queue_init (ae_queue *queue) {
-  queue->first = NULL;
-  queue->last = &queue->first;
+  ae_list_init(&queue->runs);
+  ae_list_init(&queue->urgent);
   queue->signalled = false;
   queue->fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
   pthread_mutex_init(&queue->lock, NULL);
@@ -18,21 +51,21 @@ bool ae_queue_init (ae_queue *queue) {
 }
 
 void ae_queue_free (ae_queue *queue) {
-  while (queue->first != NULL) {
-    ae_message *message = queue->first;
-    queue->first = message->next;
-    free(message);
-  }
-  queue->last = &queue->first;
+  ae_list_free(&queue->runs);
+  ae_list_free(&queue->urgent);
   if (queue->fd >= 0) close(queue->fd);
   queue->fd = -1;
   pthread_mutex_destroy(&queue->lock);
 }
 
+static bool is_empty (const ae_queue *queue) {
+  return queue->runs.first == NULL && queue->urgent.first == NULL;
+}
+
 /* With the lock held. */
 static void raise_descriptor (ae_queue *queue) {
   uint64_t one = 1;
-  if (queue->signalled || queue->first == NULL) return;
+  if (queue->signalled || is_empty(queue)) return;
   queue->signalled = write(queue->fd, &one, sizeof one) == sizeof one;
 }
 
@@ -43,11 +76,17 @@ static void lower_descriptor (ae_queue *queue) {
     queue->signalled = false;
 }
 
+static ae_list *list_of (ae_queue *queue, ae_message_kind kind) {
+  switch (kind) {
+    case AE_MESSAGE_RUN:
+    case AE_MESSAGE_RELOAD: return &queue->runs;
+    default: return &queue->urgent;
+  }
+}
+
 void ae_queue_push (ae_queue *queue, ae_message *message, bool wake) {
-  message->next = NULL;
   pthread_mutex_lock(&queue->lock);
-  *queue->last = message;
-  queue->last = &message->next;
+  ae_list_append(list_of(queue, message->kind), message);
   if (wake) raise_descriptor(queue);
   pthread_mutex_unlock(&queue->lock);
 }
@@ -59,23 +98,14 @@ void ae_queue_wake (ae_queue *queue) {
 }
 
 ae_message *ae_queue_take (ae_queue *queue, size_t max) {
-  ae_message *first, **end;
+  ae_list taken;
+  ae_list_init(&taken);
   pthread_mutex_lock(&queue->lock);
-  first = queue->first;
-  end = &queue->first;
-  while (max-- > 0 && *end != NULL) end = &(*end)->next;
-  if (end == &queue->first) {
-    first = NULL;
-  } else {
-    queue->first = *end;
-    *end = NULL;
-  }
-  if (queue->first == NULL) {
-    queue->last = &queue->first;
-    lower_descriptor(queue);
-  }
+  max = move(&queue->urgent, &taken, max);
+  (void)move(&queue->runs, &taken, max);
+  if (is_empty(queue)) lower_descriptor(queue);
   pthread_mutex_unlock(&queue->lock);
-  return first;
+  return taken.first;
 }
 
 void ae_queue_wait (ae_queue *queue, int milliseconds) {

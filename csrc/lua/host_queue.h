@@ -37,9 +37,20 @@ typedef struct ae_order {
   char text[];
 } ae_order;
 
+typedef struct ae_list {
+  ae_message *first, **last;
+} ae_list;
+
+/* An empty list. */
+void ae_list_init (ae_list *list);
+/* Frees the messages. */
+void ae_list_free (ae_list *list);
+void ae_list_append (ae_list *list, ae_message *message);
+
 typedef struct ae_queue {
   pthread_mutex_t lock;
-  ae_message *first, **last;
+  ae_list runs;      /* and reloads, which count for the runs after them */
+  ae_list urgent;    /* all else: never behind the backlog of a rule */
   bool signalled;    /* the descriptor is readable */
   int fd;            /* eventfd: readable while there may be messages */
 } ae_queue;
@@ -51,7 +62,8 @@ void ae_queue_free (ae_queue *queue);
 /* Never fails; `wake` makes the descriptor readable. Any thread. */
 void ae_queue_push (ae_queue *queue, ae_message *message, bool wake);
 void ae_queue_wake (ae_queue *queue);
-/* At most `max` messages, oldest first, as a list; NULL when there is none. */
+/* At most `max` messages as a list, answers and stops first, then runs and
+** reloads, each oldest first; NULL when there is none. */
 ae_message *ae_queue_take (ae_queue *queue, size_t max);
 /* Waits until the descriptor is readable or the time is over. */
 void ae_queue_wait (ae_queue *queue, int milliseconds);

@@ -9,6 +9,8 @@
 #include <lauxlib.h>
 #include <lualib.h>
 
+#include "../core/urn.h"
+
 static void set_path (lua_State *L, const char *field, const char *path) {
   if (path == NULL) return;
   lua_getglobal(L, "package");
@@ -39,11 +41,17 @@ static int traceback (lua_State *L) {
   return 1;
 }
 
-/* Line feeds would break the log's one line per fact. */
+/* Identity numbers are masked (before the text is cut: a part of one is no
+** number any more); line feeds would break the log's one line per fact. */
 static void complain (const char *message) {
-  char line[2048];
-  size_t i;
-  snprintf(line, sizeof line, "%s", message == NULL ? "no message" : message);
+  const char *text = message == NULL ? "no message" : message;
+  size_t i, length = strlen(text);
+  char line[2048], *masked = malloc(length + 1);
+  if (masked == NULL) text = "not enough memory for the message";
+  else ae_mask((ae_slice){ text, length }, masked);
+  if (masked != NULL) masked[length] = '\0';
+  snprintf(line, sizeof line, "%s", masked != NULL ? masked : text);
+  free(masked);
   for (i = 0; line[i] != '\0'; i++) {
     if ((unsigned char)line[i] < ' ') line[i] = ' ';
     if (line[i] == '"') line[i] = '\'';
@@ -83,6 +91,7 @@ static void *thread_main (void *argument) {
 bool ae_worker_init (ae_worker *worker, ae_shared *shared, ae_slice settings) {
   memset(worker, 0, sizeof *worker);
   worker->shared = shared;
+  ae_list_init(&worker->again);
   ae_budget_init(&worker->budget);
   worker->settings = malloc(settings.length + 1);
   if (!ae_queue_init(&worker->queue) || worker->settings == NULL) return false;
@@ -98,12 +107,8 @@ bool ae_worker_start (ae_worker *worker) {
 }
 
 void ae_worker_free (ae_worker *worker) {
-  while (worker->again != NULL) {
-    ae_message *message = worker->again;
-    worker->again = message->next;
-    free(message);
-  }
+  if (worker->again.last != NULL) ae_list_free(&worker->again);
   free(worker->building);
   free(worker->settings);
-  if (worker->queue.last != NULL) ae_queue_free(&worker->queue);
+  if (worker->queue.runs.last != NULL) ae_queue_free(&worker->queue);
 }

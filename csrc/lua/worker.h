@@ -38,8 +38,9 @@ typedef struct ae_worker {
   atomic_bool finished;
   char *settings;
   ae_parcel *building;    /* being filled; freed if Lua raises meanwhile */
-  ae_message *again;      /* refused parcels, the worker thread's */
+  ae_list again;          /* refused parcels, the worker thread's */
   int64_t again_at;       /* ns, CLOCK_MONOTONIC: not before */
+  atomic_long handed;     /* parcels without a ticket that the inbox has */
 } ae_worker;
 
 /* Prepares a worker; copies the settings. False: no memory. */
@@ -49,6 +50,10 @@ bool ae_worker_start (ae_worker *worker);
 /* After the thread has been joined and the inbox is closed. */
 void ae_worker_free (ae_worker *worker);
 
+/* After the thread has been joined, before the inbox is closed: what the
+** inbox refused is handed over once more, until it has been stored or
+** `until` (ns, CLOCK_MONOTONIC) has passed. False: something was not. */
+bool ae_jobs_flush (ae_worker *worker, int64_t until);
 /* Pushes the jobs of a worker: an object with methods. */
 void ae_jobs_push (lua_State *L, ae_worker *worker);
 

@@ -38,16 +38,21 @@ static void parcel_done (ae_work *work) {
   if (parcel->ticket != 0) {
     parcel->head.kind = AE_MESSAGE_ACK;
     ae_queue_push(&worker->queue, &parcel->head, true);
-  } else if (work->result == AE_WORK_FAILED) {
+    return;
+  }
+  if (work->result == AE_WORK_FAILED) {
     parcel->head.kind = AE_MESSAGE_AGAIN;
     ae_queue_push(&worker->queue, &parcel->head, true);
   } else {
     atomic_fetch_sub(&worker->shared->active, (long)parcel->settles);
     free(parcel);
   }
+  atomic_fetch_sub(&worker->handed, 1);
 }
 
 static bool submit (ae_parcel *parcel) {
+  ae_worker *worker = parcel->worker;
+  long counted = parcel->ticket == 0;
   size_t i;
   for (i = 0; i < parcel->count; i++) {
     ae_work *work = &parcel->works[i];
@@ -55,26 +60,54 @@ static bool submit (ae_parcel *parcel) {
     work->next = NULL;
     work->with = i + 1 < parcel->count ? work + 1 : NULL;
   }
-  return ae_inbox_submit(parcel->worker->shared->inbox, &parcel->works[0]);
+  atomic_fetch_add(&worker->handed, counted);
+  if (ae_inbox_submit(worker->shared->inbox, &parcel->works[0])) return true;
+  atomic_fetch_sub(&worker->handed, counted);
+  return false;
 }
 
 static void postpone (ae_worker *worker, ae_parcel *parcel) {
-  ae_message **end = &worker->again;
-  while (*end != NULL) end = &(*end)->next;
-  if (worker->again == NULL) worker->again_at = monotonic() + AGAIN_NS;
-  parcel->head.next = NULL;
-  *end = &parcel->head;
+  if (worker->again.first == NULL) worker->again_at = monotonic() + AGAIN_NS;
+  ae_list_append(&worker->again, &parcel->head);
 }
 
-static void submit_again (ae_worker *worker) {
-  ae_message *list = worker->again;
-  if (list == NULL || monotonic() < worker->again_at) return;
-  worker->again = NULL;
+static void submit_all (ae_worker *worker) {
+  ae_message *list = worker->again.first;
+  ae_list_init(&worker->again);
   while (list != NULL) {
     ae_message *next = list->next;
     ae_parcel *parcel = (ae_parcel *)(void *)list;
     if (!submit(parcel)) postpone(worker, parcel);
     list = next;
+  }
+}
+
+static void submit_again (ae_worker *worker) {
+  if (worker->again.first != NULL && monotonic() >= worker->again_at)
+    submit_all(worker);
+}
+
+/* Refused parcels in the queue go to the others; the rest is nobody's. */
+static void sort_out (ae_worker *worker) {
+  ae_message *list = ae_queue_take(&worker->queue, SIZE_MAX);
+  while (list != NULL) {
+    ae_message *message = list;
+    list = list->next;
+    if (message->kind == AE_MESSAGE_AGAIN)
+      postpone(worker, (ae_parcel *)(void *)message);
+    else free(message);
+  }
+}
+
+bool ae_jobs_flush (ae_worker *worker, int64_t until) {
+  for (;;) {
+    struct timespec pause = { 0, 5000000 };
+    bool all = atomic_load(&worker->handed) == 0;  /* before the look: see parcel_done */
+    sort_out(worker);
+    if (all && worker->again.first == NULL) return true;
+    if (monotonic() >= until) return false;
+    submit_all(worker);
+    nanosleep(&pause, NULL);
   }
 }
 
@@ -309,7 +342,7 @@ static int jobs_take (lua_State *L) {
   lua_Integer max = luaL_checkinteger(L, 2);
   lua_Number seconds = luaL_optnumber(L, 3, 0);
   luaL_argcheck(L, max > 0, 2, "nothing to take");
-  if (worker->again != NULL && seconds > 1) seconds = 1;
+  if (worker->again.first != NULL && seconds > 1) seconds = 1;
   if (seconds > 3600) seconds = 3600;
   if (seconds > 0) ae_queue_wait(&worker->queue, (int)(seconds * 1000 + 0.999));
   submit_again(worker);

@@ -45,7 +45,7 @@ typedef struct signature {
 } signature;
 
 struct ae_matcher {
-  ae_head *heads;                /* by the caller's number */
+  ae_match_head *heads;                /* by the caller's number */
   size_t head_room;
   uint64_t ranks;
   char *fields[FIELDS_MOST];  /* names, each NUL-terminated */
@@ -73,7 +73,7 @@ ae_matcher *ae_matcher_new (void) {
 
 void ae_matcher_free (ae_matcher *matcher) {
   if (!matcher) return;
-  for (size_t i = 0; i < matcher->head_room; i++) ae_head_clear(&matcher->heads[i]);
+  for (size_t i = 0; i < matcher->head_room; i++) ae_match_head_clear(&matcher->heads[i]);
   for (size_t i = 0; i < matcher->signature_count; i++)
     ae_match_table_free(&matcher->signatures[i].table);
   for (uint32_t i = 0; i < matcher->field_count; i++) free(matcher->fields[i]);
@@ -125,7 +125,7 @@ static bool holds (const ae_condition *condition, ae_slice value) {
   return false;
 }
 
-static bool head_holds (const ae_head *h, const values *v) {
+static bool head_holds (const ae_match_head *h, const values *v) {
   for (size_t i = 0; i < h->count; i++)
     if (!holds(&h->conditions[i], v->of[h->fields[i]])) return false;
   return true;
@@ -262,7 +262,7 @@ static bool is_chosen (const plan *p, size_t index) {
 }
 
 /* Chooses equality conditions and at most one with prefixes. */
-static void make_plan (const ae_head *h, plan *p) {
+static void make_plan (const ae_match_head *h, plan *p) {
   bool prefixed = false;
   *p = (plan){ .combinations = 1 };
   while (p->count < SIGNATURE_CUTS) {
@@ -287,7 +287,7 @@ static void make_plan (const ae_head *h, plan *p) {
 
 /* Brings the chosen conditions into the order of their fields, so that
 ** heads which name the same attributes share a signature. */
-static void order_plan (const ae_head *h, plan *p) {
+static void order_plan (const ae_match_head *h, plan *p) {
   for (size_t i = 1; i < p->count; i++) {
     size_t moved = p->chosen[i], j = i;
     while (j > 0 && h->fields[p->chosen[j - 1]] > h->fields[moved]) {
@@ -305,7 +305,7 @@ static ae_slice cut_text (const cut *c, ae_slice text) {
 }
 
 /* Calls for each combination of alternatives: `insert` or remove. */
-static bool expand (ae_matcher *matcher, uint32_t number, const ae_head *h,
+static bool expand (ae_matcher *matcher, uint32_t number, const ae_match_head *h,
                     const plan *p, bool insert) {
   for (size_t n = 0; n < p->combinations; n++) {
     uint32_t cuts[SIGNATURE_CUTS];
@@ -347,7 +347,7 @@ static void always_remove (ae_matcher *matcher, uint32_t number) {
 
 /* }==================================================================== */
 
-static ae_code index_fields (ae_matcher *matcher, ae_head *h, ae_error *error) {
+static ae_code index_fields (ae_matcher *matcher, ae_match_head *h, ae_error *error) {
   for (size_t i = 0; i < h->count; i++) {
     int index = field_index(matcher, h->conditions[i].attribute);
     if (index < 0)
@@ -359,7 +359,7 @@ static ae_code index_fields (ae_matcher *matcher, ae_head *h, ae_error *error) {
 }
 
 /* The plan by which a head is filed. */
-static void plan_for (const ae_head *h, filing how, plan *p) {
+static void plan_for (const ae_match_head *h, filing how, plan *p) {
   make_plan(h, p);
   if (how == FILED_SINGLE && p->count > 1) {
     p->count = 1;  /* the most useful was chosen first */
@@ -368,7 +368,7 @@ static void plan_for (const ae_head *h, filing how, plan *p) {
   order_plan(h, p);
 }
 
-static bool file (ae_matcher *matcher, uint32_t number, ae_head *h, filing how) {
+static bool file (ae_matcher *matcher, uint32_t number, ae_match_head *h, filing how) {
   plan p;
   h->filed = how;
   if (how == FILED_ALWAYS) return always_add(matcher, number);
@@ -379,7 +379,7 @@ static bool file (ae_matcher *matcher, uint32_t number, ae_head *h, filing how) 
   return false;
 }
 
-static void unfile (ae_matcher *matcher, uint32_t number, const ae_head *h) {
+static void unfile (ae_matcher *matcher, uint32_t number, const ae_match_head *h) {
   plan p;
   if (h->filed == FILED_ALWAYS) {
     always_remove(matcher, number);
@@ -389,7 +389,7 @@ static void unfile (ae_matcher *matcher, uint32_t number, const ae_head *h) {
   expand(matcher, number, h, &p, false);
 }
 
-static bool index_head (ae_matcher *matcher, uint32_t number, ae_head *h) {
+static bool index_head (ae_matcher *matcher, uint32_t number, ae_match_head *h) {
   return file(matcher, number, h, FILED_WHOLE) || file(matcher, number, h, FILED_SINGLE) ||
          file(matcher, number, h, FILED_ALWAYS);
 }
@@ -397,7 +397,7 @@ static bool index_head (ae_matcher *matcher, uint32_t number, ae_head *h) {
 /* Makes the place of a head. False: no memory. */
 static bool make_place (ae_matcher *matcher, uint32_t number) {
   void *array = matcher->heads;
-  bool ok = grow(&array, &matcher->head_room, (size_t)number + 1, sizeof(ae_head));
+  bool ok = grow(&array, &matcher->head_room, (size_t)number + 1, sizeof(ae_match_head));
   matcher->heads = array;
   return ok && matcher->heads != NULL;
 }
@@ -407,9 +407,9 @@ ae_code ae_matcher_add (ae_matcher *matcher, uint32_t number,
                         ae_error *error) {
   if (number >= HEAD_NUMBER_MOST)
     return ae_fail(error, AE_TOO_LARGE, 0, "more than %u heads", HEAD_NUMBER_MOST);
-  ae_head added = { 0 };  /* before the old one goes: it may be a copy of that */
+  ae_match_head added = { 0 };  /* before the old one goes: it may be a copy of that */
   ae_code code = AE_MEMORY;
-  bool ok = ae_head_copy(&added, conditions, count);
+  bool ok = ae_match_head_copy(&added, conditions, count);
   ae_matcher_remove(matcher, number);
   if (ok && make_place(matcher, number)) {
     code = index_fields(matcher, &added, error);
@@ -417,19 +417,19 @@ ae_code ae_matcher_add (ae_matcher *matcher, uint32_t number,
       added.rank = ++matcher->ranks & (UINT64_MAX >> 8);
       matcher->heads[number] = added;
       if (index_head(matcher, number, &matcher->heads[number])) return AE_OK;
-      matcher->heads[number] = (ae_head){ 0 };
+      matcher->heads[number] = (ae_match_head){ 0 };
       code = AE_MEMORY;
     }
   }
-  ae_head_clear(&added);
+  ae_match_head_clear(&added);
   return code == AE_MEMORY ? no_memory(error) : code;
 }
 
 bool ae_matcher_remove (ae_matcher *matcher, uint32_t number) {
   if (number >= matcher->head_room || !matcher->heads[number].conditions) return false;
-  ae_head *h = &matcher->heads[number];
+  ae_match_head *h = &matcher->heads[number];
   unfile(matcher, number, h);
-  ae_head_clear(h);
+  ae_match_head_clear(h);
   return true;
 }
 
@@ -437,7 +437,7 @@ ae_matcher *ae_matcher_copy (const ae_matcher *matcher) {
   ae_matcher *copy = ae_matcher_new();
   if (!copy) return NULL;
   for (uint32_t number = 0; number < matcher->head_room; number++) {
-    const ae_head *h = &matcher->heads[number];
+    const ae_match_head *h = &matcher->heads[number];
     if (!h->conditions) continue;
     ae_code code = ae_matcher_add(copy, number, h->conditions, h->count, NULL);
     if (code != AE_OK || !copy->heads) {
@@ -451,12 +451,12 @@ ae_matcher *ae_matcher_copy (const ae_matcher *matcher) {
 }
 
 size_t ae_matcher_bytes (const ae_matcher *matcher) {
-  size_t bytes = sizeof(*matcher) + matcher->head_room * sizeof(ae_head) +
+  size_t bytes = sizeof(*matcher) + matcher->head_room * sizeof(ae_match_head) +
                  matcher->signature_count * sizeof(signature) +
                  matcher->always_room * sizeof(*matcher->always);
   for (size_t i = 0; i < matcher->head_room; i++)
     if (matcher->heads[i].conditions)
-      bytes += ae_head_bytes(matcher->heads[i].conditions, matcher->heads[i].count);
+      bytes += ae_match_head_bytes(matcher->heads[i].conditions, matcher->heads[i].count);
   for (size_t i = 0; i < matcher->signature_count; i++)
     bytes += ae_match_table_bytes(&matcher->signatures[i].table);
   return bytes;

@@ -5,7 +5,7 @@
 
 #include <stdlib.h>
 
-size_t ae_head_bytes (const ae_condition *conditions, size_t count) {
+size_t ae_match_head_bytes (const ae_condition *conditions, size_t count) {
   size_t size = count * (sizeof(ae_condition) + 1);
   for (size_t i = 0; i < count; i++) {
     size += conditions[i].attribute.length + conditions[i].count * sizeof(ae_alternative);
@@ -26,8 +26,8 @@ _Static_assert(sizeof(ae_condition) % _Alignof(ae_alternative) == 0,
                "alternatives follow conditions in the block");
 
 /* The block: conditions, alternatives, the index of each field, texts. */
-bool ae_head_copy (ae_head *head, const ae_condition *conditions, size_t count) {
-  char *block = malloc(ae_head_bytes(conditions, count));
+bool ae_match_head_copy (ae_match_head *head, const ae_condition *conditions, size_t count) {
+  char *block = malloc(ae_match_head_bytes(conditions, count));
   if (!block) return false;
   head->conditions = (ae_condition *)(void *)block;
   head->count = count;
@@ -50,7 +50,7 @@ bool ae_head_copy (ae_head *head, const ae_condition *conditions, size_t count) 
   return true;
 }
 
-void ae_head_clear (ae_head *head) {
+void ae_match_head_clear (ae_match_head *head) {
   free(head->conditions);
-  *head = (ae_head){ 0 };
+  *head = (ae_match_head){ 0 };
 }

@@ -7,24 +7,24 @@
 
 #include "match.h"
 
-typedef struct ae_head {
+typedef struct ae_match_head {
   ae_condition *conditions;  /* the block; NULL: there is no such head */
   size_t count;
   uint8_t *fields;           /* of each condition, in the block: index into
                                 matcher->fields */
   uint64_t rank : 56;        /* order added */
   uint64_t filed : 8;        /* filing of match.c */
-} ae_head;
+} ae_match_head;
 
 /* Copies conditions into a head that has none; their fields are not set yet.
 ** False: no memory, nothing has changed. */
-bool ae_head_copy (ae_head *head, const ae_condition *conditions, size_t count);
+bool ae_match_head_copy (ae_match_head *head, const ae_condition *conditions, size_t count);
 
 /* Frees what the head holds; its place is free afterwards. */
-void ae_head_clear (ae_head *head);
+void ae_match_head_clear (ae_match_head *head);
 
-/* Bytes of the block that ae_head_copy makes; never 0, so that a head without
+/* Bytes of the block that ae_match_head_copy makes; never 0, so that a head without
 ** conditions has a block too. */
-size_t ae_head_bytes (const ae_condition *conditions, size_t count);
+size_t ae_match_head_bytes (const ae_condition *conditions, size_t count);
 
 #endif

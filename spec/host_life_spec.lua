@@ -254,7 +254,9 @@ describe("the host", function()
     one = host.start {
       config = ('return { targets = { print = { url = "%s" } } }'):format(service.url),
       rules = { send = [[
-        rule { name = "send", on = "*", run = function(event) return send.http("print") { key = { event.id } } end }]] },
+        rule { name = "send", on = "*", run = function(event)
+          return send.http("print") { key = { event.id } }
+        end }]] },
     }
     assert.are.equal(200, (one:post(sample.text { id = "s-1" })))
     assert(service:wait(1))

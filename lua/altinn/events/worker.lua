@@ -306,6 +306,7 @@ function messages.ack(self, ack)
 end
 
 function messages.reload(self, order)
+  if self.stopping then return end
   local ok, done, message = pcall(apply, self, order.text)
   if not ok then done, message = nil, done end
   self.stale = not done  -- the host hands out runs of the new rules

@@ -121,6 +121,23 @@ describe("a rule that", function()
     assert.are.equal("nil", found["own/c"].reason)
   end)
 
+  it("changes send, log, coroutine or the types changes them for its own file alone", function()
+    one = host.start { arguments = { "--workers", "1" }, rules = {
+      a = [[send.http, log.info, coroutine.wrap, events.types.correspondencepublished.type = nil, nil, nil, "mine"
+        rule { name = "a", on = "*", run = function() return skip(tostring(send.http)) end }]],
+      b = [[rule { name = "b", on = "*", run = function()
+        log("said") log.info("twice")
+        return skip(type(send.http) .. type(coroutine.wrap) .. events.types.correspondencepublished.type)
+      end }]],
+    } }
+    post { id = "shared" }
+    assert(one:settle())
+    local found = verdicts()
+    assert.are.equal("nil", found["shared/a"].reason)
+    assert.are.equal("functionfunctionno.altinn.correspondence.correspondencepublished", found["shared/b"].reason)
+    assert(one:wait_log "rule=b event=1 reason=twice")
+  end)
+
   -- What a rule raises or returns may run its code when it is looked at.
   for what, case in pairs {
     ["raises an object whose text never comes"] = {

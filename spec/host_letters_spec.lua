@@ -130,6 +130,19 @@ describe("a rule asks about its letter", function()
   end)
 end)
 
+describe("a key file that is not there yet", function()
+  it("makes runs wait, and no letter is taken for missing", function()
+    start({ ask = [[
+      rule { name = "ask", on = "*", may = { "read:details" }, run = function(_, letter) letter:details() end }]] },
+      [[return { environment = "tt02", credentials = { client_id = "a", kid = "k", key_file = "/nowhere/at/all",
+        scopes = "altinn:events.subscribe" } }]])
+    post "1"
+    assert(one:wait_log("attempt=2"))
+    assert.is_truthy(one:log():find("Altinn cannot be asked: ", 1, true))
+    assert.is_nil(one:log():find("verdict=dead", 1, true))
+  end)
+end)
+
 describe("letters are read at once", function()
   -- Each answer takes 0.3 s: what is not asked for at the same time shows.
   local function seconds_for(first, last)

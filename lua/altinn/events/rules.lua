@@ -19,6 +19,14 @@ local function copy_of(library)
   return copy
 end
 
+-- The same with what it holds and with its metatable.
+local function deep_copy(value)
+  if type(value) ~= "table" then return value end
+  local copy = {}
+  for key, one in pairs(value) do copy[key] = deep_copy(one) end
+  return setmetatable(copy, getmetatable(value))
+end
+
 -- io and os as a rule file sees them: what has an effect is refused while
 -- the file is being loaded, and works when its rules run.
 local function guarded(library, name, forbidden, state)
@@ -136,11 +144,13 @@ local function environment(state, globals, register)
   local env = standard_library(state)
   env._G = env
   env.rule = register
-  env.skip, env.retry_after, env.fail, env.send = rule.skip, rule.retry_after, rule.fail, rule.send
+  env.skip, env.retry_after, env.fail, env.send = rule.skip, rule.retry_after, rule.fail, copy_of(rule.send)
   env.prefix, env.no, env.absent, env.present = head.prefix, head.no, head.absent, head.present
-  env.events = setmetatable({ on = scripts_only }, { __index = require "altinn.events", __metatable = false })
+  local events = require "altinn.events"
+  env.events = setmetatable({ on = scripts_only, types = deep_copy(events.types) },
+    { __index = events, __metatable = false })
   env.log = default_log()
-  for name, value in pairs(globals or {}) do env[name] = value end
+  for name, value in pairs(globals or {}) do env[name] = deep_copy(value) end
   state.environment = env
   env.require = requirer(state)
   return env

@@ -63,7 +63,9 @@ local function asked(self)
   local state = private[self]
   if not state.asked then
     local client, message, code = state.connect()
-    if not client then raise(("Altinn cannot be asked: %s"):format(message), code or "usage") end
+    -- Nothing was asked, so that it says nothing of the letter: a key file that is not there yet is no letter missing.
+    if code == nil or PERMANENT[code] then code = "usage" end
+    if not client then raise(("Altinn cannot be asked: %s"):format(message), code) end
     state.asked = client[self.kind](client, self.id)
   end
   return state.asked

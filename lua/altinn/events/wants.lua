@@ -247,6 +247,18 @@ local function other_attributes(conditions)
   return names
 end
 
+-- The types that a subscription can bring; nil: any. Altinn refuses one for
+-- a type that it never raises, and sends its validation without.
+local function that_come(types)
+  if not types then return nil end
+  local list = {}
+  for _, type in ipairs(types) do
+    local entry = catalogue()[type]
+    if type ~= VALIDATION and not (entry and entry.raised == false) then list[#list + 1] = type end
+  end
+  return list
+end
+
 --- What one rule wants that a subscription can name.
 ---@param rule table name, on, when, and conditions when it is compiled already
 ---@param known string[] full resources for rules that name none
@@ -268,7 +280,8 @@ function M.of(rule, known)
   local type_left, subject_left = narrowed(conditions, "type"), narrowed(conditions, "subject")
   local types = values_of(type_left)
   local warnings = warnings_of(rule, types)
-  if types and #types == 1 and types[1] == VALIDATION then return { warnings = warnings } end
+  types = that_come(types)
+  if types and #types == 0 then return { warnings = warnings } end
   local resources, message = resources_of(rule, known)
   if not resources then return nil, message end
   return { resources = resources, subjects = values_of(subject_left), types = types, warnings = warnings,

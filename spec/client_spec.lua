@@ -437,6 +437,40 @@ describe("a transport of one's own", function()
   end)
 end)
 
+describe("a long token", function()
+  it("stands in no message, although the server quotes it in a sentence that is cut", function()
+    local token = "eyJ" .. ("a1B2-"):rep(126)
+    local caller = assert(events.client { environment = "tt02", token = token, attempts = 1, transport = function()
+      return { status = 403, headers = { ["content-type"] = "application/problem+json" },
+        body = ('{"detail":"the token %s lacks a scope"}'):format(token) }
+    end })
+    local ok, message, _, detail = caller:unsubscribe(5)
+    assert.is_nil(ok)
+    for _, text in ipairs { message, detail.text, detail.body } do
+      assert.is_nil(text:find("a1B2", 1, true), text)
+      assert.is_truthy(text:find("<token>", 1, true), text)
+    end
+  end)
+end)
+
+describe("a source of tokens", function()
+  it("that finds nothing is no proof that the thing at Altinn is gone", function()
+    for _, detail in ipairs { { status = 404 }, false } do
+      local asked = 0
+      local caller = assert(events.client { environment = "tt02", attempts = 3, sleep = function() end,
+        token = function()
+          asked = asked + 1
+          if asked == 1 then return "a.b.c-0123456789" end
+          return nil, "no such address", "not_found", detail or nil
+        end,
+        transport = function() return { status = 503, headers = {}, body = "" } end })
+      local ok, _, code = caller:unsubscribe(5)
+      assert.is_nil(ok)
+      assert.are.equal("not_found", code)
+    end
+  end)
+end)
+
 describe("ten thousand calls", function()
   it("leave no descriptor and no memory behind", function()
     server:answer(("return { body = %q, quiet = true }"):format(overview()))

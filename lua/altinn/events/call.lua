@@ -40,17 +40,18 @@ function M.decode(text)
   return tidy(value)
 end
 
--- No token in what people see, whatever the server sends back.
-local function hide(text, token)
-  if token and #token >= 8 then
-    local from, to = text:find(token, 1, true)
-    while from do
-      text = text:sub(1, from - 1) .. "<token>" .. text:sub(to + 1)
-      from, to = text:find(token, from + 7, true)
-    end
+local function without(text, token)
+  if not token or #token < 8 then return text end
+  local from, to = text:find(token, 1, true)
+  while from do
+    text = text:sub(1, from - 1) .. "<token>" .. text:sub(to + 1)
+    from, to = text:find(token, from + 7, true)
   end
-  return core.mask(text)
+  return text
 end
+
+-- No token in what people see, whatever the server sends back.
+local function hide(text, token) return core.mask(without(text, token)) end
 
 local function excerpt(body, token)
   -- Hidden first, cut after: a cut token would not be found.
@@ -169,6 +170,8 @@ local function exchange(client, name, request, token, left, sink)
   local fine = reply
   if reply then fine, message, code = deliver(sink, reply) end
   if not fine then return nil, transport_failure(message, code, token) end
+  -- Hidden first: the judge cuts sentences, and half a token would not be found.
+  if reply.status > 299 then reply.body = without(reply.body, token) end
   local answer = judge(name, reply)
   if answer.code ~= "ok" then return nil, failure_of(answer, reply, token) end
   reply.already, reply.number = answer.already or false, answer.number

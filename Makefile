@@ -26,7 +26,7 @@ LUA_INCLUDE = $(if $(filter luajit,$(LUA)),-isystem /usr/include/luajit-2.1,$(fo
   d,/usr/include/lua$(ABI) /usr/include/lua-$(ABI) /usr/local/include/lua$(ABI),-isystem $(d)))
 WARN   = -Wall -Wextra -Wpedantic -Wconversion -Wshadow
 STRICT = -std=c11 -D_GNU_SOURCE $(WARN) -fvisibility=hidden -fPIC -pthread
-ALL_CFLAGS = $(STRICT) $(OPTIMIZE) $(LUA_INCLUDE) $(CFLAGS) $(addprefix -I,$(HEADERS_IN))
+ALL_CFLAGS = $(STRICT) -Icsrc $(OPTIMIZE) $(LUA_INCLUDE) $(CFLAGS) $(addprefix -I,$(HEADERS_IN))
 # Folders of libraries that are in no usual place; what is linked remembers them.
 HEADERS_IN   =
 LIBRARIES_IN =
@@ -34,17 +34,13 @@ PLACES = $(addprefix -L,$(LIBRARIES_IN)) \
   $(patsubst %,-Wl$(comma)-rpath$(comma)%,$(filter-out /lib /usr/lib /usr/local/lib,$(LIBRARIES_IN)))
 comma = ,
 
-# Which file goes into which module: core.so takes what no other claims.
-CORE_C := $(sort $(wildcard csrc/core/*.c))
-NET_C  := $(sort $(wildcard csrc/net/*.c))
-HOST_C := $(sort $(wildcard csrc/host/*.c))
-GRANT_C := $(filter csrc/net/grant%,$(NET_C))
-CURL_C  := $(filter-out $(GRANT_C),$(NET_C))
-BIND_CURL := $(wildcard csrc/lua/curl*.c)
-BIND_GRANT := $(wildcard csrc/lua/grant*.c)
-BIND_HOST := $(sort $(wildcard csrc/lua/host*.c csrc/lua/worker*.c csrc/lua/budget*.c))
-BIND_CORE := $(filter-out $(BIND_CURL) $(BIND_GRANT) $(BIND_HOST),$(sort $(wildcard csrc/lua/*.c)))
-SOURCES   := $(CORE_C) $(NET_C) $(HOST_C) $(sort $(wildcard csrc/lua/*.c))
+# The folder says which module a file belongs to.
+CORE_C  := $(sort $(wildcard csrc/core/*.c))
+GRANT_C := $(sort $(wildcard csrc/net/grant*.c))
+CURL_C  := $(filter-out $(GRANT_C),$(sort $(wildcard csrc/net/*.c)))
+HOST_C  := $(sort $(wildcard csrc/http/*.c csrc/inbox/*.c csrc/host/*.c))
+binding = $(sort $(wildcard csrc/lua/$(1)/*.c))
+SOURCES   := $(CORE_C) $(CURL_C) $(GRANT_C) $(HOST_C) $(foreach m,core curl grant host,$(call binding,$(m)))
 objects = $(patsubst csrc/%.c,$(OBJ)/%.o,$(1))
 
 MODULES = core curl grant $(if $(filter lua5.4,$(LUANAME)),host)
@@ -53,8 +49,7 @@ WRAPPER = $(if $(filter lua5.4,$(LUANAME)),$(BUILD)/bin/altinn-events)
 
 LUA_FILES := $(sort $(shell find lua -name '*.lua' 2>/dev/null))
 # The Lua files of the host run on 5.4 only, those of the module on every Lua.
-HOST_LUA := $(filter lua/altinn-events.lua lua/altinn/events/commands/% lua/altinn/events/emulator/% \
-  $(patsubst %,lua/altinn/events/%.lua,command config inbox run scheduler send settlement why worker),$(LUA_FILES))
+HOST_LUA := $(filter lua/altinn-events.lua $(addprefix lua/altinn/events/,host/% commands/% emulator/%),$(LUA_FILES))
 MODULE_LUA := $(filter-out $(HOST_LUA),$(LUA_FILES))
 SPECS        = spec examples
 MODULE_SPECS = $(wildcard spec/events_spec.lua spec/vectors_spec.lua spec/match_spec.lua spec/core_spec.lua \
@@ -98,12 +93,12 @@ $(OBJ)/%.o: csrc/%.c $(BUILD)/flags | $(BUILD_SETUP)
 	@echo '  CC    $<'
 	@$(CC) $(ALL_CFLAGS) -MMD -MP -c -o $@ $<
 
-$(OUT)/core.so: $(call objects,$(CORE_C) $(BIND_CORE))
-$(OUT)/curl.so: $(call objects,csrc/core/slice.c $(CURL_C) $(BIND_CURL))
+$(OUT)/core.so: $(call objects,$(CORE_C) $(call binding,core))
+$(OUT)/curl.so: $(call objects,csrc/core/slice.c $(CURL_C) $(call binding,curl))
 $(OUT)/curl.so: LIBS = -lcurl
-$(OUT)/grant.so: $(call objects,csrc/core/slice.c csrc/core/json.c csrc/core/base64.c $(GRANT_C) $(BIND_GRANT))
+$(OUT)/grant.so: $(call objects,csrc/core/slice.c csrc/core/json.c csrc/core/base64.c $(GRANT_C) $(call binding,grant))
 $(OUT)/grant.so: LIBS = -lcrypto
-$(OUT)/host.so: $(call objects,$(CORE_C) $(HOST_C) $(BIND_HOST))
+$(OUT)/host.so: $(call objects,$(CORE_C) $(HOST_C) $(call binding,host))
 $(OUT)/host.so: LIBS = -lmicrohttpd -lsqlite3 -lcrypto -lpthread
 $(OUT)/%.so: $(BUILD)/flags $(BUILD)/sources
 	@mkdir -p $(@D)
@@ -156,7 +151,7 @@ check-lua: | setup-check
 check-c: | setup-check setup-build
 	cppcheck --quiet --std=c11 --language=c --enable=warning,performance,portability --inline-suppr \
 	  --suppress=missingIncludeSystem --error-exitcode=1 -D_GNU_SOURCE -Icsrc csrc
-	printf '%s\n' $(SOURCES) | xargs -P 2 -I{} clang-tidy --quiet {} -- -std=c11 -D_GNU_SOURCE $(WARN) $(LUA_INCLUDE)
+	printf '%s\n' $(SOURCES) | xargs -P 2 -I{} clang-tidy --quiet {} -- -std=c11 -D_GNU_SOURCE -Icsrc $(WARN) $(LUA_INCLUDE)
 
 check-clang: | setup-check
 	$(MAKE) CC=clang VARIANT=-clang CFLAGS=-Werror modules
@@ -277,7 +272,7 @@ build/fuzz/seeds: spec/fuzz/seeds.lua spec/support/generator.lua
 	@LUA_PATH='$(CURDIR)/?.lua' lua5.4 $< $@
 	@touch $@
 
-FUZZ_CC = clang $(STRICT) -O1 -g -fsanitize=fuzzer,address,undefined -fno-sanitize-recover=undefined
+FUZZ_CC = clang $(STRICT) -Icsrc -O1 -g -fsanitize=fuzzer,address,undefined -fno-sanitize-recover=undefined
 build/fuzz/grant: FUZZ_MORE = $(GRANT_C) -lcrypto
 build/fuzz/grant: $(GRANT_C) $(wildcard csrc/net/grant*.h)
 build/fuzz/differential: FUZZ_MORE = -ljansson
@@ -291,7 +286,7 @@ COVERED = $(filter-out grant,$(FUZZ))
 fuzz-coverage: build/fuzz/seeds | setup-fuzz
 	@mkdir -p build/fuzz/coverage
 	@for f in $(COVERED); do mkdir -p build/fuzz/$$f.corpus; \
-	  clang -std=c11 -D_GNU_SOURCE -O1 -g -fsanitize=fuzzer -fprofile-instr-generate -fcoverage-mapping \
+	  clang -std=c11 -D_GNU_SOURCE -Icsrc -O1 -g -fsanitize=fuzzer -fprofile-instr-generate -fcoverage-mapping \
 	    -o build/fuzz/coverage/$$f spec/fuzz/$$f.c $(CORE_C) $$(test $$f != differential || echo -ljansson) && \
 	  LLVM_PROFILE_FILE=build/fuzz/coverage/$$f.raw build/fuzz/coverage/$$f -runs=0 build/fuzz/$$f.corpus \
 	    build/fuzz/seeds spec/fuzz/seeds >/dev/null 2>&1 || exit 1; done

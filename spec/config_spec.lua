@@ -1,5 +1,5 @@
 -- The configuration: defaults, the file, the environment, options.
-local config = require "altinn.events.config"
+local config = require "altinn.events.host.config"
 local process = require "spec.support.process"
 local wording = require "spec.support.wording"
 

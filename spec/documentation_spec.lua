@@ -149,7 +149,7 @@ describe("README.md", function()
     os.getenv = function(name) -- luacheck: ignore
       return not name:find("^ALTINN_EVENTS_") and "value-of-" .. name or nil
     end
-    local ok, config, problems = pcall(require("altinn.events.config").load, { config = path })
+    local ok, config, problems = pcall(require("altinn.events.host.config").load, { config = path })
     os.getenv = getenv -- luacheck: ignore
     assert(ok, config)
     return config, problems

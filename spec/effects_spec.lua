@@ -1,8 +1,8 @@
 -- Effects as requests: targets, keys, paths, headers, bodies; and JSON texts.
 local cjson = require "cjson"
-local effects = require "altinn.events.effects"
+local effects = require "altinn.events.rules.effects"
 local events = require "altinn.events"
-local json = require "altinn.events.json"
+local json = require "altinn.events.support.json"
 local rule = require "altinn.events.rule"
 
 local targets = {

@@ -1,5 +1,5 @@
 -- What the host hands to a worker, and what it makes of the worker's answers: the worker here is the spec's own.
-local inbox = require "altinn.events.inbox"
+local inbox = require "altinn.events.host.inbox"
 local own_worker = require "spec.support.own_worker"
 local process = require "spec.support.process"
 local sample = require "spec.support.sample"
@@ -91,7 +91,7 @@ describe("the host's inbox", function()
   end)
 
   it("does not hand out a run that was settled by hand before its turn came", function()
-    local ROOM, MORE = 16384, 16  -- runs of a rule under way; see csrc/host/inbox.h
+    local ROOM, MORE = 16384, 16  -- runs of a rule under way; see csrc/inbox/inbox.h
     start([[
       local runs, count = {}, 0
       function on.run(run)

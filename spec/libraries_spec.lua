@@ -1,6 +1,6 @@
 -- A library that is missing, when the modules in C are compiled and when they are loaded: a sentence with the names
 -- of its packages.
-local libraries = require "altinn.events.libraries"
+local libraries = require "altinn.events.support.libraries"
 local process = require "spec.support.process"
 
 local quote = process.quote
@@ -43,18 +43,19 @@ describe("without the header of a library", function()
   local function compile(source, missing)
     local flags = headers_without(missing)
     local lua = table.concat(missing, " "):find "lua" and "" or "-isystem /usr/include/lua5.4"
-    return run(("env -u LD_PRELOAD gcc -std=c11 -D_GNU_SOURCE -fsyntax-only %s %s %s"):format(flags, lua, source))
+    local gcc = "env -u LD_PRELOAD gcc -std=c11 -D_GNU_SOURCE -Icsrc -fsyntax-only"
+    return run(("%s %s %s %s"):format(gcc, flags, lua, source))
   end
 
   it("the compiler says which package to install", function()
     for _, case in ipairs {
       { "csrc/net/curl.c", "curl", "libcurl4-openssl-dev", "libcurl-devel", "curl-dev", "curl (Homebrew)" },
       { "csrc/net/grant_sign.c", "openssl", "libssl-dev", "openssl-devel", "openssl-dev", "openssl@3 (Homebrew)" },
-      { "csrc/host/receiver.c", "microhttpd.h", "libmicrohttpd-dev", "libmicrohttpd-devel", "(Homebrew)" },
-      { "csrc/host/inbox_store.c", "sqlite3.h", "libsqlite3-dev", "sqlite-devel", "sqlite-dev", "sqlite (Homebrew)" },
-      { "csrc/host/fingerprints.c", "openssl", "libssl-dev", "openssl-devel", "openssl-dev", "openssl@3 (Homebrew)" },
-      { "csrc/host/receiver_head.c", "openssl", "libssl-dev" },
-      { "csrc/lua/core.c", "lua5.4", "liblua5.4-dev", "lua-devel", "lua5.4-dev", "lua (Homebrew)" },
+      { "csrc/host/webhook.c", "microhttpd.h", "libmicrohttpd-dev", "libmicrohttpd-devel", "(Homebrew)" },
+      { "csrc/inbox/store_sqlite.c", "sqlite3.h", "libsqlite3-dev", "sqlite-devel", "sqlite-dev", "sqlite (Homebrew)" },
+      { "csrc/inbox/fingerprints.c", "openssl", "libssl-dev", "openssl-devel", "openssl-dev", "openssl@3 (Homebrew)" },
+      { "csrc/host/webhook_head.c", "openssl", "libssl-dev" },
+      { "csrc/lua/core/core.c", "lua5.4", "liblua5.4-dev", "lua-devel", "lua5.4-dev", "lua (Homebrew)" },
     } do
       local source = table.remove(case, 1)
       local ok, output = compile(source, { table.remove(case, 1) })

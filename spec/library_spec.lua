@@ -6,7 +6,7 @@ local events = require "altinn.events"
 local process = require "spec.support.process"
 local rule = require "altinn.events.rule"
 local rules = require "altinn.events.rules"
-local things = require "altinn.events.thing"
+local things = require "altinn.events.rules.thing"
 
 local FOLDER = "lua/altinn/events/library/"
 local NAMES = { "catalogue", "client", "configuration", "events", "resty", "rules" }
@@ -210,7 +210,7 @@ describe("of the module", function()
       ["altinn.events.list_options"] = known(methods.letters, "LIST"),
       ["altinn.events.maskinporten_options"] = known(require("altinn.events.maskinporten").new, "KINDS"),
       ["altinn.events.token_options"] = known(require("altinn.events.maskinporten").new, "OF_TOKEN"),
-      ["altinn.events.head"] = known(require("altinn.events.head").compile, "head_keys"),
+      ["altinn.events.head"] = known(require("altinn.events.event.head").compile, "head_keys"),
     } do
       assert.are.same(sorted(set), sorted(fields_of(name)), name)
     end
@@ -277,7 +277,7 @@ describe("of rule files", function()
 
   it("the words for parties in conditions are defined", function()
     local when = fields_of "altinn.events.when"
-    for name in pairs(known(require("altinn.events.head").compile, "attributes")) do
+    for name in pairs(known(require("altinn.events.event.head").compile, "attributes")) do
       assert.is_true(when[name], name)
     end
     assert.is_true(class("altinn.events.when").open)
@@ -292,7 +292,7 @@ describe("of rule files", function()
   end)
 
   it("the context of a run is defined", function()
-    local settlement = require "altinn.events.settlement"
+    local settlement = require "altinn.events.host.settlement"
     local context = settlement.context({ log = function() end }, { attempt = 0, received = 0, sequence = 1,
       subscription = "x" })
     assert.are.same(sorted(context), sorted(fields_of "altinn.events.context"))
@@ -302,7 +302,7 @@ describe("of rule files", function()
 end)
 
 describe("of the configuration", function()
-  local config = require "altinn.events.config"
+  local config = require "altinn.events.host.config"
 
   it("every key is defined", function()
     local shape = known(config.load, "shape")

@@ -1,7 +1,7 @@
 -- Tokens that are kept, renewed and refused, by one and by many at once: events.maskinporten over real libcurl.
 local curl = require "altinn.events.curl"
 local events = require "altinn.events"
-local json = require "altinn.events.json"
+local json = require "altinn.events.support.json"
 local socket = require "socket"
 local tokens = require "spec.support.tokens"
 
@@ -331,7 +331,7 @@ describe("many at once", function()
 end)
 
 -- In tasks of the host, over its own transport (Lua 5.4 has a host).
-local has_host, scheduler = pcall(require, "altinn.events.scheduler")
+local has_host, scheduler = pcall(require, "altinn.events.host.scheduler")
 local has_transport = pcall(require, "altinn.events.transport")
 if has_host and has_transport and scheduler.inside then
   describe("tasks of the host", function()

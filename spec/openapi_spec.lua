@@ -1,7 +1,7 @@
 -- Requests and replies of the client against Altinn's OpenAPI documents, which are not part of this repository:
 -- ALTINN_EVENTS_OPENAPI names their folder.
 local events = require "altinn.events"
-local json = require "altinn.events.json"
+local json = require "altinn.events.support.json"
 local schema = require "spec.support.schema"
 
 local folder = os.getenv "ALTINN_EVENTS_OPENAPI" or "openapi"

@@ -2,7 +2,7 @@
 -- the rules want; what a subscription brings is compared here, by Altinn's rule, without the planner's code.
 -- AE_SEED=N tries other sets.
 local events = require "altinn.events"
-local plan = require "altinn.events.plan"
+local plan = require "altinn.events.subscriptions.plan"
 
 local SETS = 1000
 local SEED = tonumber(os.getenv "AE_SEED" or "") or 20260820

@@ -1,7 +1,7 @@
 -- The plan: which subscriptions a set of rules needs and why, and what is to be done about those that exist.
-local endpoint = require "altinn.events.endpoint"
+local endpoint = require "altinn.events.subscriptions.endpoint"
 local events = require "altinn.events"
-local plan = require "altinn.events.plan"
+local plan = require "altinn.events.subscriptions.plan"
 local wording = require "spec.support.wording"
 
 local PREFIX = "no.altinn.correspondence."

@@ -1,6 +1,6 @@
 -- The language of rules: rule{…} part by part, verdicts, effects.
 local events = require "altinn.events"
-local head = require "altinn.events.head"
+local head = require "altinn.events.event.head"
 local rule = require "altinn.events.rule"
 
 local function nothing() end
@@ -412,7 +412,7 @@ describe("verdicts:", function()
 end)
 
 describe("spans of time", function()
-  local duration = require "altinn.events.duration"
+  local duration = require "altinn.events.support.duration"
 
   it("are read as people write them", function()
     local spans = { ["90s"] = 90, ["10m"] = 600, ["36h"] = 129600, ["3d"] = 259200, ["1h30m"] = 5400, ["0.5h"] = 1800 }
@@ -432,7 +432,7 @@ describe("spans of time", function()
 end)
 
 describe("suggestions", function()
-  local suggest = require "altinn.events.suggest"
+  local suggest = require "altinn.events.support.suggest"
 
   it("name the nearest word, swaps counting once", function()
     assert.are.equal("order", suggest.nearest("odrer", { "order", "owner" }))

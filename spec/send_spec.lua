@@ -3,7 +3,7 @@ local cjson = require "cjson"
 local echo = require "spec.support.echo"
 local events = require "altinn.events"
 local process = require "spec.support.process"
-local send = require "altinn.events.send"
+local send = require "altinn.events.host.send"
 
 local server, folder, url
 

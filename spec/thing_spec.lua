@@ -1,7 +1,7 @@
 -- The thing that a rule is given: powers, what is kept, failures. Any Lua; Altinn is a function.
 local events = require "altinn.events"
 local rules = require "altinn.events.rule"
-local things = require "altinn.events.thing"
+local things = require "altinn.events.rules.thing"
 
 local ID = "0198c3a2-7b1d-7c55-8f0e-2a4b6c8d0e1f"
 local LETTER = ('{"correspondenceId":"%s","status":"Read","resourceId":"acme-letters","statusHistory":' ..

@@ -1,10 +1,10 @@
 /*
 ** altinn.c: the table of calls, and each request written out.
 */
-#include "altinn_private.h"
-#include "catalogue.h"
-#include "event.h"
-#include "scan.h"
+#include "core/altinn_private.h"
+#include "core/catalogue.h"
+#include "core/event.h"
+#include "core/scan.h"
 
 #define CALL_ENTRY(code, name, method, path, shape) { name, method, path, AE_SHAPE_##shape },
 const ae_call_entry ae_call_entries[] = { AE_CALLS(CALL_ENTRY) };

@@ -8,7 +8,7 @@
 #ifndef ALTINN_EVENTS_ALTINN_H
 #define ALTINN_EVENTS_ALTINN_H
 
-#include "slice.h"
+#include "core/slice.h"
 
 #define AE_EVENTS_BASE "/events/api/v1"
 #define AE_LETTER_BASE "/correspondence/api/v1/correspondence"

@@ -3,12 +3,12 @@
 ** the server would refuse (domain 3.3, 6.1, 8.3), and what it would take
 ** and never match (domain 2.1, 4.1).
 */
-#include "altinn_private.h"
-#include "catalogue.h"
-#include "judge.h"
-#include "scan.h"
-#include "timestamp.h"
-#include "urn.h"
+#include "core/altinn_private.h"
+#include "core/catalogue.h"
+#include "core/judge.h"
+#include "core/scan.h"
+#include "core/timestamp.h"
+#include "core/urn.h"
 
 static ae_code refuse (ae_error *error, const char *field, const char *reason) {
   return ae_fail(error, AE_INVALID, 0, "%s: %s", field, reason);

@@ -4,7 +4,7 @@
 #ifndef ALTINN_EVENTS_ALTINN_PRIVATE_H
 #define ALTINN_EVENTS_ALTINN_PRIVATE_H
 
-#include "altinn.h"
+#include "core/altinn.h"
 
 #define AE_RESOURCE_PREFIX "urn:altinn:resource:"
 #define AE_LETTER_TYPES "no.altinn.correspondence."

@@ -2,10 +2,10 @@
 ** altinn_reply.c: what a reply means: success, also one that was had
 ** before; or a code and a sentence (domain 3.3, 6.1, 8.6).
 */
-#include "altinn_private.h"
-#include "json.h"
-#include "scan.h"
-#include "urn.h"
+#include "core/altinn_private.h"
+#include "core/json.h"
+#include "core/scan.h"
+#include "core/urn.h"
 
 #include <stdio.h>
 

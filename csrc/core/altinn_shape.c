@@ -3,9 +3,9 @@
 ** kinds of its members, as far down as the client looks (domain 3.2, 8.4).
 ** Members that nobody knows are let through: the server may grow.
 */
-#include "altinn_private.h"
-#include "json.h"
-#include "scan.h"
+#include "core/altinn_private.h"
+#include "core/json.h"
+#include "core/scan.h"
 
 #define REPLY_DEPTH 64u
 

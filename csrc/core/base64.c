@@ -2,7 +2,7 @@
 ** base64.c: RFC 4648 §4, the standard alphabet. Strict: padding is
 ** required, its bits are zero, no other character is passed over.
 */
-#include "event.h"
+#include "core/event.h"
 
 static const char alphabet[] =
     "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";

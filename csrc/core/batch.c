@@ -1,8 +1,8 @@
 /*
 ** batch.c: the elements of a batch (JSON event format §4).
 */
-#include "event.h"
-#include "scan.h"
+#include "core/event.h"
+#include "core/scan.h"
 
 ae_code ae_batch_open (ae_batch *batch, ae_slice text, const ae_limits *limits,
                        ae_error *error) {

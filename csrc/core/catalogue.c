@@ -1,9 +1,9 @@
 /*
 ** catalogue.c: the event types that Altinn raises, and what an event means.
 */
-#include "catalogue.h"
+#include "core/catalogue.h"
 
-#include "scan.h"
+#include "core/scan.h"
 
 #define CORRESPONDENCE_PREFIX "no.altinn.correspondence."
 #define BROKER_PREFIX "no.altinn.broker."

@@ -8,8 +8,8 @@
 #ifndef ALTINN_EVENTS_CATALOGUE_H
 #define ALTINN_EVENTS_CATALOGUE_H
 
-#include "event.h"
-#include "urn.h"
+#include "core/event.h"
+#include "core/urn.h"
 
 typedef enum ae_about {
   AE_ABOUT_NOTHING, AE_ABOUT_LETTER, AE_ABOUT_ATTACHMENT, AE_ABOUT_ORDER,

@@ -1,9 +1,9 @@
 /*
 ** encode.c: an event as structured JSON (JSON event format §3).
 */
-#include "event.h"
-#include "judge.h"
-#include "scan.h"
+#include "core/event.h"
+#include "core/judge.h"
+#include "core/scan.h"
 
 #include <stdio.h>
 

@@ -15,10 +15,10 @@
 ** ae_event_read goes the same way, but decodes nothing: where it should have,
 ** it ends before ae_event_judge.
 */
-#include "event.h"
-#include "judge.h"
-#include "marks.h"
-#include "scan.h"
+#include "core/event.h"
+#include "core/judge.h"
+#include "core/marks.h"
+#include "core/scan.h"
 
 const ae_limits ae_default_limits = {
   AE_DEFAULT_MAX_BYTES, AE_DEFAULT_MAX_DEPTH

@@ -13,9 +13,9 @@
 #ifndef ALTINN_EVENTS_EVENT_H
 #define ALTINN_EVENTS_EVENT_H
 
-#include "json.h"
-#include "slice.h"
-#include "timestamp.h"
+#include "core/json.h"
+#include "core/slice.h"
+#include "core/timestamp.h"
 
 /* The attributes that have a place of their own: those of CloudEvents
 ** 1.0.2 first, then the extensions that Altinn sets. */

@@ -2,9 +2,9 @@
 ** http.c: CloudEvents in HTTP messages (HTTP protocol binding 1.0.2): which
 ** mode a message is in, and binary mode's headers and body.
 */
-#include "event.h"
-#include "judge.h"
-#include "scan.h"
+#include "core/event.h"
+#include "core/judge.h"
+#include "core/scan.h"
 
 #define PREFIX_LENGTH 3u /* of "ce-" */
 

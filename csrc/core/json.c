@@ -2,8 +2,8 @@
 ** json.c: the strict reader of JSON. One loop, no recursion: what is open
 ** at each level is one bit.
 */
-#include "json.h"
-#include "scan.h"
+#include "core/json.h"
+#include "core/scan.h"
 
 /* Levels that one call can hold open, whatever the caller's limit. */
 #define DEEPEST 65536u

@@ -5,7 +5,7 @@
 #ifndef ALTINN_EVENTS_JSON_H
 #define ALTINN_EVENTS_JSON_H
 
-#include "slice.h"
+#include "core/slice.h"
 
 typedef enum ae_json_kind {
   AE_JSON_NULL, AE_JSON_FALSE, AE_JSON_TRUE, AE_JSON_NUMBER,

@@ -2,10 +2,10 @@
 ** judge.c: whether what was read is a CloudEvent (CloudEvents 1.0.2,
 ** "Context Attributes" and "Type System"), and the list of faults.
 */
-#include "judge.h"
-#include "order.h"
-#include "scan.h"
-#include "urn.h"
+#include "core/judge.h"
+#include "core/order.h"
+#include "core/scan.h"
+#include "core/urn.h"
 
 #include <stdarg.h>
 #include <stdio.h>

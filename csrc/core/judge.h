@@ -5,7 +5,7 @@
 #ifndef ALTINN_EVENTS_JUDGE_H
 #define ALTINN_EVENTS_JUDGE_H
 
-#include "event.h"
+#include "core/event.h"
 
 /* Members of a JSON event that are no attributes. */
 enum { AE_MEMBER_DATA = AE_EXTENSION + 1, AE_MEMBER_BASE64 };

@@ -1,8 +1,8 @@
 /*
 ** marks.c: sweeping a text for the bytes that are not plain, 64 at a time.
 */
-#include "marks.h"
-#include "scan.h"
+#include "core/marks.h"
+#include "core/scan.h"
 
 #if defined(AE_SSE2) && defined(__x86_64__)
 #define AE_AVX 1

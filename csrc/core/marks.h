@@ -8,7 +8,7 @@
 #ifndef ALTINN_EVENTS_MARKS_H
 #define ALTINN_EVENTS_MARKS_H
 
-#include "slice.h"
+#include "core/slice.h"
 
 #define AE_MARKS_WINDOW 1024u  /* bytes swept at a time */
 #define AE_MARKS_BEYOND 64u    /* spare entries, which a sweep may scribble on */

@@ -14,13 +14,13 @@
 ** give and of the heads that are always tried. A head that would go beyond is
 ** filed under its most selective condition alone, or always tried.
 */
-#include "match.h"
+#include "core/match.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "match_head.h"
-#include "match_table.h"
+#include "core/match_head.h"
+#include "core/match_table.h"
 
 #define FIELDS_MOST 64      /* attributes that heads may speak of */
 #define CUTS_MOST 512       /* distinct (attribute, length) pairs */

@@ -6,7 +6,7 @@
 #ifndef ALTINN_EVENTS_MATCH_H
 #define ALTINN_EVENTS_MATCH_H
 
-#include "event.h"
+#include "core/event.h"
 
 typedef struct ae_matcher ae_matcher;
 

@@ -1,7 +1,7 @@
 /*
 ** match_head.c: copying what a caller demands, so that it need not stay.
 */
-#include "match_head.h"
+#include "core/match_head.h"
 
 #include <stdlib.h>
 

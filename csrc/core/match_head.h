@@ -5,7 +5,7 @@
 #ifndef ALTINN_EVENTS_MATCH_HEAD_H
 #define ALTINN_EVENTS_MATCH_HEAD_H
 
-#include "match.h"
+#include "core/match.h"
 
 typedef struct ae_match_head {
   ae_condition *conditions;  /* the block; NULL: there is no such head */

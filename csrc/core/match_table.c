@@ -1,7 +1,7 @@
 /*
 ** match_table.c: inserting into and removing from the matcher's tables.
 */
-#include "match_table.h"
+#include "core/match_table.h"
 
 #include <stdlib.h>
 

@@ -8,7 +8,7 @@
 #ifndef ALTINN_EVENTS_MATCH_TABLE_H
 #define ALTINN_EVENTS_MATCH_TABLE_H
 
-#include "slice.h"
+#include "core/slice.h"
 
 typedef struct ae_match_entry {
   uint32_t check;   /* see ae_match_check */

@@ -1,8 +1,8 @@
 /*
 ** media.c: media types (RFC 2045 §5.1).
 */
-#include "judge.h"
-#include "scan.h"
+#include "core/judge.h"
+#include "core/scan.h"
 
 /* A character of a token: ASCII, no control, no blank, no `tspecials`. */
 static bool is_token (char c) {

@@ -1,8 +1,8 @@
 /*
 ** order.c: sorting and finding the attributes of an event by name.
 */
-#include "order.h"
-#include "judge.h"
+#include "core/order.h"
+#include "core/judge.h"
 
 static int compare_names (ae_slice a, ae_slice b) {
   size_t shorter = a.length < b.length ? a.length : b.length;

@@ -5,7 +5,7 @@
 #ifndef ALTINN_EVENTS_ORDER_H
 #define ALTINN_EVENTS_ORDER_H
 
-#include "event.h"
+#include "core/event.h"
 
 /* Up to so many attributes are searched one by one, unsorted. */
 #define AE_UNSORTED 16u

@@ -5,8 +5,8 @@
 #ifndef ALTINN_EVENTS_SCAN_H
 #define ALTINN_EVENTS_SCAN_H
 
-#include "json.h"
-#include "slice.h"
+#include "core/json.h"
+#include "core/slice.h"
 
 /* AE_PLAIN leaves out all vector instructions: for other processors, tests. */
 #if defined(__SSE2__) && defined(__GNUC__) && !defined(AE_PLAIN)

@@ -1,7 +1,7 @@
 /*
 ** slice.c: the names of the failure codes, and how a failure is written.
 */
-#include "slice.h"
+#include "core/slice.h"
 
 #include <stdarg.h>
 #include <stdio.h>

@@ -2,8 +2,8 @@
 ** text.c: the String of CloudEvents 1.0.2, "Type System": no control
 ** characters, no noncharacters of Unicode, no surrogates.
 */
-#include "judge.h"
-#include "scan.h"
+#include "core/judge.h"
+#include "core/scan.h"
 
 /* Noncharacters: U+FDD0 to U+FDEF, and the last two of every plane. */
 static bool is_noncharacter (uint32_t point) {

@@ -2,8 +2,8 @@
 ** timestamp.c: RFC 3339 §5.6, date-time. The places of all fields but the
 ** fraction and the offset are fixed.
 */
-#include "timestamp.h"
-#include "scan.h"
+#include "core/timestamp.h"
+#include "core/scan.h"
 
 #define SHORTEST 20u /* 2018-04-05T17:31:00Z */
 

@@ -4,7 +4,7 @@
 #ifndef ALTINN_EVENTS_TIMESTAMP_H
 #define ALTINN_EVENTS_TIMESTAMP_H
 
-#include "slice.h"
+#include "core/slice.h"
 
 typedef struct ae_timestamp {
   int64_t seconds;      /* since 1970-01-01T00:00:00Z, leap seconds not counted */

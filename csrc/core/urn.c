@@ -2,9 +2,9 @@
 ** urn.c: URIs by RFC 3986, the parties that Altinn's URNs and paths name,
 ** and the masking of identity numbers.
 */
-#include "urn.h"
+#include "core/urn.h"
 
-#include "scan.h"
+#include "core/scan.h"
 
 /* {====================================================================
 ** Character classes of RFC 3986 §2 and appendix A

@@ -5,7 +5,7 @@
 #ifndef ALTINN_EVENTS_URN_H
 #define ALTINN_EVENTS_URN_H
 
-#include "slice.h"
+#include "core/slice.h"
 
 /* RFC 3986 appendix A: `URI-reference`, `URI` (scheme required; a fragment
 ** is allowed, as the official schema does). On failure *reason is a static

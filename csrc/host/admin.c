@@ -4,7 +4,7 @@
 */
 #include <stdlib.h>
 
-#include "receiver_private.h"
+#include "host/webhook_private.h"
 
 #define ADMIN_CONNECTIONS 64u
 #define ADMIN_SECONDS 10u

@@ -2,7 +2,7 @@
 ** curl.c: see curl.h. One `exchange` is one request under way; handles are
 ** kept and used again, so that connections and their memory are.
 */
-#include "curl.h"
+#include "net/curl.h"
 
 #include <pthread.h>
 #include <stdlib.h>

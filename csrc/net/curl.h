@@ -5,7 +5,7 @@
 #ifndef ALTINN_EVENTS_CURL_H
 #define ALTINN_EVENTS_CURL_H
 
-#include "../core/slice.h"
+#include "core/slice.h"
 
 typedef struct ae_curl ae_curl;
 

@@ -7,7 +7,7 @@
 #ifndef ALTINN_EVENTS_GRANT_H
 #define ALTINN_EVENTS_GRANT_H
 
-#include "../core/slice.h"
+#include "core/slice.h"
 
 /* Why something failed, finer than the code: X(constant, name, code). */
 #define AE_GRANT_REASONS(X) \

@@ -1,7 +1,7 @@
 /*
 ** grant_chain.c: certificates: read, put in order, judged by the clock.
 */
-#include "grant_private.h"
+#include "net/grant_private.h"
 
 #include <openssl/pem.h>
 #include <openssl/x509v3.h>

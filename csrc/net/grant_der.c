@@ -2,7 +2,7 @@
 ** grant_der.c: PKCS#12 (RFC 7292) and bare DER; what was encrypted with
 ** algorithms of long ago is opened through the legacy provider.
 */
-#include "grant_private.h"
+#include "net/grant_private.h"
 
 #include <openssl/crypto.h>
 #include <openssl/err.h>

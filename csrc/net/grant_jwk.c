@@ -1,7 +1,7 @@
 /*
 ** grant_jwk.c: RSA keys as JSON Web Keys (RFC 7517, RFC 7518 §6.3).
 */
-#include "grant_private.h"
+#include "net/grant_private.h"
 
 #include <openssl/bn.h>
 #include <openssl/core_names.h>

@@ -1,7 +1,7 @@
 /*
 ** grant_load.c: a private key of any of its forms, and what names it.
 */
-#include "grant_private.h"
+#include "net/grant_private.h"
 
 #include <openssl/crypto.h>
 #include <openssl/err.h>

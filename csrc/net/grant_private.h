@@ -5,8 +5,8 @@
 #ifndef ALTINN_EVENTS_GRANT_PRIVATE_H
 #define ALTINN_EVENTS_GRANT_PRIVATE_H
 
-#include "grant.h"
-#include "../core/json.h"
+#include "net/grant.h"
+#include "core/json.h"
 
 #if defined(__has_include)
 #if !__has_include(<openssl/evp.h>)

@@ -2,7 +2,7 @@
 ** grant_sign.c: what a loaded key does: facts, the public half, compact JWS
 ** (RFC 7515 §5.1).
 */
-#include "grant_private.h"
+#include "net/grant_private.h"
 
 #include <openssl/crypto.h>
 #include <openssl/pem.h>

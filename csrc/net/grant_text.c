@@ -2,8 +2,8 @@
 ** grant_text.c: failures, wiped bytes, base64url, members of JSON objects,
 ** PEM blocks, files, random bytes.
 */
-#include "grant_private.h"
-#include "../core/event.h"
+#include "net/grant_private.h"
+#include "core/event.h"
 
 #include <errno.h>
 #include <fcntl.h>

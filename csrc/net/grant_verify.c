@@ -1,7 +1,7 @@
 /*
 ** grant_verify.c: compact JWS taken apart and verified (RFC 7515 §5.2).
 */
-#include "grant_private.h"
+#include "net/grant_private.h"
 
 #include <openssl/pem.h>
 

@@ -1,6 +1,6 @@
 -- altinn.events: CloudEvents as Altinn sends them, read, judged, matched.
 local core = require "altinn.events.core"
-local head = require "altinn.events.head"
+local head = require "altinn.events.event.head"
 
 local M = { _VERSION = "0.1.0" }
 
@@ -202,7 +202,7 @@ M.types = setmetatable(core.types(), {
 ---@param options table environment or base_url, token, transport, timeout, …
 ---@return table client
 function M.client(options)
-  return require("altinn.events.client").new(options)
+  return require("altinn.events.client.calls").new(options)
 end
 
 M.prefix, M.no, M.absent, M.present = head.prefix, head.no, head.absent, head.present
@@ -221,7 +221,7 @@ M.prefix, M.no, M.absent, M.present = head.prefix, head.no, head.absent, head.pr
 ---@return string|nil code
 ---@return table|nil detail reason
 function M.maskinporten(options)
-  local source, message, code, detail = require("altinn.events.maskinporten").new(options)
+  local source, message, code, detail = require("altinn.events.client.maskinporten").new(options)
   return source, message, code, detail
 end
 

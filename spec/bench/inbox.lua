@@ -7,7 +7,7 @@ local M = {}
 
 --- The program that fills and compares inboxes.
 function M.program()
-  return program.compile("inbox", { sources = "inbox_main.c inbox_ours.c inbox_plain.c", rooms = "core host",
+  return program.compile("inbox", { sources = "inbox_main.c inbox_ours.c inbox_plain.c", rooms = "core http inbox host",
     libraries = program.HOST_LIBRARIES })
 end
 

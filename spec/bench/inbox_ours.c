@@ -2,7 +2,7 @@
 ** inbox_ours.c: 64 works are always outstanding: each is submitted again,
 ** with a new event, as soon as it is done, so that a group is 64 works.
 */
-#include "host/inbox.h"
+#include "inbox/inbox.h"
 #include "inbox_sides.h"
 
 #include <pthread.h>

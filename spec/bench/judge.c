@@ -2,7 +2,7 @@
 ** judge.c: the receiver alone: it reads and judges, and stores nothing.
 ** Prints its port and goes on until SIGTERM or SIGINT.
 */
-#include "host/receiver.h"
+#include "host/webhook.h"
 
 #include <signal.h>
 #include <stdio.h>

@@ -160,7 +160,7 @@ end
 --- The receiver that judges and stores nothing.
 function M.judge(whose)
   local binary = program.compile("judge",
-    { sources = "judge.c", rooms = "core host", libraries = program.HOST_LIBRARIES })
+    { sources = "judge.c", rooms = "core http inbox host", libraries = program.HOST_LIBRARIES })
   return together(function(list)
     list[1] = process.start("judge", machine.pin(whose) .. binary)
     list.port = list[1]:ready(10, function(self) return tonumber(self:output():match("port=(%d+)")) end)

@@ -2,7 +2,7 @@
 ** remembered.c: bytes per id of the set of remembered ids, at sizes from
 ** FIRST to LAST, each a tenth greater. Usage: remembered FIRST LAST
 */
-#include "host/fingerprints.h"
+#include "inbox/fingerprints.h"
 #include "timer.h"
 
 static void add_until (ae_fingerprints *set, uint32_t *added, uint32_t size) {

@@ -71,7 +71,7 @@ local function remembered(report, binary, folder, pace)
   lib.capture(("%s fill %s %s %d"):format(inbox.program(), sample.file(), full, count))
   local facts, empty = host(binary, folder, full), host(binary, folder, folder .. "/empty.db")
   local bytes = (facts.pss - empty.pss) * 1024 / count
-  local set = program.compile("remembered", { sources = "remembered.c", rooms = "core host",
+  local set = program.compile("remembered", { sources = "remembered.c", rooms = "core http inbox host",
     libraries = program.HOST_LIBRARIES })
   local sizes = lib.numbers(lib.capture(set .. " 20000 1000000")).bytes
   report { name = "remembered", axis = "memory per remembered id", ours = ("%.1f bytes"):format(bytes), value = bytes,

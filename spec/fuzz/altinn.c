@@ -7,9 +7,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "../../csrc/core/altinn.h"
-#include "../../csrc/core/judge.h"
-#include "../../csrc/core/urn.h"
+#include "core/altinn.h"
+#include "core/judge.h"
+#include "core/urn.h"
 
 int LLVMFuzzerTestOneInput (const uint8_t *data, size_t size);
 

@@ -11,10 +11,10 @@
 
 #include <jansson.h>
 
-#include "../../csrc/core/event.h"
-#include "../../csrc/core/json.h"
-#include "../../csrc/core/judge.h"
-#include "../../csrc/core/scan.h"
+#include "core/event.h"
+#include "core/json.h"
+#include "core/judge.h"
+#include "core/scan.h"
 
 #define DEPTH 500
 

@@ -9,7 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "../../csrc/core/catalogue.h"
+#include "core/catalogue.h"
 
 #define CAPACITY 200
 

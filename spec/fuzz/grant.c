@@ -10,7 +10,7 @@
 #include <openssl/pem.h>
 #include <openssl/rsa.h>
 
-#include "../../csrc/net/grant.h"
+#include "net/grant.h"
 
 int LLVMFuzzerTestOneInput (const uint8_t *data, size_t size);
 

@@ -7,7 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "../../csrc/core/event.h"
+#include "core/event.h"
 
 #define HEADERS 32
 #define CAPACITY 40

@@ -7,7 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "../../csrc/core/match.h"
+#include "core/match.h"
 
 #define HEADS 48
 #define CONDITIONS 4

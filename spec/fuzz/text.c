@@ -7,9 +7,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "../../csrc/core/catalogue.h"
-#include "../../csrc/core/judge.h"
-#include "../../csrc/core/marks.h"
+#include "core/catalogue.h"
+#include "core/judge.h"
+#include "core/marks.h"
 
 int LLVMFuzzerTestOneInput (const uint8_t *data, size_t size);
 

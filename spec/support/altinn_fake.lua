@@ -1,6 +1,6 @@
 -- Altinn's side of the commands without a network: a client with subscriptions, events and letters in memory, in the
 -- place of events.client and events.maskinporten; and a run of the command inside this process.
-local command = require "altinn.events.command"
+local command = require "altinn.events.commands.main"
 local events = require "altinn.events"
 local process = require "spec.support.process"
 

@@ -26,14 +26,14 @@ return { main = function(jobs, code)
 end }
 ]]
 
---- Starts a host with one worker, which runs the code: it sees `jobs` (csrc/lua/worker_jobs.c), `say` and `told`.
+--- Starts a host with one worker, which runs the code: it sees `jobs` (csrc/lua/host/jobs.c), `say` and `told`.
 ---@param code string
 ---@param rules string[] names; each wants all events
 ---@param options table|nil more for host.start
 function M.start(code, rules, options)
   local self = setmetatable({ folder = process.folder() }, Own)
-  assert(os.execute("mkdir -p " .. self.folder .. "/altinn/events"))
-  process.write(self.folder .. "/altinn/events/worker.lua", WORKER:format(self.folder))
+  assert(os.execute("mkdir -p " .. self.folder .. "/altinn/events/host"))
+  process.write(self.folder .. "/altinn/events/host/worker.lua", WORKER:format(self.folder))
   process.write(self.folder .. "/said", "")
   self.code, self.heads, self.inbox = code, {}, options and options.inbox or self.folder .. "/inbox.db"
   for i, rule in ipairs(rules) do self.heads[i] = { rule = rule, on = { "*" }, order = false } end

@@ -1,7 +1,7 @@
 -- OpenAPI documents for specs: which operation a request is, whether values
 -- fit their schemas, and values that do.
 local cjson = require "cjson"
-local json = require "altinn.events.json"
+local json = require "altinn.events.support.json"
 
 local M = {}
 

@@ -3,7 +3,7 @@ local cjson = require "cjson"
 local curl = require "altinn.events.curl"
 local events = require "altinn.events"
 local grant = require "altinn.events.grant"
-local json = require "altinn.events.json"
+local json = require "altinn.events.support.json"
 local process = require "spec.support.process"
 local socket = require "socket"
 

@@ -4,11 +4,11 @@
 local events = require "altinn.events"
 local http = require "altinn.events.resty.http"
 local log = require "altinn.events.resty.log"
-local logfmt = require "altinn.events.logfmt"
+local logfmt = require "altinn.events.support.logfmt"
 local memories = require "altinn.events.resty.memory"
 local options_of = require "altinn.events.resty.options"
 local tokens = require "altinn.events.resty.tokens"
-local webhooks = require "altinn.events.webhook"
+local webhooks = require "altinn.events.event.webhook"
 
 local M = {}
 

@@ -1,6 +1,6 @@
 -- From the configuration to a client of Altinn: credentials, token, identity.
 local cjson = require "cjson.safe"
-local endpoint = require "altinn.events.endpoint"
+local endpoint = require "altinn.events.subscriptions.endpoint"
 local events = require "altinn.events"
 local output = require "altinn.events.commands.output"
 
@@ -54,7 +54,7 @@ end
 function M.base_url(config)
   if lacks_place(config) then return nil, lacks_place(config) end
   if config.base_url then return (config.base_url:gsub("/+$", "")) end
-  return require("altinn.events.maskinporten").environments[config.environment].base_url
+  return require("altinn.events.client.maskinporten").environments[config.environment].base_url
 end
 
 --- Connects to Altinn; nothing is sent yet.

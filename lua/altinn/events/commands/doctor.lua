@@ -1,12 +1,12 @@
 -- altinn-events doctor: everything between here and Altinn tried in turn,
 -- each finding with what mends it.
 local connection = require "altinn.events.commands.connection"
-local endpoint = require "altinn.events.endpoint"
+local endpoint = require "altinn.events.subscriptions.endpoint"
 local events = require "altinn.events"
-local libraries = require "altinn.events.libraries"
+local libraries = require "altinn.events.support.libraries"
 local output = require "altinn.events.commands.output"
-local plan = require "altinn.events.plan"
-local rules = require "altinn.events.rules"
+local plan = require "altinn.events.subscriptions.plan"
+local rules = require "altinn.events.rules.loading"
 
 local M = {}
 

@@ -1,6 +1,6 @@
 -- What the commands print: lines, JSON, complaints with a way out.
 local events = require "altinn.events"
-local json = require "altinn.events.json"
+local json = require "altinn.events.support.json"
 
 local M = {}
 

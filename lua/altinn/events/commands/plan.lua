@@ -1,9 +1,9 @@
 -- altinn-events plan and apply: the subscriptions that the rules need.
 local connection = require "altinn.events.commands.connection"
-local duration = require "altinn.events.duration"
+local duration = require "altinn.events.support.duration"
 local output = require "altinn.events.commands.output"
-local plan = require "altinn.events.plan"
-local rules = require "altinn.events.rules"
+local plan = require "altinn.events.subscriptions.plan"
+local rules = require "altinn.events.rules.loading"
 
 local M = {}
 

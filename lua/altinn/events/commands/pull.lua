@@ -2,8 +2,8 @@
 -- or delivered to the host as if they had been pushed.
 local connection = require "altinn.events.commands.connection"
 local events = require "altinn.events"
-local head = require "altinn.events.head"
-local libraries = require "altinn.events.libraries"
+local head = require "altinn.events.event.head"
+local libraries = require "altinn.events.support.libraries"
 local output = require "altinn.events.commands.output"
 
 local M = {}
@@ -44,7 +44,7 @@ end
 
 -- What is done with each event: a function that gives true, or nil and why.
 local function delivery(config, url)
-  local send = require "altinn.events.send"
+  local send = require "altinn.events.host.send"
   local multi = libraries.load("altinn.events.curl").new { connections = 1 }
   if url == true then
     url = "http://" .. config.listen .. "/events" .. (config.secrets[1] and "/" .. config.secrets[1] or "")

@@ -1,8 +1,8 @@
 -- altinn-events subscriptions: by hand.
 local connection = require "altinn.events.commands.connection"
-local head = require "altinn.events.head"
+local head = require "altinn.events.event.head"
 local output = require "altinn.events.commands.output"
-local plan = require "altinn.events.plan"
+local plan = require "altinn.events.subscriptions.plan"
 
 local M = {}
 

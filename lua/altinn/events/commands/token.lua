@@ -18,7 +18,7 @@ end
 -- One line of text for a claim of any kind.
 local function text_of(value)
   if type(value) ~= "table" then return value == events.null and "null" or tostring(value) end
-  return assert(require("altinn.events.json").encode(value))
+  return assert(require("altinn.events.support.json").encode(value))
 end
 
 local function print_claims(identity, claims)

@@ -78,7 +78,7 @@ end
 
 -- Where to listen; nil and a message.
 local function address(args)
-  local listen = require("altinn.events.config").address(args.listen or "127.0.0.1:8490")
+  local listen = require("altinn.events.host.config").address(args.listen or "127.0.0.1:8490")
   if not listen[1] or not listen[2] or listen[2] > 65535 then
     return nil, "--listen must be HOST:PORT, for instance 127.0.0.1:8490"
   end

@@ -7,7 +7,7 @@ local router = require "altinn.events.emulator.router"
 local scenes = require "altinn.events.emulator.scenes"
 local shape = require "altinn.events.emulator.shape"
 local subscriptions = require "altinn.events.emulator.subscriptions"
-local suggest = require "altinn.events.suggest"
+local suggest = require "altinn.events.support.suggest"
 local switches = require "altinn.events.emulator.switches"
 local wire = require "altinn.events.emulator.wire"
 

@@ -5,7 +5,7 @@ local letters = require "altinn.events.emulator.letters"
 local publish = require "altinn.events.emulator.publish"
 local router = require "altinn.events.emulator.router"
 local shape = require "altinn.events.emulator.shape"
-local suggest = require "altinn.events.suggest"
+local suggest = require "altinn.events.support.suggest"
 local view = require "altinn.events.emulator.letters_view"
 local wire = require "altinn.events.emulator.wire"
 

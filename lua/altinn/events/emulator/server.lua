@@ -1,9 +1,9 @@
 -- The emulator: its parts, and the loop that takes requests, makes pushes
 -- and runs timers, all in one thread.
-local libraries = require "altinn.events.libraries"
+local libraries = require "altinn.events.support.libraries"
 local curl = libraries.load "altinn.events.curl"
 local host = libraries.load "altinn.events.host"
-local settlement = require "altinn.events.settlement"
+local settlement = require "altinn.events.host.settlement"
 local clock = require "altinn.events.emulator.clock"
 local control = require "altinn.events.emulator.control"
 local delivery = require "altinn.events.emulator.delivery"

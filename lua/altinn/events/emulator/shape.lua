@@ -1,8 +1,8 @@
 -- The shape of JSON objects that come from outside: which members they may
 -- have, and of which kind.
 local events = require "altinn.events"
-local duration = require "altinn.events.duration"
-local suggest = require "altinn.events.suggest"
+local duration = require "altinn.events.support.duration"
+local suggest = require "altinn.events.support.suggest"
 local wire = require "altinn.events.emulator.wire"
 
 local M = {}

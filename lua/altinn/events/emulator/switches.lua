@@ -1,5 +1,5 @@
 -- The imperfections of the real one, each a switch; and faults: "the next n".
-local suggest = require "altinn.events.suggest"
+local suggest = require "altinn.events.support.suggest"
 
 local M = {}
 

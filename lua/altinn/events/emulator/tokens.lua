@@ -1,7 +1,7 @@
 -- Maskinporten's token endpoint, Altinn's exchange, and who a token says
 -- that one is. Tokens are known by having been issued here: their signature
 -- is a random text. They live by the real clock, because the clients' do.
-local grant = require("altinn.events.libraries").load "altinn.events.grant"
+local grant = require("altinn.events.support.libraries").load "altinn.events.grant"
 local router = require "altinn.events.emulator.router"
 local wire = require "altinn.events.emulator.wire"
 

@@ -1,7 +1,7 @@
 -- Who and what exists around the emulator: clients with their keys, service
 -- owners, main units, parties, owners of resources, and the policy.
 local shape = require "altinn.events.emulator.shape"
-local suggest = require "altinn.events.suggest"
+local suggest = require "altinn.events.support.suggest"
 local wire = require "altinn.events.emulator.wire"
 
 local M = {}

@@ -2,7 +2,7 @@
 -- the request is at work, and an endpoint's address holds its secret: so
 -- lines are written a moment later, by a timer, which has no request.
 -- luacheck: globals ngx
-local logfmt = require "altinn.events.logfmt"
+local logfmt = require "altinn.events.support.logfmt"
 
 local M = {}
 
@@ -20,7 +20,7 @@ end
 --- One fact, one line of nginx's error log; texts are masked.
 ---@param level "debug"|"info"|"warn"|"warning"|"error"
 ---@param message string
----@param fields table<string, any> see altinn.events.logfmt
+---@param fields table<string, any> see altinn.events.support.logfmt
 function M.say(level, message, fields)
   local texts = {}
   for name, value in pairs(fields) do texts[name] = logfmt.short(value) end

@@ -1,7 +1,7 @@
 -- The options of the handler in nginx: what is wrong with them is said when
 -- nginx starts.
 local core = require "altinn.events.core"
-local suggest = require "altinn.events.suggest"
+local suggest = require "altinn.events.support.suggest"
 
 local M = {}
 

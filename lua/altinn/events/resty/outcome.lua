@@ -1,8 +1,8 @@
 -- What a run of a rule in nginx comes to: by the same rules as in the host,
 -- only that it is Altinn who brings the event again.
 -- luacheck: globals ngx
-local rules = require "altinn.events.rule"
-local things = require "altinn.events.thing"
+local rules = require "altinn.events.rules.language"
+local things = require "altinn.events.rules.thing"
 
 local M = {}
 

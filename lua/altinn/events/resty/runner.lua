@@ -2,14 +2,14 @@
 -- queue, so whatever is not done answers no 2xx, and comes again.
 -- luacheck: globals ngx
 local events = require "altinn.events"
-local loader = require "altinn.events.rules"
+local loader = require "altinn.events.rules.loading"
 local log = require "altinn.events.resty.log"
-local logfmt = require "altinn.events.logfmt"
+local logfmt = require "altinn.events.support.logfmt"
 local outcomes = require "altinn.events.resty.outcome"
-local rules = require "altinn.events.rule"
+local rules = require "altinn.events.rules.language"
 local sending = require "altinn.events.resty.sending"
-local suggest = require "altinn.events.suggest"
-local things = require "altinn.events.thing"
+local suggest = require "altinn.events.support.suggest"
+local things = require "altinn.events.rules.thing"
 
 local M = {}
 

@@ -1,12 +1,12 @@
 -- The effects of a run in nginx: prepared all, then sent in their order, each
 -- once by its key, whichever run and worker has it.
 -- luacheck: globals ngx
-local effects = require "altinn.events.effects"
+local effects = require "altinn.events.rules.effects"
 local http = require "altinn.events.resty.http"
 local memories = require "altinn.events.resty.memory"
 local outcomes = require "altinn.events.resty.outcome"
-local retries = require "altinn.events.retry"
-local rules = require "altinn.events.rule"
+local retries = require "altinn.events.client.retry"
+local rules = require "altinn.events.rules.language"
 
 local M = {}
 

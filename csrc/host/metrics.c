@@ -1,0 +1,195 @@
+/*
+** host_metrics.c: see host_metrics.h. Text format 0.0.4 of Prometheus.
+*/
+#include "host/metrics.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+static const double bounds[AE_BUCKETS] = {
+  0.0001, 0.001, 0.005, 0.025, 0.1, 0.5, 1, 5, 15, 60
+};
+
+void ae_metrics_init (ae_metrics *metrics) {
+  memset(metrics->slots, 0, sizeof metrics->slots);
+  pthread_mutex_init(&metrics->lock, NULL);
+}
+
+void ae_metrics_free (ae_metrics *metrics) {
+  size_t i;
+  for (i = 0; i < AE_METRIC_SLOTS; i++) {
+    while (metrics->slots[i] != NULL) {
+      ae_metric *metric = metrics->slots[i];
+      metrics->slots[i] = metric->next;
+      free(metric);
+    }
+  }
+  pthread_mutex_destroy(&metrics->lock);
+}
+
+static uint32_t hash_text (uint32_t hash, const char *text) {
+  for (; *text != '\0'; text++) hash = (hash ^ (uint8_t)*text) * 16777619u;
+  return (hash ^ 0xffu) * 16777619u;
+}
+
+static ae_metric *metric_new (ae_metric_kind kind, uint32_t hash,
+                              const char *first, const char *second) {
+  size_t a = strlen(first) + 1, b = strlen(second) + 1;
+  ae_metric *metric = calloc(1, sizeof *metric + a + b);
+  if (metric == NULL) return NULL;
+  metric->kind = kind;
+  metric->hash = hash;
+  metric->first = (char *)(metric + 1);
+  metric->second = metric->first + a;
+  memcpy(metric->first, first, a);
+  memcpy(metric->second, second, b);
+  return metric;
+}
+
+/* With the lock held. */
+static ae_metric *find (ae_metrics *metrics, ae_metric_kind kind,
+                        const char *first, const char *second) {
+  uint32_t hash = hash_text(hash_text(2166136261u + (uint32_t)kind, first), second);
+  ae_metric **slot = &metrics->slots[hash % AE_METRIC_SLOTS], *metric;
+  for (metric = *slot; metric != NULL; metric = metric->next)
+    if (metric->hash == hash && metric->kind == kind &&
+        strcmp(metric->first, first) == 0 && strcmp(metric->second, second) == 0)
+      return metric;
+  metric = metric_new(kind, hash, first, second);
+  if (metric == NULL) return NULL;
+  metric->next = *slot;
+  *slot = metric;
+  return metric;
+}
+
+void ae_metrics_add (ae_metrics *metrics, ae_metric_kind kind,
+                     const char *first, const char *second, double seconds) {
+  ae_metric *metric;
+  size_t i;
+  pthread_mutex_lock(&metrics->lock);
+  metric = find(metrics, kind, first, second);
+  if (metric != NULL) {
+    metric->count++;
+    metric->sum += seconds;
+    for (i = 0; kind == AE_SECONDS && i < AE_BUCKETS; i++)
+      if (seconds <= bounds[i]) metric->buckets[i]++;
+  }
+  pthread_mutex_unlock(&metrics->lock);
+}
+
+/* A label's value: backslash, quote and line feed are escaped. */
+static void label (FILE *out, const char *name, const char *text) {
+  fprintf(out, "%s=\"", name);
+  for (; *text != '\0'; text++) {
+    if (*text == '\n') fputs("\\n", out);
+    else if (*text == '"' || *text == '\\') fprintf(out, "\\%c", *text);
+    else fputc(*text, out);
+  }
+  fputc('"', out);
+}
+
+static void head (FILE *out, const char *name, const char *type, const char *help) {
+  fprintf(out, "# HELP altinn_events_%s %s\n# TYPE altinn_events_%s %s\n",
+          name, help, name, type);
+}
+
+static void plain (FILE *out, const char *name, const char *type,
+                   const char *help, uint64_t value) {
+  head(out, name, type, help);
+  fprintf(out, "altinn_events_%s %" PRIu64 "\n", name, value);
+}
+
+static void write_pairs (FILE *out, const ae_metrics *metrics,
+                         ae_metric_kind kind, const char *name,
+                         const char *first, const char *second) {
+  size_t i;
+  const ae_metric *metric;
+  for (i = 0; i < AE_METRIC_SLOTS; i++) {
+    for (metric = metrics->slots[i]; metric != NULL; metric = metric->next) {
+      if (metric->kind != kind) continue;
+      fprintf(out, "altinn_events_%s{", name);
+      label(out, first, metric->first);
+      fputc(',', out);
+      label(out, second, metric->second);
+      fprintf(out, "} %" PRIu64 "\n", metric->count);
+    }
+  }
+}
+
+static void write_histogram (FILE *out, const ae_metric *metric) {
+  size_t i;
+  for (i = 0; i < AE_BUCKETS; i++) {
+    fputs("altinn_events_run_seconds_bucket{", out);
+    label(out, "rule", metric->first);
+    fprintf(out, ",le=\"%g\"} %" PRIu64 "\n", bounds[i], metric->buckets[i]);
+  }
+  fputs("altinn_events_run_seconds_bucket{", out);
+  label(out, "rule", metric->first);
+  fprintf(out, ",le=\"+Inf\"} %" PRIu64 "\naltinn_events_run_seconds_sum{", metric->count);
+  label(out, "rule", metric->first);
+  fprintf(out, "} %.9g\naltinn_events_run_seconds_count{", metric->sum);
+  label(out, "rule", metric->first);
+  fprintf(out, "} %" PRIu64 "\n", metric->count);
+}
+
+static void write_seconds (FILE *out, const ae_metrics *metrics) {
+  size_t i;
+  const ae_metric *metric;
+  head(out, "run_seconds", "histogram", "Time from the start of a run to its verdict");
+  for (i = 0; i < AE_METRIC_SLOTS; i++)
+    for (metric = metrics->slots[i]; metric != NULL; metric = metric->next)
+      if (metric->kind == AE_SECONDS) write_histogram(out, metric);
+}
+
+static void write_workers (FILE *out, ae_metrics *metrics) {
+  pthread_mutex_lock(&metrics->lock);
+  head(out, "verdicts_total", "counter", "Verdicts of rules");
+  write_pairs(out, metrics, AE_VERDICTS, "verdicts_total", "rule", "verdict");
+  head(out, "effects_total", "counter", "Effects sent to targets");
+  write_pairs(out, metrics, AE_EFFECTS, "effects_total", "target", "outcome");
+  write_seconds(out, metrics);
+  pthread_mutex_unlock(&metrics->lock);
+}
+
+static void write_receiver (FILE *out, const ae_receiver *receiver) {
+  ae_receiver_counts counts;
+  int code;
+  memset(&counts, 0, sizeof counts);
+  if (receiver != NULL) ae_receiver_counts_read(receiver, &counts);
+  plain(out, "received_total", "counter", "Requests that brought events", counts.received);
+  plain(out, "answered_total", "counter", "Requests answered with 2xx", counts.answered_2xx);
+  plain(out, "timeouts_total", "counter", "Requests cut at the deadline", counts.timeouts);
+  head(out, "refused_total", "counter", "Requests refused, by code");
+  for (code = AE_OK + 1; code < AE_CODE_COUNT; code++)
+    if (counts.refused[code] > 0)
+      fprintf(out, "altinn_events_refused_total{code=\"%s\"} %" PRIu64 "\n",
+              ae_code_name((ae_code)code), counts.refused[code]);
+}
+
+static void write_inbox (FILE *out, ae_inbox *inbox) {
+  ae_inbox_counts counts;
+  ae_inbox_counts_read(inbox, &counts);
+  plain(out, "stored_total", "counter", "Events stored", counts.stored);
+  plain(out, "duplicates_total", "counter", "Events known before", counts.duplicates);
+  plain(out, "storage_failures_total", "counter", "Works not stored", counts.failed);
+  plain(out, "commits_total", "counter", "Transactions committed", counts.groups);
+  plain(out, "unmatched_total", "counter", "Events that no rule wanted", counts.unmatched);
+  plain(out, "waiting", "gauge", "Events with an unsettled run", counts.waiting);
+  plain(out, "dead", "gauge", "Dead letters", counts.dead);
+}
+
+char *ae_metrics_text (ae_metrics *metrics, ae_inbox *inbox,
+                       const ae_receiver *receiver, size_t *length) {
+  char *text = NULL;
+  FILE *out = open_memstream(&text, length);
+  if (out == NULL) return NULL;
+  write_receiver(out, receiver);
+  if (inbox != NULL) write_inbox(out, inbox);
+  write_workers(out, metrics);
+  if (fclose(out) != 0) {
+    free(text);
+    return NULL;
+  }
+  return text;
+}

@@ -1,0 +1,46 @@
+/*
+** host_metrics.h: counters of the workers and the Prometheus text.
+*/
+#ifndef ALTINN_EVENTS_HOST_METRICS_H
+#define ALTINN_EVENTS_HOST_METRICS_H
+
+#include <pthread.h>
+
+#include "host/webhook.h"
+
+#define AE_BUCKETS 10
+
+typedef enum ae_metric_kind {
+  AE_VERDICTS,  /* first = rule, second = verdict */
+  AE_EFFECTS,   /* first = target, second = outcome */
+  AE_SECONDS    /* first = rule; a histogram */
+} ae_metric_kind;
+
+typedef struct ae_metric {
+  struct ae_metric *next;
+  ae_metric_kind kind;
+  uint32_t hash;
+  uint64_t count, buckets[AE_BUCKETS];
+  double sum;
+  char *first, *second;  /* in the same block */
+} ae_metric;
+
+#define AE_METRIC_SLOTS 512
+
+typedef struct ae_metrics {
+  pthread_mutex_t lock;
+  ae_metric *slots[AE_METRIC_SLOTS];
+} ae_metrics;
+
+/* Begins with all counters absent. */
+void ae_metrics_init (ae_metrics *metrics);
+/* Frees the counters; nobody may count any more. */
+void ae_metrics_free (ae_metrics *metrics);
+/* Any thread. `seconds` counts for AE_SECONDS only. */
+void ae_metrics_add (ae_metrics *metrics, ae_metric_kind kind,
+                     const char *first, const char *second, double seconds);
+/* The text, malloc'ed; NULL: no memory. The receiver may be NULL. */
+char *ae_metrics_text (ae_metrics *metrics, ae_inbox *inbox,
+                       const ae_receiver *receiver, size_t *length);
+
+#endif

@@ -1,0 +1,75 @@
+/*
+** host_queue.h: what other threads have for a worker: runs to carry out,
+** answers of the inbox, orders. Many may push, the worker takes.
+*/
+#ifndef ALTINN_EVENTS_HOST_QUEUE_H
+#define ALTINN_EVENTS_HOST_QUEUE_H
+
+#include <pthread.h>
+
+#include "inbox/inbox.h"
+
+typedef enum ae_message_kind {
+  AE_MESSAGE_RUN,     /* ae_run_message */
+  AE_MESSAGE_ACK,     /* ae_parcel: committed, or refused */
+  AE_MESSAGE_AGAIN,   /* ae_parcel: refused, and nobody waits: submit again */
+  AE_MESSAGE_RELOAD,  /* ae_order with the new settings */
+  AE_MESSAGE_STOP     /* ae_order: finish what runs, take nothing new */
+} ae_message_kind;
+
+/* First member of every message; a message is one block of malloc. */
+typedef struct ae_message {
+  struct ae_message *next;
+  ae_message_kind kind;
+} ae_message;
+
+typedef struct ae_run_message {
+  ae_message head;
+  ae_run run;        /* slices point into `bytes` */
+  ae_slice key;      /* runs of a rule with the same key keep their order;
+                        absent: they need not */
+  char bytes[];
+} ae_run_message;
+
+typedef struct ae_order {
+  ae_message head;
+  size_t length;
+  char text[];
+} ae_order;
+
+typedef struct ae_list {
+  ae_message *first, **last;
+} ae_list;
+
+/* An empty list. */
+void ae_list_init (ae_list *list);
+/* Frees the messages. */
+void ae_list_free (ae_list *list);
+void ae_list_append (ae_list *list, ae_message *message);
+
+typedef struct ae_queue {
+  pthread_mutex_t lock;
+  ae_list runs;      /* and reloads, which count for the runs after them */
+  ae_list urgent;    /* all else: never behind the backlog of a rule */
+  bool signalled;    /* the descriptor is readable */
+  int fd;            /* eventfd: readable while there may be messages */
+} ae_queue;
+
+/* False: no descriptor or no memory. */
+bool ae_queue_init (ae_queue *queue);
+/* Frees the messages too. */
+void ae_queue_free (ae_queue *queue);
+/* Never fails; `wake` makes the descriptor readable. Any thread. */
+void ae_queue_push (ae_queue *queue, ae_message *message, bool wake);
+void ae_queue_wake (ae_queue *queue);
+/* At most `max` messages as a list, answers and stops first, then runs and
+** reloads, each oldest first; NULL when there is none. */
+ae_message *ae_queue_take (ae_queue *queue, size_t max);
+/* Waits until the descriptor is readable or the time is over. */
+void ae_queue_wait (ae_queue *queue, int milliseconds);
+
+/* NULL: no memory. */
+ae_run_message *ae_run_message_new (const ae_run *run, ae_slice key);
+ae_order *ae_order_new (ae_message_kind kind, ae_slice text);
+
+#endif

@@ -1,0 +1,238 @@
+/*
+** receiver_head.c: may this request bring events? Path, method, secret,
+** lengths and media type, before the body is looked at.
+*/
+#include "host/libraries.h"
+
+#include <openssl/crypto.h>
+#include <stdlib.h>
+#include <strings.h>
+
+#include "core/judge.h"
+#include "host/webhook_private.h"
+
+/* What the headers say that matters here. */
+typedef struct head {
+  ae_connection *c;
+  size_t bytes;
+  unsigned lengths, hosts, encodings;
+  const char *length, *transfer_encoding, *content_encoding;
+  bool malformed, full;
+} head;
+
+/* RFC 9110 §5.6.2: a token. */
+static bool is_token (ae_slice name) {
+  static const char others[] = "!#$%&'*+-.^_`|~";
+  for (size_t i = 0; i < name.length; i++) {
+    char ch = name.data[i];
+    bool alphanumeric = (ch >= '0' && ch <= '9') || (ch >= 'A' && ch <= 'Z') ||
+                        (ch >= 'a' && ch <= 'z');
+    if (!alphanumeric && (ch == '\0' || strchr(others, ch) == NULL)) return false;
+  }
+  return name.length > 0;
+}
+
+/* libmicrohttpd 0.9.75 takes what stands on a folded line for the end of the
+** header's name (RFC 9112 §5.2 lets us refuse such lines): where the name is
+** of one that decides about the message's length, others may see a body. */
+static bool is_folded (const char *key) {
+  static const char *const names[] = { "content-length", "transfer-encoding" };
+  for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
+    size_t length = strlen(names[i]);
+    if (strncasecmp(key, names[i], length) == 0 && key[length] != '\0') return true;
+  }
+  return false;
+}
+
+static ae_slice trimmed (const char *text, size_t length) {
+  while (length > 0 && (text[0] == ' ' || text[0] == '\t')) text++, length--;
+  while (length > 0 && (text[length - 1] == ' ' || text[length - 1] == '\t'))
+    length--;
+  return (ae_slice){ text, length };
+}
+
+static bool keep (ae_connection *c, ae_slice name, ae_slice value) {
+  if (c->header_count == c->header_capacity) {
+    size_t capacity = c->header_capacity == 0 ? 32 : c->header_capacity * 2;
+    ae_header *list = realloc(c->headers, capacity * sizeof *list);
+    if (list == NULL) return false;
+    c->headers = list;
+    c->header_capacity = capacity;
+  }
+  c->headers[c->header_count++] = (ae_header){ name, value };
+  return true;
+}
+
+/* Names are C strings; those that decide about the message's length must
+** not be said twice (RFC 9112 §6.3). */
+static enum MHD_Result each_header (void *context, enum MHD_ValueKind kind,
+                                    const char *key, size_t key_size,
+                                    const char *value, size_t value_size) {
+  head *h = context;
+  ae_slice name = { key, key_size };
+  (void)kind;
+  if (value == NULL) value_size = 0, value = "";
+  h->bytes += key_size + value_size + 4;
+  if (!is_token(name) || is_folded(key) || memchr(value, '\0', value_size) != NULL)
+    h->malformed = true;
+  if (strcasecmp(key, "content-length") == 0) {
+    if (h->lengths++ > 0 && strcmp(h->length, value) != 0) h->malformed = true;
+    h->length = value;
+  } else if (strcasecmp(key, "transfer-encoding") == 0) {
+    h->encodings++;
+    h->transfer_encoding = value;
+  } else if (strcasecmp(key, "host") == 0) {
+    h->hosts++;
+  } else if (strcasecmp(key, "content-encoding") == 0) {
+    h->content_encoding = value;
+  }
+  if (!keep(h->c, name, trimmed(value, value_size))) h->full = true;
+  return MHD_YES;
+}
+
+/* Shown to people, also as JSON: UTF-8 without control characters. */
+static bool is_name (const char *text) {
+  size_t length = strlen(text);
+  if (!ae_text_is_utf8((ae_slice){ text, length })) return false;
+  for (size_t i = 0; i < length; i++)
+    if ((unsigned char)text[i] < ' ' || text[i] == '\x7f' || text[i] == '/')
+      return false;
+  return length <= AE_NAME_BYTES;
+}
+
+/* Keeps the name that tells subscriptions apart. */
+static bool take_name (ae_connection *c, const char *name) {
+  size_t length = strlen(name);
+  if (!ae_buffer_reserve(&c->name, length + 1)) return false;
+  memcpy(c->name.data, name, length + 1);
+  c->name.length = length;
+  return true;
+}
+
+/* What comes after the secret: NULL = it is another one. */
+static const char *after_secret (const char *rest, ae_slice secret) {
+  size_t length = strlen(rest);
+  if (length < secret.length ||
+      CRYPTO_memcmp(rest, secret.data, secret.length) != 0)
+    return NULL;
+  if (rest[secret.length] == '\0') return "";
+  return rest[secret.length] == '/' ? rest + secret.length + 1 : NULL;
+}
+
+/* All secrets are compared, whichever it is. */
+static const char *find_secret (const ae_receiver *receiver, const char *rest) {
+  const char *found = NULL;
+  for (size_t i = 0; i < receiver->secret_count; i++) {
+    const char *name = after_secret(rest, receiver->secrets[i]);
+    if (name != NULL) found = name;
+  }
+  return found;
+}
+
+/* RFC 9112 §3.2.2: the target may be a whole address. */
+static const char *path_of (const char *url) {
+  const char *slash;
+  if (strncasecmp(url, "http://", 7) == 0) url += 7;
+  else if (strncasecmp(url, "https://", 8) == 0) url += 8;
+  else return url;
+  slash = strchr(url, '/');
+  return slash == NULL ? "/" : slash;
+}
+
+/* /events[/{secret}[/{name}]]; without secrets any is right. */
+static bool judge_path (ae_connection *c, const char *address) {
+  const char *url = path_of(address);
+  const char *rest = url + sizeof "/events" - 1, *name;
+  if (strncmp(url, "/events", sizeof "/events" - 1) != 0 ||
+      (rest[0] != '\0' && rest[0] != '/')) {
+    ae_refuse(c, 404, AE_NOT_FOUND, "there is nothing here; events go to "
+              "/events/{secret}");
+    return false;
+  }
+  rest += rest[0] == '/';
+  if (c->receiver->secret_count > 0) {
+    name = find_secret(c->receiver, rest);
+  } else {
+    name = strchr(rest, '/');
+    name = name == NULL ? "" : name + 1;
+  }
+  if (name == NULL) {
+    ae_refuse(c, 401, AE_AUTH, "the secret in the path is missing or wrong");
+    return false;
+  }
+  if (!is_name(name) || !take_name(c, name)) {
+    ae_refuse(c, 404, AE_NOT_FOUND, "the name after the secret is too long, or "
+              "holds characters that a name cannot have");
+    return false;
+  }
+  return true;
+}
+
+/* RFC 9112 §6.3 and §3.2: what could be understood in two ways is refused. */
+static bool judge_framing (const head *h, const char *version) {
+  const char *reason = NULL;
+  if (h->malformed)
+    reason = "a header's name is no token, or two headers contradict each other";
+  else if (h->encodings > 0 && h->lengths > 0)
+    reason = "there are both Content-Length and Transfer-Encoding";
+  else if (h->encodings > 1 ||
+           (h->encodings == 1 && strcasecmp(h->transfer_encoding, "chunked") != 0))
+    reason = "Transfer-Encoding is not chunked";
+  else if (h->hosts > 1 || (h->hosts == 0 && strcmp(version, "HTTP/1.1") == 0))
+    reason = "there must be one Host header";
+  if (reason != NULL) ae_refuse(h->c, 400, AE_SYNTAX, reason);
+  return reason == NULL;
+}
+
+static bool judge_size (const head *h) {
+  ae_connection *c = h->c;
+  if (h->bytes > AE_HEADER_BYTES) {
+    ae_refuse(c, 431, AE_TOO_LARGE, "the headers have more than 16 KiB");
+    return false;
+  }
+  if (h->lengths > 0 && strtoull(h->length, NULL, 10) > c->receiver->max_bytes) {
+    ae_fail(&c->error, AE_TOO_LARGE, 0, "the body is larger than the limit of "
+            "%zu bytes", c->receiver->max_bytes);
+    ae_refuse(c, 413, AE_TOO_LARGE, NULL);
+    return false;
+  }
+  return true;
+}
+
+static bool judge_media (const head *h) {
+  ae_connection *c = h->c;
+  if (h->content_encoding != NULL &&
+      strcasecmp(h->content_encoding, "identity") != 0) {
+    ae_refuse(c, 415, AE_UNSUPPORTED, "Content-Encoding is not supported: send "
+              "the event as it is");
+    return false;
+  }
+  c->mode = ae_http_mode(c->headers, c->header_count);
+  if (c->mode != AE_UNSUPPORTED_MEDIA) return true;
+  ae_refuse(c, 415, AE_UNSUPPORTED, "Content-Type must be "
+            "application/cloudevents+json, application/cloudevents-batch+json or "
+            "application/json, or the event in ce- headers");
+  return false;
+}
+
+static bool judge_method (ae_connection *c, const char *method) {
+  if (strcmp(method, MHD_HTTP_METHOD_POST) == 0) return true;
+  if (strcmp(method, MHD_HTTP_METHOD_OPTIONS) == 0) c->status = 204;
+  else ae_refuse(c, 405, AE_UNSUPPORTED, "events come by POST");
+  return false;
+}
+
+void ae_head_judge (ae_connection *c, const char *url, const char *method,
+                    const char *version) {
+  head h;
+  memset(&h, 0, sizeof h);
+  h.c = c;
+  c->header_count = 0;
+  MHD_get_connection_values_n(c->connection, MHD_HEADER_KIND, each_header, &h);
+  if (h.full)
+    ae_refuse(c, 503, AE_MEMORY, "not enough memory at the moment");
+  else if (judge_framing(&h, version) && judge_path(c, url) &&
+           judge_method(c, method) && judge_size(&h) && judge_media(&h) &&
+           atomic_load(&c->receiver->draining))
+    ae_refuse_draining(c);
+}

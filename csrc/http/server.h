@@ -1,0 +1,83 @@
+/*
+** server.h: an HTTP server (libmicrohttpd) whose requests are answered by
+** somebody else's loop: each whole request is suspended and queued, the
+** caller takes it, and replies to it by its number whenever it likes. One
+** thread reads and writes; take and reply are for one other thread.
+*/
+#ifndef ALTINN_EVENTS_SERVER_H
+#define ALTINN_EVENTS_SERVER_H
+
+#include "core/slice.h"
+
+typedef struct ae_server ae_server;
+
+typedef struct ae_server_options {
+  const char *host;        /* "127.0.0.1", "::1", "0.0.0.0" */
+  uint16_t port;           /* 0 = any free one */
+  size_t max_bytes;        /* of a request's body; 0 = 8 MiB */
+  uint32_t connections;    /* most at once; 0 = 1024 */
+  bool signals;            /* take SIGTERM, SIGINT, SIGHUP of the process */
+} ae_server_options;
+
+typedef enum ae_server_kind { AE_SERVER_HEADER, AE_SERVER_QUERY } ae_server_kind;
+
+/* A header, or a parameter of the query, decoded. */
+typedef struct ae_server_field {
+  ae_server_kind kind;
+  ae_slice name, value;
+} ae_server_field;
+
+/* A whole request. It lives until it is replied to. */
+typedef struct ae_server_request {
+  uint64_t id;
+  const char *method, *path, *version;  /* "GET", decoded path, "HTTP/1.1" */
+  const ae_server_field *fields;        /* in order of arrival */
+  size_t field_count;
+  ae_slice body;
+} ae_server_request;
+
+/* What is sent back; everything is copied. */
+typedef struct ae_server_reply {
+  unsigned status;         /* 200 … 599; 0 = no answer: the connection ends */
+  const ae_server_field *headers;  /* Content-Length and Date are added */
+  size_t header_count;
+  ae_slice body;
+  const char *file;        /* not NULL: the body is this file's bytes */
+  bool repeat;             /* the body again and again, up to `size` bytes */
+  uint64_t size;           /* with repeat: bytes in all */
+  uint64_t cut;            /* with repeat: the connection ends after so many
+                              bytes; 0 = it does not */
+} ae_server_reply;
+
+/* Starts the server on a thread of its own; it listens when this returns.
+** AE_NETWORK when the address cannot be had. */
+ae_code ae_server_start (const ae_server_options *options, ae_server **server,
+                         ae_error *error);
+
+/* The port that it listens on, the real one when 0 was asked for. */
+uint16_t ae_server_port (const ae_server *server);
+
+/* A descriptor that is readable while requests wait or a signal came. */
+int ae_server_descriptor (const ae_server *server);
+
+/* The oldest request that waits, without taking it; NULL: none. */
+const ae_server_request *ae_server_peek (ae_server *server);
+/* Takes the one that peek gave: from now on only a reply ends it. */
+void ae_server_take (ae_server *server);
+
+/* Waits up to so many seconds for a request or a signal. */
+void ae_server_wait (ae_server *server, double seconds);
+
+/* The signal that came last and was not asked for yet: its number or 0. */
+int ae_server_signal (ae_server *server);
+
+/* Answers the request with this number. AE_NOT_FOUND: there is none that
+** was taken and waits; AE_STORAGE: the file cannot be read; AE_INVALID: a
+** header that HTTP cannot carry. */
+ae_code ae_server_reply_to (ae_server *server, uint64_t id,
+                            const ae_server_reply *reply, ae_error *error);
+
+/* Ends it: answers under way get half a second, held requests none. */
+void ae_server_stop (ae_server *server);
+
+#endif

@@ -1,0 +1,346 @@
+/*
+** data.c: the payload of an event, between JSON text and Lua values.
+** null is the NULL light userdata, the same as cjson.null; whole numbers
+** are integers where the Lua has them, and one that the Lua cannot hold
+** exactly is its text; an empty array keeps a metatable that tells it from
+** an empty object.
+*/
+#include "lua/core/event.h"
+
+#include <locale.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "core/json.h"
+#include "core/judge.h"
+
+#define ARRAY_NAME "altinn.events.array"
+#define DEPTH_MOST 1000
+#define EXACT_MOST 9007199254740992.0  /* 2^53 */
+
+/* {====================================================================
+** JSON -> Lua. The text was checked before: only its shape is followed.
+** ===================================================================== */
+
+typedef struct reader { const char *p, *end; } reader;
+
+static void read_value (lua_State *L, reader *r);
+
+static void blank (reader *r) {
+  while (r->p < r->end && (*r->p == ' ' || *r->p == '\t' || *r->p == '\n' || *r->p == '\r')) r->p++;
+}
+
+/* Puts U+FFFD where half a surrogate pair was decoded to what is no UTF-8;
+** both have three bytes. (RFC 8259 §8.2 leaves it open.) */
+static void replace_lone (char *text, size_t length) {
+  for (size_t i = 0; i + 2 < length; i++)
+    if ((unsigned char)text[i] == 0xED && (unsigned char)text[i + 1] >= 0xA0) {
+      text[i] = (char)0xEF;
+      text[i + 1] = (char)0xBF;
+      text[i + 2] = (char)0xBD;
+    }
+}
+
+static void read_string (lua_State *L, reader *r) {
+  const char *start = ++r->p;
+  bool escaped = false;
+  while (*r->p != '"') {
+    if (*r->p == '\\') {
+      escaped = true;
+      r->p++;
+    }
+    r->p++;
+  }
+  ae_slice inside = { start, (size_t)(r->p++ - start) };
+  if (!escaped) {
+    lua_pushlstring(L, inside.data, inside.length);
+    return;
+  }
+  char *out = lua_newuserdata(L, inside.length + 1);
+  bool lone;
+  size_t length = ae_json_decode(inside, out, &lone);
+  if (lone) replace_lone(out, length);
+  lua_pushlstring(L, out, length);
+  lua_remove(L, -2);
+}
+
+/* What every whole number up to has a Lua number of its own for. */
+#if LUA_VERSION_NUM >= 503
+#define INTEGER_MOST INT64_MAX
+#define INTEGER_LEAST INT64_MIN
+#else
+#define INTEGER_MOST (INT64_C(1) << 53)
+#define INTEGER_LEAST (-INTEGER_MOST)
+#endif
+
+static bool is_integer (const char *text, size_t length) {
+  for (size_t i = text[0] == '-'; i < length; i++)
+    if (text[i] < '0' || text[i] > '9') return false;
+  return true;
+}
+
+/* The value of an integer, if this Lua can hold it. */
+static bool read_integer (const char *text, size_t length, int64_t *out) {
+  bool negative = text[0] == '-';
+  uint64_t value = 0;
+  uint64_t most = negative ? 0 - (uint64_t)INTEGER_LEAST : (uint64_t)INTEGER_MOST;
+  for (size_t i = negative; i < length; i++) {
+    unsigned digit = (unsigned)(text[i] - '0');
+    if (value > (most - digit) / 10) return false;
+    value = value * 10 + digit;
+  }
+  *out = negative ? (int64_t)(0 - value) : (int64_t)value;
+  return true;
+}
+
+/* The value of a number of JSON. strtod wants the point of the locale that
+** the program has set, a comma in Norwegian. */
+static lua_Number to_number (char *text, size_t length) {
+  char *end, *point = memchr(text, '.', length);
+  lua_Number number = strtod(text, &end);
+  if (point && end == point) {
+    *point = localeconv()->decimal_point[0];
+    number = strtod(text, NULL);
+  }
+  return number;
+}
+
+static void read_number (lua_State *L, reader *r) {
+  const char *start = r->p;
+  static const char numeric[] = "+-.0123456789Ee";
+  int64_t integer;
+  while (r->p < r->end && memchr(numeric, *r->p, sizeof numeric - 1)) r->p++;
+  size_t length = (size_t)(r->p - start);
+  bool whole = is_integer(start, length);
+  if (whole && read_integer(start, length, &integer)) {
+    ae_push_integer(L, integer);
+    return;
+  }
+  if (whole) {
+    lua_pushlstring(L, start, length);
+    return;
+  }
+  char *text = lua_newuserdata(L, length + 1);
+  memcpy(text, start, length);
+  text[length] = '\0';
+  lua_Number number = to_number(text, length);
+  lua_pop(L, 1);
+  lua_pushnumber(L, number);
+}
+
+static void read_array (lua_State *L, reader *r) {
+  lua_newtable(L);
+  r->p++;
+  blank(r);
+  if (*r->p == ']') {
+    luaL_setmetatable(L, ARRAY_NAME);
+    r->p++;
+    return;
+  }
+  for (int i = 1; ; i++) {
+    read_value(L, r);
+    lua_rawseti(L, -2, i);
+    if (*r->p++ == ']') return;
+  }
+}
+
+static void read_object (lua_State *L, reader *r) {
+  lua_newtable(L);
+  r->p++;
+  blank(r);
+  if (*r->p == '}') {
+    r->p++;
+    return;
+  }
+  for (;;) {
+    blank(r);
+    read_string(L, r);
+    blank(r);
+    r->p++;  /* the colon */
+    read_value(L, r);
+    lua_rawset(L, -3);
+    if (*r->p++ == '}') return;
+  }
+}
+
+/* Reads a value and the white space around it. */
+static void read_value (lua_State *L, reader *r) {
+  luaL_checkstack(L, 6, "the payload is nested too deep");
+  blank(r);
+  switch (*r->p) {
+    case '{': read_object(L, r); break;
+    case '[': read_array(L, r); break;
+    case '"': read_string(L, r); break;
+    case 't': lua_pushboolean(L, 1); r->p += 4; break;
+    case 'f': lua_pushboolean(L, 0); r->p += 5; break;
+    case 'n': lua_pushlightuserdata(L, NULL); r->p += 4; break;
+    default: read_number(L, r);
+  }
+  blank(r);
+}
+
+void ae_lua_push_json (lua_State *L, ae_slice text) {
+  reader r = { text.data, text.data + text.length };
+  read_value(L, &r);
+}
+
+/* }==================================================================== */
+
+/* {====================================================================
+** Lua -> JSON. The growing text is a userdata at a fixed stack index, so
+** that an error leaks nothing.
+** ===================================================================== */
+
+typedef struct writer {
+  lua_State *L;
+  int index;
+  char *data;
+  size_t length, room;
+} writer;
+
+static char *room_for (writer *w, size_t more) {
+  if (more > w->room - w->length) {
+    size_t room = w->room * 2 > w->length + more ? w->room * 2 : w->length + more;
+    char *larger = lua_newuserdata(w->L, room);
+    memcpy(larger, w->data, w->length);
+    lua_replace(w->L, w->index);
+    w->data = larger;
+    w->room = room;
+  }
+  return w->data + w->length;
+}
+
+static void put (writer *w, const char *text, size_t length) {
+  memcpy(room_for(w, length), text, length);
+  w->length += length;
+}
+
+static void write_value (writer *w, int index, int depth);
+
+static void write_string (writer *w, int index) {
+  ae_slice text;
+  text.data = lua_tolstring(w->L, index, &text.length);
+  if (!ae_text_is_utf8(text))
+    luaL_error(w->L, "data: a text is not UTF-8 (octets need a datacontenttype that is not JSON)");
+  size_t size = ae_json_quote(text, NULL, 0);
+  ae_json_quote(text, room_for(w, size), size);
+  w->length += size;
+}
+
+static void write_number (writer *w, int index) {
+  char text[40];
+  int64_t integer;
+  int length;
+  if (ae_to_integer(w->L, index, &integer))
+    length = snprintf(text, sizeof(text), "%lld", (long long)integer);
+  else {
+    lua_Number number = lua_tonumber(w->L, index);
+    if (number != number || number - number != 0)
+      luaL_error(w->L, "data: JSON has no infinite number and no NaN");
+    int digits = 15;  /* as few as say which number it is; 17 always do */
+    do length = snprintf(text, sizeof(text), "%.*g", digits++, number);
+    while (digits <= 17 && strtod(text, NULL) != number);
+    for (char *c = text; *c; c++) if (*c == ',') *c = '.';  /* a locale's comma */
+    if (!strpbrk(text, ".e")) {  /* beyond 2^53: it is read as a double again */
+      memcpy(text + length, ".0", 3);
+      length += 2;
+    }
+  }
+  put(w, text, (size_t)length);
+}
+
+/* An array has the keys 1..n; an empty table is one when it is marked. */
+static bool is_array (lua_State *L, int index, size_t *length) {
+  size_t keys = 0;
+  *length = lua_rawlen(L, index);
+  lua_pushnil(L);
+  while (lua_next(L, index)) {
+    bool number = lua_type(L, -2) == LUA_TNUMBER;
+    lua_pop(L, number ? 1 : 2);
+    if (!number) return false;
+    keys++;
+  }
+  if (keys > 0) return keys == *length;
+  if (!lua_getmetatable(L, index)) return false;
+  luaL_getmetatable(L, ARRAY_NAME);
+  bool marked = lua_rawequal(L, -1, -2);
+  lua_pop(L, 2);
+  return marked;
+}
+
+static void write_array (writer *w, int index, size_t length, int depth) {
+  put(w, "[", 1);
+  for (size_t i = 1; i <= length; i++) {
+    if (i > 1) put(w, ",", 1);
+    lua_rawgeti(w->L, index, (int)i);
+    write_value(w, lua_gettop(w->L), depth + 1);
+    lua_pop(w->L, 1);
+  }
+  put(w, "]", 1);
+}
+
+static void write_object (writer *w, int index, int depth) {
+  bool first = true;
+  put(w, "{", 1);
+  lua_pushnil(w->L);
+  while (lua_next(w->L, index)) {
+    if (lua_type(w->L, -2) != LUA_TSTRING)
+      luaL_error(w->L, "data: a table with keys of type %s is neither a JSON object nor an array",
+                 luaL_typename(w->L, -2));
+    if (!first) put(w, ",", 1);
+    first = false;
+    write_string(w, lua_gettop(w->L) - 1);
+    put(w, ":", 1);
+    write_value(w, lua_gettop(w->L), depth + 1);
+    lua_pop(w->L, 1);
+  }
+  put(w, "}", 1);
+}
+
+static void write_table (writer *w, int index, int depth) {
+  size_t length;
+  if (depth > DEPTH_MOST) luaL_error(w->L, "data: nested more than %d deep", DEPTH_MOST);
+  luaL_checkstack(w->L, 8, "data is nested too deep");
+  if (is_array(w->L, index, &length)) write_array(w, index, length, depth);
+  else write_object(w, index, depth);
+}
+
+static void write_value (writer *w, int index, int depth) {
+  switch (lua_type(w->L, index)) {
+    case LUA_TSTRING: write_string(w, index); break;
+    case LUA_TNUMBER: write_number(w, index); break;
+    case LUA_TTABLE: write_table(w, index, depth); break;
+    case LUA_TBOOLEAN:
+      if (lua_toboolean(w->L, index)) put(w, "true", 4);
+      else put(w, "false", 5);
+      break;
+    case LUA_TLIGHTUSERDATA:
+      if (lua_touserdata(w->L, index) == NULL) {
+        put(w, "null", 4);
+        break;
+      }
+      /* fall through */
+    default:
+      luaL_error(w->L, "data: a %s has no JSON form", luaL_typename(w->L, index));
+  }
+}
+
+void ae_lua_to_json (lua_State *L) {
+  int value = lua_gettop(L);
+  writer w = { .L = L, .index = value + 1, .room = 256 };
+  w.data = lua_newuserdata(L, w.room);
+  write_value(&w, value, 0);
+  lua_pushlstring(L, w.data, w.length);
+  lua_replace(L, value);
+  lua_settop(L, value);
+}
+
+/* }==================================================================== */
+
+void ae_lua_data_open (lua_State *L) {
+  if (luaL_newmetatable(L, ARRAY_NAME)) {
+    lua_pushliteral(L, ARRAY_NAME);
+    lua_setfield(L, -2, "__name");
+  }
+  lua_pop(L, 1);
+}

@@ -1,0 +1,54 @@
+/*
+** event.h: events as Lua objects: a userdata that holds the ae_event, its
+** attributes and its text.
+*/
+#ifndef ALTINN_EVENTS_LUA_EVENT_H
+#define ALTINN_EVENTS_LUA_EVENT_H
+
+#include "core/event.h"
+#include "lua/compat.h"
+
+#define AE_EVENT_NAME "altinn.events.event"
+
+/* The event at a stack index, or NULL when it is none. */
+ae_event *ae_lua_toevent (lua_State *L, int index);
+/* The same; raises an argument error when it is none. */
+ae_event *ae_lua_checkevent (lua_State *L, int index);
+
+/* Pushes nil, message, code, detail; returns 4. `faults` may be NULL. */
+int ae_lua_fail (lua_State *L, const ae_error *error, const ae_faults *faults);
+
+/* The headers of the table at `index` (above 0), in a userdata that is left
+** on the stack. A value may be a list, as OpenResty gives fields that came
+** twice. */
+const ae_header *ae_lua_read_headers (lua_State *L, int index, size_t *count);
+
+/* Registers the metatable of events and pushes it. */
+void ae_lua_event_open (lua_State *L);
+
+/* Functions of the module, see event.c. Their first upvalue is the metatable
+** of events. */
+int ae_lua_parse (lua_State *L);
+int ae_lua_parse_batch (lua_State *L);
+int ae_lua_from_http (lua_State *L);
+int ae_lua_build (lua_State *L);
+int ae_lua_encode (lua_State *L);
+int ae_lua_next (lua_State *L);
+int ae_lua_time (lua_State *L);
+
+/* data.c: pushes the Lua value of a checked JSON text. */
+void ae_lua_push_json (lua_State *L, ae_slice text);
+/* data.c: replaces the value at the top by its JSON text; raises when it
+** has none. */
+void ae_lua_to_json (lua_State *L);
+/* data.c: registers the metatable that marks empty arrays. */
+void ae_lua_data_open (lua_State *L);
+
+/* webhook.c: adds its functions to the table at the top. */
+void ae_lua_webhook_open (lua_State *L);
+
+/* matcher.c: registers the metatable; the function new() -> matcher. */
+void ae_lua_matcher_open (lua_State *L);
+int ae_lua_matcher_new (lua_State *L);
+
+#endif

@@ -1,0 +1,253 @@
+/*
+** budget.c: limits of the rules in a worker's state; see budget.h.
+*/
+#include "lua/host/budget.h"
+
+#include <stdlib.h>
+#include <time.h>
+
+#include <lauxlib.h>
+
+/* A thread that waits (for the disk, for a core) has not computed; but one
+** that makes everybody wait this many times its allowance is stopped too. */
+#define WALL_FACTOR 10
+
+/* lua_sethook walks the whole stack of calls: between two of them, this many
+** times what one took is left to the rule, so that it comes to its hook. */
+#define QUIET_FACTOR 10
+
+/* Instructions between two looks at the counter. */
+#define COUNT_STEP 1000
+
+/* The handler has no other way to the budget of the thread it runs in. */
+static _Thread_local ae_budget *attached;
+
+static int64_t now (clockid_t id) {
+  struct timespec t;
+  clock_gettime(id, &t);
+  return (int64_t)t.tv_sec * 1000000000 + t.tv_nsec;
+}
+
+/*
+** With ptr == NULL the second size is a type tag (Lua manual, lua_Alloc);
+** Lua counts on shrinking never failing.
+*/
+void *ae_budget_allocate (void *ud, void *ptr, size_t osize, size_t nsize) {
+  ae_budget *budget = ud;
+  size_t old = ptr == NULL ? 0 : osize;
+  void *fresh;
+  if (nsize == 0) {
+    free(ptr);
+    budget->used -= old;
+    return NULL;
+  }
+  if (nsize > old && (budget->used > budget->limit ||
+                      nsize - old > budget->limit - budget->used)) {
+    budget->refused = true;
+    return NULL;
+  }
+  fresh = realloc(ptr, nsize);
+  if (fresh == NULL) {
+    if (nsize > old) return NULL;
+    fresh = ptr;  /* still large enough */
+  }
+  budget->used = budget->used - old + nsize;
+  return fresh;
+}
+
+void ae_budget_init (ae_budget *budget) {
+  budget->used = 0;
+  budget->limit = SIZE_MAX;
+  budget->refused = false;
+  atomic_store(&budget->deadline, 0);
+  budget->started = budget->computed = budget->allowed = budget->quiet = 0;
+  budget->instructions = -1;
+  budget->running = NULL;
+  budget->stopped = AE_STOP_NOT;
+}
+
+/* Raises at every instruction while the run is stopped. A coroutine that
+** outlives its run gets rid of the hook when it runs again. */
+static void stop_hook (lua_State *L, lua_Debug *ar) {
+  ae_budget *budget = attached;
+  (void)ar;
+  if (budget == NULL || budget->stopped == AE_STOP_NOT) {
+    lua_sethook(L, NULL, 0, 0);
+    return;
+  }
+  if (budget->stopped == AE_STOP_INSTRUCTIONS)
+    luaL_error(L, "budget of instructions is used up");
+  luaL_error(L, "time budget of %f s is used up",
+             (lua_Number)budget->allowed / 1e9);
+}
+
+/* For rules with limit.instructions only. */
+static void count_hook (lua_State *L, lua_Debug *ar) {
+  ae_budget *budget = attached;
+  if (budget == NULL || budget->instructions < 0 || budget->running == NULL) {
+    lua_sethook(L, NULL, 0, 0);
+    return;
+  }
+  budget->instructions -= COUNT_STEP;
+  if (budget->instructions > 0) return;
+  budget->instructions = 0;
+  budget->stopped = AE_STOP_INSTRUCTIONS;
+  lua_sethook(L, stop_hook, LUA_MASKCOUNT, 1);
+  stop_hook(L, ar);
+}
+
+/* Gives a thread the hook that it must have now. */
+static void arm (ae_budget *budget, lua_State *L) {
+  if (budget->stopped != AE_STOP_NOT)
+    lua_sethook(L, stop_hook, LUA_MASKCOUNT, 1);
+  else if (budget->instructions >= 0 && lua_gethook(L) != count_hook)
+    lua_sethook(L, count_hook, LUA_MASKCOUNT, COUNT_STEP);
+}
+
+static bool overrun (const ae_budget *budget) {
+  int64_t wall = now(CLOCK_MONOTONIC) - budget->started;
+  if (wall < budget->allowed) return false;
+  if (wall >= budget->allowed * WALL_FACTOR) return true;
+  return now(CLOCK_THREAD_CPUTIME_ID) - budget->computed >= budget->allowed;
+}
+
+/* Runs in the worker's thread, between any two machine instructions;
+** lua_sethook is made for that (lua.c does the same). */
+static void on_signal (int number) {
+  ae_budget *budget = attached;
+  lua_State *L;
+  int64_t begun;
+  (void)number;
+  if (budget == NULL) return;
+  L = budget->running;
+  begun = now(CLOCK_MONOTONIC);
+  if (L == NULL || begun < budget->quiet || !overrun(budget)) return;
+  if (budget->stopped == AE_STOP_NOT) budget->stopped = AE_STOP_TIME;
+  lua_sethook(L, stop_hook, LUA_MASKCOUNT, 1);
+  begun = now(CLOCK_MONOTONIC) - begun;
+  budget->quiet = now(CLOCK_MONOTONIC) + begun * QUIET_FACTOR;
+}
+
+void ae_budget_install (void) {
+  struct sigaction action;
+  sigemptyset(&action.sa_mask);
+  action.sa_flags = SA_RESTART;
+  action.sa_handler = on_signal;
+  sigaction(AE_BUDGET_SIGNAL, &action, NULL);
+}
+
+void ae_budget_attach (ae_budget *budget) {
+  sigset_t set;
+  attached = budget;
+  sigemptyset(&set);
+  sigaddset(&set, AE_BUDGET_SIGNAL);
+  pthread_sigmask(SIG_UNBLOCK, &set, NULL);
+}
+
+bool ae_budget_check (ae_budget *budget, pthread_t thread) {
+  int64_t deadline = atomic_load(&budget->deadline);
+  if (deadline == 0) return false;
+  if (now(CLOCK_MONOTONIC) >= deadline) pthread_kill(thread, AE_BUDGET_SIGNAL);
+  return true;
+}
+
+static ae_budget *upvalue (lua_State *L) {
+  return lua_touserdata(L, lua_upvalueindex(1));
+}
+
+static lua_State *check_thread (lua_State *L, int index) {
+  lua_State *co = lua_tothread(L, index);
+  luaL_argexpected(L, co != NULL, index, "coroutine");
+  return co;
+}
+
+/* start(co, seconds, bytes [, instructions]): what runs from now on until
+** finish() is the rule's, in the thread `co`. */
+static int budget_start (lua_State *L) {
+  ae_budget *budget = upvalue(L);
+  lua_State *co = check_thread(L, 1);
+  lua_Number seconds = luaL_checknumber(L, 2);
+  lua_Integer bytes = luaL_checkinteger(L, 3);
+  luaL_argcheck(L, seconds > 0 && seconds < 1e6, 2, "seconds out of range");
+  luaL_argcheck(L, bytes > 0, 3, "bytes out of range");
+  budget->instructions = luaL_optinteger(L, 4, -1);
+  budget->limit = budget->used + (size_t)bytes;
+  budget->refused = false;
+  budget->stopped = AE_STOP_NOT;
+  budget->allowed = (int64_t)(seconds * 1e9);
+  budget->quiet = 0;
+  budget->started = now(CLOCK_MONOTONIC);
+  budget->computed = now(CLOCK_THREAD_CPUTIME_ID);
+  arm(budget, co);
+  budget->running = co;
+  atomic_store(&budget->deadline, budget->started + budget->allowed);
+  return 0;
+}
+
+/* finish() -> "time", "instructions", "memory" or nil; seconds taken;
+** instructions left. The order matters: a signal may come at any point. */
+static int budget_finish (lua_State *L) {
+  ae_budget *budget = upvalue(L);
+  int64_t taken = now(CLOCK_MONOTONIC) - budget->started;
+  int stopped;
+  budget->running = NULL;
+  atomic_store(&budget->deadline, 0);
+  budget->limit = SIZE_MAX;
+  stopped = budget->stopped;
+  budget->stopped = AE_STOP_NOT;
+  if (stopped == AE_STOP_TIME) lua_pushliteral(L, "time");
+  else if (stopped == AE_STOP_INSTRUCTIONS) lua_pushliteral(L, "instructions");
+  else if (budget->refused) lua_pushliteral(L, "memory");
+  else lua_pushnil(L);
+  lua_pushnumber(L, (lua_Number)taken / 1e9);
+  lua_pushinteger(L, budget->instructions);
+  budget->instructions = -1;
+  return 3;
+}
+
+/* enter(co): the running thread is about to resume or close `co`. */
+static int budget_enter (lua_State *L) {
+  ae_budget *budget = upvalue(L);
+  lua_State *co = check_thread(L, 1);
+  if (budget->running == NULL) return 0;
+  budget->running = co;
+  arm(budget, co);
+  return 0;
+}
+
+/* leave(): back in the calling thread. */
+static int budget_leave (lua_State *L) {
+  ae_budget *budget = upvalue(L);
+  if (budget->running == NULL) return 0;
+  budget->running = L;
+  arm(budget, L);
+  return 0;
+}
+
+/* stopped() -> boolean: message handlers run without hooks and must not be
+** entered then. */
+static int budget_stopped (lua_State *L) {
+  lua_pushboolean(L, upvalue(L)->stopped != AE_STOP_NOT);
+  return 1;
+}
+
+static int budget_used (lua_State *L) {
+  lua_pushinteger(L, (lua_Integer)upvalue(L)->used);
+  return 1;
+}
+
+static const luaL_Reg functions[] = {
+  {"start", budget_start},
+  {"finish", budget_finish},
+  {"enter", budget_enter},
+  {"leave", budget_leave},
+  {"stopped", budget_stopped},
+  {"used", budget_used},
+  {NULL, NULL}
+};
+
+void ae_budget_push (lua_State *L, ae_budget *budget) {
+  luaL_newlibtable(L, functions);
+  lua_pushlightuserdata(L, budget);
+  luaL_setfuncs(L, functions, 1);
+}

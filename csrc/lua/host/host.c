@@ -1,0 +1,237 @@
+/*
+** host.c: the module altinn.events.host: start a host, SQL on an inbox, and
+** an HTTP server.
+*/
+#include "lua/host/host.h"
+
+#include <stdlib.h>
+#include <unistd.h>
+
+#include <lauxlib.h>
+
+#include "lua/compat.h"
+#include "lua/host/options.h"
+#include "lua/host/query.h"
+#include "lua/host/server.h"
+
+#define HOST "altinn.events.host"
+
+typedef struct handle { ae_host *host; } handle;
+
+static ae_host *check_host (lua_State *L) {
+  handle *object = luaL_checkudata(L, 1, HOST);
+  if (object->host == NULL) luaL_error(L, "the host has been stopped");
+  return object->host;
+}
+
+/* Texts of the options stay on the stack or in their tables. */
+static const char *string_field (lua_State *L, const char *name, size_t *length) {
+  lua_getfield(L, 1, name);
+  if (lua_type(L, -1) != LUA_TSTRING) luaL_error(L, "%s must be a string", name);
+  return lua_tolstring(L, -1, length);
+}
+
+/* { host, port } or { host =, port = }, or nil. */
+static const char *address_field (lua_State *L, const char *name, uint16_t *port) {
+  const char *host;
+  lua_Integer number;
+  lua_getfield(L, 1, name);
+  if (!lua_toboolean(L, -1)) return NULL;
+  luaL_checktype(L, -1, LUA_TTABLE);
+  if (lua_getfield(L, -1, "host") == LUA_TNIL) {
+    lua_pop(L, 1);
+    lua_geti(L, -1, 1);
+  }
+  host = luaL_checkstring(L, -1);
+  if (lua_getfield(L, -2, "port") == LUA_TNIL) {
+    lua_pop(L, 1);
+    lua_geti(L, -2, 2);
+  }
+  number = luaL_checkinteger(L, -1);
+  if (number < 0 || number > 65535) luaL_error(L, "%s: port out of range", name);
+  *port = (uint16_t)number;
+  return host;
+}
+
+static void read_secrets (lua_State *L, ae_host_options *options) {
+  lua_Integer i, count;
+  lua_getfield(L, 1, "secrets");
+  if (lua_isnil(L, -1)) return;
+  count = luaL_len(L, -1);
+  if (count > AE_MAX_SECRETS) luaL_error(L, "more than %d secrets", AE_MAX_SECRETS);
+  for (i = 1; i <= count; i++) {
+    ae_slice *secret = &options->secrets[i - 1];
+    lua_geti(L, -1, i);
+    if (lua_type(L, -1) != LUA_TSTRING) luaL_error(L, "a secret must be a string");
+    secret->data = lua_tolstring(L, -1, &secret->length);
+    lua_pop(L, 1);
+  }
+  options->secret_count = (size_t)count;
+}
+
+static const char *package_field (lua_State *L, const char *name) {
+  const char *text;
+  lua_getglobal(L, "package");
+  lua_getfield(L, -1, name);
+  text = luaL_checkstring(L, -1);
+  lua_remove(L, -2);
+  return text;
+}
+
+static lua_Integer cores (void) {
+  long count = sysconf(_SC_NPROCESSORS_ONLN);
+  return count < 1 ? 1 : count > AE_MAX_WORKERS ? AE_MAX_WORKERS : count;
+}
+
+static void read_options (lua_State *L, ae_host_options *options) {
+  static const char *const known[] = {
+    "inbox", "listen", "admin", "secrets", "workers", "max_bytes", "deadline",
+    "connections", "heads", "worker_settings", "once", NULL
+  };
+  memset(options, 0, sizeof *options);
+  ae_host_check_options(L, known, "host.start");
+  options->inbox = string_field(L, "inbox", NULL);
+  options->settings.data =
+    string_field(L, "worker_settings", &options->settings.length);
+  options->listen = address_field(L, "listen", &options->listen_port);
+  options->admin = address_field(L, "admin", &options->admin_port);
+  read_secrets(L, options);
+  options->workers = (size_t)ae_host_integer(L, 1, "workers", cores(), AE_MAX_WORKERS);
+  if (options->workers == 0) options->workers = 1;
+  options->max_bytes = (size_t)ae_host_integer(L, 1, "max_bytes", 0, AE_MOST_BYTES);
+  options->deadline = (uint32_t)ae_host_integer(L, 1, "deadline", 0, 86400);
+  options->connections = (uint32_t)ae_host_integer(L, 1, "connections", 0, 1 << 20);
+  lua_getfield(L, 1, "once");
+  options->once = lua_toboolean(L, -1);
+  options->path = package_field(L, "path");
+  options->cpath = package_field(L, "cpath");
+}
+
+static ae_heads *take_heads (ae_heads **box) {
+  ae_heads *heads = *box;
+  *box = NULL;
+  return heads;
+}
+
+/* start(options) -> handle, or nil, message, code */
+static int host_start (lua_State *L) {
+  ae_host_options options;
+  ae_heads **box;
+  ae_error error;
+  handle *object;
+  luaL_checktype(L, 1, LUA_TTABLE);
+  luaL_checkstack(L, 40, NULL);
+  read_options(L, &options);
+  lua_getfield(L, 1, "heads");
+  box = ae_heads_check(L, lua_gettop(L));
+  object = lua_newuserdatauv(L, sizeof *object, 0);
+  object->host = NULL;
+  luaL_setmetatable(L, HOST);
+  object->host = calloc(1, sizeof *object->host);
+  if (object->host == NULL) return luaL_error(L, "not enough memory");
+  memset(&error, 0, sizeof error);
+  if (ae_host_start(object->host, &options, take_heads(box), &error) != AE_OK) {
+    if (!object->host->abandoned) free(object->host);
+    object->host = NULL;
+    return ae_host_fail(L, &error);
+  }
+  return 1;
+}
+
+/* stop() -> true, or false when a worker hangs and was left behind: end
+** the process then. */
+static int host_stop (lua_State *L) {
+  handle *object = luaL_checkudata(L, 1, HOST);
+  bool joined = true;
+  if (object->host != NULL) {
+    joined = ae_host_stop(object->host);
+    if (joined) free(object->host);
+    object->host = NULL;
+  }
+  lua_pushboolean(L, joined);
+  return 1;
+}
+
+/* wait([seconds]) -> "term", "hup", "int", "idle", "failed", "unwell", "well",
+** or nil */
+static int host_wait (lua_State *L) {
+  const char *name = ae_host_wait(check_host(L), luaL_optnumber(L, 2, 1e9));
+  if (name == NULL) lua_pushnil(L);
+  else lua_pushstring(L, name);
+  return 1;
+}
+
+/* health() -> true, or nil and why the inbox does not store */
+static int host_health (lua_State *L) {
+  ae_error error;
+  if (ae_inbox_health(check_host(L)->shared.inbox, &error) != AE_OK)
+    return ae_host_fail(L, &error);
+  lua_pushboolean(L, 1);
+  return 1;
+}
+
+/* reload(heads, worker_settings) -> true, or nil, message, code */
+static int host_reload (lua_State *L) {
+  ae_host *host = check_host(L);
+  ae_slice settings;
+  ae_error error;
+  ae_heads **box;
+  settings.data = luaL_checklstring(L, 3, &settings.length);
+  box = ae_heads_check(L, 2);
+  if (ae_host_reload(host, take_heads(box), settings, &error) != AE_OK)
+    return ae_host_fail(L, &error);
+  lua_pushboolean(L, 1);
+  return 1;
+}
+
+static int host_port (lua_State *L) {
+  ae_host *host = check_host(L);
+  if (host->receiver == NULL) lua_pushnil(L);
+  else lua_pushinteger(L, ae_receiver_port(host->receiver));
+  return 1;
+}
+
+static int host_admin_port (lua_State *L) {
+  ae_host *host = check_host(L);
+  if (host->admin == NULL) lua_pushnil(L);
+  else lua_pushinteger(L, ae_admin_port(host->admin));
+  return 1;
+}
+
+static int host_metrics (lua_State *L) {
+  ae_host *host = check_host(L);
+  size_t length;
+  char *text = ae_metrics_text(&host->shared.metrics, host->shared.inbox,
+                               host->receiver, &length);
+  if (text == NULL) return luaL_error(L, "not enough memory");
+  lua_pushlstring(L, text, length);
+  free(text);
+  return 1;
+}
+
+static const luaL_Reg methods[] = {
+  {"port", host_port},
+  {"admin_port", host_admin_port},
+  {"wait", host_wait},
+  {"health", host_health},
+  {"reload", host_reload},
+  {"stop", host_stop},
+  {"metrics", host_metrics},
+  {NULL, NULL}
+};
+
+static const luaL_Reg functions[] = {
+  {"start", host_start},
+  {"query", ae_host_query},
+  {"execute", ae_host_execute},
+  {"server", ae_host_server},
+  {"notify", ae_host_notify},
+  {NULL, NULL}
+};
+
+AE_EXPORT int luaopen_altinn_events_host (lua_State *L) {
+  ae_host_class(L, HOST, methods, host_stop);
+  ae_host_server_setup(L);
+  luaL_newlib(L, functions);
+  return 1;
+}

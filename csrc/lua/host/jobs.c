@@ -1,0 +1,420 @@
+/*
+** worker_jobs.c: `jobs`, what a worker's Lua code sees of the host.
+*/
+#include "lua/host/worker.h"
+
+#include <stdlib.h>
+#include <time.h>
+
+#include <lauxlib.h>
+
+#define JOBS "altinn.events.host.jobs"
+
+/* A parcel that the inbox refused is tried again after this. */
+#define AGAIN_NS 1000000000
+
+typedef struct jobs { ae_worker *worker; } jobs;
+
+static ae_worker *check_worker (lua_State *L) {
+  return ((jobs *)luaL_checkudata(L, 1, JOBS))->worker;
+}
+
+static int64_t monotonic (void) {
+  struct timespec t;
+  clock_gettime(CLOCK_MONOTONIC, &t);
+  return (int64_t)t.tv_sec * 1000000000 + t.tv_nsec;
+}
+
+static int64_t wall_ms (void) {
+  struct timespec t;
+  clock_gettime(CLOCK_REALTIME, &t);
+  return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
+}
+
+/* On the writer thread, after the commit or its failure. */
+static void parcel_done (ae_work *work) {
+  ae_parcel *parcel = work->owner;
+  ae_worker *worker = parcel->worker;
+  if (parcel->ticket != 0) {
+    parcel->head.kind = AE_MESSAGE_ACK;
+    ae_queue_push(&worker->queue, &parcel->head, true);
+    return;
+  }
+  if (work->result == AE_WORK_FAILED) {
+    parcel->head.kind = AE_MESSAGE_AGAIN;
+    ae_queue_push(&worker->queue, &parcel->head, true);
+  } else {
+    atomic_fetch_sub(&worker->shared->active, (long)parcel->settles);
+    free(parcel);
+  }
+  atomic_fetch_sub(&worker->handed, 1);
+}
+
+static bool submit (ae_parcel *parcel) {
+  ae_worker *worker = parcel->worker;
+  long counted = parcel->ticket == 0;
+  size_t i;
+  for (i = 0; i < parcel->count; i++) {
+    ae_work *work = &parcel->works[i];
+    work->result = AE_WORK_DONE;
+    work->next = NULL;
+    work->with = i + 1 < parcel->count ? work + 1 : NULL;
+  }
+  atomic_fetch_add(&worker->handed, counted);
+  if (ae_inbox_submit(worker->shared->inbox, &parcel->works[0])) return true;
+  atomic_fetch_sub(&worker->handed, counted);
+  return false;
+}
+
+static void postpone (ae_worker *worker, ae_parcel *parcel) {
+  if (worker->again.first == NULL) worker->again_at = monotonic() + AGAIN_NS;
+  ae_list_append(&worker->again, &parcel->head);
+}
+
+static void submit_all (ae_worker *worker) {
+  ae_message *list = worker->again.first;
+  ae_list_init(&worker->again);
+  while (list != NULL) {
+    ae_message *next = list->next;
+    ae_parcel *parcel = (ae_parcel *)(void *)list;
+    if (!submit(parcel)) postpone(worker, parcel);
+    list = next;
+  }
+}
+
+static void submit_again (ae_worker *worker) {
+  if (worker->again.first != NULL && monotonic() >= worker->again_at)
+    submit_all(worker);
+}
+
+/* Refused parcels in the queue go to the others; the rest is nobody's. */
+static void sort_out (ae_worker *worker) {
+  ae_message *list = ae_queue_take(&worker->queue, SIZE_MAX);
+  while (list != NULL) {
+    ae_message *message = list;
+    list = list->next;
+    if (message->kind == AE_MESSAGE_AGAIN)
+      postpone(worker, (ae_parcel *)(void *)message);
+    else free(message);
+  }
+}
+
+bool ae_jobs_flush (ae_worker *worker, int64_t until) {
+  for (;;) {
+    struct timespec pause = { 0, 5000000 };
+    bool all = atomic_load(&worker->handed) == 0;  /* before the look: see parcel_done */
+    sort_out(worker);
+    if (all && worker->again.first == NULL) return true;
+    if (monotonic() >= until) return false;
+    submit_all(worker);
+    nanosleep(&pause, NULL);
+  }
+}
+
+/* The texts of a work: where they are in ae_work, and their names. */
+static const struct { const char *name; size_t offset; } texts[] = {
+  { "rule", offsetof(ae_work, rule) },
+  { "state", offsetof(ae_work, state) },
+  { "reason", offsetof(ae_work, reason) },
+  { "key", offsetof(ae_work, key) },
+  { "target", offsetof(ae_work, target) },
+  { "request", offsetof(ae_work, request) }
+};
+#define TEXT_COUNT (sizeof texts / sizeof texts[0])
+
+static const struct { const char *name; size_t offset; } numbers[] = {
+  { "sequence", offsetof(ae_work, sequence) },
+  { "attempt", offsetof(ae_work, attempt) },
+  { "due", offsetof(ae_work, due) },
+  { "status", offsetof(ae_work, status) }
+};
+#define NUMBER_COUNT (sizeof numbers / sizeof numbers[0])
+
+/* Bytes of all texts in the list at `index`. */
+static size_t measure (lua_State *L, int index, size_t count) {
+  size_t i, j, size = 0;
+  for (i = 1; i <= count; i++) {
+    lua_rawgeti(L, index, (lua_Integer)i);
+    luaL_checktype(L, -1, LUA_TTABLE);
+    for (j = 0; j < TEXT_COUNT; j++) {
+      lua_getfield(L, -1, texts[j].name);
+      if (!lua_isnil(L, -1)) {
+        size_t length;
+        luaL_checklstring(L, -1, &length);
+        size += length;
+      }
+      lua_pop(L, 1);
+    }
+    lua_pop(L, 1);
+  }
+  return size;
+}
+
+static void read_kind (lua_State *L, ae_parcel *parcel, ae_work *work) {
+  static const char *const names[] = { "settle", "record", "outcome", NULL };
+  static const ae_work_kind kinds[] = {
+    AE_WORK_SETTLE, AE_WORK_RECORD, AE_WORK_OUTCOME
+  };
+  lua_getfield(L, -1, "kind");
+  work->kind = kinds[luaL_checkoption(L, -1, NULL, names)];
+  lua_pop(L, 1);
+  if (work->kind == AE_WORK_SETTLE) parcel->settles++;
+}
+
+static void read_numbers (lua_State *L, ae_work *work) {
+  size_t i;
+  for (i = 0; i < NUMBER_COUNT; i++) {
+    lua_Integer value;
+    lua_getfield(L, -1, numbers[i].name);
+    value = luaL_optinteger(L, -1, 0);
+    lua_pop(L, 1);
+    memcpy((char *)work + numbers[i].offset, &value, sizeof value);
+  }
+}
+
+static char *read_texts (lua_State *L, ae_work *work, char *at) {
+  size_t i;
+  for (i = 0; i < TEXT_COUNT; i++) {
+    ae_slice text = { NULL, 0 };
+    lua_getfield(L, -1, texts[i].name);
+    if (!lua_isnil(L, -1)) {
+      const char *data = lua_tolstring(L, -1, &text.length);
+      text.data = at;
+      if (text.length > 0) memcpy(at, data, text.length);
+      at += text.length;
+    }
+    lua_pop(L, 1);
+    memcpy((char *)work + texts[i].offset, &text, sizeof text);
+  }
+  return at;
+}
+
+/* The block for a parcel; raises when there is no memory. */
+static ae_parcel *parcel_new (lua_State *L, ae_worker *worker, size_t count,
+                              size_t size) {
+  ae_parcel *parcel =
+    calloc(1, sizeof *parcel + count * sizeof(ae_work) + size + 1);
+  if (parcel == NULL) {
+    luaL_error(L, "not enough memory");
+    return NULL;
+  }
+  parcel->worker = worker;
+  parcel->count = count;
+  return parcel;
+}
+
+static char *read_work (lua_State *L, ae_parcel *parcel, ae_work *work, char *at) {
+  work->owner = parcel;
+  work->done = parcel_done;
+  work->time = wall_ms();
+  read_kind(L, parcel, work);
+  read_numbers(L, work);
+  return read_texts(L, work, at);
+}
+
+/* The list of works at argument 2 as one block. */
+static ae_parcel *read_parcel (lua_State *L, ae_worker *worker, int64_t ticket) {
+  size_t i, count;
+  ae_parcel *parcel;
+  char *at;
+  luaL_checktype(L, 2, LUA_TTABLE);
+  count = (size_t)luaL_len(L, 2);
+  luaL_argcheck(L, count > 0, 2, "no works");
+  free(worker->building);
+  worker->building = NULL;
+  parcel = parcel_new(L, worker, count, measure(L, 2, count));
+  worker->building = parcel;
+  parcel->ticket = ticket;
+  at = (char *)&parcel->works[count];
+  for (i = 0; i < count; i++) {
+    lua_rawgeti(L, 2, (lua_Integer)i + 1);
+    at = read_work(L, parcel, &parcel->works[i], at);
+    lua_pop(L, 1);
+  }
+  worker->building = NULL;
+  return parcel;
+}
+
+/* jobs:settle(works): committed in one transaction, sooner or later: what
+** the inbox refuses is handed over again each second. */
+static int jobs_settle (lua_State *L) {
+  ae_worker *worker = check_worker(L);
+  ae_parcel *parcel = read_parcel(L, worker, 0);
+  if (!submit(parcel)) postpone(worker, parcel);
+  return 0;
+}
+
+/* jobs:record(works, ticket) -> boolean: handed over; jobs:take brings the
+** answer with the ticket. */
+static int jobs_record (lua_State *L) {
+  ae_worker *worker = check_worker(L);
+  lua_Integer ticket = luaL_checkinteger(L, 3);
+  ae_parcel *parcel;
+  bool accepted;
+  luaL_argcheck(L, ticket != 0, 3, "a ticket is not 0");
+  parcel = read_parcel(L, worker, ticket);
+  accepted = submit(parcel);
+  if (!accepted) free(parcel);
+  lua_pushboolean(L, accepted);
+  return 1;
+}
+
+static void set_slice (lua_State *L, const char *name, ae_slice text) {
+  if (text.data == NULL) return;
+  lua_pushlstring(L, text.data, text.length);
+  lua_setfield(L, -2, name);
+}
+
+static void set_integer (lua_State *L, const char *name, int64_t value) {
+  lua_pushinteger(L, value);
+  lua_setfield(L, -2, name);
+}
+
+static void push_run (lua_State *L, const ae_run_message *message) {
+  lua_createtable(L, 0, 12);
+  lua_pushliteral(L, "run");
+  lua_setfield(L, -2, "kind");
+  set_integer(L, "sequence", message->run.sequence);
+  set_integer(L, "received", message->run.received);
+  set_integer(L, "attempt", message->run.attempt);
+  set_integer(L, "due", message->run.due);
+  set_slice(L, "body", message->run.body);
+  set_slice(L, "subscription", message->run.subscription);
+  set_slice(L, "rule", message->run.rule);
+  set_slice(L, "key", message->key);
+}
+
+/* { kind = "ack", ticket =, failed = boolean, states = { state or false } } */
+static void push_ack (lua_State *L, const ae_parcel *parcel) {
+  size_t i;
+  lua_createtable(L, 0, 4);
+  lua_pushliteral(L, "ack");
+  lua_setfield(L, -2, "kind");
+  set_integer(L, "ticket", parcel->ticket);
+  lua_pushboolean(L, parcel->works[0].result == AE_WORK_FAILED);
+  lua_setfield(L, -2, "failed");
+  lua_createtable(L, (int)parcel->count, 0);
+  for (i = 0; i < parcel->count; i++) {
+    const ae_work *work = &parcel->works[i];
+    if (work->result == AE_WORK_DUPLICATE) lua_pushstring(L, work->text);
+    else lua_pushboolean(L, false);
+    lua_rawseti(L, -2, (lua_Integer)i + 1);
+  }
+  lua_setfield(L, -2, "states");
+}
+
+static void push_order (lua_State *L, const ae_order *order) {
+  lua_createtable(L, 0, 2);
+  if (order->head.kind == AE_MESSAGE_STOP) lua_pushliteral(L, "stop");
+  else lua_pushliteral(L, "reload");
+  lua_setfield(L, -2, "kind");
+  lua_pushlstring(L, order->text, order->length);
+  lua_setfield(L, -2, "text");
+}
+
+static void push_message (lua_State *L, void *message) {
+  switch (((ae_message *)message)->kind) {
+    case AE_MESSAGE_RUN: push_run(L, message); break;
+    case AE_MESSAGE_ACK: push_ack(L, message); break;
+    default: push_order(L, message); break;
+  }
+}
+
+/* Turns a list of messages into the list on the top of the stack. */
+static void push_messages (lua_State *L, ae_worker *worker, ae_message *list) {
+  lua_Integer count = 0;
+  while (list != NULL) {
+    ae_message *message = list;
+    list = list->next;
+    if (message->kind == AE_MESSAGE_AGAIN) {
+      postpone(worker, (ae_parcel *)(void *)message);
+      continue;
+    }
+    push_message(L, message);
+    lua_rawseti(L, -2, ++count);
+    free(message);
+  }
+}
+
+/* jobs:take(max [, seconds]) -> list of messages; waits for the first. */
+static int jobs_take (lua_State *L) {
+  ae_worker *worker = check_worker(L);
+  lua_Integer max = luaL_checkinteger(L, 2);
+  lua_Number seconds = luaL_optnumber(L, 3, 0);
+  luaL_argcheck(L, max > 0, 2, "nothing to take");
+  if (worker->again.first != NULL && seconds > 1) seconds = 1;
+  if (seconds > 3600) seconds = 3600;
+  if (seconds > 0) ae_queue_wait(&worker->queue, (int)(seconds * 1000 + 0.999));
+  submit_again(worker);
+  lua_newtable(L);
+  push_messages(L, worker, ae_queue_take(&worker->queue, (size_t)max));
+  return 1;
+}
+
+static int jobs_descriptor (lua_State *L) {
+  lua_pushinteger(L, check_worker(L)->queue.fd);
+  return 1;
+}
+
+/* jobs:park(): a run waits for its time. jobs:unpark(counted): it starts;
+** `counted`: its last verdict was settled, so it counts as active again. */
+static int jobs_park (lua_State *L) {
+  ae_shared *shared = check_worker(L)->shared;
+  atomic_fetch_add(&shared->parked, 1);
+  if (lua_toboolean(L, 2)) atomic_fetch_sub(&shared->active, 1);
+  return 0;
+}
+
+static int jobs_unpark (lua_State *L) {
+  ae_shared *shared = check_worker(L)->shared;
+  atomic_fetch_add(&shared->active, 1);
+  atomic_fetch_sub(&shared->parked, 1);
+  return 0;
+}
+
+/* jobs:verdict(rule, verdict, seconds) */
+static int jobs_verdict (lua_State *L) {
+  ae_metrics *metrics = &check_worker(L)->shared->metrics;
+  const char *rule = luaL_checkstring(L, 2), *verdict = luaL_checkstring(L, 3);
+  ae_metrics_add(metrics, AE_VERDICTS, rule, verdict, 0);
+  ae_metrics_add(metrics, AE_SECONDS, rule, "", luaL_checknumber(L, 4));
+  return 0;
+}
+
+/* jobs:effect(target, outcome) */
+static int jobs_effect (lua_State *L) {
+  ae_metrics *metrics = &check_worker(L)->shared->metrics;
+  ae_metrics_add(metrics, AE_EFFECTS, luaL_checkstring(L, 2),
+                 luaL_checkstring(L, 3), 0);
+  return 0;
+}
+
+/* jobs:now() -> seconds since 1970, seconds of a clock that never jumps */
+static int jobs_now (lua_State *L) {
+  lua_pushnumber(L, (lua_Number)wall_ms() / 1e3);
+  lua_pushnumber(L, (lua_Number)monotonic() / 1e9);
+  return 2;
+}
+
+static const luaL_Reg methods[] = {
+  {"take", jobs_take},
+  {"settle", jobs_settle},
+  {"record", jobs_record},
+  {"descriptor", jobs_descriptor},
+  {"park", jobs_park},
+  {"unpark", jobs_unpark},
+  {"verdict", jobs_verdict},
+  {"effect", jobs_effect},
+  {"now", jobs_now},
+  {NULL, NULL}
+};
+
+void ae_jobs_push (lua_State *L, ae_worker *worker) {
+  jobs *object = lua_newuserdatauv(L, sizeof *object, 0);
+  object->worker = worker;
+  if (luaL_newmetatable(L, JOBS)) {
+    luaL_newlib(L, methods);
+    lua_setfield(L, -2, "__index");
+  }
+  lua_setmetatable(L, -2);
+}

@@ -1,0 +1,376 @@
+/*
+** host_life.c: starting, stopping and routing; see host.h.
+*/
+#include "lua/host/host.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <time.h>
+
+/* What runs at a stop may go on for 10 s (in the workers); a thread that
+** is still there after this hangs in a C function. */
+#define STOP_TICKS 1500
+#define TICK_NS 10000000
+/* How long a stop waits for an inbox that does not store. */
+#define FLUSH_SECONDS 2
+
+static void tick (long factor) {
+  struct timespec t = { 0, TICK_NS * factor };
+  nanosleep(&t, NULL);
+}
+
+static uint32_t hash (uint32_t value, ae_slice text) {
+  size_t i;
+  for (i = 0; i < text.length; i++)
+    value = (value ^ (uint8_t)text.data[i]) * 16777619u;
+  return value;
+}
+
+static ae_worker *choose (ae_host *host, ae_slice rule, ae_slice key) {
+  uint32_t value;
+  if (key.data == NULL) value = host->round++;
+  else value = hash(hash(2166136261u, rule) * 16777619u, key);
+  return &host->workers[value % host->count];
+}
+
+/* The callbacks of the inbox, on the writer thread. */
+static size_t on_match (void *context, ae_slice body, ae_slice *rules,
+                        size_t capacity) {
+  ae_host *host = context;
+  return ae_routes_match(&host->routes, body, rules, capacity);
+}
+
+static void on_dispatch (void *context, const ae_run *run) {
+  ae_host *host = context;
+  ae_slice key = ae_routes_key(&host->routes, run->body, run->rule);
+  ae_run_message *message = ae_run_message_new(run, key);
+  if (message == NULL) return;  /* stays in the inbox until the next start */
+  atomic_fetch_add(&host->shared.active, 1);
+  ae_queue_push(&choose(host, run->rule, key)->queue, &message->head, false);
+}
+
+static void on_unreadable (void *context, int64_t sequence) {
+  (void)context;
+  fprintf(stderr, "level=error msg=inbox event=%lld reason=\"the stored event "
+          "cannot be read: it waits until it is mended\"\n", (long long)sequence);
+}
+
+static void on_dispatched (void *context) {
+  ae_host *host = context;
+  size_t i;
+  for (i = 0; i < host->count; i++) ae_queue_wake(&host->workers[i].queue);
+  ae_routes_release(&host->routes);
+}
+
+/* The admin port's answers, on the admin thread. */
+static unsigned answer (char **body, size_t *length, unsigned status,
+                        const char *text) {
+  *length = strlen(text);
+  *body = malloc(*length + 1);
+  if (*body == NULL) return 500;
+  memcpy(*body, text, *length + 1);
+  return status;
+}
+
+static unsigned not_stored (char **body, size_t *length, const ae_error *error) {
+  char text[AE_MESSAGE_SIZE + 40];
+  snprintf(text, sizeof text, "the inbox does not store: %s\n", error->message);
+  return answer(body, length, 503, text);
+}
+
+static unsigned ready (ae_host *host, char **body, size_t *length) {
+  ae_error error;
+  if (atomic_load(&host->draining))
+    return answer(body, length, 503, "draining\n");
+  if (atomic_load(&host->shared.failed))
+    return answer(body, length, 503, "a worker failed\n");
+  if (ae_inbox_health(host->shared.inbox, &error) != AE_OK)
+    return not_stored(body, length, &error);
+  return answer(body, length, 200, "ready\n");
+}
+
+static unsigned on_render (void *context, const char *path, char **body,
+                           size_t *length) {
+  ae_host *host = context;
+  if (strcmp(path, "/healthz") == 0) return answer(body, length, 200, "ok\n");
+  if (strcmp(path, "/readyz") == 0) return ready(host, body, length);
+  if (strcmp(path, "/metrics") != 0) return answer(body, length, 404, "not found\n");
+  *body = ae_metrics_text(&host->shared.metrics, host->shared.inbox,
+                          host->receiver, length);
+  return *body == NULL ? 500 : 200;
+}
+
+static void *watch_main (void *argument) {
+  ae_host *host = argument;
+  while (atomic_load(&host->watching)) {
+    bool busy = false;
+    size_t i;
+    for (i = 0; i < host->count; i++)
+      if (host->workers[i].started && !atomic_load(&host->workers[i].finished))
+        busy |= ae_budget_check(&host->workers[i].budget, host->workers[i].thread);
+    tick(busy ? 1 : 5);
+  }
+  return NULL;
+}
+
+static void take_signals (ae_host *host) {
+  struct sigaction ignore;
+  sigemptyset(&host->signals);
+  sigaddset(&host->signals, SIGTERM);
+  sigaddset(&host->signals, SIGINT);
+  sigaddset(&host->signals, SIGHUP);
+  pthread_sigmask(SIG_BLOCK, &host->signals, &host->mask);
+  sigemptyset(&ignore.sa_mask);
+  ignore.sa_flags = 0;
+  ignore.sa_handler = SIG_IGN;
+  sigaction(SIGPIPE, &ignore, &host->pipe);
+  sigaction(SIGXFSZ, &ignore, &host->size);  /* a full disk, not the end */
+  ae_budget_install();
+}
+
+static void leave_signals (ae_host *host) {
+  pthread_sigmask(SIG_SETMASK, &host->mask, NULL);
+  sigaction(SIGPIPE, &host->pipe, NULL);
+  sigaction(SIGXFSZ, &host->size, NULL);
+}
+
+static char *duplicate (const char *text) {
+  size_t size = strlen(text) + 1;
+  char *copy = malloc(size);
+  return copy == NULL ? NULL : memcpy(copy, text, size);
+}
+
+static ae_code prepare (ae_host *host, const ae_host_options *options,
+                        ae_error *error) {
+  size_t i;
+  host->shared.path = duplicate(options->path);
+  host->shared.cpath = duplicate(options->cpath);
+  host->workers = calloc(options->workers, sizeof *host->workers);
+  if (host->workers == NULL || host->shared.path == NULL ||
+      host->shared.cpath == NULL)
+    return ae_fail(error, AE_MEMORY, 0, "not enough memory for the workers");
+  for (i = 0; i < options->workers; i++) {
+    host->count = i + 1;
+    if (!ae_worker_init(&host->workers[i], &host->shared, options->settings))
+      return ae_fail(error, AE_MEMORY, 0, "not enough memory or descriptors "
+                     "for worker %zu", i + 1);
+  }
+  return AE_OK;
+}
+
+static ae_code open_inbox (ae_host *host, const ae_host_options *options,
+                           ae_error *error) {
+  ae_inbox_options inbox;
+  memset(&inbox, 0, sizeof inbox);
+  inbox.path = options->inbox;
+  inbox.match = on_match;
+  inbox.dispatch = on_dispatch;
+  inbox.unreadable = on_unreadable;
+  inbox.dispatched = on_dispatched;
+  inbox.context = host;
+  return ae_inbox_open(&inbox, &host->shared.inbox, error);
+}
+
+static ae_code start_threads (ae_host *host, ae_error *error) {
+  size_t i;
+  for (i = 0; i < host->count; i++)
+    if (!ae_worker_start(&host->workers[i]))
+      return ae_fail(error, AE_MEMORY, 0, "cannot start worker %zu", i + 1);
+  atomic_store(&host->watching, true);
+  host->watch_started =
+    pthread_create(&host->watch, NULL, watch_main, host) == 0;
+  if (!host->watch_started)
+    return ae_fail(error, AE_MEMORY, 0, "cannot start the watch thread");
+  return AE_OK;
+}
+
+static ae_code start_servers (ae_host *host, const ae_host_options *options,
+                              ae_error *error) {
+  ae_receiver_options receiver;
+  ae_receiver *started = NULL;
+  ae_code code;
+  if (options->admin != NULL) {
+    code = ae_admin_start(options->admin, options->admin_port, on_render, host,
+                          &host->admin, error);
+    if (code != AE_OK) return code;
+  }
+  if (options->listen == NULL) return AE_OK;
+  memset(&receiver, 0, sizeof receiver);
+  receiver.host = options->listen;
+  receiver.port = options->listen_port;
+  receiver.secrets = options->secrets;
+  receiver.secret_count = options->secret_count;
+  receiver.max_bytes = options->max_bytes;
+  receiver.connection_limit = options->connections;
+  receiver.deadline = options->deadline;
+  receiver.inbox = host->shared.inbox;
+  code = ae_receiver_start(&receiver, &started, error);
+  host->receiver = started;
+  return code;
+}
+
+ae_code ae_host_start (ae_host *host, const ae_host_options *options,
+                       ae_heads *heads, ae_error *error) {
+  ae_code code;
+  ae_metrics_init(&host->shared.metrics);
+  ae_routes_init(&host->routes);
+  ae_routes_replace(&host->routes, heads);
+  host->once = options->once;
+  host->running = true;
+  take_signals(host);
+  code = prepare(host, options, error);
+  if (code == AE_OK) code = open_inbox(host, options, error);
+  if (code == AE_OK) code = start_threads(host, error);
+  if (code == AE_OK) code = start_servers(host, options, error);
+  if (code != AE_OK) ae_host_stop(host);
+  return code;
+}
+
+static void stop_workers (ae_host *host) {
+  size_t i;
+  for (i = 0; i < host->count; i++) {
+    ae_order *order = ae_order_new(AE_MESSAGE_STOP, AE_LITERAL(""));
+    if (order != NULL && host->workers[i].started)
+      ae_queue_push(&host->workers[i].queue, &order->head, true);
+    else
+      free(order);
+  }
+}
+
+/* Waits for the threads; true: all have ended and are joined. */
+static bool join_workers (ae_host *host) {
+  size_t i, ticks = 0;
+  bool all = true;
+  for (i = 0; i < host->count; i++) {
+    ae_worker *worker = &host->workers[i];
+    while (worker->started && !atomic_load(&worker->finished) &&
+           ticks < STOP_TICKS) {
+      tick(1);
+      ticks++;
+    }
+  }
+  atomic_store(&host->watching, false);
+  if (host->watch_started) pthread_join(host->watch, NULL);
+  host->watch_started = false;
+  for (i = 0; i < host->count; i++) {
+    ae_worker *worker = &host->workers[i];
+    if (!worker->started) continue;
+    if (atomic_load(&worker->finished)) pthread_join(worker->thread, NULL);
+    else all = false;
+  }
+  return all;
+}
+
+/* Verdicts that the inbox had no room for have another chance. */
+static void flush_workers (ae_host *host) {
+  struct timespec now;
+  int64_t until;
+  bool all = true;
+  size_t i;
+  clock_gettime(CLOCK_MONOTONIC, &now);
+  until = ((int64_t)now.tv_sec + FLUSH_SECONDS) * 1000000000 + now.tv_nsec;
+  for (i = 0; i < host->count; i++)
+    if (!ae_jobs_flush(&host->workers[i], until)) all = false;
+  if (!all)
+    fprintf(stderr, "level=error msg=inbox reason=\"not all verdicts could be "
+            "stored: their runs begin again at the next start\"\n");
+}
+
+/* After all threads are gone. */
+static void free_all (ae_host *host) {
+  size_t i;
+  for (i = 0; i < host->count; i++) ae_worker_free(&host->workers[i]);
+  free(host->workers);
+  free(host->shared.path);
+  free(host->shared.cpath);
+  ae_routes_free(&host->routes);
+  ae_metrics_free(&host->shared.metrics);
+  host->workers = NULL;
+  host->count = 0;
+}
+
+bool ae_host_stop (ae_host *host) {
+  bool joined;
+  if (!host->running) return true;
+  host->running = false;
+  atomic_store(&host->draining, true);
+  if (host->receiver != NULL) ae_receiver_drain(host->receiver);
+  stop_workers(host);
+  joined = join_workers(host);
+  if (host->admin != NULL) ae_admin_stop(host->admin);  /* it reads the receiver */
+  if (host->receiver != NULL) ae_receiver_stop(host->receiver);
+  host->receiver = NULL;
+  host->admin = NULL;
+  host->abandoned = !joined;
+  if (!joined) return false;  /* its thread may still use all the rest */
+  if (host->shared.inbox != NULL) {
+    flush_workers(host);
+    ae_inbox_close(host->shared.inbox);
+  }
+  host->shared.inbox = NULL;
+  free_all(host);
+  leave_signals(host);
+  return true;
+}
+
+ae_code ae_host_reload (ae_host *host, ae_heads *heads, ae_slice settings,
+                        ae_error *error) {
+  size_t i;
+  for (i = 0; i < host->count; i++) {
+    ae_order *order = ae_order_new(AE_MESSAGE_RELOAD, settings);
+    if (order == NULL) {
+      ae_heads_free(heads);
+      return ae_fail(error, AE_MEMORY, 0, "not enough memory for a reload");
+    }
+    ae_queue_push(&host->workers[i].queue, &order->head, true);
+  }
+  ae_routes_replace(&host->routes, heads);
+  ae_inbox_rescan(host->shared.inbox);
+  return AE_OK;
+}
+
+/* Nothing to do but what waits for a later time, or to be mended. */
+static bool idle (ae_host *host) {
+  ae_inbox_counts counts;
+  long parked;
+  if (atomic_load(&host->shared.active) != 0) return false;
+  parked = atomic_load(&host->shared.parked);
+  ae_inbox_counts_read(host->shared.inbox, &counts);
+  return counts.waiting <= (uint64_t)(parked < 0 ? 0 : parked) + counts.unreadable;
+}
+
+static const char *signal_name (int number) {
+  switch (number) {
+    case SIGTERM: return "term";
+    case SIGINT: return "int";
+    case SIGHUP: return "hup";
+    default: return NULL;
+  }
+}
+
+/* Whether the inbox began to fail, or works again, since the last look. */
+static const char *changed_health (ae_host *host) {
+  bool unwell = ae_inbox_health(host->shared.inbox, NULL) != AE_OK;
+  if (unwell == host->unwell) return NULL;
+  host->unwell = unwell;
+  return unwell ? "unwell" : "well";
+}
+
+/* Looks in slices: often when "idle" is asked for, else twice a second. */
+const char *ae_host_wait (ae_host *host, double seconds) {
+  double slice = host->once ? 0.02 : 0.5;
+  int quiet = 0;
+  for (;;) {
+    double part = seconds < slice ? seconds : slice;
+    struct timespec t = { 0, (long)(part * 1e9) };
+    const char *name = signal_name(sigtimedwait(&host->signals, NULL, &t));
+    if (name != NULL) return name;
+    if (atomic_load(&host->shared.failed)) return "failed";
+    name = changed_health(host);
+    if (name != NULL) return name;
+    quiet = host->once && idle(host) ? quiet + 1 : 0;
+    if (quiet >= 5) return "idle";
+    seconds -= part;
+    if (seconds <= 0) return NULL;
+  }
+}

@@ -1,0 +1,114 @@
+/*
+** worker.c: thread and Lua state of a worker; see worker.h.
+*/
+#include "lua/host/worker.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+#include <lauxlib.h>
+#include <lualib.h>
+
+#include "core/urn.h"
+
+static void set_path (lua_State *L, const char *field, const char *path) {
+  if (path == NULL) return;
+  lua_getglobal(L, "package");
+  lua_pushstring(L, path);
+  lua_setfield(L, -2, field);
+  lua_pop(L, 1);
+}
+
+/* Protected: everything that may raise. */
+static int protected_main (lua_State *L) {
+  ae_worker *worker = lua_touserdata(L, 1);
+  luaL_openlibs(L);
+  set_path(L, "path", worker->shared->path);
+  set_path(L, "cpath", worker->shared->cpath);
+  lua_getglobal(L, "require");
+  lua_pushliteral(L, "altinn.events.host.worker");
+  lua_call(L, 1, 1);
+  lua_getfield(L, -1, "main");
+  ae_jobs_push(L, worker);
+  lua_pushstring(L, worker->settings);
+  ae_budget_push(L, &worker->budget);
+  lua_call(L, 3, 0);
+  return 0;
+}
+
+static int traceback (lua_State *L) {
+  luaL_traceback(L, L, luaL_tolstring(L, 1, NULL), 1);
+  return 1;
+}
+
+/* Identity numbers are masked (before the text is cut: a part of one is no
+** number any more); line feeds would break the log's one line per fact. */
+static void complain (const char *message) {
+  const char *text = message == NULL ? "no message" : message;
+  size_t i, length = strlen(text);
+  char line[2048], *masked = malloc(length + 1);
+  if (masked == NULL) text = "not enough memory for the message";
+  else ae_mask((ae_slice){ text, length }, masked);
+  if (masked != NULL) masked[length] = '\0';
+  snprintf(line, sizeof line, "%s", masked != NULL ? masked : text);
+  free(masked);
+  for (i = 0; line[i] != '\0'; i++) {
+    if ((unsigned char)line[i] < ' ') line[i] = ' ';
+    if (line[i] == '"') line[i] = '\'';
+  }
+  fprintf(stderr, "level=error msg=\"worker failed\" reason=\"%s\"\n", line);
+}
+
+static void run_state (ae_worker *worker) {
+  lua_State *L = lua_newstate(ae_budget_allocate, &worker->budget);
+  if (L == NULL) {
+    complain("not enough memory for a Lua state");
+    atomic_store(&worker->shared->failed, true);
+    return;
+  }
+  lua_pushcfunction(L, traceback);
+  lua_pushcfunction(L, protected_main);
+  lua_pushlightuserdata(L, worker);
+  if (lua_pcall(L, 1, 0, 1) != LUA_OK) {
+    complain(lua_tostring(L, -1));
+    atomic_store(&worker->shared->failed, true);
+  }
+  worker->budget.running = NULL;
+  atomic_store(&worker->budget.deadline, 0);
+  worker->budget.limit = SIZE_MAX;
+  lua_close(L);
+}
+
+static void *thread_main (void *argument) {
+  ae_worker *worker = argument;
+  ae_budget_attach(&worker->budget);
+  run_state(worker);
+  ae_budget_attach(NULL);
+  atomic_store(&worker->finished, true);
+  return NULL;
+}
+
+bool ae_worker_init (ae_worker *worker, ae_shared *shared, ae_slice settings) {
+  memset(worker, 0, sizeof *worker);
+  worker->shared = shared;
+  ae_list_init(&worker->again);
+  ae_budget_init(&worker->budget);
+  worker->settings = malloc(settings.length + 1);
+  if (!ae_queue_init(&worker->queue) || worker->settings == NULL) return false;
+  memcpy(worker->settings, settings.data, settings.length);
+  worker->settings[settings.length] = '\0';
+  return true;
+}
+
+bool ae_worker_start (ae_worker *worker) {
+  worker->started =
+    pthread_create(&worker->thread, NULL, thread_main, worker) == 0;
+  return worker->started;
+}
+
+void ae_worker_free (ae_worker *worker) {
+  if (worker->again.last != NULL) ae_list_free(&worker->again);
+  free(worker->building);
+  free(worker->settings);
+  if (worker->queue.runs.last != NULL) ae_queue_free(&worker->queue);
+}

@@ -1,0 +1,60 @@
+/*
+** worker.h: a thread with a Lua state of its own that carries out runs.
+** The Lua part is altinn.events.worker; it gets `jobs`, the door to the
+** host: see worker_jobs.c.
+*/
+#ifndef ALTINN_EVENTS_WORKER_H
+#define ALTINN_EVENTS_WORKER_H
+
+#include "lua/host/budget.h"
+#include "host/metrics.h"
+#include "host/queue.h"
+
+/* What the workers share with the host. */
+typedef struct ae_shared {
+  ae_inbox *inbox;
+  ae_metrics metrics;
+  atomic_long active;     /* runs dispatched or due, and not settled */
+  atomic_long parked;     /* runs that wait for their time in a worker */
+  atomic_bool failed;     /* a worker gave up */
+  char *path, *cpath;     /* of package, as in the parent's state */
+} ae_shared;
+
+/* Works that are committed together, in one block of malloc. */
+typedef struct ae_parcel {
+  ae_message head;        /* as the answer in the worker's queue */
+  struct ae_worker *worker;
+  int64_t ticket;         /* the worker waits for an answer; 0 = it does not */
+  size_t count, settles;
+  ae_work works[];
+} ae_parcel;
+
+typedef struct ae_worker {
+  ae_shared *shared;
+  ae_queue queue;
+  ae_budget budget;
+  pthread_t thread;
+  bool started;
+  atomic_bool finished;
+  char *settings;
+  ae_parcel *building;    /* being filled; freed if Lua raises meanwhile */
+  ae_list again;          /* refused parcels, the worker thread's */
+  int64_t again_at;       /* ns, CLOCK_MONOTONIC: not before */
+  atomic_long handed;     /* parcels without a ticket that the inbox has */
+} ae_worker;
+
+/* Prepares a worker; copies the settings. False: no memory. */
+bool ae_worker_init (ae_worker *worker, ae_shared *shared, ae_slice settings);
+/* Starts its thread. False: the system has none to give. */
+bool ae_worker_start (ae_worker *worker);
+/* After the thread has been joined and the inbox is closed. */
+void ae_worker_free (ae_worker *worker);
+
+/* After the thread has been joined, before the inbox is closed: what the
+** inbox refused is handed over once more, until it has been stored or
+** `until` (ns, CLOCK_MONOTONIC) has passed. False: something was not. */
+bool ae_jobs_flush (ae_worker *worker, int64_t until);
+/* Pushes the jobs of a worker: an object with methods. */
+void ae_jobs_push (lua_State *L, ae_worker *worker);
+
+#endif

@@ -1,0 +1,307 @@
+-- Letters and attachments of Correspondence, seen through a client.
+local call = require "altinn.events.client.exchange"
+local core = require "altinn.events.core"
+local sinks = require "altinn.events.client.sink"
+local suggest = require "altinn.events.support.suggest"
+
+local M = {}
+
+local clock = core.altinn.clock
+
+local known_status = {}
+for _, status in ipairs(core.altinn.statuses) do known_status[status] = true end
+
+--- Raises when there is no status, or one that no letter has.
+---@param level integer of the caller that is to blame
+---@param ... any
+function M.check_statuses(level, ...)
+  local count = select("#", ...)
+  if count == 0 then error("has_been wants a status, such as \"Read\"", level + 1) end
+  for index = 1, count do
+    local status = select(index, ...)
+    if not known_status[status] then
+      error(("'%s' is no status of a letter%s"):format(tostring(status), suggest.hint(tostring(status),
+        core.altinn.statuses)), level + 1)
+    end
+  end
+end
+
+local function was(details, wanted)
+  if wanted == "Read" and details.read then return true end
+  if details.status == wanted then return true end
+  for _, entry in ipairs(details.statusHistory) do
+    if entry.status == wanted then return true end
+  end
+  return false
+end
+
+local Details = { __name = "altinn.events.details" }
+Details.__index = Details
+
+--- Whether the letter has ever had one of the statuses. (`status` alone is
+--- the highest number, not the latest happening.)
+---@param ... string
+---@return boolean
+function Details:has_been(...)
+  M.check_statuses(2, ...)
+  for index = 1, select("#", ...) do
+    if was(self, (select(index, ...))) then return true end
+  end
+  return false
+end
+
+-- The JSON object of a reply about the thing with this id.
+local function object_of(id, member, reply, message, code, detail)
+  if not reply then return nil, message, code, detail end
+  local value
+  value, message, code = call.decode(reply.body)
+  if not value then return nil, message, code, { status = reply.status } end
+  if value[member]:lower() ~= id:lower() then
+    return nil, ("the reply is about another one: its %s is not the one asked for"):format(member), "invalid",
+      { status = reply.status }
+  end
+  return value
+end
+
+local function timeout_of(options, level)
+  if options == nil then return nil end
+  if type(options) ~= "table" then error("options: a table is wanted", level + 1) end
+  for name in pairs(options) do
+    if name ~= "timeout" then
+      error(("unknown option '%s'%s"):format(tostring(name), suggest.hint(tostring(name), { "timeout" })), level + 1)
+    end
+  end
+  local timeout = options.timeout
+  if timeout ~= nil and not (type(timeout) == "number" and timeout > 0) then
+    error("timeout: seconds are wanted, more than 0", level + 1)
+  end
+  return timeout
+end
+
+-- Methods of letters and attachments know their client by this; it is not in
+-- the object, so that printing one shows no token.
+local clients = setmetatable({}, { __mode = "k" })
+
+local function perform(self, name, wish, options)
+  wish = wish or {}
+  wish.id = self.id
+  return call.perform(clients[self], name, wish, options)
+end
+
+local Letter = { __name = "altinn.events.client.letter" }
+Letter.__index = Letter
+
+Letter.__tostring = function(self) return "letter " .. core.mask(self.id) end
+
+--- The letter as it is now. As recipient this records Fetched.
+---@return table|nil overview the server's names; null members are nil
+---@return string|nil message
+---@return string|nil code
+---@return table|nil detail
+function Letter:overview()
+  return object_of(self.id, "correspondenceId", perform(self, "overview"))
+end
+
+--- The letter with its history. As recipient this records Fetched.
+---@return table|nil details the server's names, and the method has_been
+---@return string|nil message
+---@return string|nil code
+---@return table|nil detail
+function Letter:details()
+  local details, message, code, detail = object_of(self.id, "correspondenceId", perform(self, "details"))
+  if not details then return nil, message, code, detail end
+  return setmetatable(details, Details)
+end
+
+--- Whether the letter has ever had one of the statuses, by its history.
+---@param ... string
+---@return boolean|nil
+---@return string|nil message
+---@return string|nil code
+---@return table|nil detail
+function Letter:has_been(...)
+  M.check_statuses(2, ...)
+  local details, message, code, detail = self:details()
+  if not details then return nil, message, code, detail end
+  return details:has_been(...)
+end
+
+--- The body of the letter, Markdown. This marks the letter as read!
+---@return string|nil text
+---@return string|nil message
+---@return string|nil code
+---@return table|nil detail
+function Letter:content()
+  local reply, message, code, detail = perform(self, "content")
+  if not reply then return nil, message, code, detail end
+  return reply.body
+end
+
+local function gone(failure) return failure.code == "not_found" end
+
+-- An action, which the server may want the overview fetched for first
+-- (domain 8.1, 1024 and 1025). One deadline for all.
+local function act(self, name, options)
+  local deadline = clock() + clients[self].timeout
+  local reply, message, code, detail = perform(self, name, nil, options)
+  if not reply and detail and detail.fetch then
+    local fetched = perform(self, "overview", nil, { timeout = math.max(0.001, deadline - clock()) })
+    if fetched then
+      options = { timeout = math.max(0.001, deadline - clock()) }
+      reply, message, code, detail = perform(self, name, nil, options)
+    end
+  end
+  if not reply then return nil, message, code, detail end
+  return true, { status = reply.status, already = reply.already, number = reply.number }
+end
+
+--- Marks the letter as read; also when it was before.
+---@return true|nil ok
+---@return string|table|nil message or, with true, { already = boolean }
+---@return string|nil code
+---@return table|nil detail
+function Letter:mark_read() return act(self, "mark_read") end
+
+--- Confirms the letter; also when it was before. Altinn carries it out later:
+--- status and event appear after 4 seconds or more. Do not ask for them more
+--- often than every 5 seconds.
+---@return true|nil ok
+---@return string|table|nil message or, with true, { already = boolean }
+---@return string|nil code
+---@return table|nil detail
+function Letter:confirm() return act(self, "confirm") end
+
+--- Deletes the letter; also when it was before. A sender can do so only
+--- before it is published.
+---@return true|nil ok
+---@return string|table|nil message or, with true, { already = boolean }
+---@return string|nil code
+---@return table|nil detail
+function Letter:purge() return act(self, "purge", { forgive = gone }) end
+
+-- A page of a gateway in place of the file: files come with the header
+-- Content-Disposition (domain 8.2).
+local function is_page(headers)
+  local media = headers and headers["content-type"]
+  return type(media) == "string" and media:lower():find("^%s*text/html") and not headers["content-disposition"]
+end
+
+-- The sink as a transport takes it. `state` remembers why it stopped.
+local function feed(sink, state)
+  return function(part, head)
+    if is_page(head and head.headers) then
+      state.message = "the reply is a page of HTML, not the file: a gateway or proxy answers in Altinn's place"
+      state.code = "syntax"
+      return false, state.message
+    end
+    if not state.begun then
+      state.begun = true
+      local ok, message = sink:restart()
+      if not ok then
+        state.message, state.code = message, "storage"
+        return false, message
+      end
+    end
+    local ok, message, code = sink:write(part)
+    if ok then return true end
+    state.message, state.code = message, code or "storage"
+    return false, message
+  end
+end
+
+local function fetch(self, attachment, sink, timeout)
+  local state = {}
+  local reply, message, code, detail = perform(self, "download", { attachment = attachment }, {
+    timeout = timeout, sink = feed(sink, state),
+    may_retry = function()
+      local again = not state.code and (sink.again or not state.begun)
+      state.begun = false
+      return again
+    end,
+  })
+  if state.code then return nil, state.message, state.code, detail end
+  if not reply then return nil, message, code, detail end
+  if not state.begun then  -- an empty file
+    local ok, why = sink:restart()
+    if not ok then return nil, why, "storage" end
+  end
+  return reply
+end
+
+local function attachment_id(attachment, level)
+  if type(attachment) == "table" then attachment = attachment.id or attachment.attachmentId end
+  if type(attachment) ~= "string" then
+    error("download wants an attachment: its id, or an entry of content.attachments", level + 1)
+  end
+  return attachment
+end
+
+--- Fetches an attachment, however large, in constant memory.
+---@param attachment string|table its id, or an entry of content.attachments
+---@param sink string|fun(part: string): boolean|nil, string|nil a path, which exists only once the file is whole; or a
+---  function that gets part after part, and ends the download by returning false
+---@param options { timeout: number|nil }|nil seconds for the whole download, instead of the client's
+---@return true|nil ok
+---@return string|table|nil message or, with true, { bytes, media_type }
+---@return string|nil code also storage: the file cannot be written; cancelled: by the sink
+---@return table|nil detail
+function Letter:download(attachment, sink, options)
+  attachment = attachment_id(attachment, 2)
+  if type(sink) ~= "function" and (type(sink) ~= "string" or sink == "") then
+    error("download wants a sink: a path or a function", 2)
+  end
+  local timeout = timeout_of(options, 2)
+  local target = sinks.new(sink)
+  local reply, message, code, detail = fetch(self, attachment, target, timeout)
+  if not reply then
+    target:abort()
+    return nil, message, code, detail
+  end
+  local ok, why = target:commit()
+  if not ok then return nil, why, "storage" end
+  return true, { bytes = target.bytes, media_type = reply.headers["content-type"] }
+end
+
+local Attachment = { __name = "altinn.events.attachment" }
+Attachment.__index = Attachment
+
+Attachment.__tostring = function(self) return "attachment " .. core.mask(self.id) end
+
+--- The attachment as it is now, for its sender.
+---@return table|nil overview the server's names
+---@return string|nil message
+---@return string|nil code
+---@return table|nil detail
+function Attachment:overview()
+  return object_of(self.id, "attachmentId", perform(self, "attachment"))
+end
+
+--- The attachment with its history, for its sender.
+---@return table|nil details the server's names
+---@return string|nil message
+---@return string|nil code
+---@return table|nil detail
+function Attachment:details()
+  return object_of(self.id, "attachmentId", perform(self, "attachment_details"))
+end
+
+local function new(class, kind, settings, id)
+  local self = setmetatable({ id = id, kind = kind }, class)
+  clients[self] = settings
+  return self
+end
+
+--- A letter; nothing is asked yet.
+---@param settings table of the client
+---@param id string
+---@return table letter { id, kind = "letter" } with overview, details, has_been, content, mark_read, confirm, purge,
+---  download
+function M.letter(settings, id) return new(Letter, "letter", settings, id) end
+
+--- An attachment, as its sender sees it; nothing is asked yet.
+---@param settings table of the client
+---@param id string
+---@return table attachment { id, kind = "attachment" } with overview, details
+function M.attachment(settings, id) return new(Attachment, "attachment", settings, id) end
+
+return M

@@ -1,0 +1,499 @@
+-- Tokens for Altinn: a grant that is signed here, Maskinporten's token for
+-- it, Altinn's token for that. Kept, renewed early, fetched once for all.
+local core = require "altinn.events.core"
+local grant = require("altinn.events.support.libraries").load "altinn.events.grant"
+local json = require "altinn.events.support.json"
+local reply_reader = require "altinn.events.client.token_reply"
+local suggest = require "altinn.events.support.suggest"
+
+local M = {}
+
+local GRANT_SECONDS = 60    -- a grant's validity; Maskinporten takes 120 at most
+local LAST_SECONDS = 5      -- a token is not used in its last seconds
+local MARGIN = 30           -- renewed so long before its end, or a fifth of its life
+local FORCE_SECONDS = 60    -- a token that was refused is replaced at most so often
+local REFUSAL_PAUSE = 10    -- after a refusal nobody asks again for so long
+local LONGEST_PAUSE = 30    -- after failures of the network the pause doubles up to this
+local LONGEST_WISH = 300    -- the most that Retry-After is heeded
+local POLL_SECONDS = 0.02
+
+--- Environments: the platform, where the exchange is, and Maskinporten's issuer.
+M.environments = {}
+for name, base_url in pairs(core.altinn.environments) do
+  local issuer = name == "production" and "https://maskinporten.no/" or "https://test.maskinporten.no/"
+  M.environments[name] = { base_url = base_url, issuer = issuer }
+end
+
+-- A rule's inspection of a source finds nothing: what it holds is in here.
+local private = setmetatable({}, { __mode = "k" })
+
+-- Options.
+
+-- Raises where the caller of this module stands.
+local function misuse(message)
+  local level = 2
+  while true do
+    local info = debug.getinfo(level, "S")
+    local is_ours = info and (info.source:find("altinn/events/client/maskinporten%.lua$")
+      or info.source:find("altinn/events%.lua$") or info.what == "tail")
+    if not is_ours then break end
+    level = level + 1
+  end
+  error(message, level)
+end
+
+local KINDS = {
+  client_id = "string", key = "string", key_file = "string", passphrase = "string", kid = "string",
+  certificate = "string", certificate_file = "string", scopes = "string or table", environment = "string",
+  base_url = "string", issuer = "string", token_url = "string", system_user = "table", resource = "string or table",
+  consumer_org = "string", iss_onbehalfof = "string", pid = "string", exchange = "boolean", algorithm = "string",
+  transport = "function or table", clock = "function", sleep = "function", timeout = "number",
+}
+-- What may differ between the tokens of one client.
+local OF_TOKEN = {
+  scopes = true, system_user = true, resource = true, consumer_org = true, iss_onbehalfof = true, pid = true,
+  exchange = true,
+}
+
+local function check_options(options, known, name)
+  if type(options) ~= "table" then misuse(name .. " wants a table of options") end
+  for key, value in pairs(options) do
+    if type(key) ~= "string" or not known[key] then
+      misuse(("unknown option '%s' of %s%s"):format(tostring(key), name, suggest.hint(tostring(key), known)))
+    end
+    if not (" " .. KINDS[key] .. " "):find(" " .. type(value) .. " ", 1, true) then
+      misuse(("option '%s' of %s must be a %s, not a %s"):format(key, name, KINDS[key], type(value)))
+    end
+  end
+end
+
+local function is_local(url)
+  local host = url:match("^http://([^/?#]*)")
+  host = host and (host:match("^%[(.-)%]") or host:match("^[^:]*"))
+  return host and (host == "localhost" or host == "::1" or host:find("^127%.%d+%.%d+%.%d+$") ~= nil)
+end
+
+local function check_url(name, url)
+  if not url:find("^https?://[^/?#%s%c@]+[^%s%c]*$") or url:find("^%a+://[^/]*@") then
+    misuse(("option '%s' is no address of the form https://host/"):format(name))
+  end
+  if not url:find("^https://") and not is_local(url) then
+    misuse(("option '%s' must begin with https:// (http only for this machine): tokens go there"):format(name))
+  end
+  return url
+end
+
+-- The addresses: those of the environment, each of which can be replaced.
+local function addresses(options)
+  local known = {}
+  if options.environment then
+    known = M.environments[options.environment]
+    if not known then
+      misuse(("option 'environment': there is no '%s'%s"):format(options.environment,
+        suggest.hint(options.environment, M.environments)))
+    end
+  end
+  local issuer, base_url = options.issuer or known.issuer, options.base_url or known.base_url
+  if not issuer then misuse("option 'environment' is missing, or 'issuer' and 'base_url' instead") end
+  if not base_url and options.exchange ~= false then
+    misuse("option 'base_url' is missing: the exchange is there (or exchange = false)")
+  end
+  issuer = check_url("issuer", issuer):gsub("/*$", "") .. "/"
+  return issuer, check_url("token_url", options.token_url or issuer .. "token"),
+    base_url and check_url("base_url", base_url):gsub("/*$", "") .. "/authentication/api/v1/exchange/maskinporten"
+end
+
+-- A list, or words in a text -> the list, each once; what RFC 6749 §3.3 allows.
+local function words(name, value)
+  local list, seen = {}, {}
+  local function add(word)
+    if type(word) ~= "string" or not word:find("^[!#-Z%[%]^-~]+$") then
+      misuse(("option '%s' is a list of words without blanks"):format(name))
+    end
+    if not seen[word] then list[#list + 1], seen[word] = word, true end
+  end
+  if type(value) == "string" then
+    for word in value:gmatch("%S+") do add(word) end
+  else
+    for _, word in ipairs(value) do add(word) end
+  end
+  if #list == 0 then misuse(("option '%s' is empty"):format(name)) end
+  return list
+end
+
+-- The claim authorization_details of a system user (domain 7.5).
+local function authorization_details(user)
+  for key, value in pairs(user) do
+    if key ~= "organisation" and key ~= "reference" then
+      misuse(("unknown member '%s' of option 'system_user'%s"):format(tostring(key),
+        suggest.hint(tostring(key), { "organisation", "reference" })))
+    end
+    if type(value) ~= "string" then misuse(("system_user.%s must be a string"):format(key)) end
+  end
+  local number = user.organisation and user.organisation:gsub("^0192:", "")
+  if not number or not number:find("^%d%d%d%d%d%d%d%d%d$") then
+    misuse("system_user.organisation is the number of the customer's organisation, nine digits")
+  end
+  return json.list {
+    { type = "urn:altinn:systemuser", externalRef = user.reference,
+      systemuser_org = { authority = "iso6523-actorid-upis", ID = "0192:" .. number } },
+  }
+end
+
+-- The claims that do not change from grant to grant (domain 7.2). Others
+-- than these Maskinporten refuses.
+local function fixed_claims(settings, options)
+  if not options.scopes then misuse("option 'scopes' is missing") end
+  return {
+    aud = settings.issuer, iss = settings.client_id, scope = table.concat(words("scopes", options.scopes), " "),
+    resource = options.resource and json.list(words("resource", options.resource)),
+    consumer_org = options.consumer_org, iss_onbehalfof = options.iss_onbehalfof, pid = options.pid,
+    authorization_details = options.system_user and authorization_details(options.system_user),
+  }
+end
+
+-- Tokens are kept under what makes them differ.
+local function cache_key(options, claims)
+  local scopes = words("scopes", options.scopes)
+  table.sort(scopes)
+  local copy = { exchange = options.exchange ~= false }
+  for name, value in pairs(claims) do copy[name] = value end
+  copy.scope = table.concat(scopes, " ")
+  local text, message = json.encode(copy)
+  if not text then misuse("options: " .. message) end
+  return text
+end
+
+-- altinn.events.transport where it is; else libcurl, blocking.
+-- Fetching.
+
+-- One request within what is left of the time.
+local function ask(settings, who, request, deadline)
+  local from = settings.clock()
+  request.timeout = math.max(0.1, deadline - from)
+  request.max_body = 64 * 1024
+  local reply, message, code = settings.transport(request)
+  if not reply then return nil, reply_reader.unanswered(who, message, code) end
+  return reply_reader.normal(reply), from, settings.clock()
+end
+
+local function sign(state)
+  local settings, claims = state.settings, {}
+  for name, value in pairs(state.claims) do claims[name] = value end
+  claims.iat = math.floor(settings.clock())
+  claims.exp = claims.iat + GRANT_SECONDS
+  claims.jti = grant.uuid()
+  return settings.key:sign(json.encode(claims), settings.algorithm)
+end
+
+local function fetch_grant(state, deadline)
+  local settings = state.settings
+  local assertion, message, code, detail = sign(state)
+  if not assertion then return nil, message, code, detail end
+  local reply, from, to, why_code, why_detail = ask(settings, "Maskinporten", {
+    method = "POST", url = settings.token_url,
+    headers = { ["Content-Type"] = "application/x-www-form-urlencoded", Accept = "application/json" },
+    body = "grant_type=urn%3Aietf%3Aparams%3Aoauth%3Agrant-type%3Ajwt-bearer&assertion=" .. assertion,
+  }, deadline)
+  if not reply then return nil, to, why_code, why_detail end
+  settings.skew = reply_reader.skew(reply, from, to) or settings.skew
+  local token, lifetime, failed, more = reply_reader.token(reply, from, to)
+  if not token and more then more.retry_after = reply_reader.retry_after(reply, to) end
+  return token, lifetime, failed, more
+end
+
+local function exchange(state, raw, lifetime, deadline)
+  local reply, from, to, code, detail = ask(state.settings, "Altinn's exchange", {
+    method = "GET", url = state.settings.exchange_url, headers = { Authorization = "Bearer " .. raw },
+  }, deadline)
+  if not reply then return nil, to, code, detail end
+  local token, left, failed, more = reply_reader.exchanged(reply, from, to, lifetime)
+  if not token and more then more.retry_after = reply_reader.retry_after(reply, to) end
+  return token, left, failed, more
+end
+
+-- A new token -> token, seconds it lives, from when; or nil, message, code, detail.
+local function fetch(state)
+  local from = state.settings.clock()
+  local deadline = from + state.settings.timeout
+  local token, lifetime, code, detail = fetch_grant(state, deadline)
+  if token and state.exchange then
+    from = state.settings.clock()
+    token, lifetime, code, detail = exchange(state, token, lifetime, deadline)
+  end
+  if not token then return nil, lifetime, code, detail end
+  return token, lifetime, from
+end
+
+-- The cache: an entry is
+--   token, got, renew, ends          when there is a token (clock's seconds)
+--   failure { message, code, detail, at, pause }
+--   refresh { thread, at, deadline } while somebody fetches
+--   forced                           when a refused token was dropped last
+
+-- A clock that was set back by much makes all that was remembered void.
+local function is_past(at, now) return now >= at - 5 end
+
+local function is_alive(entry, now)
+  return entry.token ~= nil and now < entry.ends and is_past(entry.got, now)
+end
+
+local function is_fresh(entry, now) return is_alive(entry, now) and now < entry.renew end
+
+local function keep(entry, token, lifetime, from)
+  local margin = math.min(math.max(MARGIN, lifetime / 5), lifetime / 2)
+  entry.token, entry.got, entry.renew, entry.failure = token, from, from + lifetime - margin, nil
+  entry.ends = from + lifetime - math.min(LAST_SECONDS, lifetime / 10)
+end
+
+local function remember_failure(entry, now, message, code, detail)
+  local before, wish = entry.failure, detail and detail.retry_after
+  local pause = REFUSAL_PAUSE
+  if code == "network" or code == "timeout" or code == "server" or code == "throttled" then
+    pause = math.min(LONGEST_PAUSE, before and before.pause * 2 or 1)
+  end
+  entry.failure = {
+    message = message, code = code, detail = detail or {}, at = now,
+    pause = math.max(pause, math.min(wish or 0, LONGEST_WISH)),
+  }
+end
+
+-- The failure that is still fresh, as it was, and how long nobody asks again.
+local function recent_failure(entry, now)
+  local failure = entry.failure
+  if not failure or now >= failure.at + failure.pause or not is_past(failure.at, now) then return nil end
+  local detail = {}
+  for name, value in pairs(failure.detail) do detail[name] = value end
+  detail.retry_after = failure.at + failure.pause - now
+  return failure, detail
+end
+
+local function running()
+  return coroutine.running() or "main"  -- nil in the main thread of Lua 5.1
+end
+
+local function refresh(state, entry)
+  local now = state.settings.clock()
+  local mark = { thread = running(), at = now, deadline = now + state.settings.timeout + 5 }
+  entry.refresh = mark
+  local token, lifetime, from_or_code, detail = fetch(state)
+  local is_mine = entry.refresh == mark
+  if is_mine then entry.refresh = nil end
+  if token then
+    keep(entry, token, lifetime, from_or_code)
+    return token
+  end
+  now = state.settings.clock()
+  if is_mine then remember_failure(entry, now, lifetime, from_or_code, detail) end
+  if is_alive(entry, now) then return entry.token end
+  return nil, lifetime, from_or_code, detail
+end
+
+-- Whether somebody is still fetching: not when that coroutine is dead, is
+-- this one (an error ended its fetch), or has taken too long.
+local function is_fetching(entry, now)
+  local mark = entry.refresh
+  if not mark then return false end
+  if mark.thread == running() or now > mark.deadline or not is_past(mark.at, now) then return false end
+  return type(mark.thread) ~= "thread" or coroutine.status(mark.thread) ~= "dead"
+end
+
+-- Lets others run for a moment: by the caller's function, in a task of the
+-- host, or in whatever drives this coroutine. False: this thread cannot wait.
+local function pause(settings)
+  local tasks = package.loaded["altinn.events.host.scheduler"]
+  local sleep = settings.sleep or tasks and tasks.inside and tasks.inside() and tasks.sleep
+  if sleep then
+    sleep(POLL_SECONDS)
+    return true
+  end
+  local thread, is_main = coroutine.running()
+  local yieldable = thread and not is_main
+  if coroutine.isyieldable then yieldable = coroutine.isyieldable() end
+  if yieldable then coroutine.yield() end
+  return yieldable
+end
+
+local function token_of(state)
+  local entry, settings = state.entry, state.settings
+  while true do
+    local now = settings.clock()
+    if is_fresh(entry, now) then return entry.token end
+    local alive, failure, detail = is_alive(entry, now), recent_failure(entry, now)
+    local fetching = is_fetching(entry, now)
+    if alive and (failure or fetching) then return entry.token end
+    if failure then return nil, failure.message, failure.code, detail end
+    if not fetching or not pause(settings) then return refresh(state, entry) end
+  end
+end
+
+-- Sources.
+
+local Source = {}
+Source.__index = Source
+
+function Source.__tostring(self)
+  local state = private[self]
+  return ("altinn.events.maskinporten: client %s, %s"):format(core.mask(state.settings.client_id), state.claims.scope)
+end
+
+--- The token: from the cache, or fetched.
+---@return string|nil token
+---@return string|nil message
+---@return string|nil code auth, forbidden, network, tls, timeout, throttled, server, not_found, too_large, or one of
+---  signing
+---@return table|nil detail reason, status, error, number ("MP-100"), skew, retry_after
+function Source.__call(self) return token_of(private[self]) end
+
+local function make(settings, options)
+  local state = { settings = settings, options = options, claims = fixed_claims(settings, options) }
+  state.exchange = options.exchange ~= false
+  if state.exchange and not settings.exchange_url then
+    misuse("option 'base_url' is missing: the exchange is there")
+  end
+  local key = cache_key(options, state.claims)
+  settings.entries[key] = settings.entries[key] or {}
+  state.entry = settings.entries[key]
+  local source = setmetatable({}, Source)
+  private[source] = state
+  return source
+end
+
+--- A source of other tokens of the same client: for other scopes, another
+--- customer. Tokens are kept per set of scopes and customer, whichever
+--- source they were fetched through.
+---@param options { scopes: string|string[]|nil, system_user: table|nil, resource: string|string[]|nil,
+---  consumer_org: string|nil, iss_onbehalfof: string|nil, pid: string|nil, exchange: boolean|nil }
+---  what is left out stays as it is; system_user = false: none
+---@return table source
+function Source:with(options)
+  local state, merged = private[self], {}
+  for name, value in pairs(state.options) do merged[name] = value end
+  local given = {}
+  if type(options) ~= "table" then misuse("with wants a table of options") end
+  for name, value in pairs(options) do
+    if value == false and name ~= "exchange" and OF_TOKEN[name] then merged[name] = nil
+    else given[name] = value end
+  end
+  check_options(given, OF_TOKEN, "source:with")
+  for name, value in pairs(given) do merged[name] = value end
+  return make(state.settings, merged)
+end
+
+local PERMANENT = { [4001] = true, [4006] = true, [4007] = true }
+
+--- Says that a server answered 401 to a token. True: a call of the source
+--- gives another token, with which one more attempt makes sense. False: a
+--- new token would not help: the code says that the caller lacks access
+--- (4001, 4006, 4007), or the token is itself a new one. A token is
+--- replaced so at most once a minute.
+---@param token string the one that was refused
+---@param code integer|string|nil the error's number, if the answer had one
+---@return boolean again
+function Source:refused(token, code)
+  local state = private[self]
+  local entry, now = state.entry, state.settings.clock()
+  if code ~= nil and PERMANENT[tonumber(tostring(code):match("%d+"))] then return false end
+  if entry.token ~= token then return true end
+  if entry.forced and now < entry.forced + FORCE_SECONDS and is_past(entry.forced, now) then return false end
+  entry.forced, entry.token = now, nil
+  return true
+end
+
+--- The same as refused, under the name that a client calls.
+Source.invalidate = Source.refused
+
+local function masked(value)
+  if type(value) == "string" then return core.mask(value) end
+  if type(value) ~= "table" then return value end
+  local copy = {}
+  for name, member in pairs(value) do copy[name] = masked(member) end
+  return copy
+end
+
+--- The claims of the token, for display: identity numbers are masked. The
+--- token is fetched when there is none.
+---@return table|nil claims
+---@return string|nil message
+---@return string|nil code
+---@return table|nil detail
+function Source:claims()
+  local token, message, code, detail = token_of(private[self])
+  if not token then return nil, message, code, detail end
+  local claims = reply_reader.claims(token)
+  if not claims then return nil, "the token is no JWT: its claims cannot be shown", "unsupported" end
+  return masked(claims)
+end
+
+--- How far this machine's clock is behind Maskinporten's, by its last answer.
+---@return number|nil seconds negative: ahead; nil: not known
+function Source:skew() return private[self].settings.skew end
+
+--- When the present token ends and when it is renewed, this machine's clock.
+---@return number|nil ends seconds since 1970; nil: there is no token
+---@return number|nil renewed
+function Source:expiry()
+  local entry = private[self].entry
+  if not entry.token then return nil end
+  return entry.ends, entry.renew
+end
+
+local ALGORITHMS = { RS256 = true, RS384 = true, RS512 = true }
+
+local function check_presence(options)
+  if not options.client_id or not options.client_id:find("^[!-~]+$") then
+    misuse("option 'client_id' is missing, or holds blanks")
+  end
+  if (options.key ~= nil) == (options.key_file ~= nil) then misuse("give either 'key' or 'key_file'") end
+  if options.kid and (options.certificate or options.certificate_file) then
+    misuse("give 'kid' or 'certificate': Maskinporten takes one of them")
+  end
+  if options.algorithm and not ALGORITHMS[options.algorithm] then
+    misuse("option 'algorithm' is RS256, RS384 or RS512")
+  end
+  local timeout = options.timeout or 30
+  if timeout ~= timeout or timeout <= 0 then misuse("option 'timeout' is a number of seconds above 0") end
+end
+
+local function settings_of(options)
+  check_options(options, KINDS, "events.maskinporten")
+  check_presence(options)
+  local settings = {
+    client_id = options.client_id, algorithm = options.algorithm or "RS256", timeout = options.timeout or 30,
+    clock = options.clock or os.time, sleep = options.sleep,
+    transport = options.transport or require("altinn.events.client.transport").default(),
+    entries = {},
+  }
+  settings.issuer, settings.token_url, settings.exchange_url = addresses(options)
+  return settings
+end
+
+local function token_options(options)
+  local copy = {}
+  for name in pairs(OF_TOKEN) do copy[name] = options[name] end
+  return copy
+end
+
+--- A source of tokens; events.maskinporten.
+---@param options table
+---@return table|nil source called, it gives the token, or nil, message, code, detail
+---@return string|nil message what is wrong with the key or the certificate
+---@return string|nil code not_found, storage, syntax, auth (the passphrase), unsupported or invalid
+---@return table|nil detail reason
+function M.new(options)
+  local settings = settings_of(options)
+  local source = make(settings, token_options(options))
+  local key, message, code, detail = grant.key {
+    key = options.key, key_file = options.key_file, passphrase = options.passphrase, kid = options.kid,
+    certificate = options.certificate, certificate_file = options.certificate_file,
+  }
+  if not key then return nil, message, code, detail end
+  if not key:named() then
+    return nil, "nothing names the key to Maskinporten: give the kid under which its public half is registered, or the "
+      .. "certificate", "invalid", { reason = "unnamed" }
+  end
+  settings.key = key
+  return source
+end
+
+return M

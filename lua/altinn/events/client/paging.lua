@@ -1,0 +1,213 @@
+-- Iterators over what Altinn gives in pages, or in lists that end at 1000.
+local call = require "altinn.events.client.exchange"
+local core = require "altinn.events.core"
+local events_module = require "altinn.events"
+
+local M = {}
+
+local MOST = 1000       -- of a page and of a list
+local MICRO = 1000000   -- moments are counted in microseconds
+local YEAR = 366 * 86400 * MICRO
+local START = 1672531200 * MICRO  -- 2023: before, letters are few
+
+local Failure = { __name = "altinn.events.failure" }
+Failure.__index = Failure
+Failure.__tostring = function(self) return self.message end
+
+--- Raises what an iterator cannot return: { message, code, detail }, which
+--- prints as its message.
+---@param message string
+---@param code string
+---@param detail table|nil
+function M.raise(message, code, detail)
+  error(setmetatable({ message = message, code = code, detail = detail or {} }, Failure), 0)
+end
+
+-- What a call is refused for is raised at once, not in the loop.
+local function check(name, wish)
+  local request, message, code, detail = core.altinn.request(name, wish)
+  if not request then M.raise(message, code, detail) end
+end
+
+-- Events
+
+local function page(self, size)
+  self.wish.size = size
+  local reply, message, code, detail = call.perform(self.settings, "events", self.wish)
+  if not reply then M.raise(message, code, detail) end
+  local events
+  events, message, code, detail = events_module.parse_batch(reply.body, { max_bytes = math.max(1, #reply.body) })
+  if not events then M.raise("a pulled event: " .. message, code, detail) end
+  return events
+end
+
+-- Access is checked after paging: an empty page is no end before the largest
+-- one is empty too (domain 6.1).
+local function next_page(self)
+  local events = page(self, self.size)
+  if #events == 0 and self.size < MOST then events = page(self, MOST) end
+  return events
+end
+
+-- Whether the event is new to this iteration.
+local function is_fresh(self, event)
+  local seen = self.seen[event.source]
+  if not seen then
+    seen = {}
+    self.seen[event.source] = seen
+  end
+  if seen[event.id] then return false end
+  seen[event.id] = true
+  return true
+end
+
+-- The events of the next page that has new ones; nil at the end. A cursor
+-- that the server has lost means the beginning to it: the pages come again,
+-- and are passed over. One that has twice led to nothing new is the end.
+local function fresh_events(self)
+  local tried = {}
+  while true do
+    local events = next_page(self)
+    if #events == 0 then return nil end
+    local list = {}
+    for _, event in ipairs(events) do
+      if is_fresh(self, event) then list[#list + 1] = event end
+    end
+    local cursor = events[#events].id
+    tried[self.wish.after] = (tried[self.wish.after] or 0) + 1
+    self.wish.after = cursor
+    if #list > 0 then return list end
+    if (tried[cursor] or 0) >= 2 then return nil end
+  end
+end
+
+--- An iterator over the events of a resource, in the order of registration.
+---@param settings table of the client
+---@param wish table resource, after, types, subject
+---@param size integer|nil of a page, 1000
+---@return fun(): table|nil next_event raises { message, code, detail }
+function M.events(settings, wish, size)
+  wish.size = size
+  check("events", wish)
+  local self = { settings = settings, wish = wish, size = size or MOST, seen = {} }
+  wish.after = wish.after or "0"
+  local list, at, ended = {}, 0, false
+  return function()
+    if ended then return nil end
+    at = at + 1
+    if not list[at] then
+      list, at = fresh_events(self), 1
+      if not list then
+        list, ended = {}, true
+        return nil
+      end
+    end
+    return list[at]
+  end
+end
+
+-- Letters
+
+-- Microseconds since 1970; `up`: what is cut off counts as one more.
+local function micros(field, value, up)
+  if value == nil then return nil end
+  if type(value) == "number" then
+    if not (value > -6e10 and value < 2e11) then
+      error(field .. ": seconds since 1970, or a text such as \"2026-01-31T12:00:00Z\", are wanted", 4)
+    end
+    return up and math.ceil(value * MICRO) or math.floor(value * MICRO)
+  end
+  if type(value) ~= "string" then
+    error(("%s: a time is seconds since 1970 or a text, not a %s"):format(field, type(value)), 4)
+  end
+  local seconds, nanoseconds = core.altinn.moment(value)
+  if not seconds then M.raise(field .. ": " .. nanoseconds, "invalid", { attribute = field }) end
+  local rest = nanoseconds / 1000
+  return seconds * MICRO + (up and math.ceil(rest) or math.floor(rest))
+end
+
+local function text_of(moment)
+  if not moment then return nil end
+  local seconds = math.floor(moment / MICRO)
+  local fraction = moment - seconds * MICRO
+  return os.date("!%Y-%m-%dT%H:%M:%S", seconds) .. (fraction > 0 and (".%06d"):format(fraction) or "") .. "Z"
+end
+
+local function ids_of(self, slice)
+  local wish = self.wish
+  wish.from, wish.to, wish.status = text_of(slice.from), text_of(slice.to), slice.status
+  local reply, message, code, detail = call.perform(self.settings, "letters", wish)
+  if not reply then M.raise(message, code, detail) end
+  local value
+  value, message, code = call.decode(reply.body)
+  if not value then M.raise(message, code, { status = reply.status }) end
+  return value.ids
+end
+
+-- Both ends of a slice are exclusive, so its halves overlap by a microsecond:
+-- the first takes the moment in the middle. Newest first, as the server does.
+local function halves(slice)
+  local to = slice.to or math.max(slice.from or 0, os.time() * MICRO) + YEAR
+  local from = slice.from or math.min(START, to - YEAR)
+  if to - from <= 2 then return nil end  -- one microsecond lies between
+  local middle = from + math.floor((to - from) / 2)  -- what is not bounded stays so
+  return { from = middle, to = slice.to, status = slice.status },
+    { from = slice.from, to = middle + 1, status = slice.status }
+end
+
+-- More than a list holds: the slices to ask for instead.
+local function divide(self, slice)
+  local late, early = halves(slice)
+  if late then
+    self.slices[#self.slices + 1] = early
+    self.slices[#self.slices + 1] = late
+    return
+  elseif slice.status then
+    M.raise(("more than %d letters have one and the same time of publishing, %s, and status: Altinn lists no more")
+      :format(MOST, text_of(slice.from + 1)), "too_large")
+  end
+  for _, status in ipairs(core.altinn.statuses) do
+    self.slices[#self.slices + 1] = { from = slice.from, to = slice.to, status = status }
+  end
+end
+
+-- The new ids of the next slice that has any; nil at the end.
+local function fresh_ids(self)
+  while #self.slices > 0 do
+    local slice = table.remove(self.slices)
+    local ids, list = ids_of(self, slice), {}
+    if #ids >= MOST then
+      divide(self, slice)
+      ids = {}
+    end
+    for _, id in ipairs(ids) do
+      if not self.seen[id] then
+        self.seen[id] = true
+        list[#list + 1] = id
+      end
+    end
+    if #list > 0 then return list end
+  end
+  return nil
+end
+
+--- An iterator over the ids of letters, newest time of publishing first.
+---@param settings table of the client
+---@param wish table resource, role, status
+---@param from string|number|nil RFC 3339 or seconds since 1970, exclusive
+---@param to string|number|nil the same
+---@return fun(): string|nil next_id raises { message, code, detail }
+function M.letters(settings, wish, from, to)
+  local slice = { from = micros("from", from, false), to = micros("to", to, true), status = wish.status }
+  wish.from, wish.to = text_of(slice.from), text_of(slice.to)
+  check("letters", wish)
+  local self = { settings = settings, wish = wish, slices = { slice }, seen = {} }
+  local list, at = {}, 0
+  return function()
+    at = at + 1
+    if list and not list[at] then list, at = fresh_ids(self), 1 end
+    return list and list[at]
+  end
+end
+
+return M

@@ -1,0 +1,155 @@
+-- altinn-events run: the host's main thread.
+local cjson = require "cjson.safe"
+local config_module = require "altinn.events.host.config"
+local host = require("altinn.events.support.libraries").load "altinn.events.host"
+local rules = require "altinn.events.rules.loading"
+local settlement = require "altinn.events.host.settlement"
+
+local M = {}
+
+local function targets_of(set)
+  local wanted = {}
+  for _, rule in ipairs(set) do
+    for _, power in ipairs(rule.may or {}) do
+      local target = power:match("^send:(.+)$")
+      if target then wanted[#wanted + 1] = { rule = rule, target = target } end
+    end
+  end
+  return wanted
+end
+
+-- Rules and what they need of the configuration.
+local function load_rules(config)
+  local set, problems = rules.load(config.rules)
+  if not set then return nil, problems end
+  problems = {}
+  for _, need in ipairs(targets_of(set)) do
+    if not config.targets[need.target] then
+      problems[#problems + 1] = { file = need.rule.file, line = need.rule.line, rule = need.rule.name,
+        message = ("may: there is no target '%s' in the configuration"):format(need.target) }
+    end
+  end
+  if #problems > 0 then return nil, problems end
+  return set
+end
+
+local function settings_of(config)
+  local files = rules.files(config.rules)
+  return assert(cjson.encode {  -- not our json: a key may be binary
+    rules = files, targets = config.targets, limits = config.limits, log = config.log,
+    environment = config.environment, base_url = config.base_url, token = config.token,
+    credentials = config.credentials,
+  })
+end
+
+local function start_options(config, set)
+  return {
+    inbox = config.inbox, listen = config_module.address(config.listen),
+    admin = config.admin and config_module.address(config.admin) or nil, secrets = config.secrets,
+    workers = config.workers, max_bytes = config.limits.max_bytes, deadline = config.limits.deadline,
+    connections = config.limits.connections, heads = rules.heads(set), worker_settings = settings_of(config),
+    once = config.once or nil,
+  }
+end
+
+local function report(log, problems)
+  for _, problem in ipairs(problems) do log("error", "rules", { reason = rules.describe_problem(problem) }) end
+end
+
+local function reload(handle, config, log)
+  local set, problems = load_rules(config)
+  if not set then
+    report(log, problems)
+    log("error", "reload", { reason = "the new rules are broken; the old ones stay in force" })
+    return
+  end
+  local called, done, message = pcall(handle.reload, handle, rules.heads(set), settings_of(config))
+  if not called then done, message = nil, done end
+  if not done then
+    log("error", "reload", { reason = ("%s; the old rules stay in force"):format(tostring(message)) })
+    return
+  end
+  log("info", "reload", { reason = ("%d rules are in force"):format(#set) })
+end
+
+-- Tells systemd, if that is who started us.
+local function tell(log, state)
+  local _, message = host.notify(state)
+  if message then log("warn", "notify", { reason = message }) end
+end
+
+-- Seconds between two signs of life (sd_watchdog_enabled(3)).
+local function watchdog()
+  local microseconds = tonumber(os.getenv "WATCHDOG_USEC")
+  return microseconds and microseconds > 0 and microseconds / 2e6 or 3600
+end
+
+local function tell_health(handle, log)
+  local fine, message = handle:health()
+  if fine then log("info", "inbox", { reason = "it stores again" })
+  else log("error", "inbox", { reason = message }) end
+end
+
+local function serve(handle, config, log)
+  local pause = watchdog()
+  while true do
+    local what = handle:wait(pause)
+    if what == "hup" then reload(handle, config, log)
+    elseif what == "unwell" or what == "well" then tell_health(handle, log)
+    elseif what then return what end
+    tell(log, "WATCHDOG=1")
+  end
+end
+
+-- Rules that ask Altinn, where nothing says how.
+local function warn_of_asking(config, set, log)
+  if (config.environment or config.base_url) and (config.credentials or config.token) then return end
+  for _, rule in ipairs(set) do
+    for _, power in ipairs(rule.enabled and rule.may or {}) do
+      if not power:find("^send:") then
+        log("warn", "rules", { rule = rule.name, reason = ("it may %s, but the configuration lacks environment or"
+          .. " credentials: calls to Altinn will fail and be tried again"):format(power) })
+        break
+      end
+    end
+  end
+end
+
+local function announce(handle, config, set, log)
+  local names = {}
+  for index, rule in ipairs(set) do names[index] = rule.name .. (rule.enabled and "" or " (off)") end
+  log("info", "rules", { reason = ("%d loaded: %s"):format(#set, table.concat(names, ", ")) })
+  local listen = config_module.address(config.listen)[1]
+  local admin = config.admin and config_module.address(config.admin)[1]
+  log("info", "listening", { address = ("%s:%d"):format(listen, handle:port()),
+    admin = admin and ("%s:%d"):format(admin, handle:admin_port()) or nil })
+end
+
+--- Runs the host until a signal ends it.
+---@param config table what altinn.events.config.load gave
+---@return integer status 0 fine, 1 failed
+function M.run(config)
+  local log = settlement.logger(config.log)
+  local set, problems = load_rules(config)
+  if not set then
+    report(log, problems)
+    return 1
+  end
+  local handle, message = host.start(start_options(config, set))
+  if not handle then
+    log("error", "start", { reason = message })
+    return 1
+  end
+  announce(handle, config, set, log)
+  warn_of_asking(config, set, log)
+  tell(log, "READY=1")
+  local why = serve(handle, config, log)
+  if why ~= "idle" then log("info", "stopping", { reason = why }) end
+  tell(log, "STOPPING=1")
+  local whole = handle:stop()
+  log("info", "stopped", {})
+  if whole == false then os.exit(1, false) end
+  return why == "failed" and 1 or 0
+end
+
+return M

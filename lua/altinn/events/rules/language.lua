@@ -1,0 +1,314 @@
+-- The language of rules: rule{…}, its keys, the verdicts, the effects.
+local core = require "altinn.events.core"
+local duration = require "altinn.events.support.duration"
+local head = require "altinn.events.event.head"
+local suggest = require "altinn.events.support.suggest"
+
+local M = {}
+
+local Verdict = {}
+Verdict.__index = Verdict
+
+local function verdict(fields)
+  return setmetatable(fields, Verdict)
+end
+
+--- Nothing to do, and why.
+---@param reason string
+---@return table verdict
+function M.skip(reason)
+  if type(reason) ~= "string" then error("skip wants a reason", 2) end
+  return verdict { verdict = "skip", reason = reason }
+end
+
+--- Not now: try the event again after a while.
+---@param span string|number "10m", or seconds
+---@param reason string|nil
+---@return table verdict
+function M.retry_after(span, reason)
+  local seconds, message = duration.parse(span)
+  if not seconds then error("retry_after: " .. message, 2) end
+  if reason ~= nil and type(reason) ~= "string" then error("retry_after: the reason is a text", 2) end
+  return verdict { verdict = "retry", after = seconds, reason = reason or "asked for by the rule" }
+end
+
+--- This cannot succeed: the run goes to the dead letters.
+---@param reason string
+---@return table verdict
+function M.fail(reason)
+  if type(reason) ~= "string" then error("fail wants a reason", 2) end
+  return verdict { verdict = "fail", reason = reason }
+end
+
+local http_keys = { key = true, path = true, method = true, headers = true, json = true, body = true }
+
+local function check_http(fields, level)
+  if type(fields) ~= "table" then error("send.http(target) wants a table", level) end
+  for name in pairs(fields) do
+    if not http_keys[name] then
+      error(("send.http: unknown key '%s'%s"):format(tostring(name), suggest.hint(tostring(name), http_keys)), level)
+    end
+  end
+  if fields.json ~= nil and fields.body ~= nil then error("send.http: json and body exclude each other", level) end
+end
+
+local function key_list(key, level)
+  if key == nil then return nil end
+  local list = type(key) == "table" and key or { key }
+  for index = 1, #list do  -- not ipairs: a nil among the parts is a mistake too
+    local part = list[index]
+    if type(part) ~= "string" and type(part) ~= "number" then
+      error(("send.http: part %d of the key is a %s; texts and numbers make a key"):format(index, type(part)), level)
+    end
+  end
+  if #list == 0 then error("send.http: the key is empty", level) end
+  return list
+end
+
+M.send = {}
+
+--- An HTTP request to a target of the configuration, sent once by its key.
+---@param target string the target's name
+---@return fun(fields: table): table
+function M.send.http(target)
+  if type(target) ~= "string" then error("send.http wants the name of a target", 2) end
+  return function(fields)
+    check_http(fields, 3)
+    return verdict {
+      verdict = "effect", kind = "http", target = target, key = key_list(fields.key, 3),
+      path = fields.path, method = fields.method, headers = fields.headers, json = fields.json, body = fields.body,
+    }
+  end
+end
+
+local function is_verdict(value)
+  return getmetatable(value) == Verdict
+end
+
+-- The places of a list's items in their order; nil: it is no list.
+local function places_of(list)
+  local places = {}
+  if getmetatable(list) ~= nil then return nil end
+  for key in next, list do
+    if type(key) ~= "number" then return nil end
+    places[#places + 1] = key
+  end
+  table.sort(places)
+  return places
+end
+
+-- A list may have holes: { A, wanted and B or nil, C }. `place` of an effect
+-- is where it stood.
+local function effects_of(list)
+  local places, effects = places_of(list), {}
+  if not places then
+    return nil, "a rule returns nothing, a verdict, an effect or a list of effects, not a table of its own"
+  end
+  for index, place in ipairs(places) do
+    local value = rawget(list, place)
+    if not is_verdict(value) or value.verdict ~= "effect" then
+      return nil, ("a rule returns nothing, a verdict, an effect or a list of effects; item %s of its list is none")
+        :format(place)
+    end
+    effects[index] = setmetatable({ place = place }, { __index = value })
+  end
+  if #effects == 0 then return verdict { verdict = "done" } end
+  return verdict { verdict = "effects", effects = effects }
+end
+
+--- What a rule's `run` returned, as a verdict.
+---@param value any
+---@return table|nil verdict `verdict` is done, skip, retry, fail, effect or effects
+---@return string|nil message why it is no verdict
+function M.verdict(value)
+  if value == nil then return verdict { verdict = "done" } end
+  if is_verdict(value) then return value end
+  if type(value) == "table" then return effects_of(value) end
+  return nil, ("a rule returns nothing, a verdict, an effect or a list of effects, not a %s"):format(type(value))
+end
+
+-- Checks of the keys of rule{…}: each returns a message when it is wrong.
+
+local function want(kind)
+  return function(value)
+    if type(value) ~= kind then return ("must be a %s, not a %s"):format(kind, type(value)) end
+  end
+end
+
+local function check_name(value)
+  if type(value) ~= "string" or not value:find("^[%w][%w%-_%.]*$") or #value > 100 then
+    return "must be a word of letters, digits, hyphens, points and underscores, at most 100 long"
+  end
+  if core.mask(value) ~= value then return "stands in logs and metrics, and must not hold an identity number" end
+end
+
+local function check_order(value)
+  if value == false then return nil end
+  if type(value) ~= "string" or not value:find("^[a-z0-9]+$") then
+    return "must be \"letter\", the name of an attribute, or false"
+  end
+end
+
+local function positive(most)
+  return function(value)
+    if type(value) ~= "number" or value ~= value or value <= 0 then return "must be a number above 0" end
+    if value > most then return ("must be at most %d"):format(most) end
+  end
+end
+
+local function whole(most)
+  local check = positive(most)
+  return function(value)
+    local message = check(value)
+    if message and type(value) == "number" and value > most then return message end
+    if message or value % 1 ~= 0 then return "must be a whole number above 0" end
+  end
+end
+
+local function span(value)
+  local _, message = duration.parse(value)
+  return message
+end
+
+local function retry_on(value)
+  if type(value) ~= "table" or #value == 0 and next(value) ~= nil then
+    return "must be a list of statuses and classes (network, timeout, server, throttled)"
+  end
+  local classes = { network = true, timeout = true, server = true, throttled = true, tls = true }
+  for _, one in ipairs(value) do
+    local known = classes[one] or type(one) == "number" and one >= 300 and one <= 599
+    if not known then
+      return ("'%s' is neither a status nor a class%s"):format(tostring(one), suggest.hint(tostring(one), classes))
+    end
+  end
+end
+
+local function table_of(name, checks)
+  return function(value)
+    if type(value) ~= "table" then return "must be a table" end
+    for key, one in pairs(value) do
+      if not checks[key] then
+        return ("unknown key '%s'%s"):format(tostring(key), suggest.hint(tostring(key), checks))
+      end
+      local message = checks[key](one)
+      if message then return ("%s.%s %s"):format(name, key, message), true end
+    end
+  end
+end
+
+local powers = {
+  ["read:overview"] = true, ["read:details"] = true, ["read:content"] = true, ["mark:read"] = true,
+  confirm = true, purge = true, download = true,
+}
+
+local function check_may(value)
+  if type(value) ~= "table" or #value == 0 and next(value) ~= nil then return "must be a list of powers" end
+  for _, power in ipairs(value) do
+    if type(power) ~= "string" or not (powers[power] or power:find("^send:.")) then
+      return ("'%s' is no power%s"):format(tostring(power), suggest.hint(tostring(power), powers))
+    end
+  end
+end
+
+local checks = {
+  name = check_name, about = want "string", owner = want "string",
+  on = function() end, when = want "table", order = check_order, may = check_may,
+  retry = table_of("retry", { within = span, attempts = whole(math.huge), on = retry_on }),
+  limit = table_of("limit", { seconds = positive(86400), instructions = whole(2 ^ 60), memory = whole(2 ^ 40),
+    at_once = whole(100000) }),
+  enabled = want "boolean", run = want "function",
+}
+local later_keys = { trust = true, shadow = true, repeats = true, override = true }
+
+local function check_keys(fields, problems)
+  local names = {}
+  for name in pairs(fields) do names[#names + 1] = tostring(name) end
+  table.sort(names)
+  for _, name in ipairs(names) do
+    local check = checks[name]
+    if later_keys[name] then
+      problems[#problems + 1] = ("'%s' is not supported yet"):format(name)
+    elseif not check then
+      problems[#problems + 1] = ("unknown key '%s'%s"):format(name, suggest.hint(name, checks))
+    else
+      local message, complete = check(fields[name])
+      if message then problems[#problems + 1] = complete and message or ("%s %s"):format(name, message) end
+    end
+  end
+  for _, name in ipairs { "name", "run" } do
+    if fields[name] == nil then problems[#problems + 1] = ("'%s' is missing"):format(name) end
+  end
+  if fields.on == nil and fields.when == nil then
+    problems[#problems + 1] = "'on' is missing: which event types does the rule want (\"*\" for all)?"
+  end
+end
+
+-- The classes that a status belongs to.
+local function class_of(status)
+  if status == 429 then return "throttled" end
+  if status == 408 then return "timeout" end
+  return status >= 500 and "server" or nil
+end
+
+--- Whether a rule's retry.on names a failure: by its status, or by its class.
+---@param rule table
+---@param kind any a status, or a class such as "network"
+---@param status integer|nil that came with a class
+---@return boolean|nil named nil: the rule names none
+function M.names_failure(rule, kind, status)
+  local on = rule and rule.retry and rule.retry.on
+  if not on then return nil end
+  status = type(kind) == "number" and kind or status
+  for _, wanted in ipairs(on) do
+    if wanted == kind or status and (wanted == status or wanted == class_of(status)) then return true end
+  end
+  return false
+end
+
+local function normal_retry(retry)
+  if not retry then return nil end
+  return { within = retry.within and duration.parse(retry.within), attempts = retry.attempts, on = retry.on }
+end
+
+--- Makes a rule of the table that a rule file gave to rule{…}.
+---@param fields table
+---@return table|nil rule
+---@return string[]|nil problems all that is wrong with it
+function M.new(fields)
+  local problems = {}
+  if type(fields) ~= "table" then return nil, { "rule wants a table: rule { name = …, on = …, run = … }" } end
+  check_keys(fields, problems)
+  local conditions, message
+  if type(fields.when) == "table" or fields.when == nil then
+    conditions, message = head.compile { on = fields.on, when = fields.when }
+    if message then problems[#problems + 1] = message end
+  end
+  if #problems > 0 then return nil, problems end
+  local rule = {}
+  for name in pairs(checks) do rule[name] = fields[name] end
+  if rule.order == nil then rule.order = "letter" end
+  if rule.enabled == nil then rule.enabled = true end
+  rule.retry, rule.conditions = normal_retry(fields.retry), conditions
+  return rule
+end
+
+-- What a rule may do that does not say: what has an effect at Altinn must
+-- always be declared.
+local function is_usual(power)
+  return power == "read:overview" or power == "read:details" or power:find("^send:") ~= nil
+end
+
+--- Whether a rule has a power. `may` left out means overview, details and
+--- every target.
+---@param rule table
+---@param power string such as "read:details" or "send:print"
+---@return boolean
+function M.may(rule, power)
+  if not rule.may then return is_usual(power) end
+  for _, one in ipairs(rule.may) do
+    if one == power then return true end
+  end
+  return false
+end
+
+return M

@@ -1,0 +1,178 @@
+-- The thing that an event is about, as a rule sees it: a letter, an
+-- attachment, or just an id. Calls to Altinn go out under the powers of the
+-- rule (`may`), what was read once is kept for the rest of the run, and a
+-- call that fails raises, so that no rule takes a failure for an answer.
+local core = require "altinn.events.core"
+local letters = require "altinn.events.client.letter"
+local rules = require "altinn.events.rules.language"
+
+local M = {}
+
+-- The power that each method needs; design: `may` of a rule.
+local POWERS = {
+  overview = "read:overview", details = "read:details", has_been = "read:details", content = "read:content",
+  mark_read = "mark:read", confirm = "confirm", purge = "purge", download = "download",
+}
+
+-- What a rule's inspection of a thing finds is its id and kind; the rest is
+-- in here: rule, connect, asked (the client's object), kept.
+local private = setmetatable({}, { __mode = "k" })
+
+-- Failures.
+
+local Failure = { __name = "altinn.events.failure" }
+Failure.__index = Failure
+Failure.__tostring = function(self) return self.message end
+
+local function raise(message, code, detail)
+  error(setmetatable({ message = message, code = code, detail = detail or {} }, Failure), 0)
+end
+
+--- The failure of a call that a rule made and did not handle.
+---@param value any what the rule raised
+---@return { message: string, code: string, detail: table }|nil failure nil when it is another error
+function M.failure(value)
+  local whole = getmetatable(value) == Failure and type(value.message) == "string" and type(value.code) == "string"
+    and type(value.detail) == "table"
+  return whole and value or nil
+end
+
+local PERMANENT = {
+  forbidden = true, not_found = true, conflict = true, invalid = true, unsupported = true, too_large = true,
+}
+
+--- Whether the same call cannot succeed later either.
+---@param failure table
+---@return boolean
+function M.is_permanent(failure)
+  return PERMANENT[failure.code] == true and not (failure.detail and failure.detail.temporary)
+end
+
+-- Calls.
+
+local function check_power(self, method)
+  local power = POWERS[method]
+  local rule = private[self].rule
+  if not rules.may(rule, power) then
+    raise(("the rule may not call %s:%s(): add \"%s\" to its may"):format(self.kind, method, power), "forbidden")
+  end
+end
+
+-- The client's letter or attachment; the client is made when a rule asks.
+local function asked(self)
+  local state = private[self]
+  if not state.asked then
+    local client, message, code = state.connect()
+    -- Nothing was asked, so that it says nothing of the letter: a key file that is not there yet is no letter missing.
+    if code == nil or PERMANENT[code] then code = "usage" end
+    if not client then raise(("Altinn cannot be asked: %s"):format(message), code) end
+    state.asked = client[self.kind](client, self.id)
+  end
+  return state.asked
+end
+
+local function checked(first, message, code, detail)
+  if first == nil then raise(message, code, detail) end
+  return first, message
+end
+
+local function read(self, method)
+  check_power(self, method)
+  local kept = private[self].kept
+  if kept[method] == nil then
+    local object = asked(self)
+    kept[method] = checked(object[method](object))
+  end
+  return kept[method]
+end
+
+-- What changes the letter makes void what was read.
+local function act(self, method, ...)
+  check_power(self, method)
+  local object = asked(self)
+  private[self].kept = {}
+  return checked(object[method](object, ...))
+end
+
+local Attachment = { __name = "altinn.events.attachment" }
+Attachment.__index = Attachment
+local Letter = { __name = "altinn.events.client.letter" }
+Letter.__index = Letter
+
+--- The letter or attachment as it is; read once in a run. As recipient of a
+--- letter this records Fetched. Needs "read:overview".
+---@return table overview the server's names
+function Letter:overview() return read(self, "overview") end
+Attachment.overview = Letter.overview
+
+--- The same with its history. Needs "read:details".
+---@return table details the server's names; of a letter also the method has_been
+function Letter:details() return read(self, "details") end
+Attachment.details = Letter.details
+
+--- Whether the letter has ever had one of the statuses, by its history.
+--- Needs "read:details".
+---@param ... string such as "Read"
+---@return boolean
+function Letter:has_been(...)
+  letters.check_statuses(2, ...)
+  check_power(self, "has_been")
+  return read(self, "details"):has_been(...)
+end
+
+--- The body of the letter. This marks the letter as read! Needs
+--- "read:content".
+---@return string text Markdown
+function Letter:content() return read(self, "content") end
+
+--- Marks the letter as read. Needs "mark:read".
+---@return true ok
+---@return { already: boolean } how whether it was before
+function Letter:mark_read() return act(self, "mark_read") end
+
+--- Confirms the letter. Needs "confirm".
+---@return true ok
+---@return { already: boolean } how whether it was before
+function Letter:confirm() return act(self, "confirm") end
+
+--- Deletes the letter. Needs "purge".
+---@return true ok
+---@return { already: boolean } how whether it was before
+function Letter:purge() return act(self, "purge") end
+
+--- Fetches an attachment. Needs "download".
+---@param attachment string|table its id, or an entry of content.attachments
+---@param sink string|function a path, or a function that gets part after part
+---@param options table|nil { timeout = seconds }
+---@return true ok
+---@return { bytes: integer, media_type: string } what
+function Letter:download(attachment, sink, options) return act(self, "download", attachment, sink, options) end
+
+-- Orders, dialogs and the like: Altinn's API for letters knows nothing of them.
+local Other = { __name = "altinn.events.rules.thing" }
+
+function Other:__index(name)
+  if POWERS[name] then
+    error(("this event is about a thing of kind '%s': only letters and attachments can be asked about")
+      :format(rawget(self, "kind")), 2)
+  end
+end
+
+local classes = { letter = Letter, attachment = Attachment }
+
+for _, class in pairs { Letter, Attachment, Other } do
+  class.__tostring = function(self) return self.kind .. " " .. core.mask(self.id) end
+end
+
+--- The thing for one run of a rule; nothing is asked yet.
+---@param rule table the rule, for its powers
+---@param about { id: string, kind: string } what events.describe says of the event
+---@param connect fun(): table|nil, string|nil, string|nil the client, or nil, message, code; called when it is needed
+---@return table thing { id, kind }, with methods when it is a letter or an attachment
+function M.new(rule, about, connect)
+  local self = setmetatable({ id = about.id, kind = about.kind }, classes[about.kind] or Other)
+  private[self] = { rule = rule, connect = connect, kept = {} }
+  return self
+end
+
+return M

@@ -1,0 +1,374 @@
+-- The subscriptions that a set of rules needs, and how they differ from
+-- those that exist.
+--
+-- What "smallest" means. A subscription filters one resource, at most one
+-- subject and at most one type, each by exact comparison (Altinn has no
+-- wildcards). Of all sets that cover every event some rule wants, the plan
+-- takes the one with the fewest subscriptions, and of those the one with the
+-- narrowest filters. Two bounds: a filter on the subject is never dropped
+-- unless a rule asks for every subject, because it decides the right to
+-- subscribe and whose events arrive; and includeSubunits is never set,
+-- because rules compare the subject exactly, so that no rule wants the event
+-- of a subunit that it does not name. With `narrow` nothing is widened: one
+-- subscription for each type, so that less arrives that no rule wants.
+local core = require "altinn.events.core"
+local endpoint = require "altinn.events.subscriptions.endpoint"
+local events = require "altinn.events"
+local suggest = require "altinn.events.support.suggest"
+local wants = require "altinn.events.subscriptions.wants"
+
+local M = {}
+
+--- Seconds for which Altinn remembers who subscribes to what: so long a new
+--- subscription may miss events, and a deleted one may still bring some.
+M.cache = 3600
+
+-- Seconds after which Altinn has given up trying a new endpoint. One that is older and not validated is made anew
+-- rather than tried again, so that its `created` tells when it began to be heard.
+local LADDER = 600
+
+local function check_options(options, known, name)
+  for key in pairs(options) do
+    if not known[key] then
+      error(("%s: unknown option '%s'%s"):format(name, tostring(key), suggest.hint(tostring(key), known)), 3)
+    end
+  end
+end
+
+--- The text in which a person reads a filter: short where that is clear, masked.
+---@param value string|nil
+---@return string|nil
+function M.short(value)
+  if value == nil then return nil end
+  local text = value:gsub("^urn:altinn:resource:", ""):gsub("^no%.altinn%.correspondence%.", "")
+    :gsub("^urn:altinn:organization:identifier%-no:", ""):gsub("^urn:altinn:person:identifier%-no:", "")
+  return core.mask(text)
+end
+
+-- A box is what one subscription brings: { resource, subject or nil, type or nil }.
+
+local function key_of(resource, subject, type)
+  return table.concat({ resource, subject or "", type or "" }, "\n")
+end
+
+-- Narrow: the boxes that lie in no other.
+local function maximal(boxes)
+  local list = {}
+  for key, box in pairs(boxes) do
+    local outer = false
+    for _, other in ipairs { key_of(box.resource, nil, box.type), key_of(box.resource, box.subject, nil),
+      key_of(box.resource, nil, nil) } do
+      outer = outer or other ~= key and boxes[other] ~= nil
+    end
+    if not outer then list[#list + 1] = box end
+  end
+  return list
+end
+
+-- Fewest: one box a resource and subject, or a resource where some rule wants every subject.
+local function fewest(boxes)
+  local every, groups, list = {}, {}, {}
+  for _, box in pairs(boxes) do
+    if not box.subject then every[box.resource] = true end
+  end
+  for _, box in pairs(boxes) do
+    local subject = not every[box.resource] and box.subject or nil
+    local key = key_of(box.resource, subject)
+    local group = groups[key]
+    if not group then
+      groups[key] = { resource = box.resource, subject = subject, type = box.type }
+      list[#list + 1] = groups[key]
+    elseif group.type ~= box.type then
+      group.type = nil
+    end
+  end
+  return list
+end
+
+local function in_order(a, b)
+  if a.resource ~= b.resource then return a.resource < b.resource end
+  if a.subject ~= b.subject then return (a.subject or "") < (b.subject or "") end
+  return (a.type or "") < (b.type or "")
+end
+
+-- Explanations.
+
+local function some(list, most)
+  local shown = {}
+  for index = 1, math.min(#list, most) do shown[index] = list[index] end
+  local text = table.concat(shown, ", ")
+  return #list > most and ("%s and %d more"):format(text, #list - most) or text
+end
+
+local function add_once(list, value)
+  for _, other in ipairs(list) do
+    if other == value then return end
+  end
+  list[#list + 1] = value
+end
+
+-- Calls visit(box) for each box of what a rule wants.
+local function each_box(wanted, visit)
+  local open = { false }
+  for _, resource in ipairs(wanted.resources) do
+    for _, subject in ipairs(wanted.subjects or open) do
+      for _, type in ipairs(wanted.types or open) do
+        visit { resource = resource, subject = subject or nil, type = type or nil }
+      end
+    end
+  end
+end
+
+-- Whether a rule with these values (nil: any) has some that one filter brings.
+local function names_it(values, filter)
+  if filter == nil then return true end
+  for _, value in ipairs(values or {}) do
+    if value == filter then return true end
+  end
+  return false
+end
+
+-- The rules that left a filter open, one for each reason: "rule 'a' wants all".
+local function open_text(filter, needing, values, reason)
+  local texts, seen = {}, {}
+  for _, one in ipairs(needing) do
+    local why = one.wants[reason]
+    if not one.wants[values] and not seen[why] then
+      seen[why] = true
+      texts[#texts + 1] = ("rule '%s' %s"):format(one.name, why)
+    end
+  end
+  if #texts == 0 then return nil end
+  return ("no %s: %s"):format(filter, some(texts, 3))
+end
+
+local function types_text(needing)
+  local short = {}
+  for _, one in ipairs(needing) do
+    for _, type in ipairs(one.wants.types or {}) do add_once(short, M.short(type)) end
+  end
+  return ("no typeFilter: %d types are wanted (%s) and a subscription filters one; with narrow there is one for each")
+    :format(#short, some(short, 4))
+end
+
+local function explain(box, list)
+  local needing, others = {}, {}
+  for _, one in ipairs(list) do
+    if names_it(one.wants.subjects, box.subject) and names_it(one.wants.types, box.type) then
+      needing[#needing + 1] = one
+      for _, other in ipairs(one.wants.others) do add_once(others, other) end
+    end
+  end
+  box.rules, box.why = {}, {}
+  for index, one in ipairs(needing) do box.rules[index] = one.name end
+  if not box.subject then
+    box.why[1] = open_text("subjectFilter", needing, "subjects", "subject_reason")
+  end
+  if not box.type then
+    box.why[#box.why + 1] = open_text("typeFilter", needing, "types", "type_reason") or types_text(needing)
+  end
+  if #others > 0 then
+    box.why[#box.why + 1] = ("Altinn cannot filter %s: the host drops what does not match"):format(some(others, 4))
+  end
+end
+
+local function full_resource(name)
+  return name:find("^urn:") and name or "urn:altinn:resource:" .. name
+end
+
+local function note_of(rule, message)
+  return { rule = rule.name, file = rule.file, line = rule.line, message = message }
+end
+
+local compute_options = { resources = true, narrow = true }
+
+--- Computes the subscriptions that cover every event some rule wants: the
+--- fewest, with the narrowest filters (see the head of this file).
+--- Rules that are switched off do not count.
+---@param rules table[] what altinn.events.rules.load gave, or tables with name, on, when, enabled
+---@param options { resources: string[]|nil, narrow: boolean|nil }|nil resources for rules that name none; one
+---  subscription for each type
+---@return table plan `subscriptions`, each { resource, subject, type, rules, why }, sorted; `problems`: rules that
+---  cannot be subscribed for; `warnings`; both { rule, file, line, message }
+function M.compute(rules, options)
+  options = options or {}
+  check_options(options, compute_options, "plan")
+  local known, boxes, list = {}, {}, {}
+  local plan = { problems = {}, warnings = {} }
+  for index, name in ipairs(options.resources or {}) do known[index] = full_resource(name) end
+  for _, rule in ipairs(rules) do
+    if rule.enabled ~= false then
+      local wanted, problem = wants.of(rule, known)
+      if problem then plan.problems[#plan.problems + 1] = note_of(rule, problem) end
+      for _, warning in ipairs(wanted and wanted.warnings or {}) do
+        plan.warnings[#plan.warnings + 1] = note_of(rule, warning)
+      end
+      if wanted and wanted.resources then
+        each_box(wanted, function(box) boxes[key_of(box.resource, box.subject, box.type)] = box end)
+        for _, resource in ipairs(wanted.resources) do
+          list[resource] = list[resource] or {}
+          table.insert(list[resource], { name = rule.name or "(unnamed)", wants = wanted })
+        end
+      end
+    end
+  end
+  plan.subscriptions = options.narrow and maximal(boxes) or fewest(boxes)
+  table.sort(plan.subscriptions, in_order)
+  for _, box in ipairs(plan.subscriptions) do explain(box, list[box.resource]) end
+  return plan
+end
+
+-- The difference.
+
+local function seconds_of(time)
+  if type(time) ~= "string" then return nil end
+  return (events.time { specversion = "1.0", id = "1", source = "/", type = "t", time = time })
+end
+
+-- Whether two could bring the same event. Unsure counts as yes.
+local function overlaps(box, subscription)
+  local resource = subscription.resourceFilter
+  if resource and resource:lower() ~= box.resource then return false end
+  local subject, type = subscription.subjectFilter, subscription.typeFilter
+  if subject and box.subject and subject ~= box.subject and not subscription.includeSubunits then return false end
+  return not (type and box.type and type ~= box.type)
+end
+
+-- The key under which a subscription of ours is what a plan can want; nil: no plan does.
+local function key_of_existing(one, options)
+  local plain = not one.sourceFilter and not one.includeSubunits and one.resourceFilter
+  if not plain or not options.owns(one.endPoint) then return nil end
+  if endpoint.normal(one.endPoint) ~= options.endpoint then return nil end
+  -- An empty filter matches nothing: it is not a filter that is left out.
+  if one.subjectFilter == "" or one.typeFilter == "" then return nil end
+  return key_of(one.resourceFilter:lower(), one.subjectFilter, one.typeFilter)
+end
+
+-- Of several that are the same: a validated one before others, the oldest first.
+local function better(one, other)
+  if not other then return true end
+  if (one.validated == true) ~= (other.validated == true) then return one.validated == true end
+  return one.id < other.id
+end
+
+-- The index of a planned one -> the subscription that is it.
+local function mates(planned, existing, options)
+  local best, mate = {}, {}
+  for _, one in ipairs(existing) do
+    local key = key_of_existing(one, options)
+    if key and better(one, best[key]) then best[key] = one end
+  end
+  for index, box in ipairs(planned) do mate[index] = best[key_of(box.resource, box.subject, box.type)] end
+  return mate
+end
+
+-- From when on a planned subscription surely hears: nil when it is not there or not validated.
+local function ready(subscription, options)
+  if not subscription or subscription.validated ~= true then return nil end
+  return (seconds_of(subscription.created) or options.now) + options.overlap
+end
+
+local function step_for(box, subscription, options)
+  if not subscription then
+    return { action = "create", planned = box, at = options.now + M.cache,
+      why = "does not exist" }
+  end
+  if subscription.validated ~= true then
+    local made = seconds_of(subscription.created)
+    return { action = "validate", planned = box, subscription = subscription,
+      anew = not made or made + LADDER < options.now,
+      why = "exists, but Altinn could not deliver its validation event, so nothing is delivered" }
+  end
+  local heard = (seconds_of(subscription.created) or options.now) + M.cache
+  local deaf = heard > options.now
+  return { action = "keep", planned = box, subscription = subscription, at = deaf and heard or nil,
+    why = "exists" }
+end
+
+-- Indices of the planned ones by resource.
+local function by_resource(planned)
+  local places, all = {}, {}
+  for index, box in ipairs(planned) do
+    places[box.resource] = places[box.resource] or {}
+    table.insert(places[box.resource], index)
+    all[index] = index
+  end
+  return function(resource) return resource and (places[resource:lower()] or {}) or all end
+end
+
+local function removal(subscription, planned, mate, options)
+  local step = { action = "remove", subscription = subscription, why = "no rule needs it" }
+  if subscription.validated ~= true then
+    step.why = "no rule needs it, and it was never validated"
+    return step
+  end
+  local waits
+  for _, index in ipairs(options.places(subscription.resourceFilter)) do
+    if overlaps(planned[index], subscription) then
+      local from = ready(mate[index], options)
+      if not waits then step.why = "others take its place" end
+      if not from or from > options.now then
+        step.action, step.why = "wait", "stays until those that take its place are surely heard"
+        waits = math.max(waits or 0, from or options.now + math.max(0, options.overlap))
+      end
+    end
+  end
+  step.at = waits or options.now + M.cache
+  return step
+end
+
+local difference_options = { endpoint = true, owns = true, now = true, overlap = true }
+
+--- Compares a plan with the subscriptions that exist under this identity.
+--- Only those whose endpoint is ours are ever to be removed, and one that
+--- brings something a rule wants only when what takes its place is validated
+--- and older than `overlap`; its age is the `created` of the server, so that
+--- nothing needs to be remembered between two calls.
+---@param planned table[] `subscriptions` of compute
+---@param existing table[] as client:subscriptions() gives them
+---@param options { endpoint: string, owns: fun(endpoint: string): boolean, now: number, overlap: number|nil }
+---  the address that new ones get, whether an address is ours, seconds since 1970, seconds (default: one hour;
+---  below 0: as soon as what takes its place is validated)
+---@return table[] steps each { action, planned, subscription, why, at, anew }; action is create, validate (`anew`:
+---  delete it first), keep, remove, wait (to be removed, not before `at`) or foreign; `at` is until when create and
+---  keep may be deaf, and until when what is removed may still be heard
+function M.difference(planned, existing, options)
+  check_options(options, difference_options, "difference")
+  options = { endpoint = endpoint.normal(options.endpoint), owns = options.owns, now = options.now,
+    overlap = options.overlap or M.cache, places = by_resource(planned) }
+  local mate, used, steps = mates(planned, existing, options), {}, {}
+  for index, box in ipairs(planned) do
+    steps[#steps + 1] = step_for(box, mate[index], options)
+    if mate[index] then used[mate[index].id] = true end
+  end
+  for _, subscription in ipairs(existing) do
+    if not used[subscription.id] then
+      if options.owns(subscription.endPoint) then
+        steps[#steps + 1] = removal(subscription, planned, mate, options)
+      else
+        steps[#steps + 1] = { action = "foreign", subscription = subscription,
+          why = "its endpoint is not that of this configuration: left alone" }
+      end
+    end
+  end
+  return steps
+end
+
+--- Whether anything is to be done, now or later.
+---@param steps table[] what difference gave
+---@return boolean
+function M.differs(steps)
+  for _, step in ipairs(steps) do
+    if step.action ~= "keep" and step.action ~= "foreign" then return true end
+  end
+  return false
+end
+
+--- The time of a subscription's `created`.
+---@param subscription table
+---@return integer|nil seconds since 1970
+function M.created(subscription)
+  return (seconds_of(subscription.created))
+end
+
+return M

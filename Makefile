@@ -149,6 +149,7 @@ check-lua: | setup-check
 	for f in $(MODULE_LUA); do luac5.1 -p "$$f" || exit 1; done
 
 check-c: | setup-check setup-build
+	clang-format --dry-run -Werror $(shell find csrc -name '*.[ch]')
 	cppcheck --quiet --std=c11 --language=c --enable=warning,performance,portability --inline-suppr \
 	  --suppress=missingIncludeSystem --error-exitcode=1 -D_GNU_SOURCE -Icsrc csrc
 	printf '%s\n' $(SOURCES) | xargs -P 2 -I{} clang-tidy --quiet {} -- -std=c11 -D_GNU_SOURCE -Icsrc $(WARN) $(LUA_INCLUDE)

@@ -6,20 +6,21 @@
 #include "core/event.h"
 #include "core/scan.h"
 
-#define CALL_ENTRY(code, name, method, path, shape) { name, method, path, AE_SHAPE_##shape },
-const ae_call_entry ae_call_entries[] = { AE_CALLS(CALL_ENTRY) };
+#define CALL_ENTRY(code, name, method, path, shape) {name, method, path, AE_SHAPE_##shape},
+const ae_call_entry ae_call_entries[] = {AE_CALLS(CALL_ENTRY)};
 #undef CALL_ENTRY
 
 #define LIST_ENTRY(name) name,
-const char *const ae_statuses[] = { AE_STATUSES(LIST_ENTRY) NULL };
-const char *const ae_roles[] = { AE_ROLES(LIST_ENTRY) NULL };
+const char *const ae_statuses[] = {AE_STATUSES(LIST_ENTRY) NULL};
+const char *const ae_roles[] = {AE_ROLES(LIST_ENTRY) NULL};
 #undef LIST_ENTRY
 
 ae_call ae_call_named (ae_slice name) {
   unsigned call = 0;
   while (call < AE_CALL_COUNT &&
          (strlen(ae_call_entries[call].name) != name.length ||
-          memcmp(ae_call_entries[call].name, name.data, name.length) != 0)) call++;
+          memcmp(ae_call_entries[call].name, name.data, name.length) != 0))
+    call++;
   return (ae_call)call;
 }
 
@@ -31,7 +32,8 @@ const char *ae_listed (const char *const *list, ae_slice word) {
   for (; *list; list++) {
     size_t i = 0;
     while (i < word.length && (*list)[i] != '\0' &&
-           ae_lower((*list)[i]) == ae_lower(word.data[i])) i++;
+           ae_lower((*list)[i]) == ae_lower(word.data[i]))
+      i++;
     if (i == word.length && (*list)[i] == '\0') return *list;
   }
   return NULL;
@@ -40,7 +42,7 @@ const char *ae_listed (const char *const *list, ae_slice word) {
 ae_slice ae_resource_id (ae_slice resource) {
   ae_slice prefix = AE_LITERAL(AE_RESOURCE_PREFIX);
   if (!ae_slice_starts(resource, prefix)) return resource;
-  return (ae_slice){ resource.data + prefix.length, resource.length - prefix.length };
+  return (ae_slice){resource.data + prefix.length, resource.length - prefix.length};
 }
 
 bool ae_resource_is_app (ae_slice resource) {
@@ -49,7 +51,7 @@ bool ae_resource_is_app (ae_slice resource) {
 
 ae_slice ae_type_full (ae_slice type) {
   const ae_event_type *known = ae_catalogue_name(type);
-  return known ? (ae_slice){ known->type, strlen(known->type) } : type;
+  return known ? (ae_slice){known->type, strlen(known->type)} : type;
 }
 
 /* {====================================================================
@@ -59,7 +61,7 @@ ae_slice ae_type_full (ae_slice type) {
 typedef struct writer {
   char *out;
   size_t size, at;
-  char between;  /* before the next parameter of the query */
+  char between; /* before the next parameter of the query */
 } writer;
 
 static void put (writer *w, ae_slice bytes) {
@@ -81,21 +83,21 @@ static void put_encoded (writer *w, ae_slice text) {
   static const char digits[] = "0123456789ABCDEF";
   for (size_t i = 0; i < text.length; i++) {
     unsigned char byte = (unsigned char)text.data[i];
-    char escape[3] = { '%', digits[byte >> 4], digits[byte & 15] };
-    if (is_literal(text.data[i])) put(w, (ae_slice){ text.data + i, 1 });
-    else put(w, (ae_slice){ escape, sizeof(escape) });
+    char escape[3] = {'%', digits[byte >> 4], digits[byte & 15]};
+    if (is_literal(text.data[i])) put(w, (ae_slice){text.data + i, 1});
+    else put(w, (ae_slice){escape, sizeof(escape)});
   }
 }
 
 static void put_text (writer *w, const char *text) {
-  put(w, (ae_slice){ text, strlen(text) });
+  put(w, (ae_slice){text, strlen(text)});
 }
 
 /* The path with its holes filled. What fills them was checked. */
 static void put_path (writer *w, const char *path, const ae_wish *wish) {
   const char *hole;
   while ((hole = strchr(path, '{')) != NULL) {
-    put(w, (ae_slice){ path, (size_t)(hole - path) });
+    put(w, (ae_slice){path, (size_t)(hole - path)});
     put(w, hole[1] == 'i' ? wish->id : wish->attachment);
     path = strchr(hole, '}') + 1;
   }
@@ -104,7 +106,7 @@ static void put_path (writer *w, const char *path, const ae_wish *wish) {
 
 static void put_parameter (writer *w, const char *name, ae_slice value) {
   if (!value.data) return;
-  put(w, (ae_slice){ &w->between, 1 });
+  put(w, (ae_slice){&w->between, 1});
   w->between = '&';
   put_text(w, name);
   put_text(w, "=");
@@ -127,7 +129,7 @@ static void put_pattern (writer *w, ae_slice type) {
     put_text(w, AE_LETTER_TYPES);
   for (size_t i = 0; i < type.length; i++) {
     if (!raw && (type.data[i] == '_' || type.data[i] == '\\')) put_text(w, "%5C");
-    put_encoded(w, (ae_slice){ type.data + i, 1 });
+    put_encoded(w, (ae_slice){type.data + i, 1});
   }
   if (open) put_text(w, "%25");
 }
@@ -137,12 +139,12 @@ static void put_number (writer *w, const char *name, uint32_t number) {
   size_t at = sizeof(digits);
   if (number == 0) return;
   for (; number > 0; number /= 10) digits[--at] = (char)('0' + number % 10);
-  put_parameter(w, name, (ae_slice){ digits + at, sizeof(digits) - at });
+  put_parameter(w, name, (ae_slice){digits + at, sizeof(digits) - at});
 }
 
 static ae_slice listed (const char *const *list, ae_slice word) {
   const char *name = word.data ? ae_listed(list, word) : NULL;
-  return name ? (ae_slice){ name, strlen(name) } : (ae_slice){ NULL, 0 };
+  return name ? (ae_slice){name, strlen(name)} : (ae_slice){NULL, 0};
 }
 
 /* domain 6.1 */
@@ -190,18 +192,20 @@ static void put_subscription (writer *w, const ae_wish *wish) {
 static const char *accept_of (ae_call call) {
   switch (ae_call_entries[call].shape) {
     case AE_SHAPE_EVENTS: return "application/cloudevents+json, */*;q=0.1";
-    case AE_SHAPE_TEXT: case AE_SHAPE_OCTETS: case AE_SHAPE_NOTHING: return "*/*";
+    case AE_SHAPE_TEXT:
+    case AE_SHAPE_OCTETS:
+    case AE_SHAPE_NOTHING: return "*/*";
     default: return "application/json";
   }
 }
 
 ae_code ae_request_build (const ae_wish *wish, char *out, size_t size,
                           ae_altinn_request *request, ae_error *error) {
-  writer w = { out, size, 0, '?' };
+  writer w = {out, size, 0, '?'};
   ae_code code = ae_wish_check(wish, error);
   if (code != AE_OK) return code;
   const ae_call_entry *entry = &ae_call_entries[wish->call];
-  *request = (ae_altinn_request){ .method = entry->method, .accept = accept_of(wish->call) };
+  *request = (ae_altinn_request){.method = entry->method, .accept = accept_of(wish->call)};
   put_path(&w, entry->path, wish);
   if (wish->call == AE_CALL_EVENTS) put_events_query(&w, wish);
   if (wish->call == AE_CALL_LETTERS) put_letters_query(&w, wish);
@@ -212,8 +216,9 @@ ae_code ae_request_build (const ae_wish *wish, char *out, size_t size,
   }
   request->needed = w.at;
   if (w.at > size) return AE_OK;
-  request->target = (ae_slice){ out, target };
-  if (strcmp(entry->method, "POST") == 0) request->body = (ae_slice){ out + target, w.at - target };
+  request->target = (ae_slice){out, target};
+  if (strcmp(entry->method, "POST") == 0)
+    request->body = (ae_slice){out + target, w.at - target};
   return AE_OK;
 }
 

@@ -20,9 +20,12 @@
 */
 #define AE_CALLS(X) \
   X(AE_CALL_SUBSCRIBE, "subscribe", "POST", AE_EVENTS_BASE "/subscriptions", SUBSCRIPTION) \
-  X(AE_CALL_SUBSCRIPTIONS, "subscriptions", "GET", AE_EVENTS_BASE "/subscriptions", SUBSCRIPTIONS) \
-  X(AE_CALL_SUBSCRIPTION, "subscription", "GET", AE_EVENTS_BASE "/subscriptions/{id}", SUBSCRIPTION) \
-  X(AE_CALL_UNSUBSCRIBE, "unsubscribe", "DELETE", AE_EVENTS_BASE "/subscriptions/{id}", NOTHING) \
+  X(AE_CALL_SUBSCRIPTIONS, "subscriptions", "GET", AE_EVENTS_BASE "/subscriptions", \
+    SUBSCRIPTIONS) \
+  X(AE_CALL_SUBSCRIPTION, "subscription", "GET", AE_EVENTS_BASE "/subscriptions/{id}", \
+    SUBSCRIPTION) \
+  X(AE_CALL_UNSUBSCRIBE, "unsubscribe", "DELETE", AE_EVENTS_BASE "/subscriptions/{id}", \
+    NOTHING) \
   X(AE_CALL_EVENTS, "events", "GET", AE_EVENTS_BASE "/events", EVENTS) \
   X(AE_CALL_LETTERS, "letters", "GET", AE_LETTER_BASE, LETTERS) \
   X(AE_CALL_OVERVIEW, "overview", "GET", AE_LETTER_BASE "/{id}", OVERVIEW) \
@@ -31,26 +34,29 @@
   X(AE_CALL_MARK_READ, "mark_read", "POST", AE_LETTER_BASE "/{id}/markasread", IDENTIFIER) \
   X(AE_CALL_CONFIRM, "confirm", "POST", AE_LETTER_BASE "/{id}/confirm", IDENTIFIER) \
   X(AE_CALL_PURGE, "purge", "DELETE", AE_LETTER_BASE "/{id}/purge", IDENTIFIER) \
-  X(AE_CALL_DOWNLOAD, "download", "GET", AE_LETTER_BASE "/{id}/attachment/{attachment}/download", OCTETS) \
+  X(AE_CALL_DOWNLOAD, "download", "GET", \
+    AE_LETTER_BASE "/{id}/attachment/{attachment}/download", OCTETS) \
   X(AE_CALL_ATTACHMENT, "attachment", "GET", AE_ATTACHMENT_BASE "/{id}", ATTACHMENT) \
-  X(AE_CALL_ATTACHMENT_DETAILS, "attachment_details", "GET", AE_ATTACHMENT_BASE "/{id}/details", \
-    ATTACHMENT_DETAILS)
+  X(AE_CALL_ATTACHMENT_DETAILS, "attachment_details", "GET", \
+    AE_ATTACHMENT_BASE "/{id}/details", ATTACHMENT_DETAILS)
 
 #define AE_CALL_ENUM(code, name, method, path, shape) code,
 typedef enum ae_call { AE_CALLS(AE_CALL_ENUM) AE_CALL_COUNT } ae_call;
 #undef AE_CALL_ENUM
 
 /* What a letter can have been (domain 8.5), in the server's order. */
+// clang-format off
 #define AE_STATUSES(X) \
   X("Initialized") X("ReadyForPublish") X("Published") X("Fetched") X("Read") \
   X("Replied") X("Confirmed") X("PurgedByRecipient") X("PurgedByAltinn") \
   X("Archived") X("Reserved") X("Failed") X("AttachmentsDownloaded") X("Forwarded")
+// clang-format on
 
 /* On which side of a letter the caller looks (domain 8.3). */
 #define AE_ROLES(X) X("Recipient") X("Sender") X("RecipientAndSender")
 
-extern const char *const ae_statuses[];  /* ends with NULL */
-extern const char *const ae_roles[];     /* ends with NULL */
+extern const char *const ae_statuses[]; /* ends with NULL */
+extern const char *const ae_roles[];    /* ends with NULL */
 
 /* The call of that name, AE_CALL_COUNT when there is none. */
 ae_call ae_call_named (ae_slice name);
@@ -61,32 +67,32 @@ const char *ae_call_name (ae_call call);
 ** and outlive the request. */
 typedef struct ae_wish {
   ae_call call;
-  ae_slice id;                 /* a UUID; of a subscription a number */
-  ae_slice attachment;         /* a UUID */
-  ae_slice endpoint;           /* https, or http where the server is a loopback one */
-  bool loopback;               /* the server is one: an emulator */
-  ae_slice resource;           /* acme-letters or urn:altinn:resource:acme-letters */
-  ae_slice subject;            /* a party's URN; /party/N for apps */
-  const ae_slice *types;       /* short names, full types; for AE_CALL_EVENTS patterns too */
+  ae_slice id;           /* a UUID; of a subscription a number */
+  ae_slice attachment;   /* a UUID */
+  ae_slice endpoint;     /* https, or http where the server is a loopback one */
+  bool loopback;         /* the server is one: an emulator */
+  ae_slice resource;     /* acme-letters or urn:altinn:resource:acme-letters */
+  ae_slice subject;      /* a party's URN; /party/N for apps */
+  const ae_slice *types; /* short names, full types; for AE_CALL_EVENTS patterns too */
   size_t type_count;
   bool include_subunits;
-  ae_slice source, alternative_subject;  /* known only to be refused */
-  ae_slice after;              /* the id of the last event seen; absent: "0" */
-  uint32_t size;               /* of a page, 1 to 1000; 0: not said */
-  ae_slice role, status;       /* of ae_roles, ae_statuses, in any case */
-  ae_slice from, to;           /* RFC 3339 in UTC, both exclusive */
+  ae_slice source, alternative_subject; /* known only to be refused */
+  ae_slice after;                       /* the id of the last event seen; absent: "0" */
+  uint32_t size;                        /* of a page, 1 to 1000; 0: not said */
+  ae_slice role, status;                /* of ae_roles, ae_statuses, in any case */
+  ae_slice from, to;                    /* RFC 3339 in UTC, both exclusive */
 } ae_wish;
 
 /* Most events in a page, most ids in a list: the server's limits. */
 #define AE_PAGE_MOST 1000
 
 typedef struct ae_altinn_request {
-  const char *method;          /* static */
-  const char *accept;          /* static */
-  const char *content_type;    /* static; NULL: there is no body */
-  ae_slice target;             /* path and query, percent-encoded */
-  ae_slice body;               /* empty but not absent: Content-Length: 0 */
-  size_t needed;               /* bytes of target and body together */
+  const char *method;       /* static */
+  const char *accept;       /* static */
+  const char *content_type; /* static; NULL: there is no body */
+  ae_slice target;          /* path and query, percent-encoded */
+  ae_slice body;            /* empty but not absent: Content-Length: 0 */
+  size_t needed;            /* bytes of target and body together */
 } ae_altinn_request;
 
 /*
@@ -113,18 +119,18 @@ bool ae_url_is_base (ae_slice url, const char **reason);
 
 /* What a reply means. */
 typedef struct ae_answer {
-  ae_code code;                /* AE_OK: success, also one that was had before */
-  int status;                  /* HTTP */
-  int32_t number;              /* the server's error number, 0: none */
-  size_t position;             /* 1-based byte of the body, 0: nowhere */
-  bool already;                /* success, because it was done before */
-  bool renew;                  /* a new token would mend it */
-  bool retry;                  /* the same request may succeed in a moment */
-  bool temporary;              /* it may succeed later (domain 8.6) */
-  bool fetch;                  /* the overview has to be fetched first */
+  ae_code code;                  /* AE_OK: success, also one that was had before */
+  int status;                    /* HTTP */
+  int32_t number;                /* the server's error number, 0: none */
+  size_t position;               /* 1-based byte of the body, 0: nowhere */
+  bool already;                  /* success, because it was done before */
+  bool renew;                    /* a new token would mend it */
+  bool retry;                    /* the same request may succeed in a moment */
+  bool temporary;                /* it may succeed later (domain 8.6) */
+  bool fetch;                    /* the overview has to be fetched first */
   char message[AE_MESSAGE_SIZE]; /* for people, identity numbers masked */
-  char text[AE_MESSAGE_SIZE];  /* the server's own sentence, cleaned; "": none */
-  char trace[64];              /* the server's trace id; "": none */
+  char text[AE_MESSAGE_SIZE];    /* the server's own sentence, cleaned; "": none */
+  char trace[64];                /* the server's trace id; "": none */
 } ae_answer;
 
 /*

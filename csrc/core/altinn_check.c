@@ -22,7 +22,8 @@ static ae_code refuse (ae_error *error, const char *field, const char *reason) {
 static const char *text_fault (ae_slice text) {
   if (text.length == 0) return "is empty, and an empty filter never matches: leave it out";
   for (size_t i = 0; i < text.length; i++)
-    if ((unsigned char)text.data[i] <= ' ') return "holds a blank, and Altinn compares byte by byte";
+    if ((unsigned char)text.data[i] <= ' ')
+      return "holds a blank, and Altinn compares byte by byte";
   return ae_text_reason(text);
 }
 
@@ -30,7 +31,7 @@ static const char *text_fault (ae_slice text) {
 static ae_slice host_of (ae_slice url) {
   const char *p = url.data, *end = url.data + url.length;
   while (p < end && *p != ':') p++;
-  if (end - p < 3 || p[1] != '/' || p[2] != '/') return (ae_slice){ NULL, 0 };
+  if (end - p < 3 || p[1] != '/' || p[2] != '/') return (ae_slice){NULL, 0};
   p += 3;
   const char *stop = p;
   while (stop < end && *stop != '/' && *stop != '?' && *stop != '#') stop++;
@@ -39,19 +40,19 @@ static ae_slice host_of (ae_slice url) {
   const char *colon = stop;
   while (colon > p && ae_is_digit(colon[-1])) colon--;
   if (colon > p && colon[-1] == ':') stop = colon - 1;
-  return (ae_slice){ p, (size_t)(stop - p) };
+  return (ae_slice){p, (size_t)(stop - p)};
 }
 
 static bool has_scheme (ae_slice url, ae_slice scheme) {
   return url.length >= scheme.length &&
-         ae_same_word((ae_slice){ url.data, scheme.length }, scheme);
+         ae_same_word((ae_slice){url.data, scheme.length}, scheme);
 }
 
 /* 127.0.0.0/8 in full form, localhost, [::1]. */
 static bool is_loopback_host (ae_slice host) {
   int dots = 0;
-  if (ae_same_word(host, AE_LITERAL("localhost")) ||
-      ae_slice_equal(host, AE_LITERAL("[::1]"))) return true;
+  if (ae_same_word(host, AE_LITERAL("localhost")) || ae_slice_equal(host, AE_LITERAL("[::1]")))
+    return true;
   if (!ae_slice_starts(host, AE_LITERAL("127."))) return false;
   for (size_t i = 0; i < host.length; i++) {
     if (host.data[i] == '.') dots++;
@@ -84,8 +85,9 @@ bool ae_url_is_base (ae_slice url, const char **reason) {
 }
 
 static ae_code check_uuid (const char *field, ae_slice text, ae_error *error) {
-  return ae_is_uuid(text) ? AE_OK : refuse(error, field,
-    "is no UUID, such as 0198c3a2-7b1d-7c55-8f0e-2a4b6c8d0e1f");
+  return ae_is_uuid(text)
+           ? AE_OK
+           : refuse(error, field, "is no UUID, such as 0198c3a2-7b1d-7c55-8f0e-2a4b6c8d0e1f");
 }
 
 /* A secret is part of the address: it is never shown. */
@@ -93,7 +95,8 @@ static ae_code check_endpoint (const ae_wish *wish, ae_error *error) {
   ae_slice url = wish->endpoint;
   const char *reason;
   if (url.length == 0)
-    return refuse(error, "endpoint", "is missing: the https address that Altinn shall post events to");
+    return refuse(error, "endpoint",
+                  "is missing: the https address that Altinn shall post events to");
   if (!ae_uri_absolute(url, &reason))
     return ae_fail(error, AE_INVALID, 0, "endpoint: is no absolute address: it %s", reason);
   bool https = has_scheme(url, AE_LITERAL("https://"));
@@ -125,17 +128,21 @@ static bool is_urn_part (ae_slice part) {
 
 static ae_code check_resource (ae_slice resource, bool folded, ae_error *error) {
   ae_slice id = ae_resource_id(resource);
-  if (!resource.data) return refuse(error, "resource", "is missing: name one, such as acme-letters");
+  if (!resource.data)
+    return refuse(error, "resource", "is missing: name one, such as acme-letters");
   const char *fault = text_fault(resource);
   if (fault) return refuse(error, "resource", fault);
   if (memchr(id.data, ':', id.length))
-    return refuse(error, "resource", "must begin with " AE_RESOURCE_PREFIX " when it is written as a URN");
+    return refuse(error, "resource",
+                  "must begin with " AE_RESOURCE_PREFIX " when it is written as a URN");
   for (size_t i = 0; folded && i < id.length; i++)
     if (id.data[i] >= 'A' && id.data[i] <= 'Z')
-      return refuse(error, "resource", "holds a capital letter; Altinn keeps filters in lower case and "
+      return refuse(error, "resource",
+                    "holds a capital letter; Altinn keeps filters in lower case and "
                     "compares exactly, so it would never match");
   if (folded && !is_urn_part(id))
-    return refuse(error, "resource", "is no resource's id: lower-case letters, digits and hyphens, "
+    return refuse(error, "resource",
+                  "is no resource's id: lower-case letters, digits and hyphens, "
                   "at most 100");
   return AE_OK;
 }
@@ -151,7 +158,7 @@ static bool all_digits (ae_slice text, size_t wanted) {
 static ae_slice number_in (ae_slice text, char separator) {
   size_t at = text.length;
   while (at > 0 && text.data[at - 1] != separator) at--;
-  return (ae_slice){ text.data + at, text.length - at };
+  return (ae_slice){text.data + at, text.length - at};
 }
 
 /* domain 1.4: the URNs that Correspondence, Dialogporten and Broker write. */
@@ -162,17 +169,22 @@ static const char *urn_fault (ae_slice subject) {
   switch (party.kind) {
     case AE_PARTY_ORGANISATION:
       return all_digits(party.number, 9) && party.number.data[-1] == ':' &&
-             subject.length == sizeof("urn:altinn:organization:identifier-no:") - 1 + 9
-        ? NULL : "must end with the nine digits of an organisation number, and nothing else";
+                 subject.length == sizeof("urn:altinn:organization:identifier-no:") - 1 + 9
+               ? NULL
+               : "must end with the nine digits of an organisation number, and nothing else";
     case AE_PARTY_PERSON:
-      return all_digits(party.number, 11) ? NULL : "must end with the eleven digits of a person's number";
-    case AE_PARTY_EMAIL: case AE_PARTY_SELF_IDENTIFIED:
+      return all_digits(party.number, 11)
+               ? NULL
+               : "must end with the eleven digits of a person's number";
+    case AE_PARTY_EMAIL:
+    case AE_PARTY_SELF_IDENTIFIED:
       return party.number.length > 0 ? NULL : "ends before it names somebody";
     case AE_PARTY_ID:
       return all_digits(party.number, 0) ? NULL : "must end with the digits of a party id";
     case AE_PARTY_UUID:
       return ae_is_uuid(number_in(subject, ':')) ? NULL : "must end with a UUID";
-    case AE_PARTY_NONE: case AE_PARTY_OTHER: break;
+    case AE_PARTY_NONE:
+    case AE_PARTY_OTHER: break;
   }
   return "is a URN that no event carries: urn:altinn:organization:identifier-no:NNNNNNNNN is the usual one";
 }
@@ -192,22 +204,25 @@ static ae_code check_subject (const ae_wish *wish, ae_error *error) {
     if (!ae_slice_starts(subject, AE_LITERAL("/party/")) || !all_digits(number, 0) ||
         number.data != subject.data + sizeof("/party/") - 1)
       fault = "events of apps name a party as /party/ and the digits of its id";
-  }
-  else if (!fault) fault = urn_fault(subject);
+  } else if (!fault) fault = urn_fault(subject);
   if (fault) return refuse(error, "subject", fault);
   for (size_t i = 0; i < wish->type_count; i++) {
     const ae_event_type *type = ae_catalogue_type(ae_type_full(wish->types[i]));
     if (type && type->addressed_to && strcmp(type->addressed_to, "sender") == 0 &&
         never_sender(ae_party_parse(subject).kind))
-      return ae_fail(error, AE_INVALID, 0, "subject: %s is addressed to the sender, and that is always "
-                     "an organisation", type->name);
+      return ae_fail(error, AE_INVALID, 0,
+                     "subject: %s is addressed to the sender, and that is always "
+                     "an organisation",
+                     type->name);
   }
   return AE_OK;
 }
 
 static ae_code unknown_type (ae_slice type, ae_error *error) {
   const char *near = ae_catalogue_suggest(type);
-  if (near) return ae_fail(error, AE_INVALID, 0, "type: Altinn has no such type; did you mean %s?", near);
+  if (near)
+    return ae_fail(error, AE_INVALID, 0, "type: Altinn has no such type; did you mean %s?",
+                   near);
   return refuse(error, "type", "Altinn has no such type");
 }
 
@@ -218,15 +233,19 @@ static bool is_pattern (ae_slice type) {
 
 static ae_code check_pattern (ae_slice type, bool allowed, ae_error *error) {
   const char *star = memchr(type.data, '*', type.length);
-  ae_slice start = { type.data, sizeof(AE_LETTER_TYPES) - 1 };
+  ae_slice start = {type.data, sizeof(AE_LETTER_TYPES) - 1};
   if (!allowed)
-    return refuse(error, "type", "a subscription takes one exact type; patterns exist only when events are pulled");
+    return refuse(
+      error, "type",
+      "a subscription takes one exact type; patterns exist only when events are pulled");
   if (star && star != type.data + type.length - 1)
     return refuse(error, "type", "a * stands only at the end");
-  if (type.length < start.length || !ae_same_word(start, AE_LITERAL(AE_LETTER_TYPES))) return AE_OK;
+  if (type.length < start.length || !ae_same_word(start, AE_LITERAL(AE_LETTER_TYPES)))
+    return AE_OK;
   for (size_t i = 0; i < type.length; i++)
     if (type.data[i] >= 'A' && type.data[i] <= 'Z')
-      return refuse(error, "type", "holds a capital letter, and types of Correspondence have none");
+      return refuse(error, "type",
+                    "holds a capital letter, and types of Correspondence have none");
   return AE_OK;
 }
 
@@ -235,7 +254,8 @@ static const char *place_fault (const ae_event_type *type, ae_slice resource) {
   bool app = type->about == AE_ABOUT_INSTANCE;
   if (type->about == AE_ABOUT_SUBSCRIPTION)
     return "is sent to every new subscription by itself, and carries no resource";
-  if (!type->raised) return "is a name that Altinn knows and raises nowhere: it would never come";
+  if (!type->raised)
+    return "is a name that Altinn knows and raises nowhere: it would never come";
   if (app != ae_resource_is_app(resource))
     return app ? "is raised by apps, whose resources begin with app_"
                : "is not raised by apps, and this is an app's resource";
@@ -253,7 +273,7 @@ static ae_code check_type (const ae_wish *wish, ae_slice type, ae_error *error) 
     return fault ? ae_fail(error, AE_INVALID, 0, "type: %s %s", known->name, fault) : AE_OK;
   }
   bool ours = type.length >= prefix.length &&
-              ae_same_word((ae_slice){ type.data, prefix.length }, prefix);
+              ae_same_word((ae_slice){type.data, prefix.length}, prefix);
   if (ours || !memchr(type.data, '.', type.length)) return unknown_type(type, error);
   return AE_OK;
 }
@@ -271,16 +291,20 @@ static ae_code check_subscription (const ae_wish *wish, ae_error *error) {
   ae_code code = check_endpoint(wish, error);
   if (code != AE_OK) return code;
   if (wish->source.data)
-    return refuse(error, "source", "a source filter works for apps only; on any other resource Altinn "
+    return refuse(error, "source",
+                  "a source filter works for apps only; on any other resource Altinn "
                   "refuses it, and resource says enough");
   if (wish->alternative_subject.data)
-    return refuse(error, "alternative_subject", "works for apps only; give the party's URN as subject");
+    return refuse(error, "alternative_subject",
+                  "works for apps only; give the party's URN as subject");
   code = check_filters(wish, error);
   if (code != AE_OK) return code;
   if (wish->type_count > 1)
-    return refuse(error, "type", "a subscription takes one type: make one for each, or leave it out");
+    return refuse(error, "type",
+                  "a subscription takes one type: make one for each, or leave it out");
   if (wish->include_subunits && !wish->subject.data)
-    return refuse(error, "include_subunits", "needs a subject: the main unit whose subunits are meant");
+    return refuse(error, "include_subunits",
+                  "needs a subject: the main unit whose subunits are meant");
   return AE_OK;
 }
 
@@ -288,15 +312,17 @@ static ae_code check_pull (const ae_wish *wish, ae_error *error) {
   ae_code code = check_filters(wish, error);
   if (code != AE_OK) return code;
   if (wish->after.data) {
-    const char *fault = wish->after.length == 0 ? "is empty; leave it out to begin at the beginning"
-                                                : ae_text_reason(wish->after);
+    const char *fault = wish->after.length == 0
+                          ? "is empty; leave it out to begin at the beginning"
+                          : ae_text_reason(wish->after);
     if (fault) return refuse(error, "after", fault);
   }
   if (wish->size > AE_PAGE_MOST) return refuse(error, "size", "is 1000 at most");
   return AE_OK;
 }
 
-static ae_code check_moment (const char *field, ae_slice text, ae_timestamp *out, ae_error *error) {
+static ae_code check_moment (const char *field, ae_slice text, ae_timestamp *out,
+                             ae_error *error) {
   const char *reason;
   if (!text.data || ae_timestamp_parse(text, out, &reason)) return AE_OK;
   return refuse(error, field, reason);
@@ -309,18 +335,22 @@ static ae_code check_list (const ae_wish *wish, ae_error *error) {
   if (code == AE_OK) code = check_moment("to", wish->to, &to, error);
   if (code != AE_OK) return code;
   if (wish->from.data && wish->to.data &&
-      (from.seconds > to.seconds || (from.seconds == to.seconds && from.nanoseconds > to.nanoseconds)))
+      (from.seconds > to.seconds ||
+       (from.seconds == to.seconds && from.nanoseconds > to.nanoseconds)))
     return refuse(error, "from", "is later than to");
   if (!wish->role.data || !ae_listed(ae_roles, wish->role))
     return refuse(error, "role", "must be Recipient, Sender or RecipientAndSender");
   if (wish->status.data && !ae_listed(ae_statuses, wish->status))
-    return refuse(error, "status", "Altinn has no such status: Published, Read, Confirmed are some that it has");
+    return refuse(
+      error, "status",
+      "Altinn has no such status: Published, Read, Confirmed are some that it has");
   return AE_OK;
 }
 
 static ae_code check_subscription_id (ae_slice id, ae_error *error) {
-  return all_digits(id, 0) && id.length <= 18 ? AE_OK
-    : refuse(error, "id", "the id of a subscription is a whole number");
+  return all_digits(id, 0) && id.length <= 18
+           ? AE_OK
+           : refuse(error, "id", "the id of a subscription is a whole number");
 }
 
 ae_code ae_wish_check (const ae_wish *wish, ae_error *error) {
@@ -328,7 +358,8 @@ ae_code ae_wish_check (const ae_wish *wish, ae_error *error) {
   switch (wish->call) {
     case AE_CALL_SUBSCRIBE: return check_subscription(wish, error);
     case AE_CALL_SUBSCRIPTIONS: return AE_OK;
-    case AE_CALL_SUBSCRIPTION: case AE_CALL_UNSUBSCRIBE: return check_subscription_id(wish->id, error);
+    case AE_CALL_SUBSCRIPTION:
+    case AE_CALL_UNSUBSCRIBE: return check_subscription_id(wish->id, error);
     case AE_CALL_EVENTS: return check_pull(wish, error);
     case AE_CALL_LETTERS: return check_list(wish, error);
     case AE_CALL_DOWNLOAD:
@@ -341,7 +372,8 @@ ae_code ae_wish_check (const ae_wish *wish, ae_error *error) {
 }
 
 const char *ae_wish_warning (const ae_wish *wish) {
-  if (wish->call != AE_CALL_SUBSCRIBE || !wish->subject.data || wish->type_count == 0) return NULL;
+  if (wish->call != AE_CALL_SUBSCRIBE || !wish->subject.data || wish->type_count == 0)
+    return NULL;
   const ae_event_type *type = ae_catalogue_type(ae_type_full(wish->types[0]));
   if (type && type->addressed_to && strcmp(type->addressed_to, "sender") == 0)
     return "this type is addressed to the sender of the letter: with a recipient's number as subject it never comes";

@@ -10,19 +10,19 @@
 #include <stdio.h>
 
 /* How an error number is to be taken. */
-typedef enum treat {
-  FOR_GOOD, LATER, FETCH, DENIED
-} treatment;
+typedef enum treat { FOR_GOOD, LATER, FETCH, DENIED } treatment;
 
 /* Error numbers (domain 8.6): X(number, treat, what it means). */
 #define AE_ALTINN_ERRORS(X) \
-  X(1001, FOR_GOOD, "the letter is not there: purged, never there, or hidden from this caller") \
+  X(1001, FOR_GOOD, \
+    "the letter is not there: purged, never there, or hidden from this caller") \
   X(1013, FOR_GOOD, "a sender cannot purge after publishing") \
   X(1014, FOR_GOOD, "already purged") \
   X(1015, LATER, "the letter has no status yet") \
   X(1018, LATER, "an attachment is not published yet") \
   X(1024, FETCH, "the overview has to be fetched before the letter is read") \
-  X(1025, FETCH, "the overview has to be fetched before the letter is confirmed; with a token that holds " \
+  X(1025, FETCH, \
+    "the overview has to be fetched before the letter is confirmed; with a token that holds " \
     "altinn:correspondence.write fetching does not count") \
   X(1026, FOR_GOOD, "the letter has to be confirmed before it is purged") \
   X(1027, FOR_GOOD, "from is later than to") \
@@ -44,15 +44,18 @@ typedef enum treat {
   X(2020, FOR_GOOD, "the attachment has expired") \
   X(2022, LATER, "the upload was too slow") \
   X(2023, FOR_GOOD, "the zip would be larger than 25 MB") \
-  X(4001, DENIED, "no access to the resource or the party; a new token does not help, a right does") \
+  X(4001, DENIED, \
+    "no access to the resource or the party; a new token does not help, a right does") \
   X(4002, LATER, "the party could not be looked up") \
   X(4006, DENIED, "Altinn cannot tell who is calling; a new token does not help") \
   X(4007, DENIED, "Altinn cannot tell who is calling; a new token does not help")
 
-#define ERROR_ENTRY(number, treat, meaning) { number, treat, meaning },
-static const struct { int32_t number; treatment treat; const char *meaning; } numbers[] = {
-  AE_ALTINN_ERRORS(ERROR_ENTRY)
-};
+#define ERROR_ENTRY(number, treat, meaning) {number, treat, meaning},
+static const struct {
+  int32_t number;
+  treatment treat;
+  const char *meaning;
+} numbers[] = {AE_ALTINN_ERRORS(ERROR_ENTRY)};
 #undef ERROR_ENTRY
 
 static treatment treat_of (int32_t number, const char **meaning) {
@@ -88,8 +91,8 @@ static void keep_text (ae_slice string, char *out, size_t size) {
   bool lone;
   if (length == 0 || string.data[0] != '"') return;
   if (length > sizeof(decoded)) length = cut_before(string.data + 1, sizeof(decoded));
-  length = ae_json_decode((ae_slice){ string.data + 1, length }, decoded, &lone);
-  ae_mask((ae_slice){ decoded, length }, decoded);
+  length = ae_json_decode((ae_slice){string.data + 1, length}, decoded, &lone);
+  ae_mask((ae_slice){decoded, length}, decoded);
   while (at < length && kept + 1 < size) {
     uint32_t point;
     size_t bytes = 1;
@@ -121,44 +124,49 @@ static int32_t number_in (ae_slice problem) {
   ae_slice value, prefix = AE_LITERAL("\"CORR-");
   int32_t number = 0;
   if (ae_json_member(problem, "errorCode", &value)) number = read_number(value);
-  if (number == 0 && ae_json_member(problem, "code", &value) && ae_slice_starts(value, prefix) &&
-      value.length > prefix.length)
-    number = read_number((ae_slice){ value.data + prefix.length, value.length - prefix.length - 1 });
+  if (number == 0 && ae_json_member(problem, "code", &value) &&
+      ae_slice_starts(value, prefix) && value.length > prefix.length)
+    number = read_number(
+      (ae_slice){value.data + prefix.length, value.length - prefix.length - 1});
   return number;
 }
 
 /* The first value of an array or object that a checked JSON text is. */
 static bool first_value (ae_slice outer, bool named, ae_slice *value) {
-  ae_json json = { outer.data, outer.length, 1, 0, 64 };
+  ae_json json = {outer.data, outer.length, 1, 0, 64};
   ae_json_value found;
   if (outer.length == 0 || outer.data[0] != (named ? '{' : '[')) return false;
   for (int i = 0; i < (named ? 2 : 1); i++) {
     ae_json_blank(&json);
     if (json.at < json.length && json.text[json.at] == ':') json.at++;
     ae_json_blank(&json);
-    if (json.at >= json.length || json.text[json.at] == '}' || json.text[json.at] == ']') return false;
+    if (json.at >= json.length || json.text[json.at] == '}' || json.text[json.at] == ']')
+      return false;
     if (ae_json_skip(&json, &found, NULL) != AE_OK) return false;
   }
-  *value = (ae_slice){ json.text + found.at, found.length };
+  *value = (ae_slice){json.text + found.at, found.length};
   return true;
 }
 
 /* The sentence of a problem: its detail; of a validation problem the first
 ** fault that is named; else the title. */
 static ae_slice sentence_of (ae_slice problem) {
-  ae_slice value, list, none = { NULL, 0 };
-  if (ae_json_member(problem, "detail", &value) && value.length > 2 && value.data[0] == '"') return value;
+  ae_slice value, list, none = {NULL, 0};
+  if (ae_json_member(problem, "detail", &value) && value.length > 2 && value.data[0] == '"')
+    return value;
   if (ae_json_member(problem, "validationErrors", &list) && first_value(list, false, &value) &&
-      ae_json_member(value, "detail", &value) && value.data[0] == '"') return value;
+      ae_json_member(value, "detail", &value) && value.data[0] == '"')
+    return value;
   if (ae_json_member(problem, "errors", &list) && first_value(list, true, &value) &&
-      first_value(value, false, &value) && value.data[0] == '"') return value;
+      first_value(value, false, &value) && value.data[0] == '"')
+    return value;
   if (ae_json_member(problem, "title", &value) && value.data[0] == '"') return value;
   return none;
 }
 
 static void read_problem (ae_slice body, ae_answer *answer) {
   ae_slice value;
-  ae_json json = { body.data, body.length, 0, 0, 64 };
+  ae_json json = {body.data, body.length, 0, 0, 64};
   if (body.length == 0 || ae_json_check(body, 64, NULL) != AE_OK) return;
   ae_json_blank(&json);
   body.data += json.at;
@@ -166,13 +174,15 @@ static void read_problem (ae_slice body, ae_answer *answer) {
   if (body.data[0] == '"') {
     ae_json_value whole;
     if (ae_json_skip(&json, &whole, NULL) == AE_OK)
-      keep_text((ae_slice){ json.text + whole.at, whole.length }, answer->text, sizeof(answer->text));
+      keep_text((ae_slice){json.text + whole.at, whole.length}, answer->text,
+                sizeof(answer->text));
     return;
   }
   answer->number = number_in(body);
   value = sentence_of(body);
   if (value.data) keep_text(value, answer->text, sizeof(answer->text));
-  if (ae_json_member(body, "traceId", &value)) keep_text(value, answer->trace, sizeof(answer->trace));
+  if (ae_json_member(body, "traceId", &value))
+    keep_text(value, answer->trace, sizeof(answer->trace));
 }
 
 /* }==================================================================== */
@@ -185,12 +195,18 @@ static ae_code code_of (int status) {
   switch (status) {
     case 401: return AE_AUTH;
     case 403: return AE_FORBIDDEN;
-    case 404: case 410: return AE_NOT_FOUND;
-    case 405: case 406: case 415: case 426: return AE_UNSUPPORTED;
+    case 404:
+    case 410: return AE_NOT_FOUND;
+    case 405:
+    case 406:
+    case 415:
+    case 426: return AE_UNSUPPORTED;
     case 408: return AE_TIMEOUT;
-    case 409: case 412: return AE_CONFLICT;
+    case 409:
+    case 412: return AE_CONFLICT;
     case 413: return AE_TOO_LARGE;
-    case 425: case 429: return AE_THROTTLED;
+    case 425:
+    case 429: return AE_THROTTLED;
     default: break;
   }
   if (status >= 500) return AE_SERVER;
@@ -201,9 +217,11 @@ static ae_code code_of (int status) {
 static const char *meaning_of (ae_call call, int status) {
   bool subscription = call == AE_CALL_SUBSCRIPTION || call == AE_CALL_UNSUBSCRIBE;
   switch (status) {
-    case 401: return "Altinn does not accept the token: is it expired, of another environment, or not exchanged?";
+    case 401:
+      return "Altinn does not accept the token: is it expired, of another environment, or not exchanged?";
     case 403:
-      if (subscription) return "the subscription belongs to another identity: same organisation, other scopes";
+      if (subscription)
+        return "the subscription belongs to another identity: same organisation, other scopes";
       if (call == AE_CALL_SUBSCRIBE)
         return "not allowed: the token needs the scope altinn:events.subscribe, and the resource's policy "
                "must grant subscribe";
@@ -218,7 +236,8 @@ static const char *meaning_of (ae_call call, int status) {
   }
   if (status >= 500) return "the server failed";
   if (status >= 400) return "the server refuses the request";
-  if (status >= 300) return "the server redirects, which is not followed: is the address the right one?";
+  if (status >= 300)
+    return "the server redirects, which is not followed: is the address the right one?";
   return "the server's answer is no final one";
 }
 
@@ -235,9 +254,10 @@ static void cut (char *out, size_t size, const char *text) {
 
 static void compose (ae_answer *answer, const char *meaning) {
   char number[32] = "", whole[2 * AE_MESSAGE_SIZE + 64];
-  if (answer->number != 0) (void)snprintf(number, sizeof(number), ", error %d", (int)answer->number);
-  (void)snprintf(whole, sizeof(whole), "%.255s (HTTP %d%s)%s%.255s", meaning, answer->status, number,
-                 answer->text[0] ? ": " : "", answer->text);
+  if (answer->number != 0)
+    (void)snprintf(number, sizeof(number), ", error %d", (int)answer->number);
+  (void)snprintf(whole, sizeof(whole), "%.255s (HTTP %d%s)%s%.255s", meaning, answer->status,
+                 number, answer->text[0] ? ": " : "", answer->text);
   cut(answer->message, sizeof(answer->message), whole);
 }
 
@@ -269,8 +289,8 @@ static void judge_failure (ae_call call, ae_slice body, ae_answer *answer) {
 }
 
 void ae_reply_judge (ae_call call, int status, ae_slice body, ae_answer *answer) {
-  ae_error error = { AE_OK, 0, "" };
-  *answer = (ae_answer){ .code = AE_OK, .status = status };
+  ae_error error = {AE_OK, 0, ""};
+  *answer = (ae_answer){.code = AE_OK, .status = status};
   if (status < 200 || status > 299) {
     judge_failure(call, body, answer);
     return;
@@ -284,7 +304,8 @@ size_t ae_reply_most (ae_call call) {
   switch (ae_call_entries[call].shape) {
     case AE_SHAPE_EVENTS: return (size_t)32 << 20;
     case AE_SHAPE_SUBSCRIPTIONS: return (size_t)16 << 20;
-    case AE_SHAPE_NOTHING: case AE_SHAPE_IDENTIFIER: return (size_t)64 << 10;
+    case AE_SHAPE_NOTHING:
+    case AE_SHAPE_IDENTIFIER: return (size_t)64 << 10;
     default: return (size_t)1 << 20;
   }
 }

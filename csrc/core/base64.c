@@ -5,7 +5,7 @@
 #include "core/event.h"
 
 static const char alphabet[] =
-    "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+  "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
 
 /* The six bits of a character, 64 for a foreign one. */
 static unsigned sextet (char c) {
@@ -40,8 +40,7 @@ void ae_base64_decode (ae_slice text, char *out) {
   size_t size = ae_base64_decoded_size(text), to = 0;
   for (size_t at = 0; at < text.length; at += 4) {
     uint32_t group = 0;
-    for (size_t i = 0; i < 4; i++)
-      group = group << 6 | (sextet(text.data[at + i]) & 63u);
+    for (size_t i = 0; i < 4; i++) group = group << 6 | (sextet(text.data[at + i]) & 63u);
     for (size_t i = 0; i < 3 && to < size; i++)
       out[to++] = (char)(group >> (16 - 8 * i) & 0xFF);
   }

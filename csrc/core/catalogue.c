@@ -25,34 +25,27 @@
     "attachment reached its time of expiry") \
   X("attachmentuploadprocessing", ATTACHMENT, "sender", false, true, \
     "attachment is being processed") \
-  X("attachmentpurged", ATTACHMENT, "sender", false, true, \
-    "attachment was deleted") \
-  X("attachmentdownloaded", ATTACHMENT, "sender", false, false, \
-    "attachment was downloaded") \
-  X("correspondenceinitialized", LETTER, "sender", true, true, \
-    "letter created") \
+  X("attachmentpurged", ATTACHMENT, "sender", false, true, "attachment was deleted") \
+  X("attachmentdownloaded", ATTACHMENT, "sender", false, false, "attachment was downloaded") \
+  X("correspondenceinitialized", LETTER, "sender", true, true, "letter created") \
   X("correspondencepublished", LETTER, "recipient", true, true, \
     "letter published to its recipient") \
   X("correspondencepublishfailed", LETTER, "sender", true, true, \
     "letter could not be published") \
   X("correspondencearchived", LETTER, "sender", false, true, \
     "letter archived by its recipient") \
-  X("correspondencepurged", LETTER, "sender", true, true, \
-    "letter deleted, by either side") \
-  X("correspondencereceiverread", LETTER, "sender", true, true, \
-    "recipient read the letter") \
+  X("correspondencepurged", LETTER, "sender", true, true, "letter deleted, by either side") \
+  X("correspondencereceiverread", LETTER, "sender", true, true, "recipient read the letter") \
   X("correspondencereceiverconfirmed", LETTER, "sender", true, true, \
     "recipient confirmed the letter") \
   X("correspondencereceiverneverread", LETTER, "recipient", true, true, \
     "letter not read by its due date") \
   X("correspondencereceiverneverconfirmed", LETTER, "recipient", true, true, \
     "letter not confirmed by its due date") \
-  X("correspondencereceiverreplied", LETTER, "sender", false, false, \
-    "recipient replied") \
+  X("correspondencereceiverreplied", LETTER, "sender", false, false, "recipient replied") \
   X("correspondencereceiverreserved", LETTER, "sender", false, true, \
     "recipient has reserved against digital mail") \
-  X("notificationcreated", ORDER, "sender", true, true, \
-    "notification order accepted") \
+  X("notificationcreated", ORDER, "sender", true, true, "notification order accepted") \
   X("correspondencenotificationcreationfailed", LETTER, "sender", true, false, \
     "notification order could not be created") \
   X("correspondencenotificationfailed", LETTER, "sender", true, false, \
@@ -67,46 +60,42 @@
 
 /* The types of the others: X(name, type, about, once, summary). */
 #define AE_OTHER_TYPES(X) \
-  X("validatesubscription", "platform.events.validatesubscription", \
-    SUBSCRIPTION, false, "Altinn tries the endpoint of a subscription") \
+  X("validatesubscription", "platform.events.validatesubscription", SUBSCRIPTION, false, \
+    "Altinn tries the endpoint of a subscription") \
   X("dialogcreated", DIALOG_PREFIX "created.v1", DIALOG, true, "dialog created") \
   X("dialogupdated", DIALOG_PREFIX "updated.v1", DIALOG, false, "dialog changed") \
   X("dialogdeleted", DIALOG_PREFIX "deleted.v1", DIALOG, false, "dialog deleted") \
   X("dialogrestored", DIALOG_PREFIX "restored.v1", DIALOG, false, "dialog restored") \
   X("dialogseen", DIALOG_PREFIX "seen.v1", DIALOG, false, "dialog seen") \
-  X("filetransferinitialized", BROKER_PREFIX "filetransferinitialized", \
-    TRANSFER, true, "file transfer registered") \
-  X("uploadprocessing", BROKER_PREFIX "uploadprocessing", \
-    TRANSFER, true, "uploaded file is being scanned") \
-  X("filepublished", BROKER_PREFIX "published", \
-    TRANSFER, true, "file ready for its recipients") \
-  X("uploadfailed", BROKER_PREFIX "uploadfailed", \
-    TRANSFER, true, "malware was found in the file, or the upload failed") \
-  X("downloadconfirmed", BROKER_PREFIX "downloadconfirmed", \
-    TRANSFER, false, "one recipient confirmed the download") \
-  X("allconfirmeddownloaded", BROKER_PREFIX "allconfirmeddownloaded", \
-    TRANSFER, true, "all recipients confirmed the download") \
-  X("filepurged", BROKER_PREFIX "filepurged", \
-    TRANSFER, true, "file deleted") \
-  X("fileneverconfirmeddownloaded", BROKER_PREFIX "fileneverconfirmeddownloaded", \
-    TRANSFER, true, "file expired before all had confirmed the download") \
-  X("instancecreated", APP_PREFIX "created", \
-    INSTANCE, true, "instance of an app created") \
-  X("processcompleted", APP_PREFIX "process.completed", \
-    INSTANCE, true, "process of an app instance completed") \
-  X("substatuschanged", APP_PREFIX "substatus.changed", \
-    INSTANCE, false, "sub-status of an app instance changed") \
+  X("filetransferinitialized", BROKER_PREFIX "filetransferinitialized", TRANSFER, true, \
+    "file transfer registered") \
+  X("uploadprocessing", BROKER_PREFIX "uploadprocessing", TRANSFER, true, \
+    "uploaded file is being scanned") \
+  X("filepublished", BROKER_PREFIX "published", TRANSFER, true, \
+    "file ready for its recipients") \
+  X("uploadfailed", BROKER_PREFIX "uploadfailed", TRANSFER, true, \
+    "malware was found in the file, or the upload failed") \
+  X("downloadconfirmed", BROKER_PREFIX "downloadconfirmed", TRANSFER, false, \
+    "one recipient confirmed the download") \
+  X("allconfirmeddownloaded", BROKER_PREFIX "allconfirmeddownloaded", TRANSFER, true, \
+    "all recipients confirmed the download") \
+  X("filepurged", BROKER_PREFIX "filepurged", TRANSFER, true, "file deleted") \
+  X("fileneverconfirmeddownloaded", BROKER_PREFIX "fileneverconfirmeddownloaded", TRANSFER, \
+    true, "file expired before all had confirmed the download") \
+  X("instancecreated", APP_PREFIX "created", INSTANCE, true, "instance of an app created") \
+  X("processcompleted", APP_PREFIX "process.completed", INSTANCE, true, \
+    "process of an app instance completed") \
+  X("substatuschanged", APP_PREFIX "substatus.changed", INSTANCE, false, \
+    "sub-status of an app instance changed") \
   /* further ones go before this line */
 
 #define LETTER_TYPE(name, about, to, raised, once, summary) \
-  { name, CORRESPONDENCE_PREFIX name, AE_ABOUT_##about, to, raised, once, summary },
+  {name, CORRESPONDENCE_PREFIX name, AE_ABOUT_##about, to, raised, once, summary},
 #define OTHER_TYPE(name, type, about, once, summary) \
-  { name, type, AE_ABOUT_##about, NULL, true, once, summary },
+  {name, type, AE_ABOUT_##about, NULL, true, once, summary},
 
-const ae_event_type ae_event_types[] = {
-  AE_CORRESPONDENCE_TYPES(LETTER_TYPE)
-  AE_OTHER_TYPES(OTHER_TYPE)
-};
+const ae_event_type ae_event_types[] = {AE_CORRESPONDENCE_TYPES(LETTER_TYPE)
+                                          AE_OTHER_TYPES(OTHER_TYPE)};
 const size_t ae_event_type_count = sizeof(ae_event_types) / sizeof(*ae_event_types);
 
 static bool is_text (ae_slice slice, const char *text) {
@@ -168,7 +157,7 @@ static void consider (ae_slice word, const char *candidate, const char **best,
                       unsigned *least) {
   size_t length = strlen(candidate);
   size_t apart = length > word.length ? length - word.length : word.length - length;
-  if (length > LONGEST_WORD || apart >= *least) return;  /* as many edits at least */
+  if (length > LONGEST_WORD || apart >= *least) return; /* as many edits at least */
   unsigned edits = distance(word, candidate, length);
   if (edits < *least) {
     *least = edits;
@@ -190,17 +179,14 @@ const char *ae_catalogue_suggest (ae_slice word) {
 /* }==================================================================== */
 
 const char *ae_about_name (ae_about about) {
-  static const char *const names[] = {
-    NULL, "letter", "attachment", "order", "dialog", "transfer", "instance",
-    "subscription"
-  };
+  static const char *const names[] = {NULL,     "letter",   "attachment", "order",
+                                      "dialog", "transfer", "instance",   "subscription"};
   return names[about];
 }
 
 const char *ae_publisher_name (ae_publisher publisher) {
-  static const char *const names[] = {
-    "correspondence", "dialogporten", "broker", "app", "platform", "other"
-  };
+  static const char *const names[] = {"correspondence", "dialogporten", "broker", "app",
+                                      "platform",       "other"};
   return names[publisher];
 }
 
@@ -217,8 +203,8 @@ static ae_publisher publisher_of (ae_slice type) {
 static ae_slice short_name (ae_slice type, ae_publisher publisher) {
   static const size_t skipped[] = {
     sizeof(CORRESPONDENCE_PREFIX) - 1, sizeof("dialogporten.") - 1,
-    sizeof(BROKER_PREFIX) - 1, sizeof("app.") - 1, sizeof("platform.events.") - 1, 0
-  };
+    sizeof(BROKER_PREFIX) - 1,         sizeof("app.") - 1,
+    sizeof("platform.events.") - 1,    0};
   type.data += skipped[publisher];
   type.length -= skipped[publisher];
   return type;
@@ -234,7 +220,8 @@ static ae_about about_of (ae_publisher publisher, ae_slice name) {
     case AE_DIALOGPORTEN: return AE_ABOUT_DIALOG;
     case AE_BROKER: return AE_ABOUT_TRANSFER;
     case AE_APP: return AE_ABOUT_INSTANCE;
-    case AE_PLATFORM: case AE_OTHER: break;
+    case AE_PLATFORM:
+    case AE_OTHER: break;
   }
   return AE_ABOUT_NOTHING;
 }
@@ -255,10 +242,12 @@ static ae_about about_of (ae_publisher publisher, ae_slice name) {
   X("tt02", "apps.tt02.altinn.no") \
   X("production", "apps.altinn.no")
 
-static const struct { const char *name; ae_slice host; } environments[] = {
-#define ENVIRONMENT(name, host) { name, { host, sizeof(host) - 1 } },
-  AE_ENVIRONMENTS(ENVIRONMENT)
-};
+static const struct {
+  const char *name;
+  ae_slice host;
+} environments[] = {
+#define ENVIRONMENT(name, host) {name, {host, sizeof(host) - 1}},
+  AE_ENVIRONMENTS(ENVIRONMENT)};
 
 bool ae_environment (size_t index, const char **name, ae_slice *host) {
   for (size_t i = 0; i < sizeof(environments) / sizeof(*environments); i++) {
@@ -281,8 +270,8 @@ static bool host_is (ae_slice host, ae_slice wanted) {
 static const char *environment_of (ae_slice source) {
   ae_slice scheme = AE_LITERAL("https://");
   if (!ae_slice_starts(source, scheme)) return NULL;
-  ae_slice host = { source.data + scheme.length, source.length - scheme.length };
-  for (size_t at = 0; at < host.length; at++) {  /* RFC 3986 §3.2 */
+  ae_slice host = {source.data + scheme.length, source.length - scheme.length};
+  for (size_t at = 0; at < host.length; at++) { /* RFC 3986 §3.2 */
     char c = host.data[at];
     if (c == '/' || c == '?' || c == '#') host.length = at;
   }
@@ -298,7 +287,7 @@ static const char *environment_of (ae_slice source) {
 static ae_slice last_segment (ae_slice source) {
   size_t at = source.length;
   while (at > 0 && source.data[at - 1] != '/') at--;
-  return (ae_slice){ source.data + at, source.length - at };
+  return (ae_slice){source.data + at, source.length - at};
 }
 
 static ae_party party_of (const ae_event *event) {
@@ -314,9 +303,8 @@ void ae_describe (const ae_event *event, ae_meaning *meaning) {
   ae_slice source = ae_event_text(event, AE_SOURCE);
   meaning->type = ae_catalogue_type(type);
   meaning->publisher = publisher_of(type);
-  meaning->name = meaning->type
-    ? (ae_slice){ meaning->type->name, strlen(meaning->type->name) }
-    : short_name(type, meaning->publisher);
+  meaning->name = meaning->type ? (ae_slice){meaning->type->name, strlen(meaning->type->name)}
+                                : short_name(type, meaning->publisher);
   meaning->about = meaning->type ? meaning->type->about
                                  : about_of(meaning->publisher, meaning->name);
   meaning->validation = meaning->about == AE_ABOUT_SUBSCRIPTION;

@@ -16,8 +16,7 @@ typedef struct writer {
 static void put (writer *w, ae_slice bytes) {
   if (w->at < w->size && bytes.length > 0) {
     size_t room = w->size - w->at;
-    memcpy(w->out + w->at, bytes.data,
-           bytes.length < room ? bytes.length : room);
+    memcpy(w->out + w->at, bytes.data, bytes.length < room ? bytes.length : room);
   }
   w->at += bytes.length;
 }
@@ -30,11 +29,11 @@ static void put_escape (writer *w, unsigned char byte) {
     if ((unsigned char)short_of[i] == byte) {
       escape[0] = '\\';
       escape[1] = short_of[i + 1];
-      put(w, (ae_slice){ escape, 2 });
+      put(w, (ae_slice){escape, 2});
       return;
     }
   length = snprintf(escape, sizeof escape, "\\u%04x", byte);
-  put(w, (ae_slice){ escape, (size_t)length });
+  put(w, (ae_slice){escape, (size_t)length});
 }
 
 static bool must_escape (char c) {
@@ -47,27 +46,23 @@ static void put_string (writer *w, ae_slice text) {
   while (at < text.length) {
     size_t end = ae_scan_plain(text.data, text.length, at);
     while (end < text.length && !must_escape(text.data[end])) end++;
-    put(w, (ae_slice){ text.data + at, end - at });
+    put(w, (ae_slice){text.data + at, end - at});
     if (end < text.length) put_escape(w, (unsigned char)text.data[end++]);
     at = end;
   }
   put(w, AE_LITERAL("\""));
 }
 
-static void put_value (writer *w, const ae_event *event,
-                       const ae_attribute *attribute) {
+static void put_value (writer *w, const ae_event *event, const ae_attribute *attribute) {
   char digits[16];
   switch (attribute->kind) {
-    case AE_STRING:
-      put_string(w, ae_attribute_text(event, attribute));
-      break;
+    case AE_STRING: put_string(w, ae_attribute_text(event, attribute)); break;
     case AE_BOOLEAN:
       put(w, attribute->integer ? AE_LITERAL("true") : AE_LITERAL("false"));
       break;
     default: {
-      int length = snprintf(digits, sizeof digits, "%ld",
-                            (long)attribute->integer);
-      put(w, (ae_slice){ digits, (size_t)length });
+      int length = snprintf(digits, sizeof digits, "%ld", (long)attribute->integer);
+      put(w, (ae_slice){digits, (size_t)length});
     }
   }
 }
@@ -84,8 +79,8 @@ static void put_base64 (writer *w, ae_slice octets) {
   put(w, AE_LITERAL("\""));
   for (size_t at = 0; at < octets.length; at += 3) {
     size_t left = octets.length - at;
-    ae_base64_encode((ae_slice){ octets.data + at, left < 3 ? left : 3 }, group);
-    put(w, (ae_slice){ group, 4 });
+    ae_base64_encode((ae_slice){octets.data + at, left < 3 ? left : 3}, group);
+    put(w, (ae_slice){group, 4});
   }
   put(w, AE_LITERAL("\""));
 }
@@ -99,7 +94,7 @@ static bool octets_are_json (const ae_event *event, ae_slice octets) {
 }
 
 static void put_payload (writer *w, const ae_event *event) {
-  ae_slice span = { event->text + event->data, event->data_length };
+  ae_slice span = {event->text + event->data, event->data_length};
   if (event->data_kind == AE_BASE64) {
     put_member(w, AE_LITERAL("data_base64"));
     put_string(w, span);
@@ -112,7 +107,7 @@ static void put_payload (writer *w, const ae_event *event) {
 }
 
 size_t ae_event_encode (const ae_event *event, char *out, size_t size) {
-  writer w = { out, size, 0 };
+  writer w = {out, size, 0};
   put(&w, AE_LITERAL("{"));
   for (uint32_t i = 0; i < event->count; i++) {
     const ae_attribute *attribute = &event->attributes[i];
@@ -126,7 +121,7 @@ size_t ae_event_encode (const ae_event *event, char *out, size_t size) {
 }
 
 size_t ae_json_quote (ae_slice text, char *out, size_t size) {
-  writer w = { out, size, 0 };
+  writer w = {out, size, 0};
   put_string(&w, text);
   return w.at;
 }

@@ -20,26 +20,24 @@
 #include "core/marks.h"
 #include "core/scan.h"
 
-const ae_limits ae_default_limits = {
-  AE_DEFAULT_MAX_BYTES, AE_DEFAULT_MAX_DEPTH
-};
+const ae_limits ae_default_limits = {AE_DEFAULT_MAX_BYTES, AE_DEFAULT_MAX_DEPTH};
 
 /* The payload's members, as they were met. */
 typedef struct payload {
-  uint32_t position;          /* 1-based; 0 = not met */
+  uint32_t position; /* 1-based; 0 = not met */
   ae_json_value value;
 } payload;
 
 typedef struct reader {
   ae_json json;
   const char *text;
-  char *writable;             /* the same text; NULL: not to be written to */
-  bool escaped;               /* escapes were met that could not be decoded */
+  char *writable; /* the same text; NULL: not to be written to */
+  bool escaped;   /* escapes were met that could not be decoded */
   ae_event *event;
   ae_faults *faults;
   ae_error *error;
   payload data, base64;
-  const uint32_t *mark;       /* of `marks`: the next that is not passed */
+  const uint32_t *mark; /* of `marks`: the next that is not passed */
   ae_marks marks;
 } reader;
 
@@ -70,8 +68,7 @@ static inline ae_attribute *new_attribute (ae_event *event, unsigned known) {
 }
 
 bool ae_event_add (ae_event *event, const ae_attribute *attribute) {
-  unsigned known = ae_name_known(event->text + attribute->name,
-                                 attribute->name_length);
+  unsigned known = ae_name_known(event->text + attribute->name, attribute->name_length);
   ae_attribute *to;
   if (known > AE_EXTENSION) known = AE_EXTENSION;
   to = new_attribute(event, known);
@@ -85,7 +82,7 @@ bool ae_event_add (ae_event *event, const ae_attribute *attribute) {
 
 /* Decodes the escapes of a string where it stands; gives its span. */
 static ae_slice decode (reader *r, const ae_json_value *value) {
-  ae_slice inside = { r->text + value->at + 1, value->length - 2 };
+  ae_slice inside = {r->text + value->at + 1, value->length - 2};
   bool lone;
   if (value->plain) return inside;
   if (r->writable == NULL) r->escaped = true;
@@ -109,15 +106,20 @@ static bool integer (ae_slice number, int32_t *out) {
 }
 
 /* Sets kind and value of an attribute. Integers keep their text too. */
-static void take_value (reader *r, const ae_json_value *value,
-                        ae_attribute *to) {
-  ae_slice span = { r->text + value->at, value->length };
+static void take_value (reader *r, const ae_json_value *value, ae_attribute *to) {
+  ae_slice span = {r->text + value->at, value->length};
   to->kind = AE_JSON;
   switch (value->kind) {
-    case AE_JSON_STRING: to->kind = AE_STRING; span = decode(r, value); break;
+    case AE_JSON_STRING:
+      to->kind = AE_STRING;
+      span = decode(r, value);
+      break;
     case AE_JSON_NULL: to->kind = AE_NONE; break;
     case AE_JSON_FALSE: to->kind = AE_BOOLEAN; break;
-    case AE_JSON_TRUE: to->kind = AE_BOOLEAN; to->integer = 1; break;
+    case AE_JSON_TRUE:
+      to->kind = AE_BOOLEAN;
+      to->integer = 1;
+      break;
     case AE_JSON_NUMBER:
       if (integer(span, &to->integer)) to->kind = AE_INTEGER;
       break;
@@ -149,9 +151,11 @@ static void take_member (reader *r, const member *m) {
   }
   to = new_attribute(r->event, m->known);
   if (to == NULL) return;
-  *to = (ae_attribute){ .name = m->name, .name_length = m->name_length,
-                        .position = m->position, .known = (uint8_t)m->known,
-                        .seen = m->value.ascii ? AE_CLEAN : AE_UNSEEN };
+  *to = (ae_attribute){.name = m->name,
+                       .name_length = m->name_length,
+                       .position = m->position,
+                       .known = (uint8_t)m->known,
+                       .seen = m->value.ascii ? AE_CLEAN : AE_UNSEEN};
   take_value(r, &m->value, to);
 }
 
@@ -205,7 +209,7 @@ static const uint32_t *marks_from (reader *r, size_t at) {
   const uint32_t *mark = r->mark;
   while (*mark < at && *mark < r->marks.end) mark++;
   if (mark[3] >= r->marks.end && r->marks.end < r->json.length) {
-    ae_marks_sweep(&r->marks, (ae_slice){ r->text, r->json.length }, at, AE_SWEEP_BEST);
+    ae_marks_sweep(&r->marks, (ae_slice){r->text, r->json.length}, at, AE_SWEEP_BEST);
     mark = r->marks.at;
   }
   r->mark = mark;
@@ -232,7 +236,7 @@ static inline void take_plain (ae_event *event, unsigned known, const uint32_t *
   ae_attribute *to = &event->attributes[index];
   uint8_t seen = AE_CLEAN;
   to->name = name;
-  to->position = name;  /* 1-based, and of the quotation mark before it */
+  to->position = name; /* 1-based, and of the quotation mark before it */
   to->name_length = mark[1] - name;
   to->value = value;
   to->value_length = mark[3] - value;
@@ -290,20 +294,19 @@ static ae_code read_members (reader *r) {
     at = ae_scan_blank(json->text, json->length, at + 1);
   }
   json->at = at;
-  return accept(json, '}')
-      ? AE_OK : expected(r, "a comma or the end of the object was expected");
+  return accept(json, '}') ? AE_OK
+                           : expected(r, "a comma or the end of the object was expected");
 }
 
 /* Checks the text where it is no object, so no event. */
 static ae_code no_object (reader *r) {
-  ae_slice text = { r->json.text, r->json.length };
+  ae_slice text = {r->json.text, r->json.length};
   size_t position = r->json.at + 1;
   ae_code code = ae_json_check(text, r->json.max_depth, r->error);
   if (code != AE_OK) return code;
-  ae_faults_add(r->faults, AE_NOT_CLOUDEVENT, position, (ae_slice){ NULL, 0 },
+  ae_faults_add(r->faults, AE_NOT_CLOUDEVENT, position, (ae_slice){NULL, 0},
                 "the JSON text is not an object");
-  return ae_fail(r->error, AE_NOT_CLOUDEVENT, position,
-                 "the JSON text is not an object");
+  return ae_fail(r->error, AE_NOT_CLOUDEVENT, position, "the JSON text is not an object");
 }
 
 /* --- the payload --- */
@@ -318,19 +321,16 @@ static void span_data (ae_event *event, ae_kind kind, ae_slice span) {
 static void settle_payload (reader *r) {
   const ae_json_value *value = &r->data.value;
   if (r->data.position != 0)
-    span_data(r->event, AE_JSON,
-              (ae_slice){ r->text + value->at, value->length });
+    span_data(r->event, AE_JSON, (ae_slice){r->text + value->at, value->length});
   if (r->base64.position == 0) return;
   value = &r->base64.value;
   if (r->data.position != 0)
-    ae_faults_add(r->faults, AE_INVALID, r->base64.position,
-                  AE_LITERAL("data_base64"),
+    ae_faults_add(r->faults, AE_INVALID, r->base64.position, AE_LITERAL("data_base64"),
                   "must not stand beside data; send one of the two");
-  else if (value->kind == AE_JSON_STRING)
-    span_data(r->event, AE_BASE64, decode(r, value));
+  else if (value->kind == AE_JSON_STRING) span_data(r->event, AE_BASE64, decode(r, value));
   else if (value->kind != AE_JSON_NULL)
-    ae_faults_add(r->faults, AE_INVALID, r->base64.position,
-                  AE_LITERAL("data_base64"), "must be a string of Base64");
+    ae_faults_add(r->faults, AE_INVALID, r->base64.position, AE_LITERAL("data_base64"),
+                  "must be a string of Base64");
 }
 
 /* Reads the whole text; the event's attributes are not judged yet. */
@@ -345,15 +345,13 @@ static ae_code read_text (reader *r) {
   code = read_members(r);
   if (code != AE_OK) return code;
   json->at = ae_scan_blank(json->text, json->length, json->at);
-  return json->at < json->length
-      ? expected(r, "there is text after the JSON value") : AE_OK;
+  return json->at < json->length ? expected(r, "there is text after the JSON value") : AE_OK;
 }
 
 /* Reads a text, and judges the event if it could be read. `writable`: the same
 ** text, or NULL. */
-static ae_code read_event (ae_event *event, const char *text, char *writable,
-                           size_t length, const ae_limits *limits,
-                           ae_faults *faults, ae_error *error) {
+static ae_code read_event (ae_event *event, const char *text, char *writable, size_t length,
+                           const ae_limits *limits, ae_faults *faults, ae_error *error) {
   reader r;
   ae_code code;
   ae_event_begin(event, text);
@@ -362,7 +360,7 @@ static ae_code read_event (ae_event *event, const char *text, char *writable,
   if (length > limits->max_bytes || length > UINT32_MAX / 2)
     return ae_fail(error, AE_TOO_LARGE, 0, "the event has %zu bytes; the limit is %zu", length,
                    limits->max_bytes < UINT32_MAX / 2 ? limits->max_bytes : UINT32_MAX / 2);
-  r.json = (ae_json){ text, length, 0, 0, limits->max_depth };
+  r.json = (ae_json){text, length, 0, 0, limits->max_depth};
   r.text = text;
   r.writable = writable;
   r.escaped = false;
@@ -370,7 +368,7 @@ static ae_code read_event (ae_event *event, const char *text, char *writable,
   r.faults = faults;
   r.error = error;
   r.data.position = r.base64.position = 0;
-  ae_marks_sweep(&r.marks, (ae_slice){ text, length }, 0, AE_SWEEP_BEST);
+  ae_marks_sweep(&r.marks, (ae_slice){text, length}, 0, AE_SWEEP_BEST);
   r.mark = r.marks.at;
   code = read_text(&r);
   if (code != AE_OK) return code;
@@ -381,33 +379,29 @@ static ae_code read_event (ae_event *event, const char *text, char *writable,
   return ae_event_judge(event, faults, error);
 }
 
-ae_code ae_event_parse (ae_event *event, char *text, size_t length,
-                        const ae_limits *limits, ae_faults *faults,
-                        ae_error *error) {
+ae_code ae_event_parse (ae_event *event, char *text, size_t length, const ae_limits *limits,
+                        ae_faults *faults, ae_error *error) {
   return read_event(event, text, text, length, limits, faults, error);
 }
 
 ae_code ae_event_read (ae_event *event, const char *text, size_t length,
-                       const ae_limits *limits, ae_faults *faults,
-                       ae_error *error) {
+                       const ae_limits *limits, ae_faults *faults, ae_error *error) {
   return read_event(event, text, NULL, length, limits, faults, error);
 }
 
 /* --- looking up --- */
 
-ae_slice ae_attribute_name (const ae_event *event,
-                            const ae_attribute *attribute) {
-  return (ae_slice){ event->text + attribute->name, attribute->name_length };
+ae_slice ae_attribute_name (const ae_event *event, const ae_attribute *attribute) {
+  return (ae_slice){event->text + attribute->name, attribute->name_length};
 }
 
-ae_slice ae_attribute_text (const ae_event *event,
-                            const ae_attribute *attribute) {
-  if (attribute->kind != AE_STRING) return (ae_slice){ NULL, 0 };
-  return (ae_slice){ event->text + attribute->value, attribute->value_length };
+ae_slice ae_attribute_text (const ae_event *event, const ae_attribute *attribute) {
+  if (attribute->kind != AE_STRING) return (ae_slice){NULL, 0};
+  return (ae_slice){event->text + attribute->value, attribute->value_length};
 }
 
 ae_slice ae_event_text (const ae_event *event, ae_known known) {
   int32_t index = event->known[known];
-  if (index < 0) return (ae_slice){ NULL, 0 };
+  if (index < 0) return (ae_slice){NULL, 0};
   return ae_attribute_text(event, &event->attributes[index]);
 }

@@ -34,56 +34,57 @@
 
 #define AE_ATTRIBUTE_ENUM(code, name) code,
 typedef enum ae_known {
-  AE_ATTRIBUTES(AE_ATTRIBUTE_ENUM) AE_KNOWN_COUNT, AE_EXTENSION = AE_KNOWN_COUNT
+  AE_ATTRIBUTES(AE_ATTRIBUTE_ENUM) AE_KNOWN_COUNT,
+  AE_EXTENSION = AE_KNOWN_COUNT
 } ae_known;
 #undef AE_ATTRIBUTE_ENUM
 
 /* What a context attribute or the payload is made of. */
 typedef enum ae_kind {
-  AE_NONE,      /* absent */
-  AE_STRING,    /* text: a span of the buffer */
-  AE_BOOLEAN,   /* integer is 0 or 1 */
-  AE_INTEGER,   /* integer, -2^31 .. 2^31-1 */
-  AE_JSON,      /* payload: the raw JSON value, checked, not decoded. As an
+  AE_NONE,    /* absent */
+  AE_STRING,  /* text: a span of the buffer */
+  AE_BOOLEAN, /* integer is 0 or 1 */
+  AE_INTEGER, /* integer, -2^31 .. 2^31-1 */
+  AE_JSON,    /* payload: the raw JSON value, checked, not decoded. As an
                    attribute: a value that none can have; refused */
-  AE_BASE64,    /* payload only: Base64 text, checked, not decoded */
-  AE_OCTETS     /* payload only: the octets themselves (binary mode) */
+  AE_BASE64,  /* payload only: Base64 text, checked, not decoded */
+  AE_OCTETS   /* payload only: the octets themselves (binary mode) */
 } ae_kind;
 
 /* What the reader has seen of a text already. */
 typedef enum ae_seen {
   AE_UNSEEN,
-  AE_CLEAN,     /* U+0020 to U+007E only */
-  AE_SETTLED    /* that, and there is nothing to judge about the attribute */
+  AE_CLEAN,  /* U+0020 to U+007E only */
+  AE_SETTLED /* that, and there is nothing to judge about the attribute */
 } ae_seen;
 
 /* One context attribute as it was received. */
 typedef struct ae_attribute {
-  uint32_t name, name_length;    /* span of the buffer */
-  uint32_t value, value_length;  /* span of the buffer */
-  uint32_t position;             /* 1-based byte of the member in the input */
-  uint32_t order;                /* scratch: indexes sorted by name */
-  int32_t integer;               /* of AE_BOOLEAN and AE_INTEGER only */
-  uint8_t kind;                  /* ae_kind */
-  uint8_t known;                 /* ae_known, AE_EXTENSION for the others */
-  uint8_t seen;                  /* ae_seen; AE_UNSEEN where an event is built
+  uint32_t name, name_length;   /* span of the buffer */
+  uint32_t value, value_length; /* span of the buffer */
+  uint32_t position;            /* 1-based byte of the member in the input */
+  uint32_t order;               /* scratch: indexes sorted by name */
+  int32_t integer;              /* of AE_BOOLEAN and AE_INTEGER only */
+  uint8_t kind;                 /* ae_kind */
+  uint8_t known;                /* ae_known, AE_EXTENSION for the others */
+  uint8_t seen;                 /* ae_seen; AE_UNSEEN where an event is built
                                     by hand */
 } ae_attribute;
 
 typedef struct ae_event {
-  const char *text;              /* the caller's buffer */
-  ae_attribute *attributes;      /* the caller's array, in order received */
-  uint32_t count, capacity;      /* attributes; count may exceed capacity:
+  const char *text;                  /* the caller's buffer */
+  ae_attribute *attributes;          /* the caller's array, in order received */
+  uint32_t count, capacity;          /* attributes; count may exceed capacity:
                                     see ae_event_parse */
   int32_t known[AE_KNOWN_COUNT + 1]; /* index into attributes, -1 = absent; the
                                     last is written for extensions, so that
                                     they need no branch, and never read */
-  ae_kind data_kind;             /* AE_NONE, AE_JSON, AE_BASE64, AE_OCTETS;
+  ae_kind data_kind;                 /* AE_NONE, AE_JSON, AE_BASE64, AE_OCTETS;
                                     AE_STRING: a JSON string that is text,
                                     because the media type is not JSON; the
                                     span holds the raw JSON string */
-  uint32_t data, data_length;    /* span of the buffer */
-  ae_timestamp time;             /* of an event that was accepted, when
+  uint32_t data, data_length;        /* span of the buffer */
+  ae_timestamp time;                 /* of an event that was accepted, when
                                     known[AE_TIME] >= 0 */
 } ae_event;
 
@@ -106,7 +107,7 @@ typedef struct ae_faults {
 #define AE_DEFAULT_MAX_DEPTH 512u
 
 typedef struct ae_limits {
-  size_t max_bytes;              /* at most UINT32_MAX / 2 */
+  size_t max_bytes; /* at most UINT32_MAX / 2 */
   uint32_t max_depth;
 } ae_limits;
 
@@ -124,9 +125,8 @@ extern const ae_limits ae_default_limits;
 ** again with a fresh copy of the text. limits may be NULL (the defaults),
 ** error may be NULL, faults may not.
 */
-ae_code ae_event_parse (ae_event *event, char *text, size_t length,
-                        const ae_limits *limits, ae_faults *faults,
-                        ae_error *error);
+ae_code ae_event_parse (ae_event *event, char *text, size_t length, const ae_limits *limits,
+                        ae_faults *faults, ae_error *error);
 
 /*
 ** The same for a text that is not to be written to. When names or values
@@ -135,16 +135,15 @@ ae_code ae_event_parse (ae_event *event, char *text, size_t length,
 ** text. With AE_MEMORY nothing else of the event and the faults counts.
 */
 ae_code ae_event_read (ae_event *event, const char *text, size_t length,
-                       const ae_limits *limits, ae_faults *faults,
-                       ae_error *error);
+                       const ae_limits *limits, ae_faults *faults, ae_error *error);
 
 /* A header field as an HTTP parser hands it on: name in any case, value
 ** without the white space around it. */
-typedef struct ae_header { ae_slice name, value; } ae_header;
+typedef struct ae_header {
+  ae_slice name, value;
+} ae_header;
 
-typedef enum ae_mode {
-  AE_STRUCTURED, AE_BATCH, AE_BINARY, AE_UNSUPPORTED_MEDIA
-} ae_mode;
+typedef enum ae_mode { AE_STRUCTURED, AE_BATCH, AE_BINARY, AE_UNSUPPORTED_MEDIA } ae_mode;
 
 /*
 ** Which mode a message is in (HTTP protocol binding §3.1): by Content-Type;
@@ -161,9 +160,8 @@ ae_mode ae_http_mode (const ae_header *headers, size_t count);
 */
 size_t ae_binary_size (const ae_header *headers, size_t count, size_t body_length);
 ae_code ae_event_from_binary (ae_event *event, char *buffer, size_t size,
-                              const ae_header *headers, size_t count,
-                              ae_slice body, const ae_limits *limits,
-                              ae_faults *faults, ae_error *error);
+                              const ae_header *headers, size_t count, ae_slice body,
+                              const ae_limits *limits, ae_faults *faults, ae_error *error);
 
 /*
 ** Walks the elements of a batch (JSON event format §4). The whole text is
@@ -171,7 +169,11 @@ ae_code ae_event_from_binary (ae_event *event, char *buffer, size_t size,
 ** when it is not an array. Then each ae_batch_next gives the text of one
 ** element, until it returns false.
 */
-typedef struct ae_batch { ae_slice text; size_t at; uint32_t index; } ae_batch;
+typedef struct ae_batch {
+  ae_slice text;
+  size_t at;
+  uint32_t index;
+} ae_batch;
 ae_code ae_batch_open (ae_batch *batch, ae_slice text, const ae_limits *limits,
                        ae_error *error);
 bool ae_batch_next (ae_batch *batch, ae_slice *element);

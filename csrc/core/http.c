@@ -10,7 +10,7 @@
 
 static bool is_attribute (ae_slice name) {
   return name.length >= PREFIX_LENGTH &&
-         ae_same_word((ae_slice){ name.data, PREFIX_LENGTH }, AE_LITERAL("ce-"));
+         ae_same_word((ae_slice){name.data, PREFIX_LENGTH}, AE_LITERAL("ce-"));
 }
 
 static bool is_content_type (ae_slice name) {
@@ -23,25 +23,21 @@ ae_mode ae_http_mode (const ae_header *headers, size_t count) {
   ae_slice bare;
   for (size_t i = 0; i < count; i++) {
     attributes |= is_attribute(headers[i].name);
-    if (content_type == NULL && is_content_type(headers[i].name))
-      content_type = &headers[i];
+    if (content_type == NULL && is_content_type(headers[i].name)) content_type = &headers[i];
   }
   if (content_type == NULL) return attributes ? AE_BINARY : AE_UNSUPPORTED_MEDIA;
   bare = ae_media_type_bare(content_type->value);
-  if (ae_same_word(bare, AE_LITERAL("application/cloudevents+json")))
-    return AE_STRUCTURED;
-  if (ae_same_word(bare, AE_LITERAL("application/cloudevents-batch+json")))
-    return AE_BATCH;
-  if (bare.length >= 23 && ae_same_word((ae_slice){ bare.data, 23 },
-                                        AE_LITERAL("application/cloudevents")))
+  if (ae_same_word(bare, AE_LITERAL("application/cloudevents+json"))) return AE_STRUCTURED;
+  if (ae_same_word(bare, AE_LITERAL("application/cloudevents-batch+json"))) return AE_BATCH;
+  if (bare.length >= 23 &&
+      ae_same_word((ae_slice){bare.data, 23}, AE_LITERAL("application/cloudevents")))
     return AE_UNSUPPORTED_MEDIA;
   if (attributes) return AE_BINARY;
-  return ae_same_word(bare, AE_LITERAL("application/json"))
-      ? AE_STRUCTURED : AE_UNSUPPORTED_MEDIA;
+  return ae_same_word(bare, AE_LITERAL("application/json")) ? AE_STRUCTURED
+                                                            : AE_UNSUPPORTED_MEDIA;
 }
 
-size_t ae_binary_size (const ae_header *headers, size_t count,
-                       size_t body_length) {
+size_t ae_binary_size (const ae_header *headers, size_t count, size_t body_length) {
   size_t size = body_length + sizeof "datacontenttype";
   for (size_t i = 0; i < count; i++)
     if (is_attribute(headers[i].name) || is_content_type(headers[i].name))
@@ -52,9 +48,9 @@ size_t ae_binary_size (const ae_header *headers, size_t count,
 /* Where the attributes of one message go. */
 typedef struct filler {
   ae_event *event;
-  char *buffer;         /* the event's text */
+  char *buffer; /* the event's text */
   ae_faults *faults;
-  uint32_t at;          /* the buffer's next free byte */
+  uint32_t at; /* the buffer's next free byte */
   bool content_typed;
 } filler;
 
@@ -104,7 +100,7 @@ static bool percent_decode (char *text, size_t *length) {
 ** wrong is a fault; raw bytes that are not UTF-8 stay, for the judgement.
 */
 static const char *decode_value (char *text, size_t *length) {
-  if (!ae_text_is_utf8((ae_slice){ text, *length })) return NULL;
+  if (!ae_text_is_utf8((ae_slice){text, *length})) return NULL;
   if (!unquote(text, length))
     return "has a quotation mark that is not of a pair around it all";
   if (!percent_decode(text, length))
@@ -114,7 +110,7 @@ static const char *decode_value (char *text, size_t *length) {
 
 static void add (filler *f, uint32_t name, size_t name_length, uint32_t value,
                  size_t value_length) {
-  ae_attribute attribute = { 0 };
+  ae_attribute attribute = {0};
   attribute.name = name;
   attribute.name_length = (uint32_t)name_length;
   attribute.value = value;
@@ -134,14 +130,12 @@ static void add_content_type (filler *f, const ae_header *header) {
   f->content_typed = true;
   name = put(f, AE_LITERAL("datacontenttype"));
   value = put(f, header->value);
-  add(f, name, f->at - name - header->value.length, value,
-      header->value.length);
+  add(f, name, f->at - name - header->value.length, value, header->value.length);
 }
 
 /* A `ce-` header is the attribute of the rest of its name (§3.1.3.1). */
 static void add_attribute (filler *f, const ae_header *header) {
-  ae_slice rest = { header->name.data + PREFIX_LENGTH,
-                    header->name.length - PREFIX_LENGTH };
+  ae_slice rest = {header->name.data + PREFIX_LENGTH, header->name.length - PREFIX_LENGTH};
   size_t length = header->value.length;
   uint32_t name, value;
   const char *reason;
@@ -151,13 +145,11 @@ static void add_attribute (filler *f, const ae_header *header) {
     return;
   }
   name = put(f, rest);
-  for (size_t i = 0; i < rest.length; i++)
-    f->buffer[name + i] = ae_lower(f->buffer[name + i]);
+  for (size_t i = 0; i < rest.length; i++) f->buffer[name + i] = ae_lower(f->buffer[name + i]);
   value = put(f, header->value);
   reason = decode_value(f->buffer + value, &length);
   if (reason != NULL)
-    ae_faults_add(f->faults, AE_INVALID, 0,
-                  (ae_slice){ f->buffer + name, rest.length }, "%s",
+    ae_faults_add(f->faults, AE_INVALID, 0, (ae_slice){f->buffer + name, rest.length}, "%s",
                   reason);
   add(f, name, rest.length, value, length);
 }
@@ -171,27 +163,23 @@ static void add_body (filler *f, ae_slice body) {
 }
 
 ae_code ae_event_from_binary (ae_event *event, char *buffer, size_t size,
-                              const ae_header *headers, size_t count,
-                              ae_slice body, const ae_limits *limits,
-                              ae_faults *faults, ae_error *error) {
+                              const ae_header *headers, size_t count, ae_slice body,
+                              const ae_limits *limits, ae_faults *faults, ae_error *error) {
   size_t needed = ae_binary_size(headers, count, body.length);
-  filler f = { event, buffer, faults, 0, false };
+  filler f = {event, buffer, faults, 0, false};
   ae_event_begin(event, buffer);
   faults->count = 0;
   if (limits == NULL) limits = &ae_default_limits;
   if (needed > limits->max_bytes || needed > UINT32_MAX / 2)
-    return ae_fail(error, AE_TOO_LARGE, 0,
-                   "the event has %zu bytes; the limit is %zu", needed,
+    return ae_fail(error, AE_TOO_LARGE, 0, "the event has %zu bytes; the limit is %zu", needed,
                    limits->max_bytes);
-  if (size < needed)
-    return ae_fail(error, AE_MEMORY, 0, "the buffer is too small");
+  if (size < needed) return ae_fail(error, AE_MEMORY, 0, "the buffer is too small");
   for (size_t i = 0; i < count; i++) {
     if (is_content_type(headers[i].name)) add_content_type(&f, &headers[i]);
     else if (is_attribute(headers[i].name)) add_attribute(&f, &headers[i]);
   }
   if (event->count > event->capacity)
-    return ae_fail(error, AE_MEMORY, 0, "the event has %u attributes",
-                   (unsigned)event->count);
+    return ae_fail(error, AE_MEMORY, 0, "the event has %u attributes", (unsigned)event->count);
   add_body(&f, body);
   return ae_event_judge(event, faults, error);
 }

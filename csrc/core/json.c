@@ -50,8 +50,7 @@ static size_t escape_length (const char *text, size_t left) {
 
 /* The length of what a plain run ended at inside a string; 0 with an error
 ** when it may not stand there. */
-static size_t special_length (ae_json *json, ae_json_value *value,
-                              ae_error *error) {
+static size_t special_length (ae_json *json, ae_json_value *value, ae_error *error) {
   const char *text = json->text + json->at;
   size_t left = json->length - json->at, length;
   uint32_t point;
@@ -78,8 +77,7 @@ ae_code ae_json_string (ae_json *json, ae_json_value *value, ae_error *error) {
   for (;;) {
     size_t length;
     json->at = ae_scan_plain(json->text, json->length, json->at);
-    if (json->at >= json->length)
-      return syntax(json, error, "");
+    if (json->at >= json->length) return syntax(json, error, "");
     if (json->text[json->at] == '"') break;
     value->ascii = false;
     length = special_length(json, value, error);
@@ -93,14 +91,13 @@ ae_code ae_json_string (ae_json *json, ae_json_value *value, ae_error *error) {
 
 static bool digits (ae_json *json) {
   size_t from = json->at;
-  while (json->at < json->length && ae_is_digit(json->text[json->at]))
-    json->at++;
+  while (json->at < json->length && ae_is_digit(json->text[json->at])) json->at++;
   return json->at > from;
 }
 
 static bool taken (ae_json *json, char a, char b) {
-  if (json->at >= json->length ||
-      (json->text[json->at] != a && json->text[json->at] != b)) return false;
+  if (json->at >= json->length || (json->text[json->at] != a && json->text[json->at] != b))
+    return false;
   json->at++;
   return true;
 }
@@ -114,16 +111,14 @@ static ae_code number (ae_json *json, ae_error *error) {
     return syntax(json, error, "a digit was expected after the decimal point");
   if (taken(json, 'e', 'E')) {
     (void)taken(json, '+', '-');
-    if (!digits(json))
-      return syntax(json, error, "a digit was expected in the exponent");
+    if (!digits(json)) return syntax(json, error, "a digit was expected in the exponent");
   }
   return AE_OK;
 }
 
 static ae_code literal (ae_json *json, ae_slice word, ae_error *error) {
-  ae_slice rest = { json->text + json->at, json->length - json->at };
-  if (!ae_slice_starts(rest, word))
-    return syntax(json, error, "a value was expected");
+  ae_slice rest = {json->text + json->at, json->length - json->at};
+  if (!ae_slice_starts(rest, word)) return syntax(json, error, "a value was expected");
   json->at += word.length;
   return AE_OK;
 }
@@ -136,14 +131,22 @@ static ae_code scalar (ae_json *json, ae_json_value *value, ae_error *error) {
   value->at = start;
   switch (start < json->length ? json->text[start] : '\0') {
     case '"': return ae_json_string(json, value, error);
-    case 't': value->kind = AE_JSON_TRUE;
-              code = literal(json, AE_LITERAL("true"), error); break;
-    case 'f': value->kind = AE_JSON_FALSE;
-              code = literal(json, AE_LITERAL("false"), error); break;
-    case 'n': value->kind = AE_JSON_NULL;
-              code = literal(json, AE_LITERAL("null"), error); break;
-    default:  value->kind = AE_JSON_NUMBER;
-              code = number(json, error); break;
+    case 't':
+      value->kind = AE_JSON_TRUE;
+      code = literal(json, AE_LITERAL("true"), error);
+      break;
+    case 'f':
+      value->kind = AE_JSON_FALSE;
+      code = literal(json, AE_LITERAL("false"), error);
+      break;
+    case 'n':
+      value->kind = AE_JSON_NULL;
+      code = literal(json, AE_LITERAL("null"), error);
+      break;
+    default:
+      value->kind = AE_JSON_NUMBER;
+      code = number(json, error);
+      break;
   }
   value->length = json->at - start;
   return code;
@@ -166,8 +169,7 @@ static ae_code enter (walk *w) {
   if ((level & 7) == 0) w->open[level >> 3] = 0;
   if (json->text[json->at] == '{')
     w->open[level >> 3] = (unsigned char)(w->open[level >> 3] | bit);
-  else
-    w->open[level >> 3] = (unsigned char)(w->open[level >> 3] & ~bit);
+  else w->open[level >> 3] = (unsigned char)(w->open[level >> 3] & ~bit);
   w->level++;
   json->at++;
   return AE_OK;
@@ -181,8 +183,7 @@ static ae_code member_name (walk *w) {
     return syntax(w->json, w->error, "a member's name in quotes was expected");
   code = ae_json_string(w->json, &name, w->error);
   if (code != AE_OK) return code;
-  if (peek(w->json) != ':')
-    return syntax(w->json, w->error, "a colon was expected");
+  if (peek(w->json) != ':') return syntax(w->json, w->error, "a colon was expected");
   w->json->at++;
   return AE_OK;
 }
@@ -200,9 +201,9 @@ static ae_code leave (walk *w, bool *more) {
       return object ? member_name(w) : AE_OK;
     }
     if (c != (object ? '}' : ']'))
-      return syntax(json, w->error, object
-          ? "a comma or the end of the object was expected"
-          : "a comma or the end of the array was expected");
+      return syntax(json, w->error,
+                    object ? "a comma or the end of the object was expected"
+                           : "a comma or the end of the array was expected");
     json->at++;
     w->level--;
   }
@@ -256,13 +257,12 @@ ae_code ae_json_skip (ae_json *json, ae_json_value *value, ae_error *error) {
 }
 
 ae_code ae_json_check (ae_slice text, uint32_t max_depth, ae_error *error) {
-  ae_json json = { text.data, text.length, 0, 0, max_depth };
+  ae_json json = {text.data, text.length, 0, 0, max_depth};
   ae_json_value value;
   ae_code code = ae_json_skip(&json, &value, error);
   if (code != AE_OK) return code;
   ae_json_blank(&json);
-  if (json.at < json.length)
-    return syntax(&json, error, "there is text after the JSON value");
+  if (json.at < json.length) return syntax(&json, error, "there is text after the JSON value");
   return AE_OK;
 }
 
@@ -295,8 +295,8 @@ static size_t put_utf8 (uint32_t point, char *out) {
 static uint32_t unicode_escape (const char *text, size_t left, size_t *length) {
   uint32_t high = (uint32_t)hex4(text + 2), low;
   *length = 6;
-  if (high < 0xD800 || high > 0xDBFF || left < 12 || text[6] != '\\' ||
-      text[7] != 'u') return high;
+  if (high < 0xD800 || high > 0xDBFF || left < 12 || text[6] != '\\' || text[7] != 'u')
+    return high;
   low = (uint32_t)hex4(text + 8);
   if (low < 0xDC00 || low > 0xDFFF) return high;
   *length = 12;
@@ -343,8 +343,7 @@ size_t ae_json_decode (ae_slice inside, char *out, bool *lone) {
       uint32_t point = unicode_escape(text, inside.length - at, &length);
       if (point >= 0xD800 && point <= 0xDFFF) *lone = true;
       to += put_utf8(point, out + to);
-    } else
-      out[to++] = short_escape(text[1]);
+    } else out[to++] = short_escape(text[1]);
     at += length;
   }
   return to;

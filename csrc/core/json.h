@@ -8,8 +8,13 @@
 #include "core/slice.h"
 
 typedef enum ae_json_kind {
-  AE_JSON_NULL, AE_JSON_FALSE, AE_JSON_TRUE, AE_JSON_NUMBER,
-  AE_JSON_STRING, AE_JSON_ARRAY, AE_JSON_OBJECT
+  AE_JSON_NULL,
+  AE_JSON_FALSE,
+  AE_JSON_TRUE,
+  AE_JSON_NUMBER,
+  AE_JSON_STRING,
+  AE_JSON_ARRAY,
+  AE_JSON_OBJECT
 } ae_json_kind;
 
 /* Where a reader stands. `at` is an offset; errors carry at + 1. */
@@ -23,8 +28,8 @@ typedef struct ae_json {
 ** a string that it holds no escape; its text includes the quotes. */
 typedef struct ae_json_value {
   ae_json_kind kind;
-  bool plain;   /* strings: no backslash inside */
-  bool ascii;   /* strings: only U+0020 to U+007E and no backslash */
+  bool plain; /* strings: no backslash inside */
+  bool ascii; /* strings: only U+0020 to U+007E and no backslash */
   size_t at, length;
 } ae_json_value;
 

@@ -20,23 +20,21 @@
 static void show_name (ae_slice name, char *out, size_t size) {
   char window[NAME_WINDOW];
   size_t to = 0;
-  ae_slice seen = { window, name.length < NAME_WINDOW ? name.length : NAME_WINDOW };
+  ae_slice seen = {window, name.length < NAME_WINDOW ? name.length : NAME_WINDOW};
   if (seen.length > 0) {
     memcpy(window, name.data, seen.length);
     ae_mask(seen, window);
   }
   for (size_t i = 0; i < seen.length && to + 5 <= size; i++) {
     unsigned char byte = (unsigned char)window[i];
-    if (byte >= 0x20 && byte < 0x7F && byte != '\\' && byte != '"')
-      out[to++] = (char)byte;
-    else
-      to += (size_t)snprintf(out + to, size - to, "\\x%02X", byte);
+    if (byte >= 0x20 && byte < 0x7F && byte != '\\' && byte != '"') out[to++] = (char)byte;
+    else to += (size_t)snprintf(out + to, size - to, "\\x%02X", byte);
   }
   out[to] = '\0';
 }
 
-void ae_faults_add (ae_faults *faults, ae_code code, size_t position,
-                    ae_slice attribute, const char *format, ...) {
+void ae_faults_add (ae_faults *faults, ae_code code, size_t position, ae_slice attribute,
+                    const char *format, ...) {
   va_list arguments;
   ae_fault *fault;
   uint32_t index = faults->count++;
@@ -51,16 +49,16 @@ void ae_faults_add (ae_faults *faults, ae_code code, size_t position,
 }
 
 /* A fault of an attribute that is there. */
-static void blame (const ae_event *event, const ae_attribute *attribute,
-                   ae_faults *faults, const char *reason) {
-  ae_faults_add(faults, AE_INVALID, attribute->position,
-                ae_attribute_name(event, attribute), "%s", reason);
+static void blame (const ae_event *event, const ae_attribute *attribute, ae_faults *faults,
+                   const char *reason) {
+  ae_faults_add(faults, AE_INVALID, attribute->position, ae_attribute_name(event, attribute),
+                "%s", reason);
 }
 
 /* --- names --- */
 
-#define AE_NAME_OF(code, name) { "" name, sizeof(name) - 1 },
-static const ae_slice known_names[] = { AE_ATTRIBUTES(AE_NAME_OF) };
+#define AE_NAME_OF(code, name) {"" name, sizeof(name) - 1},
+static const ae_slice known_names[] = {AE_ATTRIBUTES(AE_NAME_OF)};
 #undef AE_NAME_OF
 
 /* "Attribute Naming Convention": lower-case letters and digits. */
@@ -80,20 +78,18 @@ static const char *name_reason (ae_slice name) {
 
 /* "specversion": MUST be 1.0. */
 static const char *specversion_reason (ae_slice text) {
-  return ae_slice_equal(text, AE_LITERAL("1.0"))
-      ? NULL : "must be \"1.0\": no other version is read";
+  return ae_slice_equal(text, AE_LITERAL("1.0")) ? NULL
+                                                 : "must be \"1.0\": no other version is read";
 }
 
 /* "datacontenttype": RFC 2046, whose grammar is RFC 2045 §5.1. */
 static const char *content_type_reason (ae_slice text) {
-  return ae_media_type_valid(text)
-      ? NULL : "must be a media type such as application/json";
+  return ae_media_type_valid(text) ? NULL : "must be a media type such as application/json";
 }
 
 /* What each attribute of CloudEvents asks of its text beyond a String
 ** ("Required Attributes", "Optional Attributes"). Escapes are decoded. */
-static const char *meaning_reason (ae_event *event, unsigned known,
-                                   ae_slice text) {
+static const char *meaning_reason (ae_event *event, unsigned known, ae_slice text) {
   const char *reason = NULL;
   if (text.length == 0) return "must not be empty";
   switch (known) {
@@ -101,8 +97,7 @@ static const char *meaning_reason (ae_event *event, unsigned known,
     case AE_DATACONTENTTYPE: return content_type_reason(text);
     case AE_SOURCE: return ae_uri_reference(text, &reason) ? NULL : reason;
     case AE_DATASCHEMA: return ae_uri_absolute(text, &reason) ? NULL : reason;
-    case AE_TIME:
-      return ae_timestamp_parse(text, &event->time, &reason) ? NULL : reason;
+    case AE_TIME: return ae_timestamp_parse(text, &event->time, &reason) ? NULL : reason;
     default: return NULL;
   }
 }
@@ -117,20 +112,17 @@ static const char *foreign_reason (char first) {
 
 /* The value of one attribute; NULL when it is right. An extension may have
 ** each simple type ("Type System"). */
-static const char *value_reason (ae_event *event,
-                                 const ae_attribute *attribute) {
+static const char *value_reason (ae_event *event, const ae_attribute *attribute) {
   bool core = attribute->known <= AE_TIME;
   const char *reason;
   ae_slice text;
   if (attribute->kind == AE_NONE) return NULL;
   if (attribute->kind != AE_STRING && core) return "must be a string";
   if (attribute->kind == AE_JSON)
-    return foreign_reason(attribute->value_length > 0
-                              ? event->text[attribute->value] : '{');
+    return foreign_reason(attribute->value_length > 0 ? event->text[attribute->value] : '{');
   if (attribute->kind != AE_STRING) return NULL;
   text = ae_attribute_text(event, attribute);
-  if (attribute->seen == AE_UNSEEN && (reason = ae_text_reason(text)) != NULL)
-    return reason;
+  if (attribute->seen == AE_UNSEEN && (reason = ae_text_reason(text)) != NULL) return reason;
   return core ? meaning_reason(event, attribute->known, text) : NULL;
 }
 
@@ -165,8 +157,7 @@ static void judge_order (ae_event *event, ae_faults *faults) {
 
 /* --- one attribute after the other --- */
 
-static void judge_extension (ae_event *event, uint32_t index,
-                             ae_faults *faults) {
+static void judge_extension (ae_event *event, uint32_t index, ae_faults *faults) {
   const ae_attribute *attribute = &event->attributes[index];
   const char *reason = name_reason(ae_attribute_name(event, attribute));
   if (reason != NULL) blame(event, attribute, faults, reason);
@@ -209,15 +200,13 @@ static void drop_unset (ae_event *event) {
 /* Faults for missing required attributes ("Required Attributes"). False: there
 ** is no specversion, so it is no CloudEvent at all. */
 static bool judge_required (const ae_event *event, ae_faults *faults) {
-  static const ae_known required[] = { AE_ID, AE_SOURCE, AE_TYPE };
+  static const ae_known required[] = {AE_ID, AE_SOURCE, AE_TYPE};
   bool named = event->known[AE_SPECVERSION] >= 0;
   if (!named)
-    ae_faults_add(faults, AE_NOT_CLOUDEVENT, 0, known_names[AE_SPECVERSION],
-                  "is required");
+    ae_faults_add(faults, AE_NOT_CLOUDEVENT, 0, known_names[AE_SPECVERSION], "is required");
   for (size_t i = 0; i < sizeof required / sizeof *required; i++)
     if (event->known[required[i]] < 0)
-      ae_faults_add(faults, AE_INVALID, 0, known_names[required[i]],
-                    "is required");
+      ae_faults_add(faults, AE_INVALID, 0, known_names[required[i]], "is required");
   return named;
 }
 
@@ -226,25 +215,22 @@ static bool judge_required (const ae_event *event, ae_faults *faults) {
 /* JSON event format §3.1.2: what `data` means follows from the media type. */
 static void judge_json (ae_event *event, ae_faults *faults) {
   ae_slice type = ae_event_text(event, AE_DATACONTENTTYPE);
-  ae_slice raw = { event->text + event->data, event->data_length };
+  ae_slice raw = {event->text + event->data, event->data_length};
   if (type.data == NULL || ae_media_type_is_json(type)) return;
   if (raw.length == 0 || raw.data[0] != '"')
     ae_faults_add(faults, AE_INVALID, event->data + 1, AE_LITERAL("data"),
                   "must be a string, because datacontenttype is not JSON");
-  else if (raw.length >= 2 &&
-           ae_json_has_lone((ae_slice){ raw.data + 1, raw.length - 2 }))
+  else if (raw.length >= 2 && ae_json_has_lone((ae_slice){raw.data + 1, raw.length - 2}))
     ae_faults_add(faults, AE_INVALID, event->data + 1, AE_LITERAL("data"),
                   "is text and holds half of a surrogate pair");
-  else
-    event->data_kind = AE_STRING;
+  else event->data_kind = AE_STRING;
 }
 
 static void judge_payload (ae_event *event, ae_faults *faults) {
-  ae_slice span = { event->text + event->data, event->data_length };
+  ae_slice span = {event->text + event->data, event->data_length};
   if (event->data_kind == AE_JSON) judge_json(event, faults);
   else if (event->data_kind == AE_BASE64 && !ae_base64_valid(span))
-    ae_faults_add(faults, AE_INVALID, event->data + 1,
-                  AE_LITERAL("data_base64"),
+    ae_faults_add(faults, AE_INVALID, event->data + 1, AE_LITERAL("data_base64"),
                   "must be Base64 of the standard alphabet with padding");
 }
 
@@ -259,13 +245,13 @@ static ae_code refuse (const ae_faults *faults, ae_code code, ae_error *error) {
       fault = &faults->list[i];
       break;
     }
-  if (fault->code != code)  /* it was none of the first */
-    return ae_fail(error, code, 0, "%s", code == AE_NOT_CLOUDEVENT ? "specversion is required"
-                                                                   : "the event has faults");
+  if (fault->code != code) /* it was none of the first */
+    return ae_fail(error, code, 0, "%s",
+                   code == AE_NOT_CLOUDEVENT ? "specversion is required"
+                                             : "the event has faults");
   return ae_fail(error, code, fault->position, "%s%s%s",
-                 fault->attribute[0] != '\0' ? fault->attribute
-                                             : "the attribute",
-                 " ", fault->message);
+                 fault->attribute[0] != '\0' ? fault->attribute : "the attribute", " ",
+                 fault->message);
 }
 
 ae_code ae_event_judge (ae_event *event, ae_faults *faults, ae_error *error) {

@@ -14,8 +14,9 @@ enum { AE_MEMBER_DATA = AE_EXTENSION + 1, AE_MEMBER_BASE64 };
 ** of id, type and subject not to be empty ("Required Attributes", "Optional
 ** Attributes"), as bits. Of one that is plain and not empty there is nothing to
 ** judge. */
-#define AE_FREE_TEXTS (1u << AE_ID | 1u << AE_TYPE | 1u << AE_SUBJECT | 1u << AE_RESOURCE | \
-                       1u << AE_RESOURCEINSTANCE | 1u << AE_ALTERNATIVESUBJECT)
+#define AE_FREE_TEXTS \
+  (1u << AE_ID | 1u << AE_TYPE | 1u << AE_SUBJECT | 1u << AE_RESOURCE | \
+   1u << AE_RESOURCEINSTANCE | 1u << AE_ALTERNATIVESUBJECT)
 
 /* Whether `length` bytes are the same; for lengths that the compiler knows:
 ** it compares words, without a call. */

@@ -12,13 +12,16 @@
 /* Keeps GCC from joining the stores of write_four in vector registers first,
 ** which takes twice as long. */
 #if defined(__GNUC__) && !defined(__clang__)
-#pragma GCC optimize ("no-tree-slp-vectorize")
+#pragma GCC optimize("no-tree-slp-vectorize")
 #endif
 
 #define BLOCK 64u
 
 /* A block, and the offset of its first byte in the text. */
-typedef struct block { const char *bytes; uint32_t base; } block;
+typedef struct block {
+  const char *bytes;
+  uint32_t base;
+} block;
 
 /* The range of a sweep: `count` whole blocks that follow each other, then of the
 ** `last` one the bytes whose bits are in `wanted`. */
@@ -41,7 +44,9 @@ AE_INLINE void step (block *b) {
 /* --- from the bits of a block to offsets --- */
 
 #ifdef __GNUC__
-AE_INLINE unsigned lowest (uint64_t mask) { return (unsigned)__builtin_ctzll(mask); }
+AE_INLINE unsigned lowest (uint64_t mask) {
+  return (unsigned)__builtin_ctzll(mask);
+}
 #else
 AE_INLINE unsigned lowest (uint64_t mask) {
   unsigned n = 0;
@@ -66,8 +71,7 @@ AE_INLINE uint64_t write_four (uint64_t mask, uint32_t base, uint32_t *out) {
 
 /* Writes the offsets of `count` bits, all that there are. Nearly all blocks
 ** of an event hold eight marks or fewer. */
-AE_INLINE uint32_t *write_block (uint64_t mask, unsigned count, uint32_t base,
-                                 uint32_t *out) {
+AE_INLINE uint32_t *write_block (uint64_t mask, unsigned count, uint32_t base, uint32_t *out) {
   uint32_t *end = out + count;
   mask = write_four(mask, base, out);
   mask = write_four(mask, base, out + 4);
@@ -94,7 +98,7 @@ static inline uint64_t special_mask_8 (const char *bytes) {
   uint64_t word, low, plain;
   memcpy(&word, bytes, sizeof word);
 #if defined(__BYTE_ORDER__) && __BYTE_ORDER__ == __ORDER_BIG_ENDIAN__
-  word = __builtin_bswap64(word);  /* the first byte is the lowest */
+  word = __builtin_bswap64(word); /* the first byte is the lowest */
 #endif
   low = word & EACH(0x7F);
   plain = ((low ^ EACH('"')) + EACH(0x7F)) & ((low ^ EACH('\\')) + EACH(0x7F)) &
@@ -111,8 +115,8 @@ static inline uint64_t mask_words (const char *bytes) {
 /* A sweep, by how the bits of a block are found and counted: both are known
 ** where this becomes part of a function. */
 AE_INLINE uint32_t *sweep_by (const range *s, uint32_t *out,
-                              uint64_t (*mask_of) (const char *bytes),
-                              unsigned (*count_of) (uint64_t mask)) {
+                              uint64_t (*mask_of)(const char *bytes),
+                              unsigned (*count_of)(uint64_t mask)) {
   uint64_t mask;
   block at = s->first;
   for (uint32_t i = 0; i < s->count; i++, step(&at)) {
@@ -152,7 +156,7 @@ AE_TARGET_2 static inline uint64_t special_mask_32 (const char *bytes) {
   __m256i quote = _mm256_cmpeq_epi8(chunk, _mm256_set1_epi8('"'));
   __m256i escape = _mm256_cmpeq_epi8(chunk, _mm256_set1_epi8('\\'));
   return (uint32_t)_mm256_movemask_epi8(
-      _mm256_or_si256(outside, _mm256_or_si256(quote, escape)));
+    _mm256_or_si256(outside, _mm256_or_si256(quote, escape)));
 }
 
 AE_TARGET_2 static inline uint64_t mask_avx2 (const char *bytes) {
@@ -168,8 +172,7 @@ AE_TARGET_2 static uint32_t *sweep_avx2 (const range *s, uint32_t *out) {
 }
 
 /* Writes sixteen offsets that stand in a block as bytes. */
-AE_TARGET_512 static inline void write_sixteen (__m128i offsets, __m512i base,
-                                                uint32_t *out) {
+AE_TARGET_512 static inline void write_sixteen (__m128i offsets, __m512i base, uint32_t *out) {
   _mm512_storeu_si512(out, _mm512_add_epi32(_mm512_cvtepu8_epi32(offsets), base));
 }
 
@@ -201,11 +204,9 @@ AE_TARGET_512 static inline uint64_t mask_avx512 (const char *bytes, __m512i bel
 
 AE_TARGET_512 static uint32_t *sweep_avx512 (const range *s, uint32_t *out) {
   static const unsigned char offsets[BLOCK] = {
-    0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15,
-    16, 17, 18, 19, 20, 21, 22, 23, 24, 25, 26, 27, 28, 29, 30, 31,
-    32, 33, 34, 35, 36, 37, 38, 39, 40, 41, 42, 43, 44, 45, 46, 47,
-    48, 49, 50, 51, 52, 53, 54, 55, 56, 57, 58, 59, 60, 61, 62, 63
-  };
+    0,  1,  2,  3,  4,  5,  6,  7,  8,  9,  10, 11, 12, 13, 14, 15, 16, 17, 18, 19, 20, 21,
+    22, 23, 24, 25, 26, 27, 28, 29, 30, 31, 32, 33, 34, 35, 36, 37, 38, 39, 40, 41, 42, 43,
+    44, 45, 46, 47, 48, 49, 50, 51, 52, 53, 54, 55, 56, 57, 58, 59, 60, 61, 62, 63};
   __m512i numbers = _mm512_loadu_si512(offsets);
   __m512i below_64 = _mm512_movm_epi8(UINT64_C(0xFFFFFFFF) | UINT64_C(1) << '"');
   __m512i from_64 = _mm512_movm_epi8(UINT64_C(1) << ('\\' - 64) | UINT64_C(1) << (0x7F - 64));
@@ -244,17 +245,16 @@ void ae_marks_sweep (ae_marks *marks, ae_slice text, size_t from, ae_sweep how) 
   size_t left = text.length - from;
   size_t wanted = left < AE_MARKS_WINDOW ? left : AE_MARKS_WINDOW, end = from + wanted;
   size_t whole = wanted > 0 ? (wanted - 1) / BLOCK : 0;
-  range s = { .count = (uint32_t)whole };
+  range s = {.count = (uint32_t)whole};
   uint32_t *out;
-  if (whole > 0) s.first = (block){ text.data + from, (uint32_t)from };
-  if (text.length >= BLOCK) {  /* the last block ends where the window ends */
-    s.last = (block){ text.data + end - BLOCK, (uint32_t)(end - BLOCK) };
+  if (whole > 0) s.first = (block){text.data + from, (uint32_t)from};
+  if (text.length >= BLOCK) { /* the last block ends where the window ends */
+    s.last = (block){text.data + end - BLOCK, (uint32_t)(end - BLOCK)};
     s.wanted = wanted > 0 ? UINT64_MAX << (whole * BLOCK + BLOCK - wanted) : 0;
-  }
-  else {
+  } else {
     memset(padded, ' ', sizeof padded);
     if (text.length > 0) memcpy(padded, text.data, text.length);
-    s.last = (block){ padded, 0 };
+    s.last = (block){padded, 0};
     s.wanted = UINT64_MAX << from;
   }
   out = sweep_for(how)(&s, marks->at);

@@ -10,13 +10,14 @@
 
 #include "core/slice.h"
 
-#define AE_MARKS_WINDOW 1024u  /* bytes swept at a time */
-#define AE_MARKS_BEYOND 64u    /* spare entries, which a sweep may scribble on */
-#define AE_MARKS_END 8u        /* sentinels after the last mark, each `end`: a
+#define AE_MARKS_WINDOW 1024u /* bytes swept at a time */
+#define AE_MARKS_BEYOND 64u   /* spare entries, which a sweep may scribble on */
+#define AE_MARKS_END \
+  8u /* sentinels after the last mark, each `end`: a
                                   reader may look three past the first */
 
 typedef struct ae_marks {
-  uint32_t end;  /* where the window ends */
+  uint32_t end; /* where the window ends */
   /* Offsets in the text, ascending; after the last mark AE_MARKS_END
   ** times `end`. */
   uint32_t at[AE_MARKS_WINDOW + AE_MARKS_BEYOND];
@@ -25,7 +26,11 @@ typedef struct ae_marks {
 /* Which sweep to use; AE_SWEEP_BEST is what the processor does fastest.
 ** The others are for tests: all give the same marks. */
 typedef enum ae_sweep {
-  AE_SWEEP_WORDS, AE_SWEEP_SSE2, AE_SWEEP_AVX2, AE_SWEEP_AVX512, AE_SWEEP_BEST
+  AE_SWEEP_WORDS,
+  AE_SWEEP_SSE2,
+  AE_SWEEP_AVX2,
+  AE_SWEEP_AVX512,
+  AE_SWEEP_BEST
 } ae_sweep;
 
 /* Sweeps the window of `text` (less than 4 GiB) that begins at `from`, which

@@ -22,21 +22,24 @@
 #include "core/match_head.h"
 #include "core/match_table.h"
 
-#define FIELDS_MOST 64      /* attributes that heads may speak of */
-#define CUTS_MOST 512       /* distinct (attribute, length) pairs */
-#define EXACT_LENGTHS 16    /* of prefixes of one attribute; more are rounded */
+#define FIELDS_MOST 64   /* attributes that heads may speak of */
+#define CUTS_MOST 512    /* distinct (attribute, length) pairs */
+#define EXACT_LENGTHS 16 /* of prefixes of one attribute; more are rounded */
 #define LONGEST_ROUNDED (1u << 15)
-#define SIGNATURE_CUTS 8    /* attributes in one composite key */
-#define COMPOSITES_MOST 512 /* signatures of more than one cut; of one cut there
+#define SIGNATURE_CUTS 8 /* attributes in one composite key */
+#define COMPOSITES_MOST \
+  512                     /* signatures of more than one cut; of one cut there
                                are no more than cuts */
-#define EXPANSION_MOST 64   /* entries that combinations of lists may make */
+#define EXPANSION_MOST 64 /* entries that combinations of lists may make */
 #define HEAD_NUMBER_MOST (1u << 24)
-#define WHOLE UINT32_MAX    /* the length of a cut that takes all */
+#define WHOLE UINT32_MAX /* the length of a cut that takes all */
 
 /* How a head is found. */
 typedef enum filing { FILED_ALWAYS, FILED_WHOLE, FILED_SINGLE } filing;
 
-typedef struct cut { uint32_t field, length; } cut;
+typedef struct cut {
+  uint32_t field, length;
+} cut;
 
 typedef struct signature {
   uint32_t cuts[SIGNATURE_CUTS];
@@ -45,17 +48,17 @@ typedef struct signature {
 } signature;
 
 struct ae_matcher {
-  ae_match_head *heads;                /* by the caller's number */
+  ae_match_head *heads; /* by the caller's number */
   size_t head_room;
   uint64_t ranks;
-  char *fields[FIELDS_MOST];  /* names, each NUL-terminated */
+  char *fields[FIELDS_MOST]; /* names, each NUL-terminated */
   size_t field_lengths[FIELDS_MOST];
   uint32_t field_count;
   cut cuts[CUTS_MOST];
   uint32_t cut_count;
   signature *signatures;
   size_t signature_count, composite_count;
-  uint32_t *always;           /* heads without a positive condition */
+  uint32_t *always; /* heads without a positive condition */
   size_t always_count, always_room;
 };
 
@@ -89,17 +92,17 @@ void ae_matcher_free (ae_matcher *matcher) {
 
 static ae_slice value_of (const ae_event *event, const ae_attribute *attribute,
                           char room[12]) {
-  if (!attribute) return (ae_slice){ NULL, 0 };
+  if (!attribute) return (ae_slice){NULL, 0};
   if (attribute->kind == AE_STRING) return ae_attribute_text(event, attribute);
   if (attribute->kind == AE_BOOLEAN)
     return attribute->integer ? AE_LITERAL("true") : AE_LITERAL("false");
   int length = snprintf(room, 12, "%ld", (long)attribute->integer);
-  return (ae_slice){ room, length > 0 ? (size_t)length : 0 };
+  return (ae_slice){room, length > 0 ? (size_t)length : 0};
 }
 
 static void read_values (const ae_matcher *matcher, const ae_event *event, values *v) {
   for (uint32_t i = 0; i < matcher->field_count; i++) {
-    ae_slice name = { matcher->fields[i], matcher->field_lengths[i] };
+    ae_slice name = {matcher->fields[i], matcher->field_lengths[i]};
     v->of[i] = value_of(event, ae_event_find(event, name), v->room[i]);
   }
 }
@@ -157,7 +160,7 @@ static bool grow (void **array, size_t *room, size_t wanted, size_t size) {
 /* The index of a field by name, added when it is new; -1: no room. */
 static int field_index (ae_matcher *matcher, ae_slice name) {
   for (uint32_t i = 0; i < matcher->field_count; i++)
-    if (ae_slice_equal((ae_slice){ matcher->fields[i], matcher->field_lengths[i] }, name))
+    if (ae_slice_equal((ae_slice){matcher->fields[i], matcher->field_lengths[i]}, name))
       return (int)i;
   if (matcher->field_count == FIELDS_MOST) return -1;
   char *copy = malloc(name.length + 1);
@@ -171,8 +174,7 @@ static int field_index (ae_matcher *matcher, ae_slice name) {
 
 static int find_cut (const ae_matcher *matcher, uint32_t field, uint32_t length) {
   for (uint32_t i = 0; i < matcher->cut_count; i++)
-    if (matcher->cuts[i].field == field && matcher->cuts[i].length == length)
-      return (int)i;
+    if (matcher->cuts[i].field == field && matcher->cuts[i].length == length) return (int)i;
   return -1;
 }
 
@@ -206,7 +208,7 @@ static int cut_index (ae_matcher *matcher, uint32_t field, uint32_t length) {
     if (index >= 0) return index;
   }
   if (matcher->cut_count == CUTS_MOST) return -1;
-  matcher->cuts[matcher->cut_count] = (cut){ field, length };
+  matcher->cuts[matcher->cut_count] = (cut){field, length};
   return (int)matcher->cut_count++;
 }
 
@@ -221,7 +223,7 @@ static signature *signature_of (ae_matcher *matcher, const uint32_t *cuts, uint3
   if (!moved) return NULL;
   matcher->signatures = moved;
   signature *s = &moved[matcher->signature_count++];
-  *s = (signature){ .count = count };
+  *s = (signature){.count = count};
   matcher->composite_count += count > 1;
   memcpy(s->cuts, cuts, count * sizeof(*cuts));
   return s;
@@ -249,7 +251,7 @@ static size_t usefulness (const ae_condition *condition) {
     const ae_alternative *a = &condition->alternatives[i];
     if (a->prefix && a->text.length < shortest) shortest = a->text.length;
   }
-  if (shortest == 0) return 0;  /* every text begins with the empty one */
+  if (shortest == 0) return 0; /* every text begins with the empty one */
   size_t lists = condition->count < 4096 ? 4096 - condition->count : 1;
   if (shortest == SIZE_MAX) return (size_t)1 << 20 | lists;
   return shortest < (1u << 19) ? shortest : (1u << 19);
@@ -264,14 +266,14 @@ static bool is_chosen (const plan *p, size_t index) {
 /* Chooses equality conditions and at most one with prefixes. */
 static void make_plan (const ae_match_head *h, plan *p) {
   bool prefixed = false;
-  *p = (plan){ .combinations = 1 };
+  *p = (plan){.combinations = 1};
   while (p->count < SIGNATURE_CUTS) {
     size_t best = 0, most = 0;
     for (size_t i = 0; i < h->count; i++) {
       size_t useful = is_chosen(p, i) ? 0 : usefulness(&h->conditions[i]);
       if (useful <= (1u << 19) && prefixed) useful = 0;
-      if (p->count > 0 &&
-          h->conditions[i].count > EXPANSION_MOST / p->combinations) useful = 0;
+      if (p->count > 0 && h->conditions[i].count > EXPANSION_MOST / p->combinations)
+        useful = 0;
       if (useful > most) {
         most = useful;
         best = i;
@@ -351,8 +353,8 @@ static ae_code index_fields (ae_matcher *matcher, ae_match_head *h, ae_error *er
   for (size_t i = 0; i < h->count; i++) {
     int index = field_index(matcher, h->conditions[i].attribute);
     if (index < 0)
-      return ae_fail(error, AE_TOO_LARGE, 0,
-                     "rules name more than %d different attributes", FIELDS_MOST);
+      return ae_fail(error, AE_TOO_LARGE, 0, "rules name more than %d different attributes",
+                     FIELDS_MOST);
     h->fields[i] = (uint8_t)index;
   }
   return AE_OK;
@@ -362,7 +364,7 @@ static ae_code index_fields (ae_matcher *matcher, ae_match_head *h, ae_error *er
 static void plan_for (const ae_match_head *h, filing how, plan *p) {
   make_plan(h, p);
   if (how == FILED_SINGLE && p->count > 1) {
-    p->count = 1;  /* the most useful was chosen first */
+    p->count = 1; /* the most useful was chosen first */
     p->combinations = h->conditions[p->chosen[0]].count;
   }
   order_plan(h, p);
@@ -402,12 +404,11 @@ static bool make_place (ae_matcher *matcher, uint32_t number) {
   return ok && matcher->heads != NULL;
 }
 
-ae_code ae_matcher_add (ae_matcher *matcher, uint32_t number,
-                        const ae_condition *conditions, size_t count,
-                        ae_error *error) {
+ae_code ae_matcher_add (ae_matcher *matcher, uint32_t number, const ae_condition *conditions,
+                        size_t count, ae_error *error) {
   if (number >= HEAD_NUMBER_MOST)
     return ae_fail(error, AE_TOO_LARGE, 0, "more than %u heads", HEAD_NUMBER_MOST);
-  ae_match_head added = { 0 };  /* before the old one goes: it may be a copy of that */
+  ae_match_head added = {0}; /* before the old one goes: it may be a copy of that */
   ae_code code = AE_MEMORY;
   bool ok = ae_match_head_copy(&added, conditions, count);
   ae_matcher_remove(matcher, number);
@@ -417,7 +418,7 @@ ae_code ae_matcher_add (ae_matcher *matcher, uint32_t number,
       added.rank = ++matcher->ranks & (UINT64_MAX >> 8);
       matcher->heads[number] = added;
       if (index_head(matcher, number, &matcher->heads[number])) return AE_OK;
-      matcher->heads[number] = (ae_match_head){ 0 };
+      matcher->heads[number] = (ae_match_head){0};
       code = AE_MEMORY;
     }
   }
@@ -516,8 +517,8 @@ static void sift (const ae_matcher *m, uint32_t *list, size_t root, size_t count
 
 /* Sorts by the order added (heapsort) and drops what was found twice. */
 static size_t sort_found (const ae_matcher *m, uint32_t *list, size_t count) {
-  for (size_t i = count / 2; i-- > 0; ) sift(m, list, i, count);
-  for (size_t last = count; last-- > 1; ) {
+  for (size_t i = count / 2; i-- > 0;) sift(m, list, i, count);
+  for (size_t last = count; last-- > 1;) {
     uint32_t swap = list[0];
     list[0] = list[last];
     list[last] = swap;
@@ -529,13 +530,13 @@ static size_t sort_found (const ae_matcher *m, uint32_t *list, size_t count) {
   return kept;
 }
 
-size_t ae_matcher_match (const ae_matcher *matcher, const ae_event *event,
-                         uint32_t *out, size_t capacity) {
+size_t ae_matcher_match (const ae_matcher *matcher, const ae_event *event, uint32_t *out,
+                         size_t capacity) {
   values v;
   uint64_t hashes[CUTS_MOST];
   read_values(matcher, event, &v);
   hash_cuts(matcher, &v, hashes);
-  found f = { matcher, &v, out, capacity, 0 };
+  found f = {matcher, &v, out, capacity, 0};
   for (size_t i = 0; i < matcher->signature_count; i++)
     try_signature(&f, &matcher->signatures[i], hashes);
   for (size_t i = 0; i < matcher->always_count; i++) try_head(&f, matcher->always[i]);

@@ -11,20 +11,23 @@
 typedef struct ae_matcher ae_matcher;
 
 typedef enum ae_test {
-  AE_IS,       /* one of the alternatives */
+  AE_IS, /* one of the alternatives */
   AE_ABSENT,
   AE_PRESENT,
-  AE_NO        /* absent, or none of the alternatives */
+  AE_NO /* absent, or none of the alternatives */
 } ae_test;
 
 /* One alternative of a condition. */
-typedef struct ae_alternative { bool prefix; ae_slice text; } ae_alternative;
+typedef struct ae_alternative {
+  bool prefix;
+  ae_slice text;
+} ae_alternative;
 
 /* One condition: the attribute is (or with `negated`: is absent or is not)
 ** one of the alternatives; or presence/absence alone. */
 typedef struct ae_condition {
   ae_slice attribute;
-  ae_test test;                       /* AE_IS: one of the alternatives, which
+  ae_test test; /* AE_IS: one of the alternatives, which
                                          may mix values and prefixes;
                                          AE_NO: the same negated; AE_ABSENT;
                                          AE_PRESENT */
@@ -48,9 +51,8 @@ size_t ae_matcher_bytes (const ae_matcher *matcher);
 /* Adds a head under a number of the caller's; copies all it is given.
 ** Adding a number that is there replaces it, as the last one added; the
 ** conditions may be those of the head that is replaced. */
-ae_code ae_matcher_add (ae_matcher *matcher, uint32_t head,
-                        const ae_condition *conditions, size_t count,
-                        ae_error *error);
+ae_code ae_matcher_add (ae_matcher *matcher, uint32_t head, const ae_condition *conditions,
+                        size_t count, ae_error *error);
 bool ae_matcher_remove (ae_matcher *matcher, uint32_t head);
 
 /*
@@ -67,13 +69,13 @@ ae_matcher *ae_matcher_copy (const ae_matcher *matcher);
 ** may match at the same time as long as none adds or removes. With more than
 ** `capacity` the order is not made: call again with room for all.
 */
-size_t ae_matcher_match (const ae_matcher *matcher, const ae_event *event,
-                         uint32_t *out, size_t capacity);
+size_t ae_matcher_match (const ae_matcher *matcher, const ae_event *event, uint32_t *out,
+                         size_t capacity);
 
 /* Explaining: whether condition `index` of a head holds for an event. It
 ** looks at the conditions as they were given; matching keeps nothing for it. */
-bool ae_matcher_holds (const ae_matcher *matcher, uint32_t head,
-                       size_t index, const ae_event *event);
+bool ae_matcher_holds (const ae_matcher *matcher, uint32_t head, size_t index,
+                       const ae_event *event);
 size_t ae_matcher_conditions (const ae_matcher *matcher, uint32_t head,
                               const ae_condition **conditions);
 

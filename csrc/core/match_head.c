@@ -16,7 +16,7 @@ size_t ae_match_head_bytes (const ae_condition *conditions, size_t count) {
 }
 
 static ae_slice copy_text (ae_slice text, char **at) {
-  ae_slice copy = { *at, text.length };
+  ae_slice copy = {*at, text.length};
   if (text.length > 0) memcpy(*at, text.data, text.length);
   *at += text.length;
   return copy;
@@ -31,7 +31,8 @@ bool ae_match_head_copy (ae_match_head *head, const ae_condition *conditions, si
   if (!block) return false;
   head->conditions = (ae_condition *)(void *)block;
   head->count = count;
-  ae_alternative *alternatives = (ae_alternative *)(void *)(block + count * sizeof(ae_condition));
+  ae_alternative *alternatives = (ae_alternative *)(void *)(block +
+                                                            count * sizeof(ae_condition));
   size_t total = 0;
   for (size_t i = 0; i < count; i++) total += conditions[i].count;
   head->fields = (uint8_t *)(alternatives + total);
@@ -52,5 +53,5 @@ bool ae_match_head_copy (ae_match_head *head, const ae_condition *conditions, si
 
 void ae_match_head_clear (ae_match_head *head) {
   free(head->conditions);
-  *head = (ae_match_head){ 0 };
+  *head = (ae_match_head){0};
 }

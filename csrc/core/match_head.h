@@ -8,12 +8,12 @@
 #include "core/match.h"
 
 typedef struct ae_match_head {
-  ae_condition *conditions;  /* the block; NULL: there is no such head */
+  ae_condition *conditions; /* the block; NULL: there is no such head */
   size_t count;
-  uint8_t *fields;           /* of each condition, in the block: index into
+  uint8_t *fields;    /* of each condition, in the block: index into
                                 matcher->fields */
-  uint64_t rank : 56;        /* order added */
-  uint64_t filed : 8;        /* filing of match.c */
+  uint64_t rank : 56; /* order added */
+  uint64_t filed : 8; /* filing of match.c */
 } ae_match_head;
 
 /* Copies conditions into a head that has none; their fields are not set yet.

@@ -9,7 +9,7 @@
 
 void ae_match_table_free (ae_match_table *table) {
   free(table->entries);
-  *table = (ae_match_table){ 0 };
+  *table = (ae_match_table){0};
 }
 
 size_t ae_match_table_bytes (const ae_match_table *table) {
@@ -26,7 +26,7 @@ static void place (ae_match_table *table, uint8_t tag, ae_match_entry entry) {
 
 /* A table of `room` free slots. */
 static bool make (ae_match_table *table, size_t room) {
-  *table = (ae_match_table){ 0 };
+  *table = (ae_match_table){0};
   if (room > SIZE_MAX / SLOT) return false;
   table->entries = calloc(room, SLOT);
   if (!table->entries) return false;
@@ -51,7 +51,7 @@ static bool enlarge (ae_match_table *table) {
 
 bool ae_match_table_insert (ae_match_table *table, uint64_t hash, uint32_t number) {
   if ((table->used + 1) * 4 > table->room * 3 && !enlarge(table)) return false;
-  place(table, ae_match_tag(hash), (ae_match_entry){ ae_match_check(hash), number });
+  place(table, ae_match_tag(hash), (ae_match_entry){ae_match_check(hash), number});
   return true;
 }
 
@@ -59,6 +59,5 @@ void ae_match_table_remove (ae_match_table *table, uint64_t hash, uint32_t numbe
   ae_match_cursor cursor = ae_match_table_find(table, hash);
   uint32_t found;
   while (ae_match_table_next(table, &cursor, &found))
-    if (found == number)
-      table->tags[(cursor.at - 1) & (table->room - 1)] = AE_TAG_GONE;
+    if (found == number) table->tags[(cursor.at - 1) & (table->room - 1)] = AE_TAG_GONE;
 }

@@ -11,18 +11,22 @@
 #include "core/slice.h"
 
 typedef struct ae_match_entry {
-  uint32_t check;   /* see ae_match_check */
-  uint32_t number;  /* of the head */
+  uint32_t check;  /* see ae_match_check */
+  uint32_t number; /* of the head */
 } ae_match_entry;
 
 typedef struct ae_match_table {
-  ae_match_entry *entries;  /* one block with the tags behind them */
-  uint8_t *tags;            /* AE_TAG_FREE, AE_TAG_GONE or ae_match_tag */
-  size_t room;              /* slots: a power of two, or 0 */
-  size_t used;              /* slots that are not free, removed ones too */
+  ae_match_entry *entries; /* one block with the tags behind them */
+  uint8_t *tags;           /* AE_TAG_FREE, AE_TAG_GONE or ae_match_tag */
+  size_t room;             /* slots: a power of two, or 0 */
+  size_t used;             /* slots that are not free, removed ones too */
 } ae_match_table;
 
-typedef struct ae_match_cursor { uint32_t check; uint8_t tag; size_t at; } ae_match_cursor;
+typedef struct ae_match_cursor {
+  uint32_t check;
+  uint8_t tag;
+  size_t at;
+} ae_match_cursor;
 
 enum { AE_TAG_FREE, AE_TAG_GONE /* removed: probing goes on over it */ };
 
@@ -77,14 +81,14 @@ size_t ae_match_table_bytes (const ae_match_table *table);
 static inline ae_match_cursor ae_match_table_find (const ae_match_table *table,
                                                    uint64_t hash) {
   uint32_t check = ae_match_check(hash);
-  return (ae_match_cursor){ check, ae_match_tag(hash),
-                            table->room ? check & (table->room - 1) : 0 };
+  return (ae_match_cursor){check, ae_match_tag(hash),
+                           table->room ? check & (table->room - 1) : 0};
 }
 
 /* The next head of the walk; false at its end. (By chance it may be one that
 ** stands under another hash: whoever asks looks closer anyway.) */
-static inline bool ae_match_table_next (const ae_match_table *table,
-                                        ae_match_cursor *cursor, uint32_t *number) {
+static inline bool ae_match_table_next (const ae_match_table *table, ae_match_cursor *cursor,
+                                        uint32_t *number) {
   if (table->room == 0) return false;
   for (;;) {
     size_t at = cursor->at;

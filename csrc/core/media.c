@@ -9,7 +9,9 @@ static bool is_token (char c) {
   return c > ' ' && c < 0x7F && strchr("()<>@,;:\\\"/[]?=", c) == NULL;
 }
 
-static bool is_blank (char c) { return c == ' ' || c == '\t'; }
+static bool is_blank (char c) {
+  return c == ' ' || c == '\t';
+}
 
 static bool at_char (ae_slice text, size_t at, char c) {
   return at < text.length && text.data[at] == c;
@@ -60,8 +62,7 @@ bool ae_media_type_valid (ae_slice text) {
 }
 
 ae_slice ae_media_type_bare (ae_slice text) {
-  const char *semicolon =
-      text.length > 0 ? memchr(text.data, ';', text.length) : NULL;
+  const char *semicolon = text.length > 0 ? memchr(text.data, ';', text.length) : NULL;
   if (semicolon != NULL) text.length = (size_t)(semicolon - text.data);
   while (text.length > 0 && is_blank(text.data[text.length - 1])) text.length--;
   while (text.length > 0 && is_blank(text.data[0])) {
@@ -76,7 +77,7 @@ bool ae_media_type_is_json (ae_slice media_type) {
   size_t slash = 0;
   while (slash < bare.length && bare.data[slash] != '/') slash++;
   if (slash == bare.length || slash + 4 >= bare.length) return false;
-  tail = (ae_slice){ bare.data + bare.length - 4, 4 };
+  tail = (ae_slice){bare.data + bare.length - 4, 4};
   if (!ae_same_word(tail, AE_LITERAL("json"))) return false;
   return tail.data[-1] == '/' || tail.data[-1] == '+';
 }

@@ -25,8 +25,8 @@ static void sink (ae_event *event, uint32_t root, uint32_t count) {
   for (;;) {
     uint32_t child = 2 * root + 1;
     if (child >= count) break;
-    if (child + 1 < count &&
-        before(event, slots[child].order, slots[child + 1].order)) child++;
+    if (child + 1 < count && before(event, slots[child].order, slots[child + 1].order))
+      child++;
     if (!before(event, moved, slots[child].order)) break;
     slots[root].order = slots[child].order;
     root = child;
@@ -37,8 +37,7 @@ static void sink (ae_event *event, uint32_t root, uint32_t count) {
 void ae_order_sort (ae_event *event) {
   ae_attribute *slots = event->attributes;
   for (uint32_t i = 0; i < event->count; i++) slots[i].order = i;
-  for (uint32_t i = event->count / 2; i > 0; i--)
-    sink(event, i - 1, event->count);
+  for (uint32_t i = event->count / 2; i > 0; i--) sink(event, i - 1, event->count);
   for (uint32_t i = event->count; i > 1; i--) {
     uint32_t greatest = slots[0].order;
     slots[0].order = slots[i - 1].order;
@@ -63,8 +62,7 @@ static const ae_attribute *find_sorted (const ae_event *event, ae_slice name) {
 const ae_attribute *ae_event_find (const ae_event *event, ae_slice name) {
   unsigned known = ae_name_known(name.data, name.length);
   if (known < AE_EXTENSION)
-    return event->known[known] < 0 ? NULL
-                                   : &event->attributes[event->known[known]];
+    return event->known[known] < 0 ? NULL : &event->attributes[event->known[known]];
   if (event->count > AE_UNSORTED) return find_sorted(event, name);
   for (uint32_t i = 0; i < event->count; i++) {
     const ae_attribute *attribute = &event->attributes[i];

@@ -16,8 +16,7 @@
 void ae_order_sort (ae_event *event);
 
 /* The attribute at a place of that order. */
-static inline const ae_attribute *ae_order_at (const ae_event *event,
-                                               uint32_t place) {
+static inline const ae_attribute *ae_order_at (const ae_event *event, uint32_t place) {
   return &event->attributes[event->attributes[place].order];
 }
 

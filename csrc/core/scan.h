@@ -36,12 +36,10 @@ static inline bool ae_byte_plain (char byte) {
 ** 0xFF below 0x21 as signed numbers, where the control characters are. */
 static inline unsigned ae_special_mask (const char *bytes) {
   __m128i chunk = _mm_loadu_si128((const __m128i *)(const void *)bytes);
-  __m128i outside = _mm_cmplt_epi8(_mm_add_epi8(chunk, _mm_set1_epi8(1)),
-                                   _mm_set1_epi8(0x21));
+  __m128i outside = _mm_cmplt_epi8(_mm_add_epi8(chunk, _mm_set1_epi8(1)), _mm_set1_epi8(0x21));
   __m128i quote = _mm_cmpeq_epi8(chunk, _mm_set1_epi8('"'));
   __m128i escape = _mm_cmpeq_epi8(chunk, _mm_set1_epi8('\\'));
-  return (unsigned)_mm_movemask_epi8(
-      _mm_or_si128(outside, _mm_or_si128(quote, escape)));
+  return (unsigned)_mm_movemask_epi8(_mm_or_si128(outside, _mm_or_si128(quote, escape)));
 }
 #endif
 
@@ -67,8 +65,7 @@ static inline size_t ae_scan_plain (const char *text, size_t length, size_t at) 
 static inline size_t ae_scan_long (const char *text, size_t length, size_t at) {
 #ifdef AE_SSE2
   while (length - at >= 32) {
-    unsigned mask = ae_special_mask(text + at) |
-                    ae_special_mask(text + at + 16) << 16;
+    unsigned mask = ae_special_mask(text + at) | ae_special_mask(text + at + 16) << 16;
     if (mask != 0) return at + (size_t)__builtin_ctz(mask);
     at += 32;
   }
@@ -85,22 +82,20 @@ static inline bool ae_utf8_tail (unsigned char byte) {
 ** The length of the UTF-8 sequence (RFC 3629 §4) of more than one byte that
 ** `bytes` begins with, and its code point; 0 when it is none.
 */
-static inline size_t ae_utf8_read (const char *bytes, size_t left,
-                                   uint32_t *point) {
+static inline size_t ae_utf8_read (const char *bytes, size_t left, uint32_t *point) {
   const unsigned char *b = (const unsigned char *)bytes;
   if (left >= 2 && b[0] >= 0xC2 && b[0] <= 0xDF && ae_utf8_tail(b[1])) {
     *point = (b[0] & 0x1Fu) << 6 | (b[1] & 0x3Fu);
     return 2;
   }
-  if (left >= 3 && (b[0] & 0xF0) == 0xE0 && ae_utf8_tail(b[1]) &&
-      ae_utf8_tail(b[2])) {
+  if (left >= 3 && (b[0] & 0xF0) == 0xE0 && ae_utf8_tail(b[1]) && ae_utf8_tail(b[2])) {
     *point = (b[0] & 0x0Fu) << 12 | (b[1] & 0x3Fu) << 6 | (b[2] & 0x3Fu);
     return *point >= 0x800 && (*point < 0xD800 || *point > 0xDFFF) ? 3 : 0;
   }
-  if (left >= 4 && (b[0] & 0xF8) == 0xF0 && ae_utf8_tail(b[1]) &&
-      ae_utf8_tail(b[2]) && ae_utf8_tail(b[3])) {
-    *point = (b[0] & 0x07u) << 18 | (b[1] & 0x3Fu) << 12 |
-             (b[2] & 0x3Fu) << 6 | (b[3] & 0x3Fu);
+  if (left >= 4 && (b[0] & 0xF8) == 0xF0 && ae_utf8_tail(b[1]) && ae_utf8_tail(b[2]) &&
+      ae_utf8_tail(b[3])) {
+    *point = (b[0] & 0x07u) << 18 | (b[1] & 0x3Fu) << 12 | (b[2] & 0x3Fu) << 6 |
+             (b[3] & 0x3Fu);
     return *point >= 0x10000 && *point <= 0x10FFFF ? 4 : 0;
   }
   return 0;
@@ -112,7 +107,9 @@ static inline char ae_lower (char c) {
 }
 
 /* ASCII digits only, whatever the locale. */
-static inline bool ae_is_digit (char c) { return c >= '0' && c <= '9'; }
+static inline bool ae_is_digit (char c) {
+  return c >= '0' && c <= '9';
+}
 
 /* The value of a hexadecimal digit, -1 for anything else. */
 static inline int ae_hex (char c) {

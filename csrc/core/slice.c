@@ -7,15 +7,14 @@
 #include <stdio.h>
 
 #define AE_CODE_NAME(code, name) name,
-static const char *const names[] = { AE_CODES(AE_CODE_NAME) };
+static const char *const names[] = {AE_CODES(AE_CODE_NAME)};
 #undef AE_CODE_NAME
 
 const char *ae_code_name (ae_code code) {
   return (unsigned)code < AE_CODE_COUNT ? names[code] : "unknown";
 }
 
-ae_code ae_fail (ae_error *error, ae_code code, size_t position,
-                 const char *format, ...) {
+ae_code ae_fail (ae_error *error, ae_code code, size_t position, const char *format, ...) {
   va_list arguments;
   if (error == NULL) return code;
   error->code = code;

@@ -24,19 +24,17 @@ typedef struct ae_slice {
   size_t length;
 } ae_slice;
 
-#define AE_LITERAL(text) ((ae_slice){ "" text, sizeof(text) - 1 })
+#define AE_LITERAL(text) ((ae_slice){"" text, sizeof(text) - 1})
 
 /* The same bytes; an absent slice equals an empty one. */
 static inline bool ae_slice_equal (ae_slice a, ae_slice b) {
-  return a.length == b.length &&
-         (a.length == 0 || memcmp(a.data, b.data, a.length) == 0);
+  return a.length == b.length && (a.length == 0 || memcmp(a.data, b.data, a.length) == 0);
 }
 
 /* Whether `text` begins with `prefix`. */
 static inline bool ae_slice_starts (ae_slice text, ae_slice prefix) {
   return text.length >= prefix.length &&
-         (prefix.length == 0 ||
-          memcmp(text.data, prefix.data, prefix.length) == 0);
+         (prefix.length == 0 || memcmp(text.data, prefix.data, prefix.length) == 0);
 }
 
 /* The closed set of failure codes; the names are those that Lua sees. */
@@ -83,7 +81,7 @@ const char *ae_code_name (ae_code code);
 #if defined(__GNUC__)
 __attribute__((format(printf, 4, 5)))
 #endif
-ae_code ae_fail (ae_error *error, ae_code code, size_t position,
-                 const char *format, ...);
+ae_code
+ae_fail (ae_error *error, ae_code code, size_t position, const char *format, ...);
 
 #endif

@@ -12,8 +12,7 @@ static bool is_noncharacter (uint32_t point) {
 
 /* A surrogate in the manner of UTF-8: what a lone \uD800 was decoded to. */
 static bool is_surrogate (const char *bytes, size_t left) {
-  return left >= 2 && (unsigned char)bytes[0] == 0xED &&
-         (unsigned char)bytes[1] >= 0xA0;
+  return left >= 2 && (unsigned char)bytes[0] == 0xED && (unsigned char)bytes[1] >= 0xA0;
 }
 
 const char *ae_text_reason (ae_slice text) {
@@ -30,8 +29,7 @@ const char *ae_text_reason (ae_slice text) {
     if (byte < 0x80) return "holds a control character";
     length = ae_utf8_read(bytes, left, &point);
     if (length == 0)
-      return is_surrogate(bytes, left) ? "holds half of a surrogate pair"
-                                       : "is not UTF-8";
+      return is_surrogate(bytes, left) ? "holds half of a surrogate pair" : "is not UTF-8";
     if (point < 0xA0) return "holds a control character";
     if (is_noncharacter(point)) return "holds a noncharacter of Unicode";
     at += length;

@@ -39,8 +39,7 @@ static bool is_leap (uint32_t year) {
 }
 
 static uint32_t days_in (uint32_t year, uint32_t month) {
-  static const uint8_t days[13] =
-      { 0, 31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31 };
+  static const uint8_t days[13] = {0, 31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31};
   return month == 2 && is_leap(year) ? 29 : days[month];
 }
 
@@ -50,16 +49,15 @@ static uint32_t days_in (uint32_t year, uint32_t month) {
 static int64_t day_number (uint32_t year, uint32_t month, uint32_t day) {
   uint32_t y = year + 400 - (month <= 2);
   uint32_t m = month > 2 ? month - 3 : month + 9;
-  return (int64_t)(y * 365 + y / 4 - y / 100 + y / 400 +
-                   (m * 153 + 2) / 5 + day - 1) - 719468 - 146097;
+  return (int64_t)(y * 365 + y / 4 - y / 100 + y / 400 + (m * 153 + 2) / 5 + day - 1) -
+         719468 - 146097;
 }
 
 /* The date and the time of day up to the seconds: 19 bytes. */
 static inline bool read_fixed (const char *t, fields *f) {
   uint64_t letter = load8("\0\0\0\0\0\x20\0\0"); /* T in lower case */
   uint64_t bad = misfit(load8(t), "0000-00-", "vvvv\x7Fvv\x7F") |
-                 misfit(load8(t + 5) | letter, "00-00t00",
-                        "vv\x7Fvv\x7Fvv") |
+                 misfit(load8(t + 5) | letter, "00-00t00", "vv\x7Fvv\x7Fvv") |
                  misfit(load8(t + 11), "00:00:00", "vv\x7Fvv\x7Fvv");
   f->year = two(t) * 100 + two(t + 2);
   f->month = two(t + 5);
@@ -76,7 +74,7 @@ static inline bool read_fixed (const char *t, fields *f) {
 static inline bool read_last (const char *bytes, unsigned count, uint32_t *value) {
   uint64_t word = load8(bytes), zeros = load8("00000000"), difference;
 #if defined(__BYTE_ORDER__) && __BYTE_ORDER__ == __ORDER_BIG_ENDIAN__
-  word = __builtin_bswap64(word);  /* the first byte is the lowest */
+  word = __builtin_bswap64(word); /* the first byte is the lowest */
 #endif
   difference = (word ^ zeros) >> (64 - 8 * count) << (64 - 8 * count);
   word = (difference * 10 + (difference >> 8)) & UINT64_C(0x00FF00FF00FF00FF);
@@ -86,8 +84,8 @@ static inline bool read_last (const char *bytes, unsigned count, uint32_t *value
 }
 
 /* Nanoseconds of one, by the number of digits. */
-static const uint32_t weight[] = { 1000000000, 100000000, 10000000, 1000000,
-                                   100000, 10000, 1000, 100, 10, 1 };
+static const uint32_t weight[] = {1000000000, 100000000, 10000000, 1000000, 100000,
+                                  10000,      1000,      100,      10,      1};
 
 /* What nearly all times end with: a point, one to eight digits, Z. False: it
 ** is something else, and nothing is known of it. */
@@ -95,7 +93,8 @@ static inline bool read_usual_end (ae_slice text, fields *f) {
   size_t count = text.length - 21;
   uint32_t value;
   if (count - 1 > 7 || text.data[19] != '.' || text.data[text.length - 1] != 'Z' ||
-      !read_last(text.data + text.length - 9, (unsigned)count, &value)) return false;
+      !read_last(text.data + text.length - 9, (unsigned)count, &value))
+    return false;
   f->nanoseconds = (int32_t)(value * weight[count]);
   f->offset = 0;
   return true;
@@ -124,8 +123,8 @@ static bool read_offset (ae_slice text, size_t at, fields *f) {
   uint32_t hours, minutes;
   f->offset = 0;
   if (left == 1) return (*t | 0x20) == 'z';
-  if (left != 6 || (*t != '+' && *t != '-') || t[3] != ':' ||
-      !ae_is_digit(t[1]) || !ae_is_digit(t[2]) || !ae_is_digit(t[4]) || !ae_is_digit(t[5]))
+  if (left != 6 || (*t != '+' && *t != '-') || t[3] != ':' || !ae_is_digit(t[1]) ||
+      !ae_is_digit(t[2]) || !ae_is_digit(t[4]) || !ae_is_digit(t[5]))
     return false;
   hours = two(t + 1);
   minutes = two(t + 4);
@@ -156,8 +155,7 @@ static bool fail (const char **reason, const char *sentence) {
 /* Whatever may follow the seconds. */
 static bool read_end (ae_slice text, fields *f, const char **reason) {
   size_t at = 19;
-  if (!read_fraction(text, &at, f))
-    return fail(reason, "has a decimal point without digits");
+  if (!read_fraction(text, &at, f)) return fail(reason, "has a decimal point without digits");
   if (at >= text.length || !read_offset(text, at, f))
     return fail(reason, "must end with Z or an offset such as +01:00");
   return true;
@@ -174,10 +172,9 @@ bool ae_timestamp_parse (ae_slice text, ae_timestamp *out, const char **reason) 
   if (f.hour > 23 || f.minute > 59 || f.second > 60)
     return fail(reason, "names a time of day that does not exist");
   out->seconds = day_number(f.year, f.month, f.day) * 86400 +
-                 (int64_t)(f.hour * 3600 + f.minute * 60) -
-                 (int64_t)f.offset * 60;
+                 (int64_t)(f.hour * 3600 + f.minute * 60) - (int64_t)f.offset * 60;
   out->nanoseconds = f.nanoseconds;
-  if (f.second == 60) {  /* a leap second is the last instant of its minute */
+  if (f.second == 60) { /* a leap second is the last instant of its minute */
     if (!ends_month(out->seconds, &f))
       return fail(reason, "has a leap second where none can be");
     f.second = 59;

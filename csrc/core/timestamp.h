@@ -7,8 +7,8 @@
 #include "core/slice.h"
 
 typedef struct ae_timestamp {
-  int64_t seconds;      /* since 1970-01-01T00:00:00Z, leap seconds not counted */
-  int32_t nanoseconds;  /* 0 .. 999,999,999; digits beyond nine are dropped */
+  int64_t seconds;     /* since 1970-01-01T00:00:00Z, leap seconds not counted */
+  int32_t nanoseconds; /* 0 .. 999,999,999; digits beyond nine are dropped */
 } ae_timestamp;
 
 /*

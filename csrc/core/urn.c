@@ -11,11 +11,11 @@
 ** ===================================================================== */
 
 enum {
-  CHAR_SCHEME = 1,   /* ALPHA / DIGIT / "+" / "-" / "." */
-  CHAR_REGNAME = 2,  /* unreserved / sub-delims */
-  CHAR_PATH = 4,     /* pchar / "/", without "%" */
-  CHAR_QUERY = 8,    /* pchar / "/" / "?", without "%" */
-  CHAR_USER = 16,    /* unreserved / sub-delims / ":" */
+  CHAR_SCHEME = 1,  /* ALPHA / DIGIT / "+" / "-" / "." */
+  CHAR_REGNAME = 2, /* unreserved / sub-delims */
+  CHAR_PATH = 4,    /* pchar / "/", without "%" */
+  CHAR_QUERY = 8,   /* pchar / "/" / "?", without "%" */
+  CHAR_USER = 16,   /* unreserved / sub-delims / ":" */
   CHAR_HEX = 32
 };
 
@@ -24,29 +24,87 @@ enum {
 #define ALPHA (PLAIN | CHAR_SCHEME)
 #define HEXAL (ALPHA | CHAR_HEX)
 
-static const uint8_t class_of[256] = {
-  ['0'] = DIGIT, ['1'] = DIGIT, ['2'] = DIGIT, ['3'] = DIGIT, ['4'] = DIGIT,
-  ['5'] = DIGIT, ['6'] = DIGIT, ['7'] = DIGIT, ['8'] = DIGIT, ['9'] = DIGIT,
-  ['A'] = HEXAL, ['B'] = HEXAL, ['C'] = HEXAL, ['D'] = HEXAL, ['E'] = HEXAL,
-  ['F'] = HEXAL, ['G'] = ALPHA, ['H'] = ALPHA, ['I'] = ALPHA, ['J'] = ALPHA,
-  ['K'] = ALPHA, ['L'] = ALPHA, ['M'] = ALPHA, ['N'] = ALPHA, ['O'] = ALPHA,
-  ['P'] = ALPHA, ['Q'] = ALPHA, ['R'] = ALPHA, ['S'] = ALPHA, ['T'] = ALPHA,
-  ['U'] = ALPHA, ['V'] = ALPHA, ['W'] = ALPHA, ['X'] = ALPHA, ['Y'] = ALPHA,
-  ['Z'] = ALPHA,
-  ['a'] = HEXAL, ['b'] = HEXAL, ['c'] = HEXAL, ['d'] = HEXAL, ['e'] = HEXAL,
-  ['f'] = HEXAL, ['g'] = ALPHA, ['h'] = ALPHA, ['i'] = ALPHA, ['j'] = ALPHA,
-  ['k'] = ALPHA, ['l'] = ALPHA, ['m'] = ALPHA, ['n'] = ALPHA, ['o'] = ALPHA,
-  ['p'] = ALPHA, ['q'] = ALPHA, ['r'] = ALPHA, ['s'] = ALPHA, ['t'] = ALPHA,
-  ['u'] = ALPHA, ['v'] = ALPHA, ['w'] = ALPHA, ['x'] = ALPHA, ['y'] = ALPHA,
-  ['z'] = ALPHA,
-  ['-'] = ALPHA, ['.'] = ALPHA, ['+'] = ALPHA, ['_'] = PLAIN, ['~'] = PLAIN,
-  ['!'] = PLAIN, ['$'] = PLAIN, ['&'] = PLAIN, ['\''] = PLAIN, ['('] = PLAIN,
-  [')'] = PLAIN, ['*'] = PLAIN, [','] = PLAIN, [';'] = PLAIN, ['='] = PLAIN,
-  [':'] = CHAR_PATH | CHAR_QUERY | CHAR_USER,
-  ['@'] = CHAR_PATH | CHAR_QUERY,
-  ['/'] = CHAR_PATH | CHAR_QUERY,
-  ['?'] = CHAR_QUERY
-};
+static const uint8_t class_of[256] = {['0'] = DIGIT,
+                                      ['1'] = DIGIT,
+                                      ['2'] = DIGIT,
+                                      ['3'] = DIGIT,
+                                      ['4'] = DIGIT,
+                                      ['5'] = DIGIT,
+                                      ['6'] = DIGIT,
+                                      ['7'] = DIGIT,
+                                      ['8'] = DIGIT,
+                                      ['9'] = DIGIT,
+                                      ['A'] = HEXAL,
+                                      ['B'] = HEXAL,
+                                      ['C'] = HEXAL,
+                                      ['D'] = HEXAL,
+                                      ['E'] = HEXAL,
+                                      ['F'] = HEXAL,
+                                      ['G'] = ALPHA,
+                                      ['H'] = ALPHA,
+                                      ['I'] = ALPHA,
+                                      ['J'] = ALPHA,
+                                      ['K'] = ALPHA,
+                                      ['L'] = ALPHA,
+                                      ['M'] = ALPHA,
+                                      ['N'] = ALPHA,
+                                      ['O'] = ALPHA,
+                                      ['P'] = ALPHA,
+                                      ['Q'] = ALPHA,
+                                      ['R'] = ALPHA,
+                                      ['S'] = ALPHA,
+                                      ['T'] = ALPHA,
+                                      ['U'] = ALPHA,
+                                      ['V'] = ALPHA,
+                                      ['W'] = ALPHA,
+                                      ['X'] = ALPHA,
+                                      ['Y'] = ALPHA,
+                                      ['Z'] = ALPHA,
+                                      ['a'] = HEXAL,
+                                      ['b'] = HEXAL,
+                                      ['c'] = HEXAL,
+                                      ['d'] = HEXAL,
+                                      ['e'] = HEXAL,
+                                      ['f'] = HEXAL,
+                                      ['g'] = ALPHA,
+                                      ['h'] = ALPHA,
+                                      ['i'] = ALPHA,
+                                      ['j'] = ALPHA,
+                                      ['k'] = ALPHA,
+                                      ['l'] = ALPHA,
+                                      ['m'] = ALPHA,
+                                      ['n'] = ALPHA,
+                                      ['o'] = ALPHA,
+                                      ['p'] = ALPHA,
+                                      ['q'] = ALPHA,
+                                      ['r'] = ALPHA,
+                                      ['s'] = ALPHA,
+                                      ['t'] = ALPHA,
+                                      ['u'] = ALPHA,
+                                      ['v'] = ALPHA,
+                                      ['w'] = ALPHA,
+                                      ['x'] = ALPHA,
+                                      ['y'] = ALPHA,
+                                      ['z'] = ALPHA,
+                                      ['-'] = ALPHA,
+                                      ['.'] = ALPHA,
+                                      ['+'] = ALPHA,
+                                      ['_'] = PLAIN,
+                                      ['~'] = PLAIN,
+                                      ['!'] = PLAIN,
+                                      ['$'] = PLAIN,
+                                      ['&'] = PLAIN,
+                                      ['\''] = PLAIN,
+                                      ['('] = PLAIN,
+                                      [')'] = PLAIN,
+                                      ['*'] = PLAIN,
+                                      [','] = PLAIN,
+                                      [';'] = PLAIN,
+                                      ['='] = PLAIN,
+                                      [':'] = CHAR_PATH | CHAR_QUERY | CHAR_USER,
+                                      ['@'] = CHAR_PATH | CHAR_QUERY,
+                                      ['/'] = CHAR_PATH | CHAR_QUERY,
+                                      ['?'] = CHAR_QUERY};
 
 static bool is_class (char c, unsigned wanted) {
   return (class_of[(unsigned char)c] & wanted) != 0;
@@ -177,8 +235,7 @@ static bool read_authority (const char **at, const char *end, const char **reaso
   if (p < end && *p == '[') {
     if (!read_ip_literal(&p, end, reason)) return false;
     *reason = "has a malformed authority";
-  }
-  else if (!read_run(&p, end, CHAR_REGNAME)) {
+  } else if (!read_run(&p, end, CHAR_REGNAME)) {
     *reason = BAD_ESCAPE;
     return false;
   }
@@ -220,7 +277,7 @@ static bool read_hierarchy (const char *p, const char *end, bool relative,
   const char *path = p;
   *reason = BAD_ESCAPE;
   if (!read_run(&p, end, CHAR_PATH)) return false;
-  if (relative) {  /* path-noscheme: no colon in the first segment */
+  if (relative) { /* path-noscheme: no colon in the first segment */
     const char *slash = memchr(path, '/', (size_t)(p - path));
     const char *stop = slash ? slash : p;
     if (memchr(path, ':', (size_t)(stop - path))) {
@@ -263,8 +320,7 @@ static bool is_common_address (ae_slice text) {
 #ifdef AE_SSE2
   for (; text.length - at >= 16; at += 16)
     if (!are_common(text.data + at)) return false;
-  if (at < text.length && text.length >= 24)
-    return are_common(text.data + text.length - 16);
+  if (at < text.length && text.length >= 24) return are_common(text.data + text.length - 16);
 #endif
   while (at < text.length && is_common(text.data[at])) at++;
   return at == text.length;
@@ -272,7 +328,7 @@ static bool is_common_address (ae_slice text) {
 
 bool ae_uri_reference (ae_slice text, const char **reason) {
   const char *p = text.data, *end = p + text.length;
-  if (text.length == 0) return true;  /* an empty relative-part */
+  if (text.length == 0) return true; /* an empty relative-part */
   if (is_common_address(text)) return true;
   size_t scheme = scheme_length(p, end);
   return read_hierarchy(p + scheme, end, scheme == 0, reason);
@@ -305,10 +361,13 @@ bool ae_uri_absolute (ae_slice text, const char **reason) {
   X("/person/", AE_PARTY_PERSON) \
   X("/party/", AE_PARTY_ID)
 
-typedef struct party_form { ae_slice prefix; ae_party_kind kind; } party_form;
+typedef struct party_form {
+  ae_slice prefix;
+  ae_party_kind kind;
+} party_form;
 
-#define PARTY_FORM(prefix, kind) { { prefix, sizeof(prefix) - 1 }, kind },
-static const party_form party_forms[] = { AE_PARTY_FORMS(PARTY_FORM) };
+#define PARTY_FORM(prefix, kind) {{prefix, sizeof(prefix) - 1}, kind},
+static const party_form party_forms[] = {AE_PARTY_FORMS(PARTY_FORM)};
 
 /* Old numbers may carry the register's code: "0192:" (domain 1.4). */
 static ae_slice organisation_number (ae_slice number) {
@@ -320,7 +379,7 @@ static ae_slice organisation_number (ae_slice number) {
 }
 
 ae_party ae_party_parse (ae_slice text) {
-  ae_party party = { AE_PARTY_NONE, { NULL, 0 } };
+  ae_party party = {AE_PARTY_NONE, {NULL, 0}};
   if (!text.data || text.length == 0) return party;
   party.kind = AE_PARTY_OTHER;
   for (size_t i = 0; i < sizeof(party_forms) / sizeof(*party_forms); i++) {
@@ -329,8 +388,7 @@ ae_party ae_party_parse (ae_slice text) {
     party.kind = form->kind;
     party.number.data = text.data + form->prefix.length;
     party.number.length = text.length - form->prefix.length;
-    if (party.kind == AE_PARTY_ORGANISATION)
-      party.number = organisation_number(party.number);
+    if (party.kind == AE_PARTY_ORGANISATION) party.number = organisation_number(party.number);
     break;
   }
   return party;
@@ -338,9 +396,7 @@ ae_party ae_party_parse (ae_slice text) {
 
 const char *ae_party_kind_name (ae_party_kind kind) {
   static const char *const names[] = {
-    "none", "organisation", "person", "email", "self_identified", "party",
-    "uuid", "other"
-  };
+    "none", "organisation", "person", "email", "self_identified", "party", "uuid", "other"};
   return names[kind];
 }
 
@@ -382,14 +438,14 @@ static bool in_uuid (const char *begin, const char *p, const char *end) {
     if (first == begin) return false;
     first--;
   }
-  return end - first >= size && ae_is_uuid((ae_slice){ first, (size_t)size }) &&
+  return end - first >= size && ae_is_uuid((ae_slice){first, (size_t)size}) &&
          (first == begin || ae_hex(first[-1]) < 0) &&
          (first + size == end || ae_hex(first[size]) < 0);
 }
 
 void ae_mask (ae_slice text, char *out) {
   const char *p = text.data, *end = text.data + text.length;
-  bool inside = false;  /* within a run of digits */
+  bool inside = false; /* within a run of digits */
   while (p < end) {
     bool digit = *p >= '0' && *p <= '9';
     const char *stop = digit && !inside ? identity_end(p, end) : NULL;
@@ -399,8 +455,7 @@ void ae_mask (ae_slice text, char *out) {
       *out++ = *p++;
       continue;
     }
-    for (int i = 0; p < stop; p++, i++)
-      *out++ = i < 2 || *p == ' ' || *p == '-' ? *p : '*';
+    for (int i = 0; p < stop; p++, i++) *out++ = i < 2 || *p == ' ' || *p == '-' ? *p : '*';
   }
 }
 

@@ -14,11 +14,20 @@ bool ae_uri_reference (ae_slice text, const char **reason);
 bool ae_uri_absolute (ae_slice text, const char **reason);
 
 typedef enum ae_party_kind {
-  AE_PARTY_NONE, AE_PARTY_ORGANISATION, AE_PARTY_PERSON, AE_PARTY_EMAIL,
-  AE_PARTY_SELF_IDENTIFIED, AE_PARTY_ID, AE_PARTY_UUID, AE_PARTY_OTHER
+  AE_PARTY_NONE,
+  AE_PARTY_ORGANISATION,
+  AE_PARTY_PERSON,
+  AE_PARTY_EMAIL,
+  AE_PARTY_SELF_IDENTIFIED,
+  AE_PARTY_ID,
+  AE_PARTY_UUID,
+  AE_PARTY_OTHER
 } ae_party_kind;
 
-typedef struct ae_party { ae_party_kind kind; ae_slice number; } ae_party;
+typedef struct ae_party {
+  ae_party_kind kind;
+  ae_slice number;
+} ae_party;
 
 /* Reads a subject (urn:altinn:organization:identifier-no:…, /party/…) or
 ** alternative subject (/organisation/…, /person/…): domain 1.4. */

@@ -16,11 +16,11 @@ struct ae_admin {
   uint16_t port;
 };
 
-static enum MHD_Result reply (struct MHD_Connection *connection, unsigned status,
-                              char *body, size_t length) {
+static enum MHD_Result reply (struct MHD_Connection *connection, unsigned status, char *body,
+                              size_t length) {
   enum MHD_Result result;
-  struct MHD_Response *response =
-    MHD_create_response_from_buffer(length, body, MHD_RESPMEM_MUST_FREE);
+  struct MHD_Response *response = MHD_create_response_from_buffer(length, body,
+                                                                  MHD_RESPMEM_MUST_FREE);
   if (response == NULL) {
     free(body);
     return MHD_NO;
@@ -35,9 +35,8 @@ static enum MHD_Result reply (struct MHD_Connection *connection, unsigned status
 }
 
 static enum MHD_Result handle (void *argument, struct MHD_Connection *connection,
-                               const char *url, const char *method,
-                               const char *version, const char *bytes,
-                               size_t *size, void **context) {
+                               const char *url, const char *method, const char *version,
+                               const char *bytes, size_t *size, void **context) {
   ae_admin *admin = argument;
   char *body = NULL;
   size_t length = 0;
@@ -49,27 +48,25 @@ static enum MHD_Result handle (void *argument, struct MHD_Connection *connection
     *size = 0;
     return MHD_YES;
   }
-  if (strcmp(method, MHD_HTTP_METHOD_GET) != 0 &&
-      strcmp(method, MHD_HTTP_METHOD_HEAD) != 0)
+  if (strcmp(method, MHD_HTTP_METHOD_GET) != 0 && strcmp(method, MHD_HTTP_METHOD_HEAD) != 0)
     return reply(connection, 405, NULL, 0);
   status = admin->render(admin->context, url, &body, &length);
   return reply(connection, status, body, body == NULL ? 0 : length);
 }
 
-ae_code ae_admin_start (const char *host, uint16_t port, ae_admin_render render,
-                        void *context, ae_admin **out, ae_error *error) {
+ae_code ae_admin_start (const char *host, uint16_t port, ae_admin_render render, void *context,
+                        ae_admin **out, ae_error *error) {
   ae_admin *admin = calloc(1, sizeof *admin);
   int listener;
   if (admin == NULL)
     return ae_fail(error, AE_MEMORY, 0, "not enough memory for the admin port");
-  *admin = (ae_admin){ NULL, render, context, port };
+  *admin = (ae_admin){NULL, render, context, port};
   listener = ae_listen(host, &admin->port, error);
   if (listener >= 0)
     admin->daemon = MHD_start_daemon(
-      MHD_USE_EPOLL_INTERNAL_THREAD, 0, NULL, NULL, handle, admin,
-      MHD_OPTION_LISTEN_SOCKET, listener,
-      MHD_OPTION_CONNECTION_LIMIT, ADMIN_CONNECTIONS,
-      MHD_OPTION_CONNECTION_TIMEOUT, ADMIN_SECONDS, MHD_OPTION_END);
+      MHD_USE_EPOLL_INTERNAL_THREAD, 0, NULL, NULL, handle, admin, MHD_OPTION_LISTEN_SOCKET,
+      listener, MHD_OPTION_CONNECTION_LIMIT, ADMIN_CONNECTIONS, MHD_OPTION_CONNECTION_TIMEOUT,
+      ADMIN_SECONDS, MHD_OPTION_END);
   *out = admin;
   if (admin->daemon != NULL) return AE_OK;
   free(admin);
@@ -78,7 +75,9 @@ ae_code ae_admin_start (const char *host, uint16_t port, ae_admin_render render,
   return ae_fail(error, AE_NETWORK, 0, "cannot start the admin port's thread");
 }
 
-uint16_t ae_admin_port (const ae_admin *admin) { return admin->port; }
+uint16_t ae_admin_port (const ae_admin *admin) {
+  return admin->port;
+}
 
 void ae_admin_stop (ae_admin *admin) {
   MHD_stop_daemon(admin->daemon);

@@ -7,7 +7,8 @@
 
 #if defined(__has_include)
 #if !__has_include(<openssl/evp.h>)
-#error "openssl/evp.h not found: install libssl-dev (Debian, Ubuntu), openssl-devel (Fedora), openssl-dev (Alpine) or openssl@3 (Homebrew)"
+#error \
+  "openssl/evp.h not found: install libssl-dev (Debian, Ubuntu), openssl-devel (Fedora), openssl-dev (Alpine) or openssl@3 (Homebrew)"
 #endif
 #endif
 

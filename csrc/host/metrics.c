@@ -7,9 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-static const double bounds[AE_BUCKETS] = {
-  0.0001, 0.001, 0.005, 0.025, 0.1, 0.5, 1, 5, 15, 60
-};
+static const double bounds[AE_BUCKETS] = {0.0001, 0.001, 0.005, 0.025, 0.1, 0.5, 1, 5, 15, 60};
 
 void ae_metrics_init (ae_metrics *metrics) {
   memset(metrics->slots, 0, sizeof metrics->slots);
@@ -33,8 +31,8 @@ static uint32_t hash_text (uint32_t hash, const char *text) {
   return (hash ^ 0xffu) * 16777619u;
 }
 
-static ae_metric *metric_new (ae_metric_kind kind, uint32_t hash,
-                              const char *first, const char *second) {
+static ae_metric *metric_new (ae_metric_kind kind, uint32_t hash, const char *first,
+                              const char *second) {
   size_t a = strlen(first) + 1, b = strlen(second) + 1;
   ae_metric *metric = calloc(1, sizeof *metric + a + b);
   if (metric == NULL) return NULL;
@@ -48,13 +46,13 @@ static ae_metric *metric_new (ae_metric_kind kind, uint32_t hash,
 }
 
 /* With the lock held. */
-static ae_metric *find (ae_metrics *metrics, ae_metric_kind kind,
-                        const char *first, const char *second) {
+static ae_metric *find (ae_metrics *metrics, ae_metric_kind kind, const char *first,
+                        const char *second) {
   uint32_t hash = hash_text(hash_text(2166136261u + (uint32_t)kind, first), second);
   ae_metric **slot = &metrics->slots[hash % AE_METRIC_SLOTS], *metric;
   for (metric = *slot; metric != NULL; metric = metric->next)
-    if (metric->hash == hash && metric->kind == kind &&
-        strcmp(metric->first, first) == 0 && strcmp(metric->second, second) == 0)
+    if (metric->hash == hash && metric->kind == kind && strcmp(metric->first, first) == 0 &&
+        strcmp(metric->second, second) == 0)
       return metric;
   metric = metric_new(kind, hash, first, second);
   if (metric == NULL) return NULL;
@@ -63,8 +61,8 @@ static ae_metric *find (ae_metrics *metrics, ae_metric_kind kind,
   return metric;
 }
 
-void ae_metrics_add (ae_metrics *metrics, ae_metric_kind kind,
-                     const char *first, const char *second, double seconds) {
+void ae_metrics_add (ae_metrics *metrics, ae_metric_kind kind, const char *first,
+                     const char *second, double seconds) {
   ae_metric *metric;
   size_t i;
   pthread_mutex_lock(&metrics->lock);
@@ -90,19 +88,18 @@ static void label (FILE *out, const char *name, const char *text) {
 }
 
 static void head (FILE *out, const char *name, const char *type, const char *help) {
-  fprintf(out, "# HELP altinn_events_%s %s\n# TYPE altinn_events_%s %s\n",
-          name, help, name, type);
+  fprintf(out, "# HELP altinn_events_%s %s\n# TYPE altinn_events_%s %s\n", name, help, name,
+          type);
 }
 
-static void plain (FILE *out, const char *name, const char *type,
-                   const char *help, uint64_t value) {
+static void plain (FILE *out, const char *name, const char *type, const char *help,
+                   uint64_t value) {
   head(out, name, type, help);
   fprintf(out, "altinn_events_%s %" PRIu64 "\n", name, value);
 }
 
-static void write_pairs (FILE *out, const ae_metrics *metrics,
-                         ae_metric_kind kind, const char *name,
-                         const char *first, const char *second) {
+static void write_pairs (FILE *out, const ae_metrics *metrics, ae_metric_kind kind,
+                         const char *name, const char *first, const char *second) {
   size_t i;
   const ae_metric *metric;
   for (i = 0; i < AE_METRIC_SLOTS; i++) {
@@ -179,8 +176,8 @@ static void write_inbox (FILE *out, ae_inbox *inbox) {
   plain(out, "dead", "gauge", "Dead letters", counts.dead);
 }
 
-char *ae_metrics_text (ae_metrics *metrics, ae_inbox *inbox,
-                       const ae_receiver *receiver, size_t *length) {
+char *ae_metrics_text (ae_metrics *metrics, ae_inbox *inbox, const ae_receiver *receiver,
+                       size_t *length) {
   char *text = NULL;
   FILE *out = open_memstream(&text, length);
   if (out == NULL) return NULL;

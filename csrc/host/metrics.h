@@ -11,9 +11,9 @@
 #define AE_BUCKETS 10
 
 typedef enum ae_metric_kind {
-  AE_VERDICTS,  /* first = rule, second = verdict */
-  AE_EFFECTS,   /* first = target, second = outcome */
-  AE_SECONDS    /* first = rule; a histogram */
+  AE_VERDICTS, /* first = rule, second = verdict */
+  AE_EFFECTS,  /* first = target, second = outcome */
+  AE_SECONDS   /* first = rule; a histogram */
 } ae_metric_kind;
 
 typedef struct ae_metric {
@@ -22,7 +22,7 @@ typedef struct ae_metric {
   uint32_t hash;
   uint64_t count, buckets[AE_BUCKETS];
   double sum;
-  char *first, *second;  /* in the same block */
+  char *first, *second; /* in the same block */
 } ae_metric;
 
 #define AE_METRIC_SLOTS 512
@@ -37,10 +37,10 @@ void ae_metrics_init (ae_metrics *metrics);
 /* Frees the counters; nobody may count any more. */
 void ae_metrics_free (ae_metrics *metrics);
 /* Any thread. `seconds` counts for AE_SECONDS only. */
-void ae_metrics_add (ae_metrics *metrics, ae_metric_kind kind,
-                     const char *first, const char *second, double seconds);
+void ae_metrics_add (ae_metrics *metrics, ae_metric_kind kind, const char *first,
+                     const char *second, double seconds);
 /* The text, malloc'ed; NULL: no memory. The receiver may be NULL. */
-char *ae_metrics_text (ae_metrics *metrics, ae_inbox *inbox,
-                       const ae_receiver *receiver, size_t *length);
+char *ae_metrics_text (ae_metrics *metrics, ae_inbox *inbox, const ae_receiver *receiver,
+                       size_t *length);
 
 #endif

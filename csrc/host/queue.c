@@ -72,8 +72,7 @@ static void raise_descriptor (ae_queue *queue) {
 static void lower_descriptor (ae_queue *queue) {
   uint64_t value;
   if (!queue->signalled) return;
-  if (read(queue->fd, &value, sizeof value) == sizeof value)
-    queue->signalled = false;
+  if (read(queue->fd, &value, sizeof value) == sizeof value) queue->signalled = false;
 }
 
 static ae_list *list_of (ae_queue *queue, ae_message_kind kind) {
@@ -109,13 +108,13 @@ ae_message *ae_queue_take (ae_queue *queue, size_t max) {
 }
 
 void ae_queue_wait (ae_queue *queue, int milliseconds) {
-  struct pollfd descriptor = { queue->fd, POLLIN, 0 };
+  struct pollfd descriptor = {queue->fd, POLLIN, 0};
   poll(&descriptor, 1, milliseconds);
 }
 
 /* Copies a slice to *at and moves on. */
 static ae_slice copy (char **at, ae_slice text) {
-  ae_slice result = { NULL, 0 };
+  ae_slice result = {NULL, 0};
   if (text.data == NULL) return result;
   result.data = *at;
   result.length = text.length;
@@ -125,8 +124,7 @@ static ae_slice copy (char **at, ae_slice text) {
 }
 
 ae_run_message *ae_run_message_new (const ae_run *run, ae_slice key) {
-  size_t size = run->body.length + run->subscription.length +
-                run->rule.length + key.length;
+  size_t size = run->body.length + run->subscription.length + run->rule.length + key.length;
   ae_run_message *message = malloc(sizeof *message + size + 1);
   char *at;
   if (message == NULL) return NULL;

@@ -10,11 +10,11 @@
 #include "inbox/inbox.h"
 
 typedef enum ae_message_kind {
-  AE_MESSAGE_RUN,     /* ae_run_message */
-  AE_MESSAGE_ACK,     /* ae_parcel: committed, or refused */
-  AE_MESSAGE_AGAIN,   /* ae_parcel: refused, and nobody waits: submit again */
-  AE_MESSAGE_RELOAD,  /* ae_order with the new settings */
-  AE_MESSAGE_STOP     /* ae_order: finish what runs, take nothing new */
+  AE_MESSAGE_RUN,    /* ae_run_message */
+  AE_MESSAGE_ACK,    /* ae_parcel: committed, or refused */
+  AE_MESSAGE_AGAIN,  /* ae_parcel: refused, and nobody waits: submit again */
+  AE_MESSAGE_RELOAD, /* ae_order with the new settings */
+  AE_MESSAGE_STOP    /* ae_order: finish what runs, take nothing new */
 } ae_message_kind;
 
 /* First member of every message; a message is one block of malloc. */
@@ -25,8 +25,8 @@ typedef struct ae_message {
 
 typedef struct ae_run_message {
   ae_message head;
-  ae_run run;        /* slices point into `bytes` */
-  ae_slice key;      /* runs of a rule with the same key keep their order;
+  ae_run run;   /* slices point into `bytes` */
+  ae_slice key; /* runs of a rule with the same key keep their order;
                         absent: they need not */
   char bytes[];
 } ae_run_message;
@@ -49,10 +49,10 @@ void ae_list_append (ae_list *list, ae_message *message);
 
 typedef struct ae_queue {
   pthread_mutex_t lock;
-  ae_list runs;      /* and reloads, which count for the runs after them */
-  ae_list urgent;    /* all else: never behind the backlog of a rule */
-  bool signalled;    /* the descriptor is readable */
-  int fd;            /* eventfd: readable while there may be messages */
+  ae_list runs;   /* and reloads, which count for the runs after them */
+  ae_list urgent; /* all else: never behind the backlog of a rule */
+  bool signalled; /* the descriptor is readable */
+  int fd;         /* eventfd: readable while there may be messages */
 } ae_queue;
 
 /* False: no descriptor or no memory. */

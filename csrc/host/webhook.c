@@ -14,11 +14,11 @@
 /* Above 32 KiB libmicrohttpd maps the memory of a connection, so that it goes
 ** back to the system when the connection ends. */
 #define CONNECTION_MEMORY (36u * 1024u)
-#define KEPT_BYTES (32u * 1024u)  /* of a buffer, from request to request */
+#define KEPT_BYTES (32u * 1024u) /* of a buffer, from request to request */
 
 static ae_connection *context_of (struct MHD_Connection *connection) {
-  const union MHD_ConnectionInfo *info =
-    MHD_get_connection_info(connection, MHD_CONNECTION_INFO_SOCKET_CONTEXT);
+  const union MHD_ConnectionInfo *info = MHD_get_connection_info(
+    connection, MHD_CONNECTION_INFO_SOCKET_CONTEXT);
   return info == NULL ? NULL : info->socket_context;
 }
 
@@ -47,11 +47,11 @@ static void *begin_request (void *receiver, const char *uri,
 static void shrink (ae_buffer *buffer) {
   if (buffer->capacity <= KEPT_BYTES) return;
   free(buffer->data);
-  *buffer = (ae_buffer){ NULL, 0, 0 };
+  *buffer = (ae_buffer){NULL, 0, 0};
 }
 
-static void end_request (void *receiver, struct MHD_Connection *connection,
-                         void **context, enum MHD_RequestTerminationCode why) {
+static void end_request (void *receiver, struct MHD_Connection *connection, void **context,
+                         enum MHD_RequestTerminationCode why) {
   ae_connection *c = *context;
   (void)receiver;
   (void)connection;
@@ -65,8 +65,7 @@ static void end_request (void *receiver, struct MHD_Connection *connection,
 
 /* Decodes the path, which comes to us as a C string: an encoded NUL must not
 ** end it, so DEL stands there, which no secret and no name holds. */
-static size_t unescape (void *receiver, struct MHD_Connection *connection,
-                        char *text) {
+static size_t unescape (void *receiver, struct MHD_Connection *connection, char *text) {
   (void)receiver;
   (void)connection;
   for (char *at = strstr(text, "%00"); at != NULL; at = strstr(at, "%00")) {
@@ -79,8 +78,10 @@ static size_t unescape (void *receiver, struct MHD_Connection *connection,
 /* Bytes of the body; false closes the connection. */
 static bool take_bytes (ae_connection *c, const char *bytes, size_t size) {
   if (c->status == 0 && c->body.length + size > c->receiver->max_bytes) {
-    ae_fail(&c->error, AE_TOO_LARGE, 0, "the body is larger than the limit of "
-            "%zu bytes", c->receiver->max_bytes);
+    ae_fail(&c->error, AE_TOO_LARGE, 0,
+            "the body is larger than the limit of "
+            "%zu bytes",
+            c->receiver->max_bytes);
     ae_refuse(c, 413, AE_TOO_LARGE, NULL);
   }
   if (c->status != 0) {
@@ -125,8 +126,7 @@ static enum MHD_Result whole_request (ae_connection *c) {
   c->judged = true;
   atomic_fetch_add(&c->receiver->received, 1);
   ae_body_judge(c);
-  if (c->status != 0 || c->work_count == 0 || c->receiver->inbox == NULL)
-    return ae_reply(c);
+  if (c->status != 0 || c->work_count == 0 || c->receiver->inbox == NULL) return ae_reply(c);
   if (!atomic_load(&c->receiver->draining)) return hold(c);
   ae_refuse_draining(c);
   return ae_reply(c);
@@ -136,19 +136,18 @@ static enum MHD_Result whole_request (ae_connection *c) {
 ** to the answer. At once it goes to one that waits for a 100, that would
 ** send more than is worth reading, or whose body's end is uncertain. */
 static bool answer_now (const ae_connection *c) {
-  const char *length = MHD_lookup_connection_value(
-    c->connection, MHD_HEADER_KIND, MHD_HTTP_HEADER_CONTENT_LENGTH);
+  const char *length = MHD_lookup_connection_value(c->connection, MHD_HEADER_KIND,
+                                                   MHD_HTTP_HEADER_CONTENT_LENGTH);
   if (c->status == 0) return false;
-  if (c->status == 400 || MHD_lookup_connection_value(
-        c->connection, MHD_HEADER_KIND, MHD_HTTP_HEADER_EXPECT) != NULL)
+  if (c->status == 400 || MHD_lookup_connection_value(c->connection, MHD_HEADER_KIND,
+                                                      MHD_HTTP_HEADER_EXPECT) != NULL)
     return true;
   return length != NULL && strtoull(length, NULL, 10) > AE_DISCARD_BYTES;
 }
 
 static enum MHD_Result handle (void *receiver, struct MHD_Connection *connection,
-                               const char *url, const char *method,
-                               const char *version, const char *bytes,
-                               size_t *size, void **context) {
+                               const char *url, const char *method, const char *version,
+                               const char *bytes, size_t *size, void **context) {
   ae_connection *c = *context;
   (void)receiver;
   (void)connection;
@@ -173,7 +172,7 @@ static bool copy_secrets (ae_receiver *receiver, const ae_receiver_options *opti
     char *copy = malloc(secret.length + 1);
     if (copy == NULL) return false;
     if (secret.length > 0) memcpy(copy, secret.data, secret.length);
-    receiver->secrets[i] = (ae_slice){ copy, secret.length };
+    receiver->secrets[i] = (ae_slice){copy, secret.length};
     receiver->secret_count++;
   }
   return true;
@@ -190,8 +189,7 @@ static void receiver_free (ae_receiver *receiver) {
 static ae_receiver *receiver_new (const ae_receiver_options *options) {
   ae_receiver *receiver = calloc(1, sizeof *receiver);
   if (receiver == NULL) return NULL;
-  receiver->max_bytes = options->max_bytes > 0 ? options->max_bytes
-                                               : AE_DEFAULT_MAX_BYTES;
+  receiver->max_bytes = options->max_bytes > 0 ? options->max_bytes : AE_DEFAULT_MAX_BYTES;
   receiver->deadline = options->deadline > 0 ? options->deadline : DEADLINE_SECONDS;
   receiver->inbox = options->inbox;
   receiver->port = options->port;
@@ -214,21 +212,17 @@ static void raise_limit (uint32_t connections) {
 static struct MHD_Daemon *start_daemon (ae_receiver *receiver, int listener,
                                         uint32_t connections) {
   return MHD_start_daemon(
-    MHD_USE_EPOLL | MHD_ALLOW_SUSPEND_RESUME, 0,
-    NULL, NULL, handle, receiver,
-    MHD_OPTION_LISTEN_SOCKET, listener,
-    MHD_OPTION_CONNECTION_LIMIT, (unsigned)connections,
+    MHD_USE_EPOLL | MHD_ALLOW_SUSPEND_RESUME, 0, NULL, NULL, handle, receiver,
+    MHD_OPTION_LISTEN_SOCKET, listener, MHD_OPTION_CONNECTION_LIMIT, (unsigned)connections,
     MHD_OPTION_CONNECTION_TIMEOUT, (unsigned)AE_KEEP_ALIVE_SECONDS,
     MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)CONNECTION_MEMORY,
-    MHD_OPTION_NOTIFY_CONNECTION, ae_loop_notify, receiver,
-    MHD_OPTION_NOTIFY_COMPLETED, end_request, receiver,
-    MHD_OPTION_URI_LOG_CALLBACK, begin_request, receiver,
-    MHD_OPTION_UNESCAPE_CALLBACK, unescape, receiver,
-    MHD_OPTION_END);
+    MHD_OPTION_NOTIFY_CONNECTION, ae_loop_notify, receiver, MHD_OPTION_NOTIFY_COMPLETED,
+    end_request, receiver, MHD_OPTION_URI_LOG_CALLBACK, begin_request, receiver,
+    MHD_OPTION_UNESCAPE_CALLBACK, unescape, receiver, MHD_OPTION_END);
 }
 
-ae_code ae_receiver_start (const ae_receiver_options *options,
-                           ae_receiver **out, ae_error *error) {
+ae_code ae_receiver_start (const ae_receiver_options *options, ae_receiver **out,
+                           ae_error *error) {
   uint32_t connections = options->connection_limit > 0 ? options->connection_limit
                                                        : CONNECTIONS;
   ae_receiver *receiver = receiver_new(options);
@@ -249,7 +243,9 @@ ae_code ae_receiver_start (const ae_receiver_options *options,
   return ae_fail(error, AE_NETWORK, 0, "cannot start the receiver's threads");
 }
 
-uint16_t ae_receiver_port (const ae_receiver *receiver) { return receiver->port; }
+uint16_t ae_receiver_port (const ae_receiver *receiver) {
+  return receiver->port;
+}
 
 void ae_receiver_drain (ae_receiver *receiver) {
   atomic_store(&receiver->draining, true);
@@ -257,7 +253,7 @@ void ae_receiver_drain (ae_receiver *receiver) {
 
 static void wait_for_held (ae_receiver *receiver) {
   while (atomic_load(&receiver->held) > 0) {
-    struct timespec t = { 0, 1000000 };
+    struct timespec t = {0, 1000000};
     nanosleep(&t, NULL);
   }
 }

@@ -55,9 +55,8 @@ static bool more_attributes (ae_connection *c, ae_code code, const ae_event *eve
 }
 
 /* Structured mode; `at` is where the copy goes in c->text. */
-static ae_code read_structured (ae_connection *c, ae_event *event, ae_slice text,
-                                char *at) {
-  ae_limits limits = { c->receiver->max_bytes, AE_DEFAULT_MAX_DEPTH };
+static ae_code read_structured (ae_connection *c, ae_event *event, ae_slice text, char *at) {
+  ae_limits limits = {c->receiver->max_bytes, AE_DEFAULT_MAX_DEPTH};
   ae_code code;
   do {
     give_attributes(c, event);
@@ -69,15 +68,14 @@ static ae_code read_structured (ae_connection *c, ae_event *event, ae_slice text
 }
 
 static ae_code read_binary (ae_connection *c, ae_event *event) {
-  ae_limits limits = { c->receiver->max_bytes, AE_DEFAULT_MAX_DEPTH };
-  ae_slice body = { c->body.data, c->body.length };
+  ae_limits limits = {c->receiver->max_bytes, AE_DEFAULT_MAX_DEPTH};
+  ae_slice body = {c->body.data, c->body.length};
   ae_code code;
   do {
     give_attributes(c, event);
     c->faults.count = 0;
     code = ae_event_from_binary(event, c->text.data, c->text.capacity, c->headers,
-                                c->header_count, body, &limits, &c->faults,
-                                &c->error);
+                                c->header_count, body, &limits, &c->faults, &c->error);
   } while (more_attributes(c, code, event));
   return code;
 }
@@ -99,7 +97,7 @@ static bool add_work (ae_connection *c, const ae_event *event, ae_slice body) {
   work->source = ae_event_text(event, AE_SOURCE);
   work->id = ae_event_text(event, AE_ID);
   work->body = body;
-  if (c->name.length > 0) work->subscription = (ae_slice){ c->name.data, c->name.length };
+  if (c->name.length > 0) work->subscription = (ae_slice){c->name.data, c->name.length};
   return true;
 }
 
@@ -108,7 +106,7 @@ static void no_memory (ae_connection *c) {
 }
 
 static void judge_structured (ae_connection *c) {
-  ae_slice body = { c->body.data, c->body.length };
+  ae_slice body = {c->body.data, c->body.length};
   ae_event event;
   ae_code code = read_structured(c, &event, body, c->text.data);
   if (code != AE_OK) ae_refuse(c, status_of(code), code, NULL);
@@ -139,14 +137,13 @@ static void judge_binary (ae_connection *c) {
     return;
   }
   c->encoded.length = ae_event_encode(&event, c->encoded.data, c->encoded.capacity);
-  if (!add_work(c, &event, (ae_slice){ c->encoded.data, c->encoded.length }))
-    no_memory(c);
+  if (!add_work(c, &event, (ae_slice){c->encoded.data, c->encoded.length})) no_memory(c);
 }
 
 /* All or nothing: one event that is none refuses the batch. */
 static void judge_batch (ae_connection *c) {
-  ae_limits limits = { c->receiver->max_bytes, AE_DEFAULT_MAX_DEPTH };
-  ae_slice body = { c->body.data, c->body.length }, element;
+  ae_limits limits = {c->receiver->max_bytes, AE_DEFAULT_MAX_DEPTH};
+  ae_slice body = {c->body.data, c->body.length}, element;
   ae_batch batch;
   ae_code code = ae_batch_open(&batch, body, &limits, &c->error);
   if (code != AE_OK) {
@@ -172,8 +169,7 @@ static void judge_batch (ae_connection *c) {
 
 /* The works of a batch are one transaction. */
 static void chain (ae_connection *c) {
-  for (size_t i = 0; i + 1 < c->work_count; i++)
-    c->works[i].with = &c->works[i + 1];
+  for (size_t i = 0; i + 1 < c->work_count; i++) c->works[i].with = &c->works[i + 1];
 }
 
 void ae_body_judge (ae_connection *c) {

@@ -36,7 +36,7 @@ static bool is_token (ae_slice name) {
 ** header's name (RFC 9112 §5.2 lets us refuse such lines): where the name is
 ** of one that decides about the message's length, others may see a body. */
 static bool is_folded (const char *key) {
-  static const char *const names[] = { "content-length", "transfer-encoding" };
+  static const char *const names[] = {"content-length", "transfer-encoding"};
   for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
     size_t length = strlen(names[i]);
     if (strncasecmp(key, names[i], length) == 0 && key[length] != '\0') return true;
@@ -46,9 +46,8 @@ static bool is_folded (const char *key) {
 
 static ae_slice trimmed (const char *text, size_t length) {
   while (length > 0 && (text[0] == ' ' || text[0] == '\t')) text++, length--;
-  while (length > 0 && (text[length - 1] == ' ' || text[length - 1] == '\t'))
-    length--;
-  return (ae_slice){ text, length };
+  while (length > 0 && (text[length - 1] == ' ' || text[length - 1] == '\t')) length--;
+  return (ae_slice){text, length};
 }
 
 static bool keep (ae_connection *c, ae_slice name, ae_slice value) {
@@ -59,17 +58,16 @@ static bool keep (ae_connection *c, ae_slice name, ae_slice value) {
     c->headers = list;
     c->header_capacity = capacity;
   }
-  c->headers[c->header_count++] = (ae_header){ name, value };
+  c->headers[c->header_count++] = (ae_header){name, value};
   return true;
 }
 
 /* Names are C strings; those that decide about the message's length must
 ** not be said twice (RFC 9112 §6.3). */
-static enum MHD_Result each_header (void *context, enum MHD_ValueKind kind,
-                                    const char *key, size_t key_size,
-                                    const char *value, size_t value_size) {
+static enum MHD_Result each_header (void *context, enum MHD_ValueKind kind, const char *key,
+                                    size_t key_size, const char *value, size_t value_size) {
   head *h = context;
-  ae_slice name = { key, key_size };
+  ae_slice name = {key, key_size};
   (void)kind;
   if (value == NULL) value_size = 0, value = "";
   h->bytes += key_size + value_size + 4;
@@ -93,10 +91,9 @@ static enum MHD_Result each_header (void *context, enum MHD_ValueKind kind,
 /* Shown to people, also as JSON: UTF-8 without control characters. */
 static bool is_name (const char *text) {
   size_t length = strlen(text);
-  if (!ae_text_is_utf8((ae_slice){ text, length })) return false;
+  if (!ae_text_is_utf8((ae_slice){text, length})) return false;
   for (size_t i = 0; i < length; i++)
-    if ((unsigned char)text[i] < ' ' || text[i] == '\x7f' || text[i] == '/')
-      return false;
+    if ((unsigned char)text[i] < ' ' || text[i] == '\x7f' || text[i] == '/') return false;
   return length <= AE_NAME_BYTES;
 }
 
@@ -112,8 +109,7 @@ static bool take_name (ae_connection *c, const char *name) {
 /* What comes after the secret: NULL = it is another one. */
 static const char *after_secret (const char *rest, ae_slice secret) {
   size_t length = strlen(rest);
-  if (length < secret.length ||
-      CRYPTO_memcmp(rest, secret.data, secret.length) != 0)
+  if (length < secret.length || CRYPTO_memcmp(rest, secret.data, secret.length) != 0)
     return NULL;
   if (rest[secret.length] == '\0') return "";
   return rest[secret.length] == '/' ? rest + secret.length + 1 : NULL;
@@ -145,7 +141,8 @@ static bool judge_path (ae_connection *c, const char *address) {
   const char *rest = url + sizeof "/events" - 1, *name;
   if (strncmp(url, "/events", sizeof "/events" - 1) != 0 ||
       (rest[0] != '\0' && rest[0] != '/')) {
-    ae_refuse(c, 404, AE_NOT_FOUND, "there is nothing here; events go to "
+    ae_refuse(c, 404, AE_NOT_FOUND,
+              "there is nothing here; events go to "
               "/events/{secret}");
     return false;
   }
@@ -161,7 +158,8 @@ static bool judge_path (ae_connection *c, const char *address) {
     return false;
   }
   if (!is_name(name) || !take_name(c, name)) {
-    ae_refuse(c, 404, AE_NOT_FOUND, "the name after the secret is too long, or "
+    ae_refuse(c, 404, AE_NOT_FOUND,
+              "the name after the secret is too long, or "
               "holds characters that a name cannot have");
     return false;
   }
@@ -191,8 +189,10 @@ static bool judge_size (const head *h) {
     return false;
   }
   if (h->lengths > 0 && strtoull(h->length, NULL, 10) > c->receiver->max_bytes) {
-    ae_fail(&c->error, AE_TOO_LARGE, 0, "the body is larger than the limit of "
-            "%zu bytes", c->receiver->max_bytes);
+    ae_fail(&c->error, AE_TOO_LARGE, 0,
+            "the body is larger than the limit of "
+            "%zu bytes",
+            c->receiver->max_bytes);
     ae_refuse(c, 413, AE_TOO_LARGE, NULL);
     return false;
   }
@@ -201,15 +201,16 @@ static bool judge_size (const head *h) {
 
 static bool judge_media (const head *h) {
   ae_connection *c = h->c;
-  if (h->content_encoding != NULL &&
-      strcasecmp(h->content_encoding, "identity") != 0) {
-    ae_refuse(c, 415, AE_UNSUPPORTED, "Content-Encoding is not supported: send "
+  if (h->content_encoding != NULL && strcasecmp(h->content_encoding, "identity") != 0) {
+    ae_refuse(c, 415, AE_UNSUPPORTED,
+              "Content-Encoding is not supported: send "
               "the event as it is");
     return false;
   }
   c->mode = ae_http_mode(c->headers, c->header_count);
   if (c->mode != AE_UNSUPPORTED_MEDIA) return true;
-  ae_refuse(c, 415, AE_UNSUPPORTED, "Content-Type must be "
+  ae_refuse(c, 415, AE_UNSUPPORTED,
+            "Content-Type must be "
             "application/cloudevents+json, application/cloudevents-batch+json or "
             "application/json, or the event in ce- headers");
   return false;
@@ -229,10 +230,8 @@ void ae_head_judge (ae_connection *c, const char *url, const char *method,
   h.c = c;
   c->header_count = 0;
   MHD_get_connection_values_n(c->connection, MHD_HEADER_KIND, each_header, &h);
-  if (h.full)
-    ae_refuse(c, 503, AE_MEMORY, "not enough memory at the moment");
-  else if (judge_framing(&h, version) && judge_path(c, url) &&
-           judge_method(c, method) && judge_size(&h) && judge_media(&h) &&
-           atomic_load(&c->receiver->draining))
+  if (h.full) ae_refuse(c, 503, AE_MEMORY, "not enough memory at the moment");
+  else if (judge_framing(&h, version) && judge_path(c, url) && judge_method(c, method) &&
+           judge_size(&h) && judge_media(&h) && atomic_load(&c->receiver->draining))
     ae_refuse_draining(c);
 }

@@ -24,7 +24,7 @@
 
 #define TICK_MS 100
 #define FINISH_MS 1000
-#define RUSH 512  /* connections at a time */
+#define RUSH 512 /* connections at a time */
 
 static int64_t monotonic_ms (void) {
   struct timespec t;
@@ -73,8 +73,8 @@ static ae_connection *mapped (void) {
 /* A connection without memory has no context: its requests are refused. */
 static ae_connection *connection_new (ae_receiver *receiver,
                                       struct MHD_Connection *connection) {
-  const union MHD_ConnectionInfo *info =
-    MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CONNECTION_FD);
+  const union MHD_ConnectionInfo *info = MHD_get_connection_info(
+    connection, MHD_CONNECTION_INFO_CONNECTION_FD);
   ae_connection *c = info == NULL ? NULL : mapped();
   if (c == NULL) return NULL;
   c->receiver = receiver;
@@ -84,8 +84,8 @@ static ae_connection *connection_new (ae_receiver *receiver,
   return c;
 }
 
-void ae_loop_notify (void *receiver, struct MHD_Connection *connection,
-                      void **context, enum MHD_ConnectionNotificationCode code) {
+void ae_loop_notify (void *receiver, struct MHD_Connection *connection, void **context,
+                     enum MHD_ConnectionNotificationCode code) {
   if (code == MHD_CONNECTION_NOTIFY_STARTED) {
     ae_connection *c = connection_new(receiver, connection);
     *context = c;
@@ -156,9 +156,7 @@ static void lower_signal (ae_receiver *receiver) {
 
 /* One look at what came, and at what was resumed. */
 static void turn (ae_receiver *receiver, int epoll) {
-  struct pollfd events[2] = {
-    { epoll, POLLIN, 0 }, { receiver->wake, POLLIN, 0 }
-  };
+  struct pollfd events[2] = {{epoll, POLLIN, 0}, {receiver->wake, POLLIN, 0}};
   (void)poll(events, 2, pause_ms(receiver));
   if (events[1].revents != 0) lower_signal(receiver);
   (void)MHD_run(receiver->daemon);
@@ -182,8 +180,7 @@ bool ae_loop_start (ae_receiver *receiver) {
   receiver->wake = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
   if (receiver->wake < 0) return false;
   atomic_store(&receiver->running, true);
-  receiver->started =
-    pthread_create(&receiver->thread, NULL, loop_main, receiver) == 0;
+  receiver->started = pthread_create(&receiver->thread, NULL, loop_main, receiver) == 0;
   return receiver->started;
 }
 
@@ -201,7 +198,7 @@ static bool unanswered (const ae_receiver *receiver) {
 void ae_loop_finish (ae_receiver *receiver) {
   int64_t end = monotonic_ms() + FINISH_MS;
   if (receiver->started)
-    for (int epoll = epoll_of(receiver); unanswered(receiver) && monotonic_ms() < end; )
+    for (int epoll = epoll_of(receiver); unanswered(receiver) && monotonic_ms() < end;)
       turn(receiver, epoll);
   receiver->started = false;
   if (receiver->wake >= 0) close(receiver->wake);

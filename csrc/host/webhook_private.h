@@ -26,10 +26,10 @@
 
 /* Which deadline counts for a connection. */
 typedef enum ae_phase {
-  AE_PHASE_FIRST,     /* nothing came yet, or a part of the first headers */
-  AE_PHASE_IDLE,      /* between two requests */
+  AE_PHASE_FIRST, /* nothing came yet, or a part of the first headers */
+  AE_PHASE_IDLE,  /* between two requests */
   AE_PHASE_READING,
-  AE_PHASE_HELD,      /* suspended: the inbox has the events */
+  AE_PHASE_HELD, /* suspended: the inbox has the events */
   AE_PHASE_ANSWERING
 } ae_phase;
 
@@ -45,21 +45,21 @@ typedef struct ae_connection {
   struct ae_connection *next, *previous;
   int descriptor;
   ae_phase phase;
-  int64_t since;             /* ms, monotonic: begin of the phase or request */
-  bool counted;              /* cut already */
+  int64_t since; /* ms, monotonic: begin of the phase or request */
+  bool counted;  /* cut already */
 
   /* The request; the thread's, unless it is held. */
   bool begun, judged;
-  unsigned status;           /* 0: to be accepted, else the answer */
+  unsigned status; /* 0: to be accepted, else the answer */
   ae_error error;
   ae_faults faults;
   ae_mode mode;
   size_t discarded;
-  uint32_t index;            /* 1-based element of a batch, 0 = none */
-  ae_buffer body;            /* as it came */
-  ae_buffer text;            /* the copy that is read; spans point here */
-  ae_buffer encoded;         /* binary mode: as structured JSON */
-  ae_buffer name;            /* of the subscription */
+  uint32_t index;    /* 1-based element of a batch, 0 = none */
+  ae_buffer body;    /* as it came */
+  ae_buffer text;    /* the copy that is read; spans point here */
+  ae_buffer encoded; /* binary mode: as structured JSON */
+  ae_buffer name;    /* of the subscription */
   ae_header *headers;
   size_t header_count, header_capacity;
   ae_attribute *attributes;
@@ -70,23 +70,23 @@ typedef struct ae_connection {
 
 struct ae_receiver {
   struct MHD_Daemon *daemon;
-  struct MHD_Response *stored;       /* 200 without a body */
+  struct MHD_Response *stored; /* 200 without a body */
   uint16_t port;
-  ae_slice *secrets;                 /* own copies */
+  ae_slice *secrets; /* own copies */
   size_t secret_count;
   size_t max_bytes;
   uint32_t deadline;
   ae_inbox *inbox;
   atomic_bool draining, running;
   atomic_long held;
-  int wake;                          /* eventfd: requests were resumed */
-  atomic_bool woken;                 /* it has been written to */
+  int wake;          /* eventfd: requests were resumed */
+  atomic_bool woken; /* it has been written to */
   pthread_t thread;
   bool started;
-  ae_connection *connections;        /* the thread's */
-  size_t connection_count, connection_peak;  /* peak: since memory was given back */
-  int64_t swept;                     /* ms, monotonic */
-  bool queued;                       /* works that the inbox does not know of yet */
+  ae_connection *connections;               /* the thread's */
+  size_t connection_count, connection_peak; /* peak: since memory was given back */
+  int64_t swept;                            /* ms, monotonic */
+  bool queued;                              /* works that the inbox does not know of yet */
   _Atomic uint64_t received, answered_2xx, timeouts;
   _Atomic uint64_t refused[AE_CODE_COUNT];
 };
@@ -108,8 +108,7 @@ void ae_body_judge (ae_connection *c);
 /* receiver_reply.c */
 
 /* A refusal: status and the failure's fields, counted by its code. */
-void ae_refuse (ae_connection *c, unsigned status, ae_code code,
-                const char *message);
+void ae_refuse (ae_connection *c, unsigned status, ae_code code, const char *message);
 /* The refusal while the host stops. */
 void ae_refuse_draining (ae_connection *c);
 /* Queues the answer to the request. */
@@ -120,8 +119,8 @@ enum MHD_Result ae_reply_options (ae_connection *c);
 /* receiver_loop.c */
 
 /* A connection comes or goes (MHD_NotifyConnectionCallback). */
-void ae_loop_notify (void *receiver, struct MHD_Connection *connection,
-                     void **context, enum MHD_ConnectionNotificationCode code);
+void ae_loop_notify (void *receiver, struct MHD_Connection *connection, void **context,
+                     enum MHD_ConnectionNotificationCode code);
 /* Begins a phase, whose time counts from now on. */
 void ae_loop_phase (ae_connection *c, ae_phase phase);
 /* Starts the thread that runs the daemon. False: there is none to have. */

@@ -19,8 +19,7 @@ static const char *title_of (unsigned status) {
   }
 }
 
-void ae_refuse (ae_connection *c, unsigned status, ae_code code,
-                const char *message) {
+void ae_refuse (ae_connection *c, unsigned status, ae_code code, const char *message) {
   c->status = status;
   if (message != NULL) ae_fail(&c->error, code, 0, "%s", message);
   if (message != NULL) c->faults.count = 0;
@@ -33,7 +32,7 @@ void ae_refuse_draining (ae_connection *c) {
 
 static void quote (FILE *out, const char *name, const char *text) {
   char buffer[6 * AE_MESSAGE_SIZE + 2];
-  size_t size = ae_json_quote((ae_slice){ text, strlen(text) }, buffer, sizeof buffer);
+  size_t size = ae_json_quote((ae_slice){text, strlen(text)}, buffer, sizeof buffer);
   if (size > sizeof buffer) size = 0;
   fprintf(out, ",\"%s\":%.*s", name, (int)size, buffer);
 }
@@ -41,8 +40,7 @@ static void quote (FILE *out, const char *name, const char *text) {
 static void write_faults (FILE *out, const ae_faults *faults) {
   uint32_t count = faults->count < AE_FAULTS_KEPT ? faults->count : AE_FAULTS_KEPT;
   if (count == 0) return;
-  if (faults->list[0].attribute[0] != '\0')
-    quote(out, "attribute", faults->list[0].attribute);
+  if (faults->list[0].attribute[0] != '\0') quote(out, "attribute", faults->list[0].attribute);
   fputs(",\"faults\":[", out);
   for (uint32_t i = 0; i < count; i++) {
     const ae_fault *fault = &faults->list[i];
@@ -75,9 +73,8 @@ static char *problem_text (const ae_connection *c, size_t *length) {
 
 /* After a refusal for its framing nothing on the connection is certain. */
 static bool must_close (const ae_connection *c) {
-  return (c->status == 400 && c->mode == AE_UNSUPPORTED_MEDIA) ||
-         c->status == 413 || c->status == 431 ||
-         atomic_load(&c->receiver->draining);
+  return (c->status == 400 && c->mode == AE_UNSUPPORTED_MEDIA) || c->status == 413 ||
+         c->status == 431 || atomic_load(&c->receiver->draining);
 }
 
 static void add_headers (const ae_connection *c, struct MHD_Response *response) {
@@ -112,10 +109,10 @@ static enum MHD_Result reply_problem (ae_connection *c) {
 
 /* The handshake of the CloudEvents webhook specification 1.0.2, §4. */
 enum MHD_Result ae_reply_options (ae_connection *c) {
-  const char *origin = MHD_lookup_connection_value(
-    c->connection, MHD_HEADER_KIND, "WebHook-Request-Origin");
-  struct MHD_Response *response =
-    MHD_create_response_from_buffer(0, NULL, MHD_RESPMEM_PERSISTENT);
+  const char *origin = MHD_lookup_connection_value(c->connection, MHD_HEADER_KIND,
+                                                   "WebHook-Request-Origin");
+  struct MHD_Response *response = MHD_create_response_from_buffer(0, NULL,
+                                                                  MHD_RESPMEM_PERSISTENT);
   if (response == NULL) return MHD_NO;
   MHD_add_response_header(response, "Allow", "POST, OPTIONS");
   if (origin != NULL) {

@@ -7,7 +7,8 @@
 
 #if defined(__has_include)
 #if !__has_include(<microhttpd.h>)
-#error "microhttpd.h not found: install libmicrohttpd-dev (Debian, Ubuntu, Alpine), libmicrohttpd-devel (Fedora) or libmicrohttpd (Homebrew)"
+#error \
+  "microhttpd.h not found: install libmicrohttpd-dev (Debian, Ubuntu, Alpine), libmicrohttpd-devel (Fedora) or libmicrohttpd (Homebrew)"
 #endif
 #endif
 

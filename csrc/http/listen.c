@@ -16,8 +16,7 @@ static int open_socket (const struct addrinfo *address) {
   int on = 1, s = socket(address->ai_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
   if (s < 0) return -1;
   if (setsockopt(s, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on) == 0 &&
-      bind(s, address->ai_addr, address->ai_addrlen) == 0 &&
-      listen(s, BACKLOG) == 0)
+      bind(s, address->ai_addr, address->ai_addrlen) == 0 && listen(s, BACKLOG) == 0)
     return s;
   on = errno;
   close(s);
@@ -54,16 +53,17 @@ int ae_listen (const char *host, uint16_t *port, ae_error *error) {
   hints.ai_flags = AI_PASSIVE | AI_NUMERICSERV;
   snprintf(service, sizeof service, "%u", (unsigned)*port);
   if (getaddrinfo(host, service, &hints, &list) != 0) {
-    ae_fail(error, AE_NETWORK, 0, "cannot listen on %.80s:%u: there is no such "
-            "address", host, (unsigned)*port);
+    ae_fail(error, AE_NETWORK, 0,
+            "cannot listen on %.80s:%u: there is no such "
+            "address",
+            host, (unsigned)*port);
     return -1;
   }
   s = open_socket(list);
   if (s < 0)
-    ae_fail(error, AE_NETWORK, 0, "cannot listen on %.80s:%u: %.100s", host,
-            (unsigned)*port, advice(errno));
-  else
-    *port = port_of(s);
+    ae_fail(error, AE_NETWORK, 0, "cannot listen on %.80s:%u: %.100s", host, (unsigned)*port,
+            advice(errno));
+  else *port = port_of(s);
   freeaddrinfo(list);
   return s;
 }

@@ -17,7 +17,7 @@
 #define DISCARD_BYTES ((size_t)64 << 20)
 #define IDLE_SECONDS 75u
 #define BLOCK_BYTES ((size_t)64 << 10)
-#define STOP_TICKS 50  /* of 10 ms */
+#define STOP_TICKS 50 /* of 10 ms */
 
 /* {====================================================================
 ** On the server's thread
@@ -25,13 +25,13 @@
 
 /* Sums up, or copies, the fields of a request. */
 typedef struct copier {
-  ae_server_field *fields;   /* NULL: only count */
+  ae_server_field *fields; /* NULL: only count */
   char *text;
   size_t count, bytes;
 } copier;
 
 static ae_slice copy_text (copier *to, const char *text, size_t length) {
-  ae_slice copy = { NULL, length };
+  ae_slice copy = {NULL, length};
   if (to->fields != NULL) {
     copy.data = to->text + to->bytes;
     if (length > 0) memcpy(to->text + to->bytes, text, length);
@@ -41,9 +41,8 @@ static ae_slice copy_text (copier *to, const char *text, size_t length) {
   return copy;
 }
 
-static enum MHD_Result each_field (void *context, enum MHD_ValueKind kind,
-                                   const char *key, size_t key_size,
-                                   const char *value, size_t value_size) {
+static enum MHD_Result each_field (void *context, enum MHD_ValueKind kind, const char *key,
+                                   size_t key_size, const char *value, size_t value_size) {
   copier *to = context;
   ae_slice name, text;
   if (value == NULL) value = "", value_size = 0;
@@ -51,7 +50,7 @@ static enum MHD_Result each_field (void *context, enum MHD_ValueKind kind,
   text = copy_text(to, value, value_size);
   if (to->fields != NULL)
     to->fields[to->count] = (ae_server_field){
-      kind == MHD_HEADER_KIND ? AE_SERVER_HEADER : AE_SERVER_QUERY, name, text };
+      kind == MHD_HEADER_KIND ? AE_SERVER_HEADER : AE_SERVER_QUERY, name, text};
   to->count++;
   return MHD_YES;
 }
@@ -63,7 +62,7 @@ static void walk_fields (ae_exchange *e, copier *to) {
 
 static bool copy_request (ae_exchange *e, const char *url, const char *method,
                           const char *version) {
-  copier to = { NULL, NULL, 0, 0 };
+  copier to = {NULL, NULL, 0, 0};
   size_t head;
   walk_fields(e, &to);
   head = to.count * sizeof(ae_server_field);
@@ -71,7 +70,7 @@ static bool copy_request (ae_exchange *e, const char *url, const char *method,
   e->fields = malloc(head + to.bytes);
   if (e->fields == NULL) return false;
   e->request.field_count = to.count;
-  to = (copier){ (void *)e->fields, e->fields + head, 0, 0 };
+  to = (copier){(void *)e->fields, e->fields + head, 0, 0};
   e->request.fields = to.fields;
   walk_fields(e, &to);
   e->request.path = copy_text(&to, url, strlen(url)).data;
@@ -88,8 +87,7 @@ static void exchange_free (ae_exchange *e) {
 }
 
 static ae_exchange *exchange_new (ae_server *server, struct MHD_Connection *connection,
-                                  const char *url, const char *method,
-                                  const char *version) {
+                                  const char *url, const char *method, const char *version) {
   ae_exchange *e = calloc(1, sizeof *e);
   if (e == NULL) return NULL;
   e->server = server;
@@ -133,14 +131,14 @@ static enum MHD_Result answer (ae_exchange *e) {
 
 static void raise_ready (ae_server *server) {
   uint64_t one = 1;
-  if (write(server->ready, &one, sizeof one) < 0) return;  /* it is raised already */
+  if (write(server->ready, &one, sizeof one) < 0) return; /* it is raised already */
 }
 
 /* From here to the reply the request is the caller's. */
 static enum MHD_Result hold (ae_exchange *e) {
   ae_server *server = e->server;
   bool closing;
-  e->request.body = (ae_slice){ e->body != NULL ? e->body : "", e->length };
+  e->request.body = (ae_slice){e->body != NULL ? e->body : "", e->length};
   MHD_suspend_connection(e->connection);
   pthread_mutex_lock(&server->lock);
   closing = server->closing;
@@ -159,9 +157,8 @@ static enum MHD_Result hold (ae_exchange *e) {
 }
 
 static enum MHD_Result handle (void *server, struct MHD_Connection *connection,
-                               const char *url, const char *method,
-                               const char *version, const char *bytes,
-                               size_t *size, void **context) {
+                               const char *url, const char *method, const char *version,
+                               const char *bytes, size_t *size, void **context) {
   ae_exchange *e = *context;
   if (e == NULL) {
     e = *context = exchange_new(server, connection, url, method, version);
@@ -173,8 +170,8 @@ static enum MHD_Result handle (void *server, struct MHD_Connection *connection,
   return MHD_YES;
 }
 
-static void completed (void *server, struct MHD_Connection *connection,
-                       void **context, enum MHD_RequestTerminationCode why) {
+static void completed (void *server, struct MHD_Connection *connection, void **context,
+                       enum MHD_RequestTerminationCode why) {
   ae_server *s = server;
   (void)connection;
   (void)why;
@@ -222,8 +219,8 @@ static struct MHD_Response *repeat_response (const ae_server_reply *reply) {
   p->cut = reply->cut;
   p->length = reply->body.length;
   memcpy(p->bytes, reply->body.data, reply->body.length);
-  response = MHD_create_response_from_callback(reply->size, BLOCK_BYTES, read_pattern,
-                                               p, free);
+  response = MHD_create_response_from_callback(reply->size, BLOCK_BYTES, read_pattern, p,
+                                               free);
   if (response == NULL) free(p);
   return response;
 }
@@ -255,8 +252,8 @@ static ae_code add_headers (struct MHD_Response *response, const ae_server_reply
   return AE_OK;
 }
 
-static ae_code make_response (const ae_server_reply *reply,
-                              struct MHD_Response **response, ae_error *error) {
+static ae_code make_response (const ae_server_reply *reply, struct MHD_Response **response,
+                              ae_error *error) {
   ae_code code;
   *response = NULL;
   if (reply->status == 0) return AE_OK;
@@ -265,8 +262,7 @@ static ae_code make_response (const ae_server_reply *reply,
   else *response = bytes_response(reply->body);
   if (*response == NULL && reply->file != NULL)
     return ae_fail(error, AE_STORAGE, 0, "the file of the body cannot be read");
-  if (*response == NULL)
-    return ae_fail(error, AE_MEMORY, 0, "not enough memory for a reply");
+  if (*response == NULL) return ae_fail(error, AE_MEMORY, 0, "not enough memory for a reply");
   code = add_headers(*response, reply, error);
   if (code == AE_OK) return AE_OK;
   MHD_destroy_response(*response);
@@ -285,8 +281,8 @@ static ae_exchange *find_taken (ae_server *server, uint64_t id) {
   return found;
 }
 
-ae_code ae_server_reply_to (ae_server *server, uint64_t id,
-                            const ae_server_reply *reply, ae_error *error) {
+ae_code ae_server_reply_to (ae_server *server, uint64_t id, const ae_server_reply *reply,
+                            ae_error *error) {
   struct MHD_Response *response;
   ae_exchange *e;
   ae_code code = make_response(reply, &response, error);
@@ -317,7 +313,7 @@ const ae_server_request *ae_server_peek (ae_server *server) {
   e = server->first;
   if (e == NULL && atomic_load(&server->signal) == 0 &&
       read(server->ready, &value, sizeof value) < 0)
-    value = 0;  /* it was not raised */
+    value = 0; /* it was not raised */
   pthread_mutex_unlock(&server->lock);
   return e == NULL ? NULL : &e->request;
 }
@@ -336,16 +332,22 @@ void ae_server_take (ae_server *server) {
 }
 
 void ae_server_wait (ae_server *server, double seconds) {
-  struct pollfd event = { server->ready, POLLIN, 0 };
+  struct pollfd event = {server->ready, POLLIN, 0};
   int ms = seconds >= 3600 ? 3600000 : seconds > 0 ? (int)(seconds * 1000 + 0.999) : 0;
   if (ae_server_peek(server) == NULL) (void)poll(&event, 1, ms);
 }
 
-int ae_server_signal (ae_server *server) { return atomic_exchange(&server->signal, 0); }
+int ae_server_signal (ae_server *server) {
+  return atomic_exchange(&server->signal, 0);
+}
 
-uint16_t ae_server_port (const ae_server *server) { return server->port; }
+uint16_t ae_server_port (const ae_server *server) {
+  return server->port;
+}
 
-int ae_server_descriptor (const ae_server *server) { return server->ready; }
+int ae_server_descriptor (const ae_server *server) {
+  return server->ready;
+}
 
 /* }==================================================================== */
 
@@ -384,19 +386,16 @@ static struct MHD_Daemon *start_daemon (ae_server *server, int listener,
                                         uint32_t connections) {
   return MHD_start_daemon(
     MHD_USE_EPOLL | MHD_ALLOW_SUSPEND_RESUME, 0, NULL, NULL, handle, server,
-    MHD_OPTION_LISTEN_SOCKET, listener,
-    MHD_OPTION_CONNECTION_LIMIT, (unsigned)(connections > 0 ? connections : CONNECTIONS),
-    MHD_OPTION_CONNECTION_TIMEOUT, (unsigned)IDLE_SECONDS,
-    MHD_OPTION_NOTIFY_COMPLETED, completed, server, MHD_OPTION_END);
+    MHD_OPTION_LISTEN_SOCKET, listener, MHD_OPTION_CONNECTION_LIMIT,
+    (unsigned)(connections > 0 ? connections : CONNECTIONS), MHD_OPTION_CONNECTION_TIMEOUT,
+    (unsigned)IDLE_SECONDS, MHD_OPTION_NOTIFY_COMPLETED, completed, server, MHD_OPTION_END);
 }
 
-ae_code ae_server_start (const ae_server_options *options, ae_server **out,
-                         ae_error *error) {
+ae_code ae_server_start (const ae_server_options *options, ae_server **out, ae_error *error) {
   ae_server *server = server_new(options);
   int listener;
   *out = NULL;
-  if (server == NULL)
-    return ae_fail(error, AE_MEMORY, 0, "not enough memory for the server");
+  if (server == NULL) return ae_fail(error, AE_MEMORY, 0, "not enough memory for the server");
   listener = ae_listen(options->host, &server->port, error);
   if (listener < 0) {
     server_free(server);
@@ -434,7 +433,7 @@ void ae_server_stop (ae_server *server) {
   release(taken);
   ae_server_loop_wake(server);
   for (int i = 0; server->started && i < STOP_TICKS && atomic_load(&server->open) > 0; i++) {
-    struct timespec t = { 0, 10000000 };
+    struct timespec t = {0, 10000000};
     nanosleep(&t, NULL);
   }
   ae_server_loop_stop(server);

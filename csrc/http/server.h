@@ -12,11 +12,11 @@
 typedef struct ae_server ae_server;
 
 typedef struct ae_server_options {
-  const char *host;        /* "127.0.0.1", "::1", "0.0.0.0" */
-  uint16_t port;           /* 0 = any free one */
-  size_t max_bytes;        /* of a request's body; 0 = 8 MiB */
-  uint32_t connections;    /* most at once; 0 = 1024 */
-  bool signals;            /* take SIGTERM, SIGINT, SIGHUP of the process */
+  const char *host;     /* "127.0.0.1", "::1", "0.0.0.0" */
+  uint16_t port;        /* 0 = any free one */
+  size_t max_bytes;     /* of a request's body; 0 = 8 MiB */
+  uint32_t connections; /* most at once; 0 = 1024 */
+  bool signals;         /* take SIGTERM, SIGINT, SIGHUP of the process */
 } ae_server_options;
 
 typedef enum ae_server_kind { AE_SERVER_HEADER, AE_SERVER_QUERY } ae_server_kind;
@@ -30,22 +30,22 @@ typedef struct ae_server_field {
 /* A whole request. It lives until it is replied to. */
 typedef struct ae_server_request {
   uint64_t id;
-  const char *method, *path, *version;  /* "GET", decoded path, "HTTP/1.1" */
-  const ae_server_field *fields;        /* in order of arrival */
+  const char *method, *path, *version; /* "GET", decoded path, "HTTP/1.1" */
+  const ae_server_field *fields;       /* in order of arrival */
   size_t field_count;
   ae_slice body;
 } ae_server_request;
 
 /* What is sent back; everything is copied. */
 typedef struct ae_server_reply {
-  unsigned status;         /* 200 … 599; 0 = no answer: the connection ends */
-  const ae_server_field *headers;  /* Content-Length and Date are added */
+  unsigned status;                /* 200 … 599; 0 = no answer: the connection ends */
+  const ae_server_field *headers; /* Content-Length and Date are added */
   size_t header_count;
   ae_slice body;
-  const char *file;        /* not NULL: the body is this file's bytes */
-  bool repeat;             /* the body again and again, up to `size` bytes */
-  uint64_t size;           /* with repeat: bytes in all */
-  uint64_t cut;            /* with repeat: the connection ends after so many
+  const char *file; /* not NULL: the body is this file's bytes */
+  bool repeat;      /* the body again and again, up to `size` bytes */
+  uint64_t size;    /* with repeat: bytes in all */
+  uint64_t cut;     /* with repeat: the connection ends after so many
                               bytes; 0 = it does not */
 } ae_server_reply;
 
@@ -74,8 +74,8 @@ int ae_server_signal (ae_server *server);
 /* Answers the request with this number. AE_NOT_FOUND: there is none that
 ** was taken and waits; AE_STORAGE: the file cannot be read; AE_INVALID: a
 ** header that HTTP cannot carry. */
-ae_code ae_server_reply_to (ae_server *server, uint64_t id,
-                            const ae_server_reply *reply, ae_error *error);
+ae_code ae_server_reply_to (ae_server *server, uint64_t id, const ae_server_reply *reply,
+                            ae_error *error);
 
 /* Ends it: answers under way get half a second, held requests none. */
 void ae_server_stop (ae_server *server);

@@ -40,10 +40,12 @@ void ae_server_leave_signals (ae_server *server) {
 
 static void raise_event (int descriptor) {
   uint64_t one = 1;
-  if (write(descriptor, &one, sizeof one) < 0) return;  /* it is raised already */
+  if (write(descriptor, &one, sizeof one) < 0) return; /* it is raised already */
 }
 
-void ae_server_loop_wake (ae_server *server) { raise_event(server->wake); }
+void ae_server_loop_wake (ae_server *server) {
+  raise_event(server->wake);
+}
 
 static void take_signal (ae_server *server) {
   struct signalfd_siginfo info;
@@ -69,11 +71,12 @@ static void block_pipe (void) {
 
 static void *loop_main (void *argument) {
   ae_server *server = argument;
-  const union MHD_DaemonInfo *info =
-    MHD_get_daemon_info(server->daemon, MHD_DAEMON_INFO_EPOLL_FD);
+  const union MHD_DaemonInfo *info = MHD_get_daemon_info(server->daemon,
+                                                         MHD_DAEMON_INFO_EPOLL_FD);
   struct pollfd events[3] = {
-    { info->epoll_fd, POLLIN, 0 }, { server->wake, POLLIN, 0 },
-    { server->signal_descriptor, POLLIN, 0 }  /* poll passes over -1 */
+    {info->epoll_fd, POLLIN, 0},
+    {server->wake, POLLIN, 0},
+    {server->signal_descriptor, POLLIN, 0} /* poll passes over -1 */
   };
   block_pipe();
   while (atomic_load(&server->running)) {

@@ -23,10 +23,10 @@ struct ae_exchange {
   ae_server *server;
   struct MHD_Connection *connection;
   ae_exchange *next;
-  char *fields;                  /* one block: fields and their texts */
+  char *fields; /* one block: fields and their texts */
   char *body;
   size_t length, capacity, discarded;
-  bool decided;                  /* status and response are there */
+  bool decided; /* status and response are there */
   unsigned status;
   struct MHD_Response *response;
 };
@@ -36,16 +36,16 @@ struct ae_server {
   uint16_t port;
   size_t max_bytes;
   pthread_mutex_t lock;
-  ae_exchange *first, *last;     /* waiting */
+  ae_exchange *first, *last; /* waiting */
   ae_exchange *taken;
   uint64_t ids;
   bool closing;
-  atomic_long open;              /* requests that are not completed */
-  int ready;                     /* eventfd: something waits */
-  int wake;                      /* eventfd: for the thread */
-  int signal_descriptor;         /* signalfd, or -1 */
+  atomic_long open;      /* requests that are not completed */
+  int ready;             /* eventfd: something waits */
+  int wake;              /* eventfd: for the thread */
+  int signal_descriptor; /* signalfd, or -1 */
   atomic_int signal;
-  sigset_t mask;                 /* before the signals were taken */
+  sigset_t mask; /* before the signals were taken */
   struct sigaction pipe;
   bool signals;
   atomic_bool running;

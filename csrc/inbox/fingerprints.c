@@ -13,7 +13,7 @@
 #define FIRST_CAPACITY 8u
 
 typedef struct slot {
-  uint8_t bytes[AE_FINGERPRINT_SIZE - 1];  /* without the first; all zero = free */
+  uint8_t bytes[AE_FINGERPRINT_SIZE - 1]; /* without the first; all zero = free */
 } slot;
 
 typedef struct table {
@@ -27,7 +27,7 @@ struct ae_fingerprints {
   EVP_MD_CTX *digest;
 };
 
-static const slot nothing = { { 0 } };
+static const slot nothing = {{0}};
 
 static bool same (const slot *a, const slot *b) {
   return memcmp(a, b, sizeof *a) == 0;
@@ -53,8 +53,7 @@ static uint32_t after (const table *t, uint32_t at) {
 /* The item's slot, or the free one where it would go. */
 static uint32_t place (const table *t, const slot *item) {
   uint32_t at = home(t, item);
-  while (!same(&t->slots[at], &nothing) && !same(&t->slots[at], item))
-    at = after(t, at);
+  while (!same(&t->slots[at], &nothing) && !same(&t->slots[at], item)) at = after(t, at);
   return at;
 }
 
@@ -94,7 +93,7 @@ bool ae_fingerprint_make (ae_fingerprints *set, ae_slice source, ae_slice id,
 }
 
 static bool grow (table *t) {
-  table bigger = { NULL, t->count, t->capacity + t->capacity / 4 };
+  table bigger = {NULL, t->count, t->capacity + t->capacity / 4};
   if (bigger.capacity < FIRST_CAPACITY) bigger.capacity = FIRST_CAPACITY;
   bigger.slots = calloc(bigger.capacity, sizeof *bigger.slots);
   if (bigger.slots == NULL) return false;
@@ -110,10 +109,8 @@ ae_adding ae_fingerprints_add (ae_fingerprints *set, const ae_fingerprint *item)
   table *t = &set->tables[item->bytes[0]];
   const slot own = slot_of(item);
   uint32_t at;
-  if (t->capacity > 0 && same(&t->slots[place(t, &own)], &own))
-    return AE_PRESENT_ALREADY;
-  if (((uint64_t)t->count + 1) * 10 > (uint64_t)t->capacity * 9 && !grow(t))
-    return AE_NO_ROOM;
+  if (t->capacity > 0 && same(&t->slots[place(t, &own)], &own)) return AE_PRESENT_ALREADY;
+  if (((uint64_t)t->count + 1) * 10 > (uint64_t)t->capacity * 9 && !grow(t)) return AE_NO_ROOM;
   at = place(t, &own);
   t->slots[at] = own;
   t->count++;

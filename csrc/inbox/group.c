@@ -29,12 +29,8 @@ static bool remember (ae_inbox *inbox, ae_work *work) {
       !ae_fingerprint_make(inbox->seen, work->source, work->id, &item))
     return false;
   switch (ae_fingerprints_add(inbox->seen, &item)) {
-    case AE_ADDED:
-      group->added[group->added_count++] = item;
-      return true;
-    case AE_PRESENT_ALREADY:
-      work->result = AE_WORK_DUPLICATE;
-      return true;
+    case AE_ADDED: group->added[group->added_count++] = item; return true;
+    case AE_PRESENT_ALREADY: work->result = AE_WORK_DUPLICATE; return true;
     default: return false;
   }
 }
@@ -49,7 +45,7 @@ static bool plan (ae_inbox *inbox, const ae_work *work, size_t count) {
                sizeof *group->plans))
     return false;
   for (size_t i = 0; i < count; i++)
-    group->plans[group->plan_count++] = (ae_plan){ work, inbox->rules[i] };
+    group->plans[group->plan_count++] = (ae_plan){work, inbox->rules[i]};
   return true;
 }
 
@@ -70,17 +66,15 @@ static bool append (ae_inbox *inbox, ae_work *work) {
     return true;
   }
   change->waiting++;
-  if (count == AE_MATCH_UNREADABLE) {  /* the scan tells of it */
+  if (count == AE_MATCH_UNREADABLE) { /* the scan tells of it */
     inbox->group.rescan = true;
     return ae_store_wait(&inbox->store, work->sequence);
   }
-  return ae_store_wait(&inbox->store, work->sequence) &&
-         plan(inbox, work, count);
+  return ae_store_wait(&inbox->store, work->sequence) && plan(inbox, work, count);
 }
 
 static bool is_final (const ae_work *work) {
-  return work->kind == AE_WORK_SETTLE &&
-         !ae_slice_equal(work->state, AE_LITERAL("retry"));
+  return work->kind == AE_WORK_SETTLE && !ae_slice_equal(work->state, AE_LITERAL("retry"));
 }
 
 /* The last final verdict ends the waiting of the event. */
@@ -93,8 +87,8 @@ static bool settle (ae_inbox *inbox, const ae_work *work) {
   if (changed && ae_slice_equal(work->state, AE_LITERAL("dead"))) group->change.dead++;
   runs = ae_map_get(&inbox->unsettled, (uint64_t)work->sequence);
   if (runs == NULL || *runs == 0) return true;
-  if (!ae_room(&group->settled, &group->settled_capacity,
-               group->settled_count + 1, sizeof *group->settled))
+  if (!ae_room(&group->settled, &group->settled_capacity, group->settled_count + 1,
+               sizeof *group->settled))
     return false;
   group->settled[group->settled_count++] = work->sequence;
   if (--*runs > 0) return true;
@@ -120,9 +114,8 @@ static bool transact (ae_inbox *inbox, ae_work *works) {
   for (ae_work *first = works; first != NULL; first = first->next)
     for (ae_work *work = first; work != NULL; work = work->with)
       if (!carry_out(inbox, work)) return false;
-  if (group->added_count > 0 &&
-      !ae_store_remember(&inbox->store, group->added,
-                         group->added_count * sizeof *group->added))
+  if (group->added_count > 0 && !ae_store_remember(&inbox->store, group->added,
+                                                   group->added_count * sizeof *group->added))
     return false;
   return ae_store_commit(&inbox->store);
 }
@@ -130,14 +123,14 @@ static bool transact (ae_inbox *inbox, ae_work *works) {
 /* The runs of the new events go out. */
 static void dispatch (ae_inbox *inbox) {
   const ae_group *group = &inbox->group;
-  for (size_t i = 0; i < group->plan_count; ) {
+  for (size_t i = 0; i < group->plan_count;) {
     const ae_work *work = group->plans[i].work;
     size_t end = i;
     while (end < group->plan_count && group->plans[end].work == work) end++;
     ae_map_put(&inbox->unsettled, (uint64_t)work->sequence, end - i);
     for (; i < end; i++) {
-      ae_run run = { work->sequence, work->time, work->body, work->subscription,
-                     group->plans[i].rule, 0, 0 };
+      ae_run run = {work->sequence,       work->time, work->body, work->subscription,
+                    group->plans[i].rule, 0,          0};
       ae_runs_dispatch(inbox, &run);
     }
   }

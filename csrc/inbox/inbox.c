@@ -11,8 +11,8 @@
 
 #define QUEUE_LIMIT 65536u
 #define RUNS_LIMIT 16384u
-#define GROUP_LIMIT 4096u  /* works in one transaction */
-#define LOOK_MS 1000       /* how often the file is looked at */
+#define GROUP_LIMIT 4096u /* works in one transaction */
+#define LOOK_MS 1000      /* how often the file is looked at */
 
 bool ae_room (void *list, size_t *capacity, size_t wanted, size_t size) {
   size_t more = *capacity == 0 ? 64 : *capacity;
@@ -80,8 +80,7 @@ static void look (ae_inbox *inbox) {
   int64_t version;
   if (now_ms() - inbox->looked < LOOK_MS) return;
   inbox->looked = now_ms();
-  if (ae_inbox_health(inbox, NULL) != AE_OK || ae_store_moved(&inbox->store))
-    probe(inbox);
+  if (ae_inbox_health(inbox, NULL) != AE_OK || ae_store_moved(&inbox->store)) probe(inbox);
   if (!ae_store_number_read(&inbox->store, AE_NUMBER_VERSION, &version)) return;
   if (version == inbox->version || !read_numbers(inbox)) return;
   inbox->version = version;
@@ -157,12 +156,12 @@ static ae_code load (ae_inbox *inbox, ae_error *error) {
       ae_fingerprint item;
       memcpy(item.bytes, bytes.data + i * AE_FINGERPRINT_SIZE, sizeof item.bytes);
       if (ae_fingerprints_add(inbox->seen, &item) == AE_NO_ROOM)
-        return ae_fail(error, AE_MEMORY, 0, "not enough memory for the ids that "
+        return ae_fail(error, AE_MEMORY, 0,
+                       "not enough memory for the ids that "
                        "the inbox remembers");
     }
   }
-  if (more < 0 ||
-      !ae_store_number_read(&inbox->store, AE_NUMBER_LAST, &inbox->sequence) ||
+  if (more < 0 || !ae_store_number_read(&inbox->store, AE_NUMBER_LAST, &inbox->sequence) ||
       !ae_store_number_read(&inbox->store, AE_NUMBER_VERSION, &inbox->version) ||
       !read_numbers(inbox))
     return ae_store_explain(&inbox->store, error);
@@ -215,18 +214,15 @@ static ae_code start (ae_inbox *inbox, ae_error *error) {
     return ae_fail(error, AE_MEMORY, 0, "not enough memory for the inbox");
   code = ae_store_open(&inbox->store, inbox->options.path, error);
   if (code == AE_OK) code = load(inbox, error);
-  if (code == AE_OK &&
-      pthread_create(&inbox->writer, NULL, writer_main, inbox) != 0)
+  if (code == AE_OK && pthread_create(&inbox->writer, NULL, writer_main, inbox) != 0)
     code = ae_fail(error, AE_MEMORY, 0, "cannot start the inbox's thread");
   return code;
 }
 
-ae_code ae_inbox_open (const ae_inbox_options *options, ae_inbox **inbox,
-                       ae_error *error) {
+ae_code ae_inbox_open (const ae_inbox_options *options, ae_inbox **inbox, ae_error *error) {
   ae_code code;
   *inbox = inbox_new(options);
-  if (*inbox == NULL)
-    return ae_fail(error, AE_MEMORY, 0, "not enough memory for the inbox");
+  if (*inbox == NULL) return ae_fail(error, AE_MEMORY, 0, "not enough memory for the inbox");
   code = start(*inbox, error);
   if (code == AE_OK) return AE_OK;
   inbox_free(*inbox);

@@ -18,10 +18,10 @@ typedef struct ae_inbox ae_inbox;
 #define AE_MOST_STORED 999000000u
 
 typedef enum ae_work_kind {
-  AE_WORK_APPEND,   /* a new event */
-  AE_WORK_SETTLE,   /* the verdict of a run (final or "retry") */
-  AE_WORK_RECORD,   /* an effect, before it is sent */
-  AE_WORK_OUTCOME   /* what became of an effect */
+  AE_WORK_APPEND, /* a new event */
+  AE_WORK_SETTLE, /* the verdict of a run (final or "retry") */
+  AE_WORK_RECORD, /* an effect, before it is sent */
+  AE_WORK_OUTCOME /* what became of an effect */
 } ae_work_kind;
 
 typedef enum ae_work_result {
@@ -42,27 +42,27 @@ typedef struct ae_work ae_work;
 struct ae_work {
   ae_work_kind kind;
   ae_work_result result;
-  ae_work *with;            /* same transaction */
-  ae_work *next;            /* the inbox's own */
-  void (*done) (ae_work *work);
-  void *owner;              /* the caller's */
+  ae_work *with; /* same transaction */
+  ae_work *next; /* the inbox's own */
+  void (*done)(ae_work *work);
+  void *owner; /* the caller's */
 
-  int64_t sequence;         /* APPEND: out; otherwise in */
-  int64_t time;             /* milliseconds since 1970: received, changed */
-  ae_slice source, id;      /* APPEND: what it is de-duplicated by */
-  ae_slice body;            /* APPEND: the event as structured JSON */
-  ae_slice subscription;    /* APPEND: name after the secret, or absent */
-  ae_slice rule;            /* SETTLE, RECORD */
-  ae_slice state;           /* SETTLE: done skipped retry dead;
+  int64_t sequence;      /* APPEND: out; otherwise in */
+  int64_t time;          /* milliseconds since 1970: received, changed */
+  ae_slice source, id;   /* APPEND: what it is de-duplicated by */
+  ae_slice body;         /* APPEND: the event as structured JSON */
+  ae_slice subscription; /* APPEND: name after the secret, or absent */
+  ae_slice rule;         /* SETTLE, RECORD */
+  ae_slice state;        /* SETTLE: done skipped retry dead;
                                OUTCOME: sent failed unknown */
-  ae_slice reason;          /* SETTLE, OUTCOME: masked text */
-  int64_t attempt;          /* SETTLE, OUTCOME */
-  int64_t due;              /* SETTLE with state retry: ms since 1970 */
-  ae_slice key;             /* RECORD, OUTCOME: unique over all effects */
-  ae_slice target;          /* RECORD */
-  ae_slice request;         /* RECORD: JSON, for people and for replay */
-  int64_t status;           /* OUTCOME: HTTP status, 0 = none */
-  char text[16];            /* RECORD, DUPLICATE: state of the earlier one; or
+  ae_slice reason;       /* SETTLE, OUTCOME: masked text */
+  int64_t attempt;       /* SETTLE, OUTCOME */
+  int64_t due;           /* SETTLE with state retry: ms since 1970 */
+  ae_slice key;          /* RECORD, OUTCOME: unique over all effects */
+  ae_slice target;       /* RECORD */
+  ae_slice request;      /* RECORD: JSON, for people and for replay */
+  int64_t status;        /* OUTCOME: HTTP status, 0 = none */
+  char text[16];         /* RECORD, DUPLICATE: state of the earlier one; or
                                held: another run is to send it; or over: the
                                run has a final state (it was discarded by
                                hand), nothing is to be sent */
@@ -74,12 +74,12 @@ struct ae_work {
 ** the event is durable. Slices live during the call only.
 */
 typedef struct ae_run {
-  int64_t sequence, received;  /* received: ms since 1970 */
+  int64_t sequence, received; /* received: ms since 1970 */
   ae_slice body;
   ae_slice subscription;
   ae_slice rule;
-  int64_t attempt;             /* runs that were tried before, 0 = new */
-  int64_t due;                 /* ms since 1970; 0 = now */
+  int64_t attempt; /* runs that were tried before, 0 = new */
+  int64_t due;     /* ms since 1970; 0 = now */
 } ae_run;
 
 /* What `match` returns when it cannot say: for want of memory; because the
@@ -96,13 +96,13 @@ typedef struct ae_run {
 */
 typedef struct ae_inbox_options {
   const char *path;
-  size_t (*match) (void *context, ae_slice body, ae_slice *rules, size_t capacity);
-  void (*dispatch) (void *context, const ae_run *run);
-  void (*unreadable) (void *context, int64_t sequence);
-  void (*dispatched) (void *context);  /* after a group: wake the workers */
+  size_t (*match)(void *context, ae_slice body, ae_slice *rules, size_t capacity);
+  void (*dispatch)(void *context, const ae_run *run);
+  void (*unreadable)(void *context, int64_t sequence);
+  void (*dispatched)(void *context); /* after a group: wake the workers */
   void *context;
-  uint32_t queue_limit;   /* works that may wait; beyond: refused. 0 = 65536 */
-  uint32_t runs_limit;    /* runs of one rule dispatched and unsettled;
+  uint32_t queue_limit; /* works that may wait; beyond: refused. 0 = 65536 */
+  uint32_t runs_limit;  /* runs of one rule dispatched and unsettled;
                              beyond, they stay in the database until there
                              is room. 0 = 16384 */
 } ae_inbox_options;
@@ -110,8 +110,7 @@ typedef struct ae_inbox_options {
 /* Opens or creates the file, migrates it, starts the writer, and then
 ** dispatches what was left waiting. Errors: AE_STORAGE with a sentence that
 ** says what to do (damaged, newer schema, read-only folder, in use). */
-ae_code ae_inbox_open (const ae_inbox_options *options, ae_inbox **inbox,
-                       ae_error *error);
+ae_code ae_inbox_open (const ae_inbox_options *options, ae_inbox **inbox, ae_error *error);
 
 /* Hands work over; never blocks on the disk. False: the queue is full or
 ** the inbox is closing; `done` will not be called. Any thread. */
@@ -130,10 +129,10 @@ void ae_inbox_rescan (ae_inbox *inbox);
 
 typedef struct ae_inbox_counts {
   uint64_t stored, duplicates, failed, groups;
-  uint64_t waiting;   /* events with an unsettled run */
-  uint64_t dead;      /* runs dead since start plus those in the file */
-  uint64_t unmatched; /* events that no rule wanted */
-  uint64_t unreadable;/* of those that wait: they cannot be read */
+  uint64_t waiting;    /* events with an unsettled run */
+  uint64_t dead;       /* runs dead since start plus those in the file */
+  uint64_t unmatched;  /* events that no rule wanted */
+  uint64_t unreadable; /* of those that wait: they cannot be read */
 } ae_inbox_counts;
 
 /* Reads the counts as they are now. Any thread. */

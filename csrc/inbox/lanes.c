@@ -6,9 +6,8 @@
 #include <stdlib.h>
 
 static size_t slot_of (ae_slice rule) {
-  uint32_t hash = 2166136261u;  /* FNV-1a */
-  for (size_t i = 0; i < rule.length; i++)
-    hash = (hash ^ (uint8_t)rule.data[i]) * 16777619u;
+  uint32_t hash = 2166136261u; /* FNV-1a */
+  for (size_t i = 0; i < rule.length; i++) hash = (hash ^ (uint8_t)rule.data[i]) * 16777619u;
   return hash % AE_LANE_SLOTS;
 }
 
@@ -41,8 +40,7 @@ void ae_lanes_free (ae_lanes *lanes) {
 ae_lane *ae_lanes_get (ae_lanes *lanes, ae_slice rule) {
   ae_lane **slot = &lanes->slots[slot_of(rule)], *lane;
   for (lane = *slot; lane != NULL; lane = lane->next)
-    if (ae_slice_equal((ae_slice){ lane->rule, lane->length }, rule))
-      return lane;
+    if (ae_slice_equal((ae_slice){lane->rule, lane->length}, rule)) return lane;
   lane = lane_new(rule);
   if (lane == NULL) return NULL;
   lane->next = *slot;

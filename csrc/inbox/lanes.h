@@ -12,10 +12,10 @@
 typedef struct ae_lane {
   char *rule;
   size_t length;
-  ae_map under_way;           /* sequences; the values mean nothing */
-  int64_t *owed;              /* sequences, a ring; oldest at `first` */
+  ae_map under_way; /* sequences; the values mean nothing */
+  int64_t *owed;    /* sequences, a ring; oldest at `first` */
   size_t first, count, capacity;
-  struct ae_lane *next;       /* with the same hash */
+  struct ae_lane *next; /* with the same hash */
 } ae_lane;
 
 #define AE_LANE_SLOTS 1024

@@ -7,10 +7,12 @@
 
 #if defined(__has_include)
 #if !__has_include(<sqlite3.h>)
-#error "sqlite3.h not found: install libsqlite3-dev (Debian, Ubuntu), sqlite-devel (Fedora), sqlite-dev (Alpine) or sqlite (Homebrew)"
+#error \
+  "sqlite3.h not found: install libsqlite3-dev (Debian, Ubuntu), sqlite-devel (Fedora), sqlite-dev (Alpine) or sqlite (Homebrew)"
 #endif
 #if !__has_include(<openssl/evp.h>)
-#error "openssl/evp.h not found: install libssl-dev (Debian, Ubuntu), openssl-devel (Fedora), openssl-dev (Alpine) or openssl@3 (Homebrew)"
+#error \
+  "openssl/evp.h not found: install libssl-dev (Debian, Ubuntu), openssl-devel (Fedora), openssl-dev (Alpine) or openssl@3 (Homebrew)"
 #endif
 #endif
 

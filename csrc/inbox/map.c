@@ -23,15 +23,14 @@ static size_t place (const ae_map *map, uint64_t key) {
 
 void ae_map_free (ae_map *map) {
   free(map->slots);
-  *map = (ae_map){ 0 };
+  *map = (ae_map){0};
 }
 
 static bool grow (ae_map *map, size_t capacity) {
-  ae_map bigger = { calloc(capacity, sizeof(ae_map_slot)), 0, capacity };
+  ae_map bigger = {calloc(capacity, sizeof(ae_map_slot)), 0, capacity};
   if (bigger.slots == NULL) return false;
   for (size_t i = 0; i < map->capacity; i++)
-    if (map->slots[i].key != 0)
-      ae_map_put(&bigger, map->slots[i].key, map->slots[i].value);
+    if (map->slots[i].key != 0) ae_map_put(&bigger, map->slots[i].key, map->slots[i].value);
   free(map->slots);
   *map = bigger;
   return true;
@@ -53,7 +52,7 @@ uint64_t *ae_map_get (const ae_map *map, uint64_t key) {
 void ae_map_put (ae_map *map, uint64_t key, uint64_t value) {
   size_t at = place(map, key);
   if (map->slots[at].key == 0) map->count++;
-  map->slots[at] = (ae_map_slot){ key, value };
+  map->slots[at] = (ae_map_slot){key, value};
 }
 
 bool ae_map_remove (ae_map *map, uint64_t key) {
@@ -67,7 +66,7 @@ bool ae_map_remove (ae_map *map, uint64_t key) {
     map->slots[hole] = map->slots[at];
     hole = at;
   }
-  map->slots[hole] = (ae_map_slot){ 0, 0 };
+  map->slots[hole] = (ae_map_slot){0, 0};
   map->count--;
   return true;
 }

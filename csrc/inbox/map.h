@@ -9,12 +9,14 @@
 #include <stddef.h>
 #include <stdint.h>
 
-typedef struct ae_map_slot { uint64_t key, value; } ae_map_slot;
+typedef struct ae_map_slot {
+  uint64_t key, value;
+} ae_map_slot;
 
 /* All zero is an empty map. */
 typedef struct ae_map {
   ae_map_slot *slots;
-  size_t count, capacity;  /* capacity: 0 or a power of two */
+  size_t count, capacity; /* capacity: 0 or a power of two */
 } ae_map;
 
 /* Frees the slots; the map is empty then. */

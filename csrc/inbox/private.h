@@ -15,20 +15,20 @@
 
 /* A run that goes out when the group has been committed. */
 typedef struct ae_plan {
-  const ae_work *work;       /* APPEND */
-  ae_slice rule;             /* of `match`: lives until `dispatched` */
+  const ae_work *work; /* APPEND */
+  ae_slice rule;       /* of `match`: lives until `dispatched` */
 } ae_plan;
 
 /* What the transaction in progress will change in memory. */
 typedef struct ae_group {
-  ae_fingerprint *added;     /* new in `seen`, and to be remembered */
+  ae_fingerprint *added; /* new in `seen`, and to be remembered */
   size_t added_count, added_capacity;
   ae_plan *plans;
   size_t plan_count, plan_capacity;
-  int64_t *settled;          /* sequences, one for each final verdict */
+  int64_t *settled; /* sequences, one for each final verdict */
   size_t settled_count, settled_capacity;
-  ae_inbox_counts change;    /* added to the counts (waiting: modulo 2^64) */
-  bool rescan;               /* an event has a run to be done again */
+  ae_inbox_counts change; /* added to the counts (waiting: modulo 2^64) */
+  bool rescan;            /* an event has a run to be done again */
 } ae_group;
 
 struct ae_inbox {
@@ -41,27 +41,27 @@ struct ae_inbox {
   ae_work *first, **last;
   uint32_t queued;
   bool closing, rescan, asleep;
-  ae_error health;           /* code AE_OK: all is well */
+  ae_error health; /* code AE_OK: all is well */
   ae_inbox_counts counts;
 
   /* The writer thread's. */
   ae_store store;
   ae_fingerprints *seen;
-  ae_map unreadable;         /* sequences of waiting events, told of */
-  ae_map unsettled;          /* sequence -> runs under way or owed */
+  ae_map unreadable; /* sequences of waiting events, told of */
+  ae_map unsettled;  /* sequence -> runs under way or owed */
   ae_lanes lanes;
   ae_group group;
-  ae_slice *rules;           /* room for what `match` finds */
+  ae_slice *rules; /* room for what `match` finds */
   size_t rule_capacity;
-  ae_store_run *known;       /* what the file knows of their runs */
+  ae_store_run *known; /* what the file knows of their runs */
   size_t known_capacity;
-  int64_t *finished;         /* events that no rule waits for any more */
+  int64_t *finished; /* events that no rule waits for any more */
   size_t finished_count, finished_capacity;
-  int64_t sequence;          /* the last one given */
-  int64_t version;           /* of the file, as others see it */
-  int64_t cursor;            /* waiting events after it are to be matched */
+  int64_t sequence; /* the last one given */
+  int64_t version;  /* of the file, as others see it */
+  int64_t cursor;   /* waiting events after it are to be matched */
   bool scanning;
-  int64_t looked;            /* ms, monotonic: last look at the file */
+  int64_t looked; /* ms, monotonic: last look at the file */
 };
 
 /* inbox.c */

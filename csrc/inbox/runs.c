@@ -21,8 +21,7 @@ bool ae_runs_match (ae_inbox *inbox, ae_slice body, size_t *count) {
   *count = inbox->options.match(context, body, inbox->rules, inbox->rule_capacity);
   if (*count <= inbox->rule_capacity || *count == AE_MATCH_UNREADABLE) return true;
   if (*count == AE_MATCH_MEMORY) return false;
-  if (!ae_room(&inbox->rules, &inbox->rule_capacity, *count, sizeof(ae_slice)))
-    return false;
+  if (!ae_room(&inbox->rules, &inbox->rule_capacity, *count, sizeof(ae_slice))) return false;
   *count = inbox->options.match(context, body, inbox->rules, inbox->rule_capacity);
   if (*count > inbox->rule_capacity) *count = inbox->rule_capacity;
   return true;
@@ -43,8 +42,7 @@ void ae_runs_dispatch (ae_inbox *inbox, const ae_run *run) {
   if (lane == NULL) return;
   if (lane->count == 0 && lane->under_way.count < inbox->options.runs_limit)
     (void)hand_out(inbox, lane, run);
-  else
-    (void)ae_lane_owe(lane, run->sequence);
+  else (void)ae_lane_owe(lane, run->sequence);
 }
 
 /* A run that is owed is not to be done any more: a scan ends the waiting of
@@ -63,14 +61,14 @@ static void forgo (ae_inbox *inbox, int64_t sequence) {
 
 /* The run that is owed goes out, unless it was settled by hand meanwhile. */
 static bool pay_run (ae_inbox *inbox, ae_lane *lane, const ae_store_event *event) {
-  ae_slice rule = { lane->rule, lane->length };
+  ae_slice rule = {lane->rule, lane->length};
   ae_store_run known;
   if (!ae_store_run_find(&inbox->store, event->sequence, rule, &known)) return false;
   if (known.settled) {
     forgo(inbox, event->sequence);
   } else {
-    ae_run run = { event->sequence, event->received, event->body,
-                   event->subscription, rule, known.attempt, known.due };
+    ae_run run = {event->sequence, event->received, event->body, event->subscription, rule,
+                  known.attempt,   known.due};
     return hand_out(inbox, lane, &run);
   }
   return true;
@@ -103,8 +101,7 @@ static bool look_up (ae_inbox *inbox, int64_t sequence, size_t count) {
   if (!ae_room(&inbox->known, &inbox->known_capacity, count, sizeof *inbox->known))
     return false;
   for (size_t i = 0; i < count; i++)
-    if (!ae_store_run_find(&inbox->store, sequence, inbox->rules[i],
-                           &inbox->known[i]))
+    if (!ae_store_run_find(&inbox->store, sequence, inbox->rules[i], &inbox->known[i]))
       return false;
   return true;
 }
@@ -117,17 +114,14 @@ static bool in_lane (ae_inbox *inbox, int64_t sequence, ae_slice rule) {
 /* Runs of a waiting event that have no final verdict go out; their number.
 ** `some`: others of the event are under way or owed; then those that are to
 ** be done again are looked at alone. */
-static size_t resume (ae_inbox *inbox, const ae_store_event *event, size_t count,
-                      bool some) {
+static size_t resume (ae_inbox *inbox, const ae_store_event *event, size_t count, bool some) {
   size_t runs = 0;
   for (size_t i = 0; i < count; i++) {
     const ae_store_run *known = &inbox->known[i];
-    ae_run run = { event->sequence, event->received, event->body,
-                   event->subscription, inbox->rules[i], known->attempt,
-                   known->due };
+    ae_run run = {event->sequence, event->received, event->body, event->subscription,
+                  inbox->rules[i], known->attempt,  known->due};
     if (known->settled) continue;
-    if (some && (!known->known || in_lane(inbox, event->sequence, run.rule)))
-      continue;
+    if (some && (!known->known || in_lane(inbox, event->sequence, run.rule))) continue;
     ae_runs_dispatch(inbox, &run);
     runs++;
   }
@@ -171,17 +165,15 @@ static bool scan_event (ae_inbox *inbox, const ae_store_event *event) {
   if (ae_map_get(&inbox->unsettled, (uint64_t)event->sequence) != NULL)
     return scan_known(inbox, event);
   if (!ae_map_reserve(&inbox->unsettled, 1) ||
-      !ae_room(&inbox->finished, &inbox->finished_capacity,
-               inbox->finished_count + 1, sizeof *inbox->finished) ||
+      !ae_room(&inbox->finished, &inbox->finished_capacity, inbox->finished_count + 1,
+               sizeof *inbox->finished) ||
       !ae_runs_match(inbox, event->body, &count))
     return false;
   if (count == AE_MATCH_UNREADABLE) return unreadable(inbox, event->sequence);
   if (!look_up(inbox, event->sequence, count)) return false;
   runs = resume(inbox, event, count, false);
-  if (runs > 0)
-    ae_map_put(&inbox->unsettled, (uint64_t)event->sequence, runs);
-  else
-    inbox->finished[inbox->finished_count++] = event->sequence;
+  if (runs > 0) ae_map_put(&inbox->unsettled, (uint64_t)event->sequence, runs);
+  else inbox->finished[inbox->finished_count++] = event->sequence;
   return true;
 }
 
@@ -198,7 +190,8 @@ static bool finish (ae_inbox *inbox) {
   if (!fine) return false;
   pthread_mutex_lock(&inbox->lock);
   inbox->counts.waiting -= inbox->finished_count < inbox->counts.waiting
-                             ? inbox->finished_count : inbox->counts.waiting;
+                             ? inbox->finished_count
+                             : inbox->counts.waiting;
   pthread_mutex_unlock(&inbox->lock);
   return true;
 }

@@ -15,17 +15,17 @@
 #include "inbox/inbox.h"
 
 #define AE_STORE_VERSION 1
-#define AE_STORE_APPLICATION 0x41454256  /* "AEBV" */
+#define AE_STORE_APPLICATION 0x41454256 /* "AEBV" */
 
 /* The statements; see the list in inbox_store.c. */
 #define AE_STORE_STATEMENTS 23
 
 typedef struct ae_store {
   char *path;
-  int lock;                  /* descriptor of the lock file, -1 = none */
+  int lock; /* descriptor of the lock file, -1 = none */
   sqlite3 *db;
-  ino_t files[2];            /* the database and its log, 0 = not seen yet */
-  bool moved;                /* one of them is no longer under its name */
+  ino_t files[2]; /* the database and its log, 0 = not seen yet */
+  bool moved;     /* one of them is no longer under its name */
   sqlite3_stmt *statements[AE_STORE_STATEMENTS];
 } ae_store;
 
@@ -36,13 +36,14 @@ typedef struct ae_store_event {
 } ae_store_event;
 
 typedef enum ae_store_number {
-  AE_NUMBER_LAST,            /* the highest sequence ever seen */
-  AE_NUMBER_WAITING, AE_NUMBER_DEAD,
-  AE_NUMBER_VERSION          /* changes when somebody else wrote */
+  AE_NUMBER_LAST, /* the highest sequence ever seen */
+  AE_NUMBER_WAITING,
+  AE_NUMBER_DEAD,
+  AE_NUMBER_VERSION /* changes when somebody else wrote */
 } ae_store_number;
 
 typedef struct ae_store_run {
-  bool known, settled;       /* settled: has a final state */
+  bool known, settled; /* settled: has a final state */
   int64_t attempt, due;
 } ae_store_run;
 
@@ -95,8 +96,7 @@ bool ae_store_touch (ae_store *store);
 /* Reads one of the numbers. */
 bool ae_store_number_read (ae_store *store, ae_store_number which, int64_t *out);
 /* What the file knows of a run. */
-bool ae_store_run_find (ae_store *store, int64_t sequence, ae_slice rule,
-                        ae_store_run *run);
+bool ae_store_run_find (ae_store *store, int64_t sequence, ae_slice rule, ae_store_run *run);
 /* Whether the event has runs to be done again whose time (ms since 1970) has
 ** come by `now`. */
 bool ae_store_any_due (ae_store *store, int64_t sequence, int64_t now, bool *any);

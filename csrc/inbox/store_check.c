@@ -26,26 +26,32 @@ static char *folder_of (const char *path) {
 static ae_code judge_folder (const char *folder, ae_error *error) {
   struct stat info;
   if (stat(folder, &info) != 0 && errno == ENOENT)
-    return ae_fail(error, AE_STORAGE, 0, "the inbox's folder %.120s does not "
-                   "exist: create it, or name another file", folder);
+    return ae_fail(error, AE_STORAGE, 0,
+                   "the inbox's folder %.120s does not "
+                   "exist: create it, or name another file",
+                   folder);
   if (stat(folder, &info) != 0)
-    return ae_fail(error, AE_STORAGE, 0, "cannot look into the inbox's folder "
-                   "%.120s: %s", folder, strerror(errno));
+    return ae_fail(error, AE_STORAGE, 0,
+                   "cannot look into the inbox's folder "
+                   "%.120s: %s",
+                   folder, strerror(errno));
   if (!S_ISDIR(info.st_mode))
-    return ae_fail(error, AE_STORAGE, 0, "%.120s is not a folder: name another "
-                   "file for the inbox", folder);
+    return ae_fail(error, AE_STORAGE, 0,
+                   "%.120s is not a folder: name another "
+                   "file for the inbox",
+                   folder);
   if (access(folder, W_OK | X_OK) != 0)
-    return ae_fail(error, AE_STORAGE, 0, "the inbox's folder %.120s cannot be "
-                   "written (%s): give this user write access to it", folder,
-                   strerror(errno));
+    return ae_fail(error, AE_STORAGE, 0,
+                   "the inbox's folder %.120s cannot be "
+                   "written (%s): give this user write access to it",
+                   folder, strerror(errno));
   return AE_OK;
 }
 
 static ae_code check_folder (const char *path, ae_error *error) {
   char *folder = folder_of(path);
   ae_code code;
-  if (folder == NULL)
-    return ae_fail(error, AE_MEMORY, 0, "not enough memory for the inbox");
+  if (folder == NULL) return ae_fail(error, AE_MEMORY, 0, "not enough memory for the inbox");
   code = judge_folder(folder, error);
   free(folder);
   return code;
@@ -69,10 +75,13 @@ static void write_owner (int lock) {
 static ae_code take_lock (ae_store *store, const char *name, ae_error *error) {
   store->lock = open(name, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
   if (store->lock < 0)
-    return ae_fail(error, AE_STORAGE, 0, "cannot create %.120s (%s): give this "
-                   "user write access to the folder", name, strerror(errno));
+    return ae_fail(error, AE_STORAGE, 0,
+                   "cannot create %.120s (%s): give this "
+                   "user write access to the folder",
+                   name, strerror(errno));
   if (flock(store->lock, LOCK_EX | LOCK_NB) != 0)
-    return ae_fail(error, AE_STORAGE, 0, "the inbox %.120s is in use by another "
+    return ae_fail(error, AE_STORAGE, 0,
+                   "the inbox %.120s is in use by another "
                    "host (process %ld): stop it, or name another file",
                    store->path, owner_of(store->lock));
   write_owner(store->lock);
@@ -83,8 +92,7 @@ static ae_code lock_file (ae_store *store, ae_error *error) {
   size_t size = strlen(store->path) + sizeof ".lock";
   char *name = malloc(size);
   ae_code code;
-  if (name == NULL)
-    return ae_fail(error, AE_MEMORY, 0, "not enough memory for the inbox");
+  if (name == NULL) return ae_fail(error, AE_MEMORY, 0, "not enough memory for the inbox");
   snprintf(name, size, "%s.lock", store->path);
   code = take_lock(store, name, error);
   free(name);
@@ -110,7 +118,8 @@ static bool header_fits (const unsigned char *header, ssize_t size, off_t length
 }
 
 static ae_code damaged (const ae_store *store, ae_error *error) {
-  return ae_fail(error, AE_STORAGE, 0, "%.120s is no inbox, or damaged: put it "
+  return ae_fail(error, AE_STORAGE, 0,
+                 "%.120s is no inbox, or damaged: put it "
                  "aside, mend it with sqlite3 .recover, or name another file",
                  store->path);
 }
@@ -120,8 +129,10 @@ static ae_code check_header (const ae_store *store, int file, ae_error *error) {
   struct stat info;
   ssize_t size;
   if (fstat(file, &info) != 0 || !S_ISREG(info.st_mode))
-    return ae_fail(error, AE_STORAGE, 0, "%.120s is not a file: name another "
-                   "one for the inbox", store->path);
+    return ae_fail(error, AE_STORAGE, 0,
+                   "%.120s is not a file: name another "
+                   "one for the inbox",
+                   store->path);
   if (info.st_size == 0) return AE_OK;
   size = pread(file, header, sizeof header, 0);
   if (!header_fits(header, size, info.st_size)) return damaged(store, error);
@@ -133,12 +144,15 @@ static ae_code check_file (const ae_store *store, ae_error *error) {
   ae_code code;
   if (file < 0 && errno == ENOENT) return AE_OK;
   if (file < 0 && errno == EISDIR)
-    return ae_fail(error, AE_STORAGE, 0, "%.120s is a folder: name a file in it "
-                   "for the inbox", store->path);
+    return ae_fail(error, AE_STORAGE, 0,
+                   "%.120s is a folder: name a file in it "
+                   "for the inbox",
+                   store->path);
   if (file < 0)
-    return ae_fail(error, AE_STORAGE, 0, "cannot write the inbox %.120s (%s): "
-                   "give this user write access to it", store->path,
-                   strerror(errno));
+    return ae_fail(error, AE_STORAGE, 0,
+                   "cannot write the inbox %.120s (%s): "
+                   "give this user write access to it",
+                   store->path, strerror(errno));
   code = check_header(store, file, error);
   close(file);
   return code;
@@ -167,9 +181,8 @@ bool ae_store_moved (ae_store *store) {
 ** writing there. */
 ae_code ae_store_check (ae_store *store, ae_error *error) {
   ae_code code;
-  if (store->path[0] == '\0' || store->path[0] == ':')  /* SQLite's: no file at all */
-    return ae_fail(error, AE_STORAGE, 0, "'%.80s' names no file for the inbox",
-                   store->path);
+  if (store->path[0] == '\0' || store->path[0] == ':') /* SQLite's: no file at all */
+    return ae_fail(error, AE_STORAGE, 0, "'%.80s' names no file for the inbox", store->path);
   code = check_folder(store->path, error);
   if (code == AE_OK) code = lock_file(store, error);
   if (code == AE_OK) code = check_file(store, error);

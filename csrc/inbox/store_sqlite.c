@@ -63,7 +63,7 @@ enum { STATEMENTS(INDEX) STATEMENT_COUNT };
 _Static_assert(STATEMENT_COUNT == AE_STORE_STATEMENTS, "inbox_store.h");
 
 #define TEXT(name, text) text,
-static const char *const texts[] = { STATEMENTS(TEXT) };
+static const char *const texts[] = {STATEMENTS(TEXT)};
 #undef TEXT
 
 /* `waiting`: events with a rule that has not given its final verdict.
@@ -90,11 +90,10 @@ static const char schema[] =
 
 /* With the write-ahead log, and FULL: a commit is on stable storage when it
 ** returns. */
-static const char settings[] =
-  "PRAGMA synchronous = FULL;"
-  "PRAGMA wal_autocheckpoint = 4000;"
-  "PRAGMA journal_size_limit = 67108864;"
-  "PRAGMA trusted_schema = OFF;";
+static const char settings[] = "PRAGMA synchronous = FULL;"
+                               "PRAGMA wal_autocheckpoint = 4000;"
+                               "PRAGMA journal_size_limit = 67108864;"
+                               "PRAGMA trusted_schema = OFF;";
 
 bool ae_store_damaged (int result) {
   return (result & 0xFF) == SQLITE_CORRUPT || (result & 0xFF) == SQLITE_NOTADB;
@@ -109,11 +108,9 @@ static const char *advice (int result) {
       return "it cannot be written: give this user write access to the file "
              "and its folder";
     case SQLITE_BUSY:
-    case SQLITE_LOCKED:
-      return "another program keeps it locked: end that program";
+    case SQLITE_LOCKED: return "another program keeps it locked: end that program";
     case SQLITE_CORRUPT:
-    case SQLITE_NOTADB:
-      return "it is damaged: put it aside, or mend it with sqlite3 .recover";
+    case SQLITE_NOTADB: return "it is damaged: put it aside, or mend it with sqlite3 .recover";
     case SQLITE_IOERR: return "the disk fails: see the system's log";
     default: return "SQLite refuses";
   }
@@ -123,19 +120,20 @@ ae_code ae_store_explain (const ae_store *store, ae_error *error) {
   int result = sqlite3_extended_errcode(store->db);
   bool fine = result == SQLITE_OK || result == SQLITE_ROW || result == SQLITE_DONE;
   if (store->moved)
-    return ae_fail(error, AE_STORAGE, 0, "the inbox %.100s was removed or "
-                   "replaced: put it back, or start the host again", store->path);
-  if (fine || (result & 0xFF) == SQLITE_NOMEM)  /* not SQLite's: then memory */
-    return ae_fail(error, AE_MEMORY, 0, "not enough memory for the inbox %.100s",
+    return ae_fail(error, AE_STORAGE, 0,
+                   "the inbox %.100s was removed or "
+                   "replaced: put it back, or start the host again",
                    store->path);
-  return ae_fail(error, AE_STORAGE, 0, "cannot use the inbox %.100s: %s (%s)",
-                 store->path, advice(result), sqlite3_errstr(result));
+  if (fine || (result & 0xFF) == SQLITE_NOMEM) /* not SQLite's: then memory */
+    return ae_fail(error, AE_MEMORY, 0, "not enough memory for the inbox %.100s", store->path);
+  return ae_fail(error, AE_STORAGE, 0, "cannot use the inbox %.100s: %s (%s)", store->path,
+                 advice(result), sqlite3_errstr(result));
 }
 
 static bool number_of (ae_store *store, const char *sql, int64_t *out) {
   sqlite3_stmt *statement = NULL;
-  bool fine = sqlite3_prepare_v2(store->db, sql, -1, &statement, NULL) ==
-              SQLITE_OK && sqlite3_step(statement) == SQLITE_ROW;
+  bool fine = sqlite3_prepare_v2(store->db, sql, -1, &statement, NULL) == SQLITE_OK &&
+              sqlite3_step(statement) == SQLITE_ROW;
   if (fine) *out = sqlite3_column_int64(statement, 0);
   return sqlite3_finalize(statement) == SQLITE_OK && fine;
 }
@@ -150,13 +148,16 @@ static ae_code identify (ae_store *store, bool *fresh, ae_error *error) {
   *fresh = application == 0 && version == 0 && tables == 0;
   if (*fresh) return AE_OK;
   if (application != AE_STORE_APPLICATION)
-    return ae_fail(error, AE_STORAGE, 0, "%.120s is the database of another "
-                   "program: name another file for the inbox", store->path);
+    return ae_fail(error, AE_STORAGE, 0,
+                   "%.120s is the database of another "
+                   "program: name another file for the inbox",
+                   store->path);
   if (version > AE_STORE_VERSION)
-    return ae_fail(error, AE_STORAGE, 0, "the inbox %.100s was written by a "
+    return ae_fail(error, AE_STORAGE, 0,
+                   "the inbox %.100s was written by a "
                    "newer altinn-events (schema %lld, this one knows %d): "
-                   "update altinn-events", store->path, (long long)version,
-                   AE_STORE_VERSION);
+                   "update altinn-events",
+                   store->path, (long long)version, AE_STORE_VERSION);
   return AE_OK;
 }
 
@@ -168,26 +169,27 @@ static bool execute (ae_store *store, const char *sql) {
 static ae_code use_log (ae_store *store, ae_error *error) {
   sqlite3_stmt *s = NULL;
   char mode[16] = "";
-  if (sqlite3_prepare_v2(store->db, "PRAGMA journal_mode = WAL", -1, &s, NULL) ==
-        SQLITE_OK && sqlite3_step(s) == SQLITE_ROW) {
+  if (sqlite3_prepare_v2(store->db, "PRAGMA journal_mode = WAL", -1, &s, NULL) == SQLITE_OK &&
+      sqlite3_step(s) == SQLITE_ROW) {
     const char *answer = (const char *)sqlite3_column_text(s, 0);
     snprintf(mode, sizeof mode, "%s", answer == NULL ? "" : answer);
   }
   if (sqlite3_finalize(s) != SQLITE_OK || mode[0] == '\0')
     return ae_store_explain(store, error);
   if (strcmp(mode, "wal") == 0) return AE_OK;
-  return ae_fail(error, AE_STORAGE, 0, "the inbox %.100s cannot have a write-ahead "
+  return ae_fail(error, AE_STORAGE, 0,
+                 "the inbox %.100s cannot have a write-ahead "
                  "log (SQLite's journal mode stays '%s'): put it on a local disk",
                  store->path, mode);
 }
 
 static ae_code prepare (ae_store *store, ae_error *error) {
   for (int i = 0; i < STATEMENT_COUNT; i++) {
-    int result = sqlite3_prepare_v3(store->db, texts[i], -1,
-                                    SQLITE_PREPARE_PERSISTENT,
+    int result = sqlite3_prepare_v3(store->db, texts[i], -1, SQLITE_PREPARE_PERSISTENT,
                                     &store->statements[i], NULL);
     if (result == SQLITE_ERROR)
-      return ae_fail(error, AE_STORAGE, 0, "the inbox %.100s is damaged (%.80s): "
+      return ae_fail(error, AE_STORAGE, 0,
+                     "the inbox %.100s is damaged (%.80s): "
                      "put it aside, or mend it with sqlite3 .recover",
                      store->path, sqlite3_errmsg(store->db));
     if (result != SQLITE_OK) return ae_store_explain(store, error);
@@ -226,8 +228,7 @@ ae_code ae_store_open (ae_store *store, const char *path, ae_error *error) {
 
 /* The lock goes last: whoever gets it finds the file closed. */
 void ae_store_close (ae_store *store) {
-  for (int i = 0; i < STATEMENT_COUNT; i++)
-    sqlite3_finalize(store->statements[i]);
+  for (int i = 0; i < STATEMENT_COUNT; i++) sqlite3_finalize(store->statements[i]);
   sqlite3_close(store->db);
   if (store->lock >= 0) close(store->lock);
   free(store->path);
@@ -248,15 +249,17 @@ static bool run (sqlite3_stmt *statement) {
 /* The bytes live until the statement has run. */
 static void text (sqlite3_stmt *statement, int at, ae_slice value) {
   if (value.data == NULL) sqlite3_bind_null(statement, at);
-  else sqlite3_bind_text64(statement, at, value.data, value.length,
-                           SQLITE_STATIC, SQLITE_UTF8);
+  else
+    sqlite3_bind_text64(statement, at, value.data, value.length, SQLITE_STATIC, SQLITE_UTF8);
 }
 
 bool ae_store_begin (ae_store *store) {
   return !ae_store_moved(store) && run(use(store, BEGIN));
 }
 
-bool ae_store_commit (ae_store *store) { return run(use(store, COMMIT)); }
+bool ae_store_commit (ae_store *store) {
+  return run(use(store, COMMIT));
+}
 
 /* SQLite may have rolled back by itself. */
 void ae_store_rollback (ae_store *store) {
@@ -295,7 +298,9 @@ bool ae_store_remember (ae_store *store, const void *bytes, size_t size) {
   return run(use(store, REMEMBER));
 }
 
-bool ae_store_touch (ae_store *store) { return run(use(store, TOUCH)); }
+bool ae_store_touch (ae_store *store) {
+  return run(use(store, TOUCH));
+}
 
 bool ae_store_settle (ae_store *store, const ae_work *work, bool *changed) {
   sqlite3_stmt *s = use(store, SETTLE);
@@ -378,7 +383,8 @@ bool ae_store_number_read (ae_store *store, ae_store_number which, int64_t *out)
   bool found;
   if (which == AE_NUMBER_LAST) return number_of(store, LAST_SQL, out);
   s = use(store, which == AE_NUMBER_WAITING ? COUNT_WAITING
-               : which == AE_NUMBER_DEAD ? COUNT_DEAD : DATA_VERSION);
+                 : which == AE_NUMBER_DEAD  ? COUNT_DEAD
+                                            : DATA_VERSION);
   found = sqlite3_step(s) == SQLITE_ROW;
   if (found) *out = sqlite3_column_int64(s, 0);
   return sqlite3_reset(s) == SQLITE_OK && found;
@@ -409,10 +415,9 @@ bool ae_store_any_due (ae_store *store, int64_t sequence, int64_t now, bool *any
 }
 
 static ae_slice column (sqlite3_stmt *s, int at) {
-  ae_slice value = { sqlite3_column_blob(s, at), 0 };
+  ae_slice value = {sqlite3_column_blob(s, at), 0};
   value.length = (size_t)sqlite3_column_bytes(s, at);
-  if (value.data == NULL && sqlite3_column_type(s, at) != SQLITE_NULL)
-    value.data = "";
+  if (value.data == NULL && sqlite3_column_type(s, at) != SQLITE_NULL) value.data = "";
   return value;
 }
 
@@ -426,7 +431,7 @@ static int step (sqlite3_stmt *s) {
 int ae_store_remembered_next (ae_store *store, ae_slice *bytes) {
   int more = step(use(store, REMEMBERED));
   if (more == 1) *bytes = column(use(store, REMEMBERED), 0);
-  else sqlite3_db_release_memory(store->db);  /* pages that nobody asks for again */
+  else sqlite3_db_release_memory(store->db); /* pages that nobody asks for again */
   return more;
 }
 

@@ -9,7 +9,8 @@
 
 #if defined(__has_include)
 #if !__has_include(<lauxlib.h>)
-#error "lauxlib.h not found: install liblua5.4-dev or that of your Lua (Debian, Ubuntu), lua-devel (Fedora), lua5.4-dev (Alpine) or lua (Homebrew)"
+#error \
+  "lauxlib.h not found: install liblua5.4-dev or that of your Lua (Debian, Ubuntu), lua-devel (Fedora), lua5.4-dev (Alpine) or lua (Homebrew)"
 #endif
 #endif
 #include <lauxlib.h>
@@ -39,7 +40,7 @@ void lua_callk (lua_State *L, int arguments, int results, int context, void *con
 #pragma weak lua_tonumber
 #pragma weak luaL_prepbuffer
 #else
-void (lua_call) (lua_State *L, int arguments, int results);
+void(lua_call)(lua_State *L, int arguments, int results);
 #pragma weak lua_copy
 #pragma weak lua_getglobal
 #pragma weak lua_rawgetp
@@ -175,9 +176,11 @@ static inline void ae_check_version (lua_State *L) {
     running = lua_tolstring(L, -1, NULL);
   }
   if (!running || strcmp(running, LUA_VERSION) != 0)
-    luaL_error(L, "this module of altinn-events was built for %s, and %s loads it: build it again for that "
-               "Lua (make LUA=..., or luarocks --lua-version=...)", LUA_VERSION,
-               running ? running : "an unknown Lua");
+    luaL_error(
+      L,
+      "this module of altinn-events was built for %s, and %s loads it: build it again for that "
+      "Lua (make LUA=..., or luarocks --lua-version=...)",
+      LUA_VERSION, running ? running : "an unknown Lua");
   lua_settop(L, -2);
 }
 

@@ -9,7 +9,8 @@
 
 #if defined(__has_include)
 #if !__has_include(<curl/curl.h>)
-#error "curl/curl.h not found: install libcurl4-openssl-dev (Debian, Ubuntu), libcurl-devel (Fedora), curl-dev (Alpine) or curl (Homebrew)"
+#error \
+  "curl/curl.h not found: install libcurl4-openssl-dev (Debian, Ubuntu), libcurl-devel (Fedora), curl-dev (Alpine) or curl (Homebrew)"
 #endif
 #endif
 #include <curl/curl.h>
@@ -18,9 +19,12 @@
 #define DEFAULT_MAX_BODY ((size_t)1 << 20)
 #define MAX_HEADER ((size_t)64 << 10)
 #define HANDLES_KEPT 64
-#define PART ((size_t)256 << 10)  /* of a streamed body, and what a spare buffer may keep */
+#define PART ((size_t)256 << 10) /* of a streamed body, and what a spare buffer may keep */
 
-typedef struct text { char *data; size_t length, room; } text;
+typedef struct text {
+  char *data;
+  size_t length, room;
+} text;
 
 typedef struct exchange exchange;
 struct exchange {
@@ -32,9 +36,9 @@ struct exchange {
   char *request_body;
   size_t max_body;
   bool overflow;
-  bool stream;         /* asked for */
-  bool part_out;       /* the body's bytes are in use until ae_curl_more */
-  bool paused;         /* libcurl holds the rest back */
+  bool stream;   /* asked for */
+  bool part_out; /* the body's bytes are in use until ae_curl_more */
+  bool paused;   /* libcurl holds the rest back */
   ae_code code;
   char message[AE_MESSAGE_SIZE];
   char error[CURL_ERROR_SIZE];
@@ -42,9 +46,9 @@ struct exchange {
 
 struct ae_curl {
   CURLM *multi;
-  exchange *busy;      /* under way */
-  exchange *finished;  /* not yet given out, in order */
-  exchange *given;     /* the one that the last reply points into */
+  exchange *busy;     /* under way */
+  exchange *finished; /* not yet given out, in order */
+  exchange *given;    /* the one that the last reply points into */
   exchange *spare;
   size_t count, spares;
   uint64_t ids;
@@ -90,7 +94,8 @@ static void free_list (exchange *list) {
 
 void ae_curl_free (ae_curl *curl) {
   if (!curl) return;
-  for (exchange *e = curl->busy; e; e = e->next) curl_multi_remove_handle(curl->multi, e->easy);
+  for (exchange *e = curl->busy; e; e = e->next)
+    curl_multi_remove_handle(curl->multi, e->easy);
   free_list(curl->busy);
   free_list(curl->finished);
   free_list(curl->spare);
@@ -133,9 +138,10 @@ static bool is_streamed (const exchange *e) {
 static size_t on_body (char *data, size_t size, size_t count, void *user) {
   exchange *e = user;
   if (is_streamed(e)) {
-    if (!e->part_out && e->body.length < PART && text_add(&e->body, data, size * count, SIZE_MAX))
+    if (!e->part_out && e->body.length < PART &&
+        text_add(&e->body, data, size * count, SIZE_MAX))
       return size * count;
-    if (!e->part_out && e->body.length < PART) return 0;  /* no memory */
+    if (!e->part_out && e->body.length < PART) return 0; /* no memory */
     e->paused = true;
     return CURL_WRITEFUNC_PAUSE;
   }
@@ -194,7 +200,7 @@ static void exchange_keep (ae_curl *curl, exchange *e) {
   e->overflow = e->stream = e->part_out = e->paused = false;
   if (e->body.room > PART) {
     free(e->body.data);
-    e->body = (text){ NULL, 0, 0 };
+    e->body = (text){NULL, 0, 0};
   }
   e->next = curl->spare;
   curl->spare = e;
@@ -206,7 +212,7 @@ static bool add_field (exchange *e, ae_slice name, ae_slice value) {
   if (!line) return false;
   memcpy(line, name.data, name.length);
   size_t at = name.length;
-  line[at++] = value.length > 0 ? ':' : ';';  /* libcurl: "Name;" is an empty value */
+  line[at++] = value.length > 0 ? ':' : ';'; /* libcurl: "Name;" is an empty value */
   if (value.length > 0) line[at++] = ' ';
   if (value.length > 0) memcpy(line + at, value.data, value.length);
   line[at + value.length] = '\0';
@@ -221,7 +227,8 @@ static bool set_body (exchange *e, ae_slice body) {
   e->request_body = malloc(body.length + 1);
   if (!e->request_body) return false;
   if (body.length > 0) memcpy(e->request_body, body.data, body.length);
-  return curl_easy_setopt(e->easy, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)body.length) == CURLE_OK &&
+  return curl_easy_setopt(e->easy, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)body.length) ==
+           CURLE_OK &&
          curl_easy_setopt(e->easy, CURLOPT_POSTFIELDS, e->request_body) == CURLE_OK;
 }
 
@@ -237,7 +244,7 @@ static bool set_options (exchange *e, const ae_request *request) {
   CURL *easy = e->easy;
   double timeout = request->timeout > 0 ? request->timeout : DEFAULT_TIMEOUT;
   if (timeout > 86400) timeout = 86400;
-  if (timeout < 0.001) timeout = 0.001;  /* libcurl: 0 ms is for ever */
+  if (timeout < 0.001) timeout = 0.001; /* libcurl: 0 ms is for ever */
   e->max_body = request->max_body ? request->max_body : DEFAULT_MAX_BODY;
   e->stream = request->stream;
   e->error[0] = '\0';
@@ -247,7 +254,8 @@ static bool set_options (exchange *e, const ae_request *request) {
   curl_easy_setopt(easy, CURLOPT_NOSIGNAL, 1L);
   curl_easy_setopt(easy, CURLOPT_SSL_VERIFYPEER, 1L);
   curl_easy_setopt(easy, CURLOPT_SSL_VERIFYHOST, 2L);
-  if (request->ca_file && curl_easy_setopt(easy, CURLOPT_CAINFO, request->ca_file) != CURLE_OK) return false;
+  if (request->ca_file && curl_easy_setopt(easy, CURLOPT_CAINFO, request->ca_file) != CURLE_OK)
+    return false;
   curl_easy_setopt(easy, CURLOPT_FOLLOWLOCATION, 0L);
   curl_easy_setopt(easy, CURLOPT_TIMEOUT_MS, (long)(timeout * 1000));
   curl_easy_setopt(easy, CURLOPT_ERRORBUFFER, e->error);
@@ -349,9 +357,13 @@ static ae_code code_of (CURLcode result) {
     case CURLE_OK: return AE_OK;
     case CURLE_OPERATION_TIMEDOUT: return AE_TIMEOUT;
     case CURLE_URL_MALFORMAT: return AE_INVALID;
-    case CURLE_SSL_CONNECT_ERROR: case CURLE_PEER_FAILED_VERIFICATION:
-    case CURLE_SSL_CERTPROBLEM: case CURLE_SSL_CIPHER: case CURLE_SSL_CACERT_BADFILE:
-    case CURLE_SSL_ISSUER_ERROR: case CURLE_SSL_INVALIDCERTSTATUS: return AE_TLS;
+    case CURLE_SSL_CONNECT_ERROR:
+    case CURLE_PEER_FAILED_VERIFICATION:
+    case CURLE_SSL_CERTPROBLEM:
+    case CURLE_SSL_CIPHER:
+    case CURLE_SSL_CACERT_BADFILE:
+    case CURLE_SSL_ISSUER_ERROR:
+    case CURLE_SSL_INVALIDCERTSTATUS: return AE_TLS;
     case CURLE_OUT_OF_MEMORY: return AE_MEMORY;
     default: return AE_NETWORK;
   }
@@ -367,14 +379,14 @@ static ae_code protocol_code (const exchange *e) {
 
 static void finish (ae_curl *curl, exchange *e, CURLcode result) {
   unlink_busy(curl, e);
-  e->code = e->overflow ? AE_TOO_LARGE
-          : result == CURLE_UNSUPPORTED_PROTOCOL ? protocol_code(e) : code_of(result);
+  e->code = e->overflow                            ? AE_TOO_LARGE
+            : result == CURLE_UNSUPPORTED_PROTOCOL ? protocol_code(e)
+                                                   : code_of(result);
   if (e->overflow) {
     ae_error error;
     ae_fail(&error, AE_TOO_LARGE, 0, "the reply is larger than %zu bytes", e->max_body);
     memcpy(e->message, error.message, sizeof(e->message));
-  }
-  else if (result != CURLE_OK) {
+  } else if (result != CURLE_OK) {
     const char *why = e->error[0] ? e->error : curl_easy_strerror(result);
     size_t length = strlen(why);
     if (length >= sizeof(e->message)) length = sizeof(e->message) - 1;
@@ -425,7 +437,7 @@ static void work (ae_curl *curl) {
 void ae_curl_step (ae_curl *curl, double timeout, int descriptor) {
   work(curl);
   if (is_ready(curl)) return;
-  struct curl_waitfd extra = { .fd = descriptor, .events = CURL_WAIT_POLLIN };
+  struct curl_waitfd extra = {.fd = descriptor, .events = CURL_WAIT_POLLIN};
   int wait = timeout >= 3600 ? 3600000 : timeout > 0 ? (int)(timeout * 1000 + 0.999) : 0;
   if (wait <= 0) return;
   curl_multi_poll(curl->multi, &extra, descriptor >= 0 ? 1 : 0, wait, NULL);
@@ -442,9 +454,10 @@ bool ae_curl_part (ae_curl *curl, ae_part *part) {
   if (!e) e = with_part(curl->busy);
   if (!e) return false;
   e->part_out = true;
-  *part = (ae_part){ .id = e->id, .status = status_of(e),
-    .header_text = { e->header.data, e->header.length },
-    .bytes = { e->body.data, e->body.length } };
+  *part = (ae_part){.id = e->id,
+                    .status = status_of(e),
+                    .header_text = {e->header.data, e->header.length},
+                    .bytes = {e->body.data, e->body.length}};
   return true;
 }
 
@@ -462,7 +475,7 @@ bool ae_curl_more (ae_curl *curl, uint64_t id) {
   e->body.length = 0;
   if (busy && e->paused) {
     e->paused = false;
-    curl_easy_pause(e->easy, CURLPAUSE_CONT);  /* may fill the body at once */
+    curl_easy_pause(e->easy, CURLPAUSE_CONT); /* may fill the body at once */
   }
   return true;
 }
@@ -475,10 +488,11 @@ bool ae_curl_next (ae_curl *curl, ae_reply *reply) {
   if (!e) return false;
   *at = e->next;
   e->next = NULL;
-  *reply = (ae_reply){ .id = e->id, .code = e->code,
-    .header_text = { e->header.data, e->header.length },
-    .body = { e->body.data, e->body.length },
-    .message = e->code == AE_OK ? NULL : e->message };
+  *reply = (ae_reply){.id = e->id,
+                      .code = e->code,
+                      .header_text = {e->header.data, e->header.length},
+                      .body = {e->body.data, e->body.length},
+                      .message = e->code == AE_OK ? NULL : e->message};
   if (e->code == AE_OK || e->overflow) reply->status = status_of(e);
   return true;
 }

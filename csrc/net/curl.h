@@ -10,19 +10,21 @@
 typedef struct ae_curl ae_curl;
 
 /* One field of a request's or reply's header. */
-typedef struct ae_field { ae_slice name, value; } ae_field;
+typedef struct ae_field {
+  ae_slice name, value;
+} ae_field;
 
 /* A request; everything is copied when it is added. */
 typedef struct ae_request {
-  const char *method;       /* "POST" */
-  const char *url;          /* http or https */
-  const ae_field *headers;  /* no CR, LF or NUL in them: the caller's duty */
+  const char *method;      /* "POST" */
+  const char *url;         /* http or https */
+  const ae_field *headers; /* no CR, LF or NUL in them: the caller's duty */
   size_t header_count;
-  ae_slice body;            /* absent: none */
-  double timeout;           /* seconds for the whole exchange; 0 = 30 */
-  size_t max_body;          /* of the reply, bytes; 0 = 1 MiB */
-  const char *ca_file;      /* PEM file of trusted authorities; NULL: the system's */
-  bool stream;              /* a 2xx body comes in parts, however large it is */
+  ae_slice body;       /* absent: none */
+  double timeout;      /* seconds for the whole exchange; 0 = 30 */
+  size_t max_body;     /* of the reply, bytes; 0 = 1 MiB */
+  const char *ca_file; /* PEM file of trusted authorities; NULL: the system's */
+  bool stream;         /* a 2xx body comes in parts, however large it is */
 } ae_request;
 
 /* A part of a body that is streamed, and the header that came before it.
@@ -32,18 +34,18 @@ typedef struct ae_part {
   uint64_t id;
   long status;
   ae_slice header_text;
-  ae_slice bytes;           /* not empty */
+  ae_slice bytes; /* not empty */
 } ae_part;
 
 /* A finished exchange. It belongs to the ae_curl and lives until the next
 ** ae_curl_next. `header_text` holds the lines of the final header. */
 typedef struct ae_reply {
   uint64_t id;
-  long status;              /* 0: no answer */
+  long status; /* 0: no answer */
   ae_slice header_text, body;
-  ae_code code;             /* AE_OK, AE_NETWORK, AE_TLS, AE_TIMEOUT,
+  ae_code code;        /* AE_OK, AE_NETWORK, AE_TLS, AE_TIMEOUT,
                                AE_TOO_LARGE, AE_INVALID (the URL) */
-  const char *message;      /* when code is not AE_OK: a sentence */
+  const char *message; /* when code is not AE_OK: a sentence */
 } ae_reply;
 
 /* `connections`: most at once, further requests wait. NULL: no memory.

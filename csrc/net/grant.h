@@ -36,7 +36,9 @@
   X(AE_GRANT_MEMORY, "memory", AE_MEMORY)
 
 #define AE_GRANT_ENUM(constant, name, code) constant,
-typedef enum ae_grant_reason { AE_GRANT_REASONS(AE_GRANT_ENUM) AE_GRANT_REASON_COUNT } ae_grant_reason;
+typedef enum ae_grant_reason {
+  AE_GRANT_REASONS(AE_GRANT_ENUM) AE_GRANT_REASON_COUNT
+} ae_grant_reason;
 #undef AE_GRANT_ENUM
 
 typedef struct ae_grant_error {
@@ -51,7 +53,7 @@ const char *ae_grant_reason_name (ae_grant_reason reason);
 typedef struct ae_bytes {
   char *data;
   size_t length, room;
-  bool failed;  /* no memory: what was added is incomplete */
+  bool failed; /* no memory: what was added is incomplete */
 } ae_bytes;
 
 /* Wipes and frees; harmless when repeated. */
@@ -67,15 +69,16 @@ typedef struct ae_grant_key ae_grant_key;
 
 /* What a key is made of; nothing of it is kept. */
 typedef struct ae_grant_source {
-  ae_slice key;          /* PEM (PKCS#1, PKCS#8), PKCS#12, DER, JWK */
-  ae_slice passphrase;   /* absent: none */
-  ae_slice kid;          /* absent: a JWK's own, else the certificate */
-  ae_slice certificate;  /* PEM chain or DER; absent: those beside the key */
+  ae_slice key;         /* PEM (PKCS#1, PKCS#8), PKCS#12, DER, JWK */
+  ae_slice passphrase;  /* absent: none */
+  ae_slice kid;         /* absent: a JWK's own, else the certificate */
+  ae_slice certificate; /* PEM chain or DER; absent: those beside the key */
 } ae_grant_source;
 
 /* Loads a private key. *key is to be freed with ae_grant_free. A key that
 ** has neither kid nor certificate loads, but does not sign. */
-ae_code ae_grant_load (const ae_grant_source *source, ae_grant_key **key, ae_grant_error *error);
+ae_code ae_grant_load (const ae_grant_source *source, ae_grant_key **key,
+                       ae_grant_error *error);
 /* Frees a key, which may be NULL. */
 void ae_grant_free (ae_grant_key *key);
 /* The size of the modulus. */

@@ -69,7 +69,8 @@ bool ae_grant_unsupported (void) {
   bool found = false;
   while ((one = ERR_get_error()) != 0)
     found = found || (ERR_GET_LIB(one) == ERR_LIB_EVP &&
-                      (ERR_GET_REASON(one) == ERR_R_UNSUPPORTED || ERR_GET_REASON(one) == EVP_R_UNSUPPORTED_ALGORITHM ||
+                      (ERR_GET_REASON(one) == ERR_R_UNSUPPORTED ||
+                       ERR_GET_REASON(one) == EVP_R_UNSUPPORTED_ALGORITHM ||
                        ERR_GET_REASON(one) == EVP_R_UNKNOWN_PBE_ALGORITHM));
   return found;
 }
@@ -80,13 +81,17 @@ bool ae_grant_unsupported (void) {
 ** PKCS#12
 ** ===================================================================== */
 
-typedef struct opened { EVP_PKEY *pkey; X509 *leaf; STACK_OF(X509) *others; } opened;
+typedef struct opened {
+  EVP_PKEY *pkey;
+  X509 *leaf;
+  STACK_OF(X509) * others;
+} opened;
 
 static void opened_free (opened *o) {
   EVP_PKEY_free(o->pkey);
   X509_free(o->leaf);
   sk_X509_pop_free(o->others, X509_free);
-  *o = (opened){ 0 };
+  *o = (opened){0};
 }
 
 static bool rehome (opened *o) {
@@ -116,15 +121,20 @@ static bool open_legacy (ae_slice octets, const char *passphrase, opened *o) {
 
 static ae_code wrong_passphrase (ae_slice passphrase, ae_grant_error *error) {
   if (!passphrase.data)
-    return ae_grant_fail(error, AE_GRANT_PASSPHRASE_MISSING, "the key is encrypted: give its passphrase");
-  return ae_grant_fail(error, AE_GRANT_PASSPHRASE_WRONG, "the passphrase does not open the key: give the right one");
+    return ae_grant_fail(error, AE_GRANT_PASSPHRASE_MISSING,
+                         "the key is encrypted: give its passphrase");
+  return ae_grant_fail(error, AE_GRANT_PASSPHRASE_WRONG,
+                       "the passphrase does not open the key: give the right one");
 }
 
-static ae_code open_pkcs12 (PKCS12 *file, ae_slice octets, ae_slice passphrase, opened *o, ae_grant_error *error) {
+static ae_code open_pkcs12 (PKCS12 *file, ae_slice octets, ae_slice passphrase, opened *o,
+                            ae_grant_error *error) {
   const char *text = passphrase.data ? passphrase.data : "";
   if (PKCS12_mac_present(file) != 1)
-    return ae_grant_fail(error, AE_GRANT_NOT_A_KEY, "the PKCS#12 file has no MAC: export it with one");
-  if (PKCS12_verify_mac(file, text, -1) != 1 && (*text || PKCS12_verify_mac(file, NULL, 0) != 1))
+    return ae_grant_fail(error, AE_GRANT_NOT_A_KEY,
+                         "the PKCS#12 file has no MAC: export it with one");
+  if (PKCS12_verify_mac(file, text, -1) != 1 &&
+      (*text || PKCS12_verify_mac(file, NULL, 0) != 1))
     return wrong_passphrase(passphrase, error);
   ERR_clear_error();
   if (PKCS12_parse(file, text, &o->pkey, &o->leaf, &o->others) == 1) return AE_OK;
@@ -132,13 +142,15 @@ static ae_code open_pkcs12 (PKCS12 *file, ae_slice octets, ae_slice passphrase, 
   bool old = ae_grant_unsupported();
   if (old && open_legacy(octets, text, o)) return AE_OK;
   if (old)
-    return ae_grant_fail(error, AE_GRANT_ENCRYPTION, "the PKCS#12 file is encrypted with an algorithm that this "
+    return ae_grant_fail(error, AE_GRANT_ENCRYPTION,
+                         "the PKCS#12 file is encrypted with an algorithm that this "
                          "OpenSSL does not offer: export it anew with AES");
-  return ae_grant_fail(error, AE_GRANT_NOT_A_KEY, "the PKCS#12 file is damaged: export it anew");
+  return ae_grant_fail(error, AE_GRANT_NOT_A_KEY,
+                       "the PKCS#12 file is damaged: export it anew");
 }
 
 /* Gives the certificates over: the leaf and the others in one list. */
-static bool give (opened *o, STACK_OF(X509) **list) {
+static bool give (opened *o, STACK_OF(X509) * *list) {
   if (!o->leaf && !o->others) return true;
   if (!*list) *list = sk_X509_new_null();
   if (!*list) return false;
@@ -153,13 +165,14 @@ static bool give (opened *o, STACK_OF(X509) **list) {
   return true;
 }
 
-static ae_code read_pkcs12 (PKCS12 *file, ae_slice octets, ae_slice passphrase, EVP_PKEY **pkey, STACK_OF(X509) **list,
-                            ae_grant_error *error) {
-  opened o = { 0 };
+static ae_code read_pkcs12 (PKCS12 *file, ae_slice octets, ae_slice passphrase,
+                            EVP_PKEY **pkey, STACK_OF(X509) * *list, ae_grant_error *error) {
+  opened o = {0};
   ae_code code = open_pkcs12(file, octets, passphrase, &o, error);
   if (code == AE_OK && !o.pkey)
-    code = ae_grant_fail(error, AE_GRANT_PUBLIC_KEY,
-                         "the PKCS#12 file holds certificates and no private key: export it together with the key");
+    code = ae_grant_fail(
+      error, AE_GRANT_PUBLIC_KEY,
+      "the PKCS#12 file holds certificates and no private key: export it together with the key");
   if (code == AE_OK && !give(&o, list)) code = ae_grant_no_memory(error);
   if (code == AE_OK) {
     *pkey = o.pkey;
@@ -181,14 +194,15 @@ static ae_code no_private_key (ae_slice octets, ae_grant_error *error) {
   X509_free(certificate);
   EVP_PKEY_free(public);
   if (known)
-    return ae_grant_fail(error, AE_GRANT_PUBLIC_KEY,
-                         "this is a certificate or a public key: give the private key, which stays with you");
+    return ae_grant_fail(
+      error, AE_GRANT_PUBLIC_KEY,
+      "this is a certificate or a public key: give the private key, which stays with you");
   return ae_grant_fail(error, AE_GRANT_NOT_A_KEY,
                        "this is no key: PEM, PKCS#12 (.p12, .pfx) and JWK are understood");
 }
 
-ae_code ae_grant_der (ae_slice octets, ae_slice passphrase, EVP_PKEY **pkey, STACK_OF(X509) **list,
-                      ae_grant_error *error) {
+ae_code ae_grant_der (ae_slice octets, ae_slice passphrase, EVP_PKEY **pkey,
+                      STACK_OF(X509) * *list, ae_grant_error *error) {
   const unsigned char *at = (const unsigned char *)octets.data;
   PKCS12 *file = d2i_PKCS12(NULL, &at, (long)octets.length);
   if (file) {

@@ -9,18 +9,20 @@
 
 /* The members in the order of RFC 7518 §6.3: the first two are public, the
 ** first three are needed, the rest come together or not at all. */
-static const struct { const char *member, *parameter; } numbers[] = {
-  { "n", OSSL_PKEY_PARAM_RSA_N },         { "e", OSSL_PKEY_PARAM_RSA_E },
-  { "d", OSSL_PKEY_PARAM_RSA_D },         { "p", OSSL_PKEY_PARAM_RSA_FACTOR1 },
-  { "q", OSSL_PKEY_PARAM_RSA_FACTOR2 },   { "dp", OSSL_PKEY_PARAM_RSA_EXPONENT1 },
-  { "dq", OSSL_PKEY_PARAM_RSA_EXPONENT2 },{ "qi", OSSL_PKEY_PARAM_RSA_COEFFICIENT1 }
-};
+static const struct {
+  const char *member, *parameter;
+} numbers[] = {
+  {"n", OSSL_PKEY_PARAM_RSA_N},          {"e", OSSL_PKEY_PARAM_RSA_E},
+  {"d", OSSL_PKEY_PARAM_RSA_D},          {"p", OSSL_PKEY_PARAM_RSA_FACTOR1},
+  {"q", OSSL_PKEY_PARAM_RSA_FACTOR2},    {"dp", OSSL_PKEY_PARAM_RSA_EXPONENT1},
+  {"dq", OSSL_PKEY_PARAM_RSA_EXPONENT2}, {"qi", OSSL_PKEY_PARAM_RSA_COEFFICIENT1}};
 #define NUMBERS (sizeof numbers / sizeof *numbers)
 
 /* OpenSSL takes numbers in the machine's own order of bytes. */
 static bool to_native (ae_bytes *bytes) {
   BIGNUM *number = BN_bin2bn((const unsigned char *)bytes->data, (int)bytes->length, NULL);
-  bool done = number && BN_bn2nativepad(number, (unsigned char *)bytes->data, (int)bytes->length) >= 0;
+  bool done = number &&
+              BN_bn2nativepad(number, (unsigned char *)bytes->data, (int)bytes->length) >= 0;
   BN_clear_free(number);
   return done;
 }
@@ -39,7 +41,8 @@ static EVP_PKEY *make (OSSL_PARAM *parameters, bool secret) {
   EVP_PKEY *pkey = NULL;
   EVP_PKEY_CTX *context = EVP_PKEY_CTX_new_from_name(NULL, "RSA", NULL);
   if (!context || EVP_PKEY_fromdata_init(context) <= 0 ||
-      EVP_PKEY_fromdata(context, &pkey, secret ? EVP_PKEY_KEYPAIR : EVP_PKEY_PUBLIC_KEY, parameters) <= 0)
+      EVP_PKEY_fromdata(context, &pkey, secret ? EVP_PKEY_KEYPAIR : EVP_PKEY_PUBLIC_KEY,
+                        parameters) <= 0)
     pkey = NULL;
   EVP_PKEY_CTX_free(context);
   return pkey;
@@ -62,8 +65,9 @@ static bool fits_together (EVP_PKEY *pkey) {
 }
 
 static ae_code broken (ae_grant_error *error) {
-  return ae_grant_fail(error, AE_GRANT_KEY_BROKEN,
-                       "the JWK's numbers do not make an RSA key: export it anew from where it was made");
+  return ae_grant_fail(
+    error, AE_GRANT_KEY_BROKEN,
+    "the JWK's numbers do not make an RSA key: export it anew from where it was made");
 }
 
 /* Passes over the numbers; `parameters` has room for all and an end. */
@@ -72,20 +76,20 @@ static bool collect (ae_slice jwk, size_t count, ae_bytes *values, OSSL_PARAM *p
   for (size_t i = 0; i < count; i++) {
     if (!read_number(jwk, numbers[i].member, &values[i])) return false;
     if (values[i].length == 0) continue;
-    parameters[used++] = OSSL_PARAM_construct_BN(numbers[i].parameter, (unsigned char *)values[i].data,
-                                                 values[i].length);
+    parameters[used++] = OSSL_PARAM_construct_BN(
+      numbers[i].parameter, (unsigned char *)values[i].data, values[i].length);
   }
   parameters[used] = OSSL_PARAM_construct_end();
-  return values[0].length > 0 && values[1].length > 0 &&
-         (used <= 3 || used == NUMBERS);
+  return values[0].length > 0 && values[1].length > 0 && (used <= 3 || used == NUMBERS);
 }
 
 static ae_code read_rsa (ae_slice jwk, bool secret, EVP_PKEY **pkey, ae_grant_error *error) {
-  ae_bytes values[NUMBERS] = { { 0 } };
+  ae_bytes values[NUMBERS] = {{0}};
   OSSL_PARAM parameters[NUMBERS + 1];
   ae_code code = AE_OK;
   EVP_PKEY *made = NULL;
-  if (!collect(jwk, secret ? NUMBERS : 2, values, parameters) || !(made = make(parameters, secret)))
+  if (!collect(jwk, secret ? NUMBERS : 2, values, parameters) ||
+      !(made = make(parameters, secret)))
     code = broken(error);
   else code = ae_grant_check(made, error);
   if (code == AE_OK && secret && !fits_together(made)) code = broken(error);
@@ -99,18 +103,24 @@ ae_code ae_grant_jwk (ae_slice text, bool secret, EVP_PKEY **pkey, ae_grant_erro
   ae_slice kty, member;
   ae_json_value value;
   if (!ae_grant_is_object(text))
-    return ae_grant_fail(error, AE_GRANT_NOT_A_KEY,
-                         "the key begins like a JWK, and is not one JSON object with unique members");
+    return ae_grant_fail(
+      error, AE_GRANT_NOT_A_KEY,
+      "the key begins like a JWK, and is not one JSON object with unique members");
   if (ae_grant_member(text, "keys", &member, &value))
-    return ae_grant_fail(error, AE_GRANT_NOT_A_KEY, "this is a set of JWKs: give the one key out of its `keys`");
+    return ae_grant_fail(error, AE_GRANT_NOT_A_KEY,
+                         "this is a set of JWKs: give the one key out of its `keys`");
   if (!ae_grant_string(text, "kty", &kty))
-    return ae_grant_fail(error, AE_GRANT_NOT_A_KEY, "the JWK has no `kty`: an RSA key has \"kty\":\"RSA\"");
+    return ae_grant_fail(error, AE_GRANT_NOT_A_KEY,
+                         "the JWK has no `kty`: an RSA key has \"kty\":\"RSA\"");
   if (!ae_slice_equal(kty, AE_LITERAL("RSA")))
-    return ae_grant_fail(error, AE_GRANT_KEY_KIND, "the JWK is not an RSA key: Maskinporten takes RSA only");
+    return ae_grant_fail(error, AE_GRANT_KEY_KIND,
+                         "the JWK is not an RSA key: Maskinporten takes RSA only");
   if (ae_grant_member(text, "oth", &member, &value))
-    return ae_grant_fail(error, AE_GRANT_KEY_KIND, "the JWK has more than two primes: use a common RSA key");
+    return ae_grant_fail(error, AE_GRANT_KEY_KIND,
+                         "the JWK has more than two primes: use a common RSA key");
   if (secret && !ae_grant_member(text, "d", &member, &value))
-    return ae_grant_fail(error, AE_GRANT_PUBLIC_KEY,
-                         "the JWK is a public key (no `d`): give the private one, which stays with you");
+    return ae_grant_fail(
+      error, AE_GRANT_PUBLIC_KEY,
+      "the JWK is a public key (no `d`): give the private one, which stays with you");
   return read_rsa(text, secret, pkey, error);
 }

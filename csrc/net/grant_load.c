@@ -22,17 +22,21 @@ static int give_passphrase (char *buffer, int size, int writing, void *user) {
 
 static EVP_PKEY *read_block (ae_slice block, ae_slice *passphrase, OSSL_LIB_CTX *context) {
   BIO *bio = BIO_new_mem_buf(block.data, (int)block.length);
-  EVP_PKEY *pkey = bio ? PEM_read_bio_PrivateKey_ex(bio, NULL, give_passphrase, passphrase, context, NULL) : NULL;
+  EVP_PKEY *pkey = bio ? PEM_read_bio_PrivateKey_ex(bio, NULL, give_passphrase, passphrase,
+                                                    context, NULL)
+                       : NULL;
   BIO_free(bio);
   return pkey;
 }
 
 static ae_code wrong_passphrase (ae_grant_error *error) {
-  return ae_grant_fail(error, AE_GRANT_PASSPHRASE_WRONG,
-                       "the passphrase does not open the key: give the right one (or the file is damaged)");
+  return ae_grant_fail(
+    error, AE_GRANT_PASSPHRASE_WRONG,
+    "the passphrase does not open the key: give the right one (or the file is damaged)");
 }
 
-static ae_code read_legacy (ae_slice block, ae_slice *passphrase, EVP_PKEY **pkey, ae_grant_error *error) {
+static ae_code read_legacy (ae_slice block, ae_slice *passphrase, EVP_PKEY **pkey,
+                            ae_grant_error *error) {
   ae_legacy *legacy = ae_legacy_new();
   if (legacy) *pkey = read_block(block, passphrase, ae_legacy_context(legacy));
   if (*pkey) *pkey = ae_legacy_key(*pkey);
@@ -40,12 +44,13 @@ static ae_code read_legacy (ae_slice block, ae_slice *passphrase, EVP_PKEY **pke
   ae_legacy_free(legacy);
   if (*pkey) return AE_OK;
   if (offered) return wrong_passphrase(error);
-  return ae_grant_fail(error, AE_GRANT_ENCRYPTION, "the key is encrypted with an algorithm that this OpenSSL does not "
+  return ae_grant_fail(error, AE_GRANT_ENCRYPTION,
+                       "the key is encrypted with an algorithm that this OpenSSL does not "
                        "offer: write it anew with openssl pkcs8 -topk8");
 }
 
 static bool label_is (ae_slice label, const char *text) {
-  return ae_slice_equal(label, (ae_slice){ text, strlen(text) });
+  return ae_slice_equal(label, (ae_slice){text, strlen(text)});
 }
 
 static bool is_encrypted (ae_slice label, ae_slice block) {
@@ -53,10 +58,13 @@ static bool is_encrypted (ae_slice label, ae_slice block) {
          memmem(block.data, block.length, "Proc-Type: 4,ENCRYPTED", 22) != NULL;
 }
 
-static ae_code cannot_decrypt (ae_slice block, ae_slice *passphrase, EVP_PKEY **pkey, ae_grant_error *error) {
+static ae_code cannot_decrypt (ae_slice block, ae_slice *passphrase, EVP_PKEY **pkey,
+                               ae_grant_error *error) {
   if (!passphrase->data)
-    return ae_grant_fail(error, AE_GRANT_PASSPHRASE_MISSING, "the key is encrypted: give its passphrase");
-  return ae_grant_unsupported() ? read_legacy(block, passphrase, pkey, error) : wrong_passphrase(error);
+    return ae_grant_fail(error, AE_GRANT_PASSPHRASE_MISSING,
+                         "the key is encrypted: give its passphrase");
+  return ae_grant_unsupported() ? read_legacy(block, passphrase, pkey, error)
+                                : wrong_passphrase(error);
 }
 
 static ae_code no_private_block (ae_slice text, ae_grant_error *error) {
@@ -65,25 +73,31 @@ static ae_code no_private_block (ae_slice text, ae_grant_error *error) {
     return ae_grant_fail(error, AE_GRANT_PUBLIC_KEY,
                          "this is a public key: give the private one, which stays with you");
   if (ae_grant_pem(text, "CERTIFICATE", &label, &block))
-    return ae_grant_fail(error, AE_GRANT_PUBLIC_KEY,
-                         "this is a certificate without its private key: give the private key as well");
-  return ae_grant_fail(error, AE_GRANT_NOT_A_KEY,
-                       "the PEM text holds no complete block \"PRIVATE KEY\": is it cut, or another file?");
+    return ae_grant_fail(
+      error, AE_GRANT_PUBLIC_KEY,
+      "this is a certificate without its private key: give the private key as well");
+  return ae_grant_fail(
+    error, AE_GRANT_NOT_A_KEY,
+    "the PEM text holds no complete block \"PRIVATE KEY\": is it cut, or another file?");
 }
 
-ae_code ae_grant_pem_key (ae_slice text, ae_slice passphrase, EVP_PKEY **pkey, ae_grant_error *error) {
+ae_code ae_grant_pem_key (ae_slice text, ae_slice passphrase, EVP_PKEY **pkey,
+                          ae_grant_error *error) {
   ae_slice label, block;
   if (!ae_grant_pem(text, "PRIVATE KEY", &label, &block)) return no_private_block(text, error);
   if (label_is(label, "OPENSSH PRIVATE KEY"))
-    return ae_grant_fail(error, AE_GRANT_KEY_KIND,
-                         "this is a key of OpenSSH: convert a copy of it with ssh-keygen -p -m PKCS8 -f FILE");
+    return ae_grant_fail(
+      error, AE_GRANT_KEY_KIND,
+      "this is a key of OpenSSH: convert a copy of it with ssh-keygen -p -m PKCS8 -f FILE");
   if (label_is(label, "EC PRIVATE KEY") || label_is(label, "DSA PRIVATE KEY"))
-    return ae_grant_fail(error, AE_GRANT_KEY_KIND,
-                         "the key is not RSA: Maskinporten takes RSA only; make one with openssl genrsa 3072");
+    return ae_grant_fail(
+      error, AE_GRANT_KEY_KIND,
+      "the key is not RSA: Maskinporten takes RSA only; make one with openssl genrsa 3072");
   *pkey = read_block(block, &passphrase, NULL);
   if (*pkey) return AE_OK;
   if (is_encrypted(label, block)) return cannot_decrypt(block, &passphrase, pkey, error);
-  return ae_grant_fail(error, AE_GRANT_NOT_A_KEY, "the PEM block of the private key is damaged: copy it anew, whole");
+  return ae_grant_fail(error, AE_GRANT_NOT_A_KEY,
+                       "the PEM block of the private key is damaged: copy it anew, whole");
 }
 
 /* }==================================================================== */
@@ -95,23 +109,26 @@ ae_code ae_grant_pem_key (ae_slice text, ae_slice passphrase, EVP_PKEY **pkey, a
 ae_code ae_grant_check (EVP_PKEY *pkey, ae_grant_error *error) {
   int kind = EVP_PKEY_get_base_id(pkey), bits = EVP_PKEY_get_bits(pkey);
   if (kind == EVP_PKEY_RSA_PSS)
-    return ae_grant_fail(error, AE_GRANT_KEY_KIND,
-                         "the key is bound to RSA-PSS, which Maskinporten does not take: make one with openssl genrsa");
+    return ae_grant_fail(
+      error, AE_GRANT_KEY_KIND,
+      "the key is bound to RSA-PSS, which Maskinporten does not take: make one with openssl genrsa");
   if (kind != EVP_PKEY_RSA)
-    return ae_grant_fail(error, AE_GRANT_KEY_KIND,
-                         "the key is not RSA: Maskinporten takes RSA only; make one with openssl genrsa 3072");
+    return ae_grant_fail(
+      error, AE_GRANT_KEY_KIND,
+      "the key is not RSA: Maskinporten takes RSA only; make one with openssl genrsa 3072");
   if (bits < AE_GRANT_MIN_BITS || bits > AE_GRANT_MAX_BITS)
-    return ae_grant_fail(error, AE_GRANT_KEY_SIZE,
-                         "the RSA key has %d bits, %d to %d are taken: make one with openssl genrsa 3072",
-                         bits, AE_GRANT_MIN_BITS, AE_GRANT_MAX_BITS);
+    return ae_grant_fail(
+      error, AE_GRANT_KEY_SIZE,
+      "the RSA key has %d bits, %d to %d are taken: make one with openssl genrsa 3072", bits,
+      AE_GRANT_MIN_BITS, AE_GRANT_MAX_BITS);
   return AE_OK;
 }
 
 /* Keys that came through an environment variable: "\n" for line breaks. */
 static ae_slice with_lines (ae_slice text, ae_bytes *copy) {
   char *to;
-  if (text.length == 0 || memchr(text.data, '\n', text.length) || !memmem(text.data, text.length, "\\n", 2) ||
-      !(to = ae_bytes_reserve(copy, text.length)))
+  if (text.length == 0 || memchr(text.data, '\n', text.length) ||
+      !memmem(text.data, text.length, "\\n", 2) || !(to = ae_bytes_reserve(copy, text.length)))
     return text;
   for (size_t i = 0; i < text.length; i++) {
     bool escape = text.data[i] == '\\' && i + 1 < text.length && text.data[i + 1] == 'n';
@@ -121,10 +138,10 @@ static ae_slice with_lines (ae_slice text, ae_bytes *copy) {
   return ae_bytes_slice(copy);
 }
 
-static ae_code read_pem (ae_slice text, ae_slice passphrase, EVP_PKEY **pkey, STACK_OF(X509) **list,
-                         ae_grant_error *error) {
+static ae_code read_pem (ae_slice text, ae_slice passphrase, EVP_PKEY **pkey,
+                         STACK_OF(X509) * *list, ae_grant_error *error) {
   ae_slice label, block;
-  ae_bytes copy = { 0 };
+  ae_bytes copy = {0};
   text = with_lines(text, &copy);
   ae_code code = ae_grant_pem_key(text, passphrase, pkey, error);
   if (code == AE_OK && ae_grant_pem(text, "CERTIFICATE", &label, &block))
@@ -133,31 +150,34 @@ static ae_code read_pem (ae_slice text, ae_slice passphrase, EVP_PKEY **pkey, ST
   return code;
 }
 
-static ae_code read_binary (ae_slice text, ae_slice passphrase, EVP_PKEY **pkey, STACK_OF(X509) **list,
-                            ae_grant_error *error) {
-  ae_bytes octets = { 0 };
+static ae_code read_binary (ae_slice text, ae_slice passphrase, EVP_PKEY **pkey,
+                            STACK_OF(X509) * *list, ae_grant_error *error) {
+  ae_bytes octets = {0};
   if (text.data[0] != 0x30 && ae_bytes_unbase64(&octets, text)) text = ae_bytes_slice(&octets);
   ae_code code = ae_grant_der(text, passphrase, pkey, list, error);
   ae_bytes_free(&octets);
   return code;
 }
 
-static ae_code read_any (const ae_grant_source *source, ae_slice passphrase, ae_grant_key *key, STACK_OF(X509) **list,
-                         ae_grant_error *error) {
+static ae_code read_any (const ae_grant_source *source, ae_slice passphrase, ae_grant_key *key,
+                         STACK_OF(X509) * *list, ae_grant_error *error) {
   ae_slice text = source->key;
   size_t at = 0;
-  while (at < text.length && (text.data[at] == ' ' || text.data[at] == '\n' || text.data[at] == '\r' ||
-                              text.data[at] == '\t')) at++;
+  while (at < text.length && (text.data[at] == ' ' || text.data[at] == '\n' ||
+                              text.data[at] == '\r' || text.data[at] == '\t'))
+    at++;
   if (at == text.length) return ae_grant_fail(error, AE_GRANT_NOT_A_KEY, "the key is empty");
   if (text.length > AE_GRANT_MAX_TEXT)
-    return ae_grant_fail(error, AE_GRANT_TOO_LARGE, "the key is larger than 1 MiB: that is no key");
+    return ae_grant_fail(error, AE_GRANT_TOO_LARGE,
+                         "the key is larger than 1 MiB: that is no key");
   if (memmem(text.data, text.length, "-----BEGIN ", 11))
     return read_pem(text, passphrase, &key->pkey, list, error);
   if (text.data[at] != '{') return read_binary(text, passphrase, &key->pkey, list, error);
   ae_code code = ae_grant_jwk(text, true, &key->pkey, error);
   ae_slice kid;
   ae_json_value value;
-  if (code == AE_OK && ae_grant_member(text, "kid", &kid, &value) && value.kind == AE_JSON_STRING)
+  if (code == AE_OK && ae_grant_member(text, "kid", &kid, &value) &&
+      value.kind == AE_JSON_STRING)
     ae_bytes_add(&key->kid, kid);
   return code;
 }
@@ -174,36 +194,41 @@ static ae_code set_kid (ae_grant_key *key, ae_slice kid, ae_grant_error *error) 
   ae_bytes_free(&key->kid);
   ae_bytes_add(&key->kid, AE_LITERAL("\""));
   for (size_t i = 0; i < kid.length && kid.length <= 1024; i++) {
-    char c = kid.data[i], escape[] = { '\\', 'u', '0', '0', digits[(c >> 4) & 15], digits[c & 15] };
-    if ((unsigned char)c < 0x20) ae_bytes_add(&key->kid, (ae_slice){ escape, sizeof escape });
-    else if (c == '"' || c == '\\') ae_bytes_add(&key->kid, (ae_slice){ (char[]){ '\\', c }, 2 });
-    else ae_bytes_add(&key->kid, (ae_slice){ &c, 1 });
+    char c = kid.data[i],
+         escape[] = {'\\', 'u', '0', '0', digits[(c >> 4) & 15], digits[c & 15]};
+    if ((unsigned char)c < 0x20) ae_bytes_add(&key->kid, (ae_slice){escape, sizeof escape});
+    else if (c == '"' || c == '\\') ae_bytes_add(&key->kid, (ae_slice){(char[]){'\\', c}, 2});
+    else ae_bytes_add(&key->kid, (ae_slice){&c, 1});
   }
   ae_bytes_add(&key->kid, AE_LITERAL("\""));
   if (key->kid.failed) return ae_grant_no_memory(error);
-  if (kid.length == 0 || kid.length > 1024 || ae_json_check(ae_bytes_slice(&key->kid), 1, NULL) != AE_OK)
-    return ae_grant_fail(error, AE_GRANT_KID, "the kid is empty, longer than 1024 bytes or not UTF-8");
+  if (kid.length == 0 || kid.length > 1024 ||
+      ae_json_check(ae_bytes_slice(&key->kid), 1, NULL) != AE_OK)
+    return ae_grant_fail(error, AE_GRANT_KID,
+                         "the kid is empty, longer than 1024 bytes or not UTF-8");
   return AE_OK;
 }
 
-static ae_code set_chain (ae_grant_key *key, STACK_OF(X509) *list, ae_grant_error *error) {
+static ae_code set_chain (ae_grant_key *key, STACK_OF(X509) * list, ae_grant_error *error) {
   ae_bytes_free(&key->kid);
   ae_code code = ae_grant_chain(list, key->pkey, &key->chain, error);
   return code != AE_OK ? code : ae_grant_valid_now(sk_X509_value(key->chain, 0), error);
 }
 
 /* A kid wins over a certificate, what was asked for over what was found. */
-static ae_code set_name (const ae_grant_source *source, ae_grant_key *key, STACK_OF(X509) **list,
-                         ae_grant_error *error) {
+static ae_code set_name (const ae_grant_source *source, ae_grant_key *key,
+                         STACK_OF(X509) * *list, ae_grant_error *error) {
   if (source->kid.data) return set_kid(key, source->kid, error);
   if (source->certificate.data) {
-    ae_bytes copy = { 0 };
+    ae_bytes copy = {0};
     sk_X509_pop_free(*list, X509_free);
-    ae_code code = ae_grant_certificates_read(with_lines(source->certificate, &copy), list, error);
+    ae_code code = ae_grant_certificates_read(with_lines(source->certificate, &copy), list,
+                                              error);
     ae_bytes_free(&copy);
     if (code != AE_OK) return code;
   }
-  if (source->certificate.data || (key->kid.length == 0 && *list)) return set_chain(key, *list, error);
+  if (source->certificate.data || (key->kid.length == 0 && *list))
+    return set_chain(key, *list, error);
   return key->kid.failed ? ae_grant_no_memory(error) : AE_OK;
 }
 
@@ -211,9 +236,10 @@ static ae_code set_name (const ae_grant_source *source, ae_grant_key *key, STACK
 static ae_code copy_passphrase (ae_slice from, ae_bytes *copy, ae_grant_error *error) {
   if (!from.data) return AE_OK;
   if (from.length > 1024 || memchr(from.data, '\0', from.length))
-    return ae_grant_fail(error, AE_GRANT_PASSPHRASE_WRONG, "the passphrase is longer than 1024 bytes or holds a NUL");
+    return ae_grant_fail(error, AE_GRANT_PASSPHRASE_WRONG,
+                         "the passphrase is longer than 1024 bytes or holds a NUL");
   ae_bytes_add(copy, from);
-  ae_bytes_add(copy, (ae_slice){ "", 1 });
+  ae_bytes_add(copy, (ae_slice){"", 1});
   if (copy->failed) return ae_grant_no_memory(error);
   copy->length--;
   return AE_OK;
@@ -223,7 +249,7 @@ static ae_code copy_passphrase (ae_slice from, ae_bytes *copy, ae_grant_error *e
 
 static ae_code fill (const ae_grant_source *source, ae_grant_key *key, ae_grant_error *error) {
   STACK_OF(X509) *list = NULL;
-  ae_bytes passphrase = { 0 };
+  ae_bytes passphrase = {0};
   ae_code code = copy_passphrase(source->passphrase, &passphrase, error);
   if (code == AE_OK) code = read_any(source, ae_bytes_slice(&passphrase), key, &list, error);
   if (code == AE_OK) code = ae_grant_check(key->pkey, error);
@@ -233,7 +259,8 @@ static ae_code fill (const ae_grant_source *source, ae_grant_key *key, ae_grant_
   return code;
 }
 
-ae_code ae_grant_load (const ae_grant_source *source, ae_grant_key **key, ae_grant_error *error) {
+ae_code ae_grant_load (const ae_grant_source *source, ae_grant_key **key,
+                       ae_grant_error *error) {
   *key = NULL;
   ae_grant_key *made = calloc(1, sizeof(*made));
   if (!made) return ae_grant_no_memory(error);

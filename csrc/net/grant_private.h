@@ -10,7 +10,8 @@
 
 #if defined(__has_include)
 #if !__has_include(<openssl/evp.h>)
-#error "openssl/evp.h not found: install libssl-dev (Debian, Ubuntu), openssl-devel (Fedora), openssl-dev (Alpine) or openssl@3 (Homebrew)"
+#error \
+  "openssl/evp.h not found: install libssl-dev (Debian, Ubuntu), openssl-devel (Fedora), openssl-dev (Alpine) or openssl@3 (Homebrew)"
 #endif
 #endif
 #include <openssl/evp.h>
@@ -26,7 +27,7 @@
 
 struct ae_grant_key {
   EVP_PKEY *pkey;
-  STACK_OF(X509) *chain;  /* leaf first; NULL: none */
+  STACK_OF(X509) * chain; /* leaf first; NULL: none */
   ae_bytes kid;           /* a JSON string literal; empty: none */
 };
 
@@ -34,7 +35,8 @@ struct ae_grant_key {
 #if defined(__GNUC__)
 __attribute__((format(printf, 3, 4)))
 #endif
-ae_code ae_grant_fail (ae_grant_error *error, ae_grant_reason reason, const char *format, ...);
+ae_code
+ae_grant_fail (ae_grant_error *error, ae_grant_reason reason, const char *format, ...);
 /* The failure of no memory. */
 ae_code ae_grant_no_memory (ae_grant_error *error);
 
@@ -73,19 +75,22 @@ bool ae_grant_pem (ae_slice text, const char *wanted, ae_slice *label, ae_slice 
 ae_code ae_grant_jwk (ae_slice text, bool secret, EVP_PKEY **pkey, ae_grant_error *error);
 
 /* Reads every certificate of PEM or one of DER; *list is the caller's. */
-ae_code ae_grant_certificates_read (ae_slice text, STACK_OF(X509) **list, ae_grant_error *error);
+ae_code ae_grant_certificates_read (ae_slice text, STACK_OF(X509) * *list,
+                                    ae_grant_error *error);
 /* Orders a list, leaf first, each followed by its issuer; the leaf is the
 ** one that fits the key. *chain is the caller's, as `list` stays. */
-ae_code ae_grant_chain (STACK_OF(X509) *list, EVP_PKEY *pkey, STACK_OF(X509) **chain, ae_grant_error *error);
+ae_code ae_grant_chain (STACK_OF(X509) * list, EVP_PKEY *pkey, STACK_OF(X509) * *chain,
+                        ae_grant_error *error);
 /* Whether the leaf is valid now. */
 ae_code ae_grant_valid_now (const X509 *leaf, ae_grant_error *error);
 
 /* Reads the PKCS#12 or DER form of a private key and the certificates
 ** beside it (*list: added to, may stay NULL). */
-ae_code ae_grant_der (ae_slice octets, ae_slice passphrase, EVP_PKEY **pkey, STACK_OF(X509) **list,
-                      ae_grant_error *error);
+ae_code ae_grant_der (ae_slice octets, ae_slice passphrase, EVP_PKEY **pkey,
+                      STACK_OF(X509) * *list, ae_grant_error *error);
 /* Reads a PEM private key. */
-ae_code ae_grant_pem_key (ae_slice text, ae_slice passphrase, EVP_PKEY **pkey, ae_grant_error *error);
+ae_code ae_grant_pem_key (ae_slice text, ae_slice passphrase, EVP_PKEY **pkey,
+                          ae_grant_error *error);
 
 /* Refuses what is not RSA, or of a size that is not taken. */
 ae_code ae_grant_check (EVP_PKEY *pkey, ae_grant_error *error);

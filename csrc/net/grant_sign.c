@@ -25,7 +25,7 @@ ae_code ae_grant_public (const ae_grant_key *key, ae_bytes *pem, ae_grant_error 
   BIO *bio = BIO_new(BIO_s_mem());
   if (bio && PEM_write_bio_PUBKEY(bio, key->pkey) == 1) {
     long length = BIO_get_mem_data(bio, &data);
-    ae_bytes_add(pem, (ae_slice){ data, (size_t)length });
+    ae_bytes_add(pem, (ae_slice){data, (size_t)length});
   }
   BIO_free(bio);
   ae_grant_leave();
@@ -40,13 +40,13 @@ const EVP_MD *ae_grant_digest (ae_slice algorithm) {
 }
 
 /* RFC 7515 §4.1.6: base64, not base64url, of each certificate's DER. */
-static void add_chain (ae_bytes *header, STACK_OF(X509) *chain) {
+static void add_chain (ae_bytes *header, STACK_OF(X509) * chain) {
   for (int i = 0; i < sk_X509_num(chain); i++) {
     unsigned char *der = NULL;
     int length = i2d_X509(sk_X509_value(chain, i), &der);
     header->failed = header->failed || length <= 0;
     ae_bytes_add(header, i == 0 ? AE_LITERAL("\"") : AE_LITERAL(",\""));
-    if (length > 0) ae_bytes_base64(header, (ae_slice){ (const char *)der, (size_t)length });
+    if (length > 0) ae_bytes_base64(header, (ae_slice){(const char *)der, (size_t)length});
     ae_bytes_add(header, AE_LITERAL("\""));
     OPENSSL_free(der);
   }
@@ -60,8 +60,7 @@ static void write_header (const ae_grant_key *key, ae_slice algorithm, ae_bytes 
     ae_bytes_add(header, AE_LITERAL("\"x5c\":["));
     add_chain(header, key->chain);
     ae_bytes_add(header, AE_LITERAL("]}"));
-  }
-  else {
+  } else {
     ae_bytes_add(header, AE_LITERAL("\"kid\":"));
     ae_bytes_add(header, ae_bytes_slice(&key->kid));
     ae_bytes_add(header, AE_LITERAL("}"));
@@ -73,31 +72,36 @@ static bool append_signature (EVP_PKEY *pkey, const EVP_MD *digest, ae_bytes *jw
   size_t length = sizeof signature;
   EVP_MD_CTX *context = EVP_MD_CTX_new();
   bool done = context && EVP_DigestSignInit(context, NULL, digest, NULL, pkey) == 1 &&
-              EVP_DigestSign(context, signature, &length, (const unsigned char *)jwt->data, jwt->length) == 1;
+              EVP_DigestSign(context, signature, &length, (const unsigned char *)jwt->data,
+                             jwt->length) == 1;
   EVP_MD_CTX_free(context);
   if (!done) return false;
   ae_bytes_add(jwt, AE_LITERAL("."));
-  ae_bytes_base64url(jwt, (ae_slice){ (const char *)signature, length });
+  ae_bytes_base64url(jwt, (ae_slice){(const char *)signature, length});
   return true;
 }
 
-static ae_code judge (const ae_grant_key *key, ae_slice claims, ae_slice algorithm, ae_grant_error *error) {
+static ae_code judge (const ae_grant_key *key, ae_slice claims, ae_slice algorithm,
+                      ae_grant_error *error) {
   if (!ae_grant_digest(algorithm))
     return ae_grant_fail(error, AE_GRANT_ALGORITHM, "the algorithm is RS256, RS384 or RS512");
   if (key->kid.length == 0 && !key->chain)
-    return ae_grant_fail(error, AE_GRANT_UNNAMED,
-                         "nothing names the key to the receiver: give the kid under which its public half is "
-                         "registered, or the certificate");
+    return ae_grant_fail(
+      error, AE_GRANT_UNNAMED,
+      "nothing names the key to the receiver: give the kid under which its public half is "
+      "registered, or the certificate");
   if (claims.length > AE_GRANT_MAX_JWT / 2 || !ae_grant_is_object(claims))
-    return ae_grant_fail(error, AE_GRANT_CLAIMS, "the claims are not one JSON object with unique members, or too long");
+    return ae_grant_fail(
+      error, AE_GRANT_CLAIMS,
+      "the claims are not one JSON object with unique members, or too long");
   return key->chain ? ae_grant_valid_now(sk_X509_value(key->chain, 0), error) : AE_OK;
 }
 
-ae_code ae_grant_sign (const ae_grant_key *key, ae_slice claims, ae_slice algorithm, ae_bytes *jwt,
-                       ae_grant_error *error) {
+ae_code ae_grant_sign (const ae_grant_key *key, ae_slice claims, ae_slice algorithm,
+                       ae_bytes *jwt, ae_grant_error *error) {
   ae_code code = judge(key, claims, algorithm, error);
   if (code != AE_OK) return code;
-  ae_bytes header = { 0 };
+  ae_bytes header = {0};
   ae_grant_enter();
   write_header(key, algorithm, &header);
   ae_bytes_base64url(jwt, ae_bytes_slice(&header));
@@ -108,6 +112,7 @@ ae_code ae_grant_sign (const ae_grant_key *key, ae_slice claims, ae_slice algori
   ae_bytes_free(&header);
   ae_grant_leave();
   if (fine && !done)
-    return ae_grant_fail(error, AE_GRANT_KEY_BROKEN, "OpenSSL cannot sign with this key: is it damaged?");
+    return ae_grant_fail(error, AE_GRANT_KEY_BROKEN,
+                         "OpenSSL cannot sign with this key: is it damaged?");
   return done && !jwt->failed ? AE_OK : ae_grant_no_memory(error);
 }

@@ -20,15 +20,19 @@
 ** Failures
 ** ===================================================================== */
 
-#define REASON(constant, name, code) { name, code },
-static const struct { const char *name; ae_code code; } reasons[] = { AE_GRANT_REASONS(REASON) };
+#define REASON(constant, name, code) {name, code},
+static const struct {
+  const char *name;
+  ae_code code;
+} reasons[] = {AE_GRANT_REASONS(REASON)};
 #undef REASON
 
 const char *ae_grant_reason_name (ae_grant_reason reason) {
   return (unsigned)reason < AE_GRANT_REASON_COUNT ? reasons[reason].name : "unknown";
 }
 
-ae_code ae_grant_fail (ae_grant_error *error, ae_grant_reason reason, const char *format, ...) {
+ae_code ae_grant_fail (ae_grant_error *error, ae_grant_reason reason, const char *format,
+                       ...) {
   va_list arguments;
   if (error) {
     error->reason = reason;
@@ -70,7 +74,7 @@ bool ae_grant_random (unsigned char *out, size_t size) {
 void ae_bytes_free (ae_bytes *bytes) {
   if (bytes->data) OPENSSL_cleanse(bytes->data, bytes->room);
   free(bytes->data);
-  *bytes = (ae_bytes){ 0 };
+  *bytes = (ae_bytes){0};
 }
 
 char *ae_bytes_reserve (ae_bytes *bytes, size_t size) {
@@ -99,7 +103,7 @@ void ae_bytes_add (ae_bytes *bytes, ae_slice more) {
 }
 
 ae_slice ae_bytes_slice (const ae_bytes *bytes) {
-  return (ae_slice){ bytes->data, bytes->length };
+  return (ae_slice){bytes->data, bytes->length};
 }
 
 void ae_bytes_base64 (ae_bytes *bytes, ae_slice octets) {
@@ -134,7 +138,7 @@ static bool decode (ae_bytes *bytes, const ae_bytes *text) {
 }
 
 bool ae_bytes_unbase64url (ae_bytes *bytes, ae_slice text) {
-  ae_bytes standard = { 0 };
+  ae_bytes standard = {0};
   bool foreign = false;
   ae_bytes_add(&standard, text);
   for (size_t i = 0; i < standard.length; i++) {
@@ -143,14 +147,14 @@ bool ae_bytes_unbase64url (ae_bytes *bytes, ae_slice text) {
     if (c == '-') standard.data[i] = '+';
     else if (c == '_') standard.data[i] = '/';
   }
-  if (text.length % 4 != 0) ae_bytes_add(&standard, (ae_slice){ "===", 4 - text.length % 4 });
+  if (text.length % 4 != 0) ae_bytes_add(&standard, (ae_slice){"===", 4 - text.length % 4});
   bool done = !foreign && text.length % 4 != 1 && decode(bytes, &standard);
   ae_bytes_free(&standard);
   return done;
 }
 
 bool ae_bytes_unbase64 (ae_bytes *bytes, ae_slice text) {
-  ae_bytes standard = { 0 };
+  ae_bytes standard = {0};
   char *to = ae_bytes_reserve(&standard, text.length + 1);
   for (size_t i = 0; to && i < text.length; i++) {
     char c = text.data[i];
@@ -171,21 +175,21 @@ bool ae_bytes_unbase64 (ae_bytes *bytes, ae_slice text) {
 static bool next_member (ae_json *json, ae_json_value *name, ae_json_value *value) {
   ae_json_blank(json);
   if (json->at >= json->length || json->text[json->at] == '}') return false;
-  json->at++;  /* the brace or the comma */
+  json->at++; /* the brace or the comma */
   ae_json_blank(json);
   if (json->at >= json->length || json->text[json->at] == '}') return false;
   if (ae_json_skip(json, name, NULL) != AE_OK) return false;
   ae_json_blank(json);
-  json->at++;  /* the colon */
+  json->at++; /* the colon */
   return ae_json_skip(json, value, NULL) == AE_OK;
 }
 
 static ae_json reader_of (ae_slice text) {
-  return (ae_json){ .text = text.data, .length = text.length, .max_depth = 32 };
+  return (ae_json){.text = text.data, .length = text.length, .max_depth = 32};
 }
 
 static ae_slice inside_of (ae_slice text, ae_json_value value) {
-  return (ae_slice){ text.data + value.at + 1, value.length - 2 };
+  return (ae_slice){text.data + value.at + 1, value.length - 2};
 }
 
 bool ae_grant_is_object (ae_slice text) {
@@ -206,13 +210,14 @@ bool ae_grant_is_object (ae_slice text) {
   return true;
 }
 
-bool ae_grant_member (ae_slice object, const char *name, ae_slice *text, ae_json_value *value) {
+bool ae_grant_member (ae_slice object, const char *name, ae_slice *text,
+                      ae_json_value *value) {
   ae_json json = reader_of(object);
   ae_json_value found;
-  ae_slice wanted = { name, strlen(name) };
+  ae_slice wanted = {name, strlen(name)};
   while (next_member(&json, &found, value)) {
     if (!ae_slice_equal(inside_of(object, found), wanted)) continue;
-    *text = (ae_slice){ object.data + value->at, value->length };
+    *text = (ae_slice){object.data + value->at, value->length};
     return true;
   }
   return false;
@@ -223,7 +228,7 @@ bool ae_grant_string (ae_slice object, const char *name, ae_slice *inside) {
   ae_slice text;
   if (!ae_grant_member(object, name, &text, &value)) return false;
   if (value.kind != AE_JSON_STRING || !value.plain) return false;
-  *inside = (ae_slice){ text.data + 1, text.length - 2 };
+  *inside = (ae_slice){text.data + 1, text.length - 2};
   return true;
 }
 
@@ -246,17 +251,17 @@ static bool ends_with (ae_slice text, const char *end) {
 bool ae_grant_pem (ae_slice text, const char *wanted, ae_slice *label, ae_slice *block) {
   const char *end = text.data + text.length, *at;
   while ((at = find(text, "-----BEGIN ")) != NULL) {
-    ae_slice rest = { at + 11, (size_t)(end - at) - 11 };
+    ae_slice rest = {at + 11, (size_t)(end - at) - 11};
     const char *stop = find(rest, "-----");
     if (!stop || stop - rest.data > 64) return false;
-    *label = (ae_slice){ rest.data, (size_t)(stop - rest.data) };
-    rest = (ae_slice){ stop + 5, (size_t)(end - stop) - 5 };
+    *label = (ae_slice){rest.data, (size_t)(stop - rest.data)};
+    rest = (ae_slice){stop + 5, (size_t)(end - stop) - 5};
     const char *close = find(rest, "-----END ");
     if (!close) return false;
-    text = (ae_slice){ close + 9, (size_t)(end - close) - 9 };
+    text = (ae_slice){close + 9, (size_t)(end - close) - 9};
     const char *last = find(text, "-----");
     if (!last) return false;
-    *block = (ae_slice){ at, (size_t)(last + 5 - at) };
+    *block = (ae_slice){at, (size_t)(last + 5 - at)};
     if (!wanted || ends_with(*label, wanted)) return true;
   }
   return false;
@@ -264,11 +269,13 @@ bool ae_grant_pem (ae_slice text, const char *wanted, ae_slice *label, ae_slice 
 
 static ae_code cannot_read (int why, ae_grant_error *error) {
   if (why == ENOENT)
-    return ae_grant_fail(error, AE_GRANT_FILE_MISSING, "there is no such file: check the path");
+    return ae_grant_fail(error, AE_GRANT_FILE_MISSING,
+                         "there is no such file: check the path");
   if (why == EISDIR)
-    return ae_grant_fail(error, AE_GRANT_FILE_UNREADABLE, "it is a folder: name the file in it");
-  return ae_grant_fail(error, AE_GRANT_FILE_UNREADABLE, "it cannot be read (%s): check who may read it",
-                       strerror(why));
+    return ae_grant_fail(error, AE_GRANT_FILE_UNREADABLE,
+                         "it is a folder: name the file in it");
+  return ae_grant_fail(error, AE_GRANT_FILE_UNREADABLE,
+                       "it cannot be read (%s): check who may read it", strerror(why));
 }
 
 ae_code ae_grant_read (const char *path, ae_bytes *bytes, ae_grant_error *error) {
@@ -284,7 +291,8 @@ ae_code ae_grant_read (const char *path, ae_bytes *bytes, ae_grant_error *error)
     else if (got < 0) code = cannot_read(errno, error);
     else bytes->length += (size_t)got;
     if (code == AE_OK && bytes->length > AE_GRANT_MAX_TEXT)
-      code = ae_grant_fail(error, AE_GRANT_TOO_LARGE, "it is larger than 1 MiB: that is no key and no certificate");
+      code = ae_grant_fail(error, AE_GRANT_TOO_LARGE,
+                           "it is larger than 1 MiB: that is no key and no certificate");
   }
   (void)close(file);
   return code;

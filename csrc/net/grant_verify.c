@@ -15,17 +15,18 @@ static bool split (ae_slice jwt, ae_slice part[3]) {
   for (int i = 0; i < 2; i++) {
     const char *dot = memchr(jwt.data, '.', jwt.length);
     if (!dot) return false;
-    part[i] = (ae_slice){ jwt.data, (size_t)(dot - jwt.data) };
-    jwt = (ae_slice){ dot + 1, (size_t)(end - dot) - 1 };
+    part[i] = (ae_slice){jwt.data, (size_t)(dot - jwt.data)};
+    jwt = (ae_slice){dot + 1, (size_t)(end - dot) - 1};
   }
   part[2] = jwt;
-  return part[0].length > 0 && part[1].length > 0 && !(jwt.length > 0 && memchr(jwt.data, '.', jwt.length));
+  return part[0].length > 0 && part[1].length > 0 &&
+         !(jwt.length > 0 && memchr(jwt.data, '.', jwt.length));
 }
 
 ae_code ae_grant_split (ae_slice jwt, ae_bytes *header, ae_bytes *claims, ae_bytes *signature,
                         ae_grant_error *error) {
   ae_slice part[3];
-  ae_bytes unused = { 0 };
+  ae_bytes unused = {0};
   if (jwt.length > AE_GRANT_MAX_JWT)
     return ae_grant_fail(error, AE_GRANT_TOO_LARGE, "the JWT is longer than 64 KiB");
   if (jwt.length == 0 || !split(jwt, part)) return not_a_jwt(error, "it has not three parts");
@@ -36,8 +37,10 @@ ae_code ae_grant_split (ae_slice jwt, ae_bytes *header, ae_bytes *claims, ae_byt
     return not_a_jwt(error, "the signature is not base64url");
   }
   ae_bytes_free(&unused);
-  if (!ae_grant_is_object(ae_bytes_slice(header))) return not_a_jwt(error, "the header is not a JSON object");
-  if (!ae_grant_is_object(ae_bytes_slice(claims))) return not_a_jwt(error, "the claims are not a JSON object");
+  if (!ae_grant_is_object(ae_bytes_slice(header)))
+    return not_a_jwt(error, "the header is not a JSON object");
+  if (!ae_grant_is_object(ae_bytes_slice(claims)))
+    return not_a_jwt(error, "the claims are not a JSON object");
   return AE_OK;
 }
 
@@ -51,7 +54,7 @@ static int no_passphrase (char *buffer, int size, int writing, void *user) {
 }
 
 static EVP_PKEY *of_certificate (ae_slice text) {
-  STACK_OF(X509) *list;
+  STACK_OF(X509) * list;
   if (ae_grant_certificates_read(text, &list, NULL) != AE_OK) return NULL;
   EVP_PKEY *pkey = X509_get_pubkey(sk_X509_value(list, 0));
   sk_X509_pop_free(list, X509_free);
@@ -78,15 +81,18 @@ static ae_code read_public (ae_slice text, EVP_PKEY **pkey, ae_grant_error *erro
   size_t at = 0;
   *pkey = NULL;
   if (text.length == 0 || text.length > AE_GRANT_MAX_TEXT)
-    return ae_grant_fail(error, AE_GRANT_NOT_A_KEY, "the public key is empty or larger than 1 MiB");
+    return ae_grant_fail(error, AE_GRANT_NOT_A_KEY,
+                         "the public key is empty or larger than 1 MiB");
   while (at < text.length - 1 && (unsigned char)text.data[at] <= ' ') at++;
   if (text.data[at] == '{') return ae_grant_jwk(text, false, pkey, error);
   if (ae_grant_pem(text, "PRIVATE KEY", &label, &block))
-    return ae_grant_fail(error, AE_GRANT_PRIVATE_KEY,
-                         "a private key does not belong here: give its public half or its certificate");
+    return ae_grant_fail(
+      error, AE_GRANT_PRIVATE_KEY,
+      "a private key does not belong here: give its public half or its certificate");
   *pkey = text.data[0] == 0x30 ? of_der(text) : of_pem(text);
   if (!*pkey)
-    return ae_grant_fail(error, AE_GRANT_NOT_A_KEY, "the public key is neither PEM nor a certificate nor a JWK");
+    return ae_grant_fail(error, AE_GRANT_NOT_A_KEY,
+                         "the public key is neither PEM nor a certificate nor a JWK");
   return ae_grant_check(*pkey, error);
 }
 
@@ -94,52 +100,64 @@ static ae_code read_public (ae_slice text, EVP_PKEY **pkey, ae_grant_error *erro
 static ae_code read_leaf (ae_slice header, EVP_PKEY **pkey, ae_grant_error *error) {
   ae_slice text;
   ae_json_value value, first;
-  ae_bytes der = { 0 };
+  ae_bytes der = {0};
   *pkey = NULL;
   if (!ae_grant_member(header, "x5c", &text, &value) || value.kind != AE_JSON_ARRAY)
-    return ae_grant_fail(error, AE_GRANT_NOT_A_KEY, "there is no key to verify with, and the header has no x5c");
-  ae_json json = { .text = text.data, .length = text.length, .at = 1, .max_depth = 32 };
+    return ae_grant_fail(error, AE_GRANT_NOT_A_KEY,
+                         "there is no key to verify with, and the header has no x5c");
+  ae_json json = {.text = text.data, .length = text.length, .at = 1, .max_depth = 32};
   ae_json_blank(&json);
-  if (ae_json_skip(&json, &first, NULL) == AE_OK && first.kind == AE_JSON_STRING && first.plain &&
-      ae_bytes_unbase64(&der, (ae_slice){ text.data + first.at + 1, first.length - 2 }))
+  if (ae_json_skip(&json, &first, NULL) == AE_OK && first.kind == AE_JSON_STRING &&
+      first.plain &&
+      ae_bytes_unbase64(&der, (ae_slice){text.data + first.at + 1, first.length - 2}))
     *pkey = of_certificate(ae_bytes_slice(&der));
   ae_bytes_free(&der);
   if (!*pkey)
-    return ae_grant_fail(error, AE_GRANT_NOT_A_CERTIFICATE, "the header's x5c does not begin with a certificate");
+    return ae_grant_fail(error, AE_GRANT_NOT_A_CERTIFICATE,
+                         "the header's x5c does not begin with a certificate");
   return ae_grant_check(*pkey, error);
 }
 
 /* }==================================================================== */
 
-static bool is_signed (EVP_PKEY *pkey, const EVP_MD *digest, ae_slice text, const ae_bytes *signature) {
+static bool is_signed (EVP_PKEY *pkey, const EVP_MD *digest, ae_slice text,
+                       const ae_bytes *signature) {
   EVP_MD_CTX *context = EVP_MD_CTX_new();
   bool done = context && signature->length > 0 &&
               EVP_DigestVerifyInit(context, NULL, digest, NULL, pkey) == 1 &&
-              EVP_DigestVerify(context, (const unsigned char *)signature->data, signature->length,
-                               (const unsigned char *)text.data, text.length) == 1;
+              EVP_DigestVerify(context, (const unsigned char *)signature->data,
+                               signature->length, (const unsigned char *)text.data,
+                               text.length) == 1;
   EVP_MD_CTX_free(context);
   return done;
 }
 
-static ae_code verify (ae_slice jwt, ae_slice key, ae_slice header, const ae_bytes *signature, ae_grant_error *error) {
+static ae_code verify (ae_slice jwt, ae_slice key, ae_slice header, const ae_bytes *signature,
+                       ae_grant_error *error) {
   EVP_PKEY *pkey = NULL;
   ae_slice algorithm, other;
   ae_json_value value;
-  const EVP_MD *digest = ae_grant_string(header, "alg", &algorithm) ? ae_grant_digest(algorithm) : NULL;
+  const EVP_MD *digest = ae_grant_string(header, "alg", &algorithm)
+                           ? ae_grant_digest(algorithm)
+                           : NULL;
   if (!digest)
-    return ae_grant_fail(error, AE_GRANT_ALGORITHM, "the header's alg is not RS256, RS384 or RS512");
+    return ae_grant_fail(error, AE_GRANT_ALGORITHM,
+                         "the header's alg is not RS256, RS384 or RS512");
   if (ae_grant_member(header, "crit", &other, &value))
-    return ae_grant_fail(error, AE_GRANT_ALGORITHM, "the header has crit, and no extension is understood");
+    return ae_grant_fail(error, AE_GRANT_ALGORITHM,
+                         "the header has crit, and no extension is understood");
   ae_code code = key.data ? read_public(key, &pkey, error) : read_leaf(header, &pkey, error);
   const char *dot = memrchr(jwt.data, '.', jwt.length);
-  if (code == AE_OK && !is_signed(pkey, digest, (ae_slice){ jwt.data, (size_t)(dot - jwt.data) }, signature))
+  if (code == AE_OK &&
+      !is_signed(pkey, digest, (ae_slice){jwt.data, (size_t)(dot - jwt.data)}, signature))
     code = ae_grant_fail(error, AE_GRANT_SIGNATURE, "the signature does not fit the key");
   EVP_PKEY_free(pkey);
   return code;
 }
 
-ae_code ae_grant_verify (ae_slice jwt, ae_slice key, ae_bytes *header, ae_bytes *claims, ae_grant_error *error) {
-  ae_bytes signature = { 0 };
+ae_code ae_grant_verify (ae_slice jwt, ae_slice key, ae_bytes *header, ae_bytes *claims,
+                         ae_grant_error *error) {
+  ae_bytes signature = {0};
   ae_code code = ae_grant_split(jwt, header, claims, &signature, error);
   ae_grant_enter();
   if (code == AE_OK) code = verify(jwt, key, ae_bytes_slice(header), &signature, error);

@@ -18,7 +18,7 @@ static ae_slice to_slice (lua_State *L, int index) {
 
 /* A text of the wish at index 2, anchored there; absent when it is nil. */
 static ae_slice wish_text (lua_State *L, const char *name) {
-  ae_slice text = { NULL, 0 };
+  ae_slice text = {NULL, 0};
   lua_getfield(L, 2, name);
   if (!lua_isnil(L, -1)) {
     if (lua_type(L, -1) != LUA_TSTRING)
@@ -63,7 +63,7 @@ static ae_call check_call (lua_State *L) {
 }
 
 static void read_wish (lua_State *L, ae_wish *wish) {
-  *wish = (ae_wish){ .call = check_call(L) };
+  *wish = (ae_wish){.call = check_call(L)};
   luaL_checktype(L, 2, LUA_TTABLE);
   wish->id = wish_text(L, "id");
   wish->attachment = wish_text(L, "attachment");
@@ -116,7 +116,8 @@ static int push_refusal (lua_State *L, const ae_error *error) {
   lua_pushstring(L, error->message);
   lua_pushstring(L, ae_code_name(error->code));
   lua_createtable(L, 0, 1);
-  if (colon) set_slice(L, "attribute", (ae_slice){ error->message, (size_t)(colon - error->message) });
+  if (colon)
+    set_slice(L, "attribute", (ae_slice){error->message, (size_t)(colon - error->message)});
   return 4;
 }
 
@@ -130,7 +131,8 @@ static int altinn_request (lua_State *L) {
   lua_settop(L, 2);
   read_wish(L, &wish);
   char *out = lua_newuserdata(L, size);
-  if (ae_request_build(&wish, out, size, &request, &error) != AE_OK) return push_refusal(L, &error);
+  if (ae_request_build(&wish, out, size, &request, &error) != AE_OK)
+    return push_refusal(L, &error);
   if (request.needed > size) {
     size = request.needed;
     out = lua_newuserdata(L, size);
@@ -205,7 +207,7 @@ static int altinn_is_uuid (lua_State *L) {
 
 /* clock() -> seconds that never jump; from when is nobody's business */
 static int altinn_clock (lua_State *L) {
-  struct timespec now = { 0, 0 };
+  struct timespec now = {0, 0};
   (void)clock_gettime(CLOCK_MONOTONIC, &now);
   lua_pushnumber(L, (lua_Number)now.tv_sec + (lua_Number)now.tv_nsec / 1e9);
   return 1;
@@ -250,12 +252,15 @@ static void set_environments (lua_State *L) {
 }
 
 void ae_lua_altinn_open (lua_State *L) {
-  static const luaL_Reg functions[] = {
-    { "request", altinn_request }, { "judge", altinn_judge }, { "most", altinn_most },
-    { "is_base", altinn_is_base }, { "is_loopback", altinn_is_loopback },
-    { "is_uuid", altinn_is_uuid }, { "clock", altinn_clock }, { "moment", altinn_moment },
-    { NULL, NULL }
-  };
+  static const luaL_Reg functions[] = {{"request", altinn_request},
+                                       {"judge", altinn_judge},
+                                       {"most", altinn_most},
+                                       {"is_base", altinn_is_base},
+                                       {"is_loopback", altinn_is_loopback},
+                                       {"is_uuid", altinn_is_uuid},
+                                       {"clock", altinn_clock},
+                                       {"moment", altinn_moment},
+                                       {NULL, NULL}};
   luaL_newlib(L, functions);
   set_list(L, "statuses", ae_statuses);
   set_list(L, "roles", ae_roles);

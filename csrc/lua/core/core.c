@@ -129,16 +129,25 @@ static int core_types (lua_State *L) {
   return 1;
 }
 
-static const luaL_Reg functions[] = {
-  { "parse", ae_lua_parse }, { "parse_batch", ae_lua_parse_batch },
-  { "from_http", ae_lua_from_http }, { "build", ae_lua_build },
-  { "encode", ae_lua_encode }, { "next", ae_lua_next }, { "time", ae_lua_time },
-  { "matcher", ae_lua_matcher_new }, { "describe", core_describe },
-  { "types", core_types }, { "type_named", core_type_named },
-  { "type_known", core_type_known }, { "suggest", core_suggest },
-  { "is_json", core_is_json }, { "is_utf8", core_is_utf8 }, { "json", core_json }, { "mask", core_mask },
-  { "is_event", core_is_event }, { NULL, NULL }
-};
+static const luaL_Reg functions[] = {{"parse", ae_lua_parse},
+                                     {"parse_batch", ae_lua_parse_batch},
+                                     {"from_http", ae_lua_from_http},
+                                     {"build", ae_lua_build},
+                                     {"encode", ae_lua_encode},
+                                     {"next", ae_lua_next},
+                                     {"time", ae_lua_time},
+                                     {"matcher", ae_lua_matcher_new},
+                                     {"describe", core_describe},
+                                     {"types", core_types},
+                                     {"type_named", core_type_named},
+                                     {"type_known", core_type_known},
+                                     {"suggest", core_suggest},
+                                     {"is_json", core_is_json},
+                                     {"is_utf8", core_is_utf8},
+                                     {"json", core_json},
+                                     {"mask", core_mask},
+                                     {"is_event", core_is_event},
+                                     {NULL, NULL}};
 
 AE_EXPORT int luaopen_altinn_events_core (lua_State *L);
 AE_EXPORT int luaopen_altinn_events_core (lua_State *L) {

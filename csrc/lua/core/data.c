@@ -16,18 +16,21 @@
 
 #define ARRAY_NAME "altinn.events.array"
 #define DEPTH_MOST 1000
-#define EXACT_MOST 9007199254740992.0  /* 2^53 */
+#define EXACT_MOST 9007199254740992.0 /* 2^53 */
 
 /* {====================================================================
 ** JSON -> Lua. The text was checked before: only its shape is followed.
 ** ===================================================================== */
 
-typedef struct reader { const char *p, *end; } reader;
+typedef struct reader {
+  const char *p, *end;
+} reader;
 
 static void read_value (lua_State *L, reader *r);
 
 static void blank (reader *r) {
-  while (r->p < r->end && (*r->p == ' ' || *r->p == '\t' || *r->p == '\n' || *r->p == '\r')) r->p++;
+  while (r->p < r->end && (*r->p == ' ' || *r->p == '\t' || *r->p == '\n' || *r->p == '\r'))
+    r->p++;
 }
 
 /* Puts U+FFFD where half a surrogate pair was decoded to what is no UTF-8;
@@ -51,7 +54,7 @@ static void read_string (lua_State *L, reader *r) {
     }
     r->p++;
   }
-  ae_slice inside = { start, (size_t)(r->p++ - start) };
+  ae_slice inside = {start, (size_t)(r->p++ - start)};
   if (!escaped) {
     lua_pushlstring(L, inside.data, inside.length);
     return;
@@ -137,7 +140,7 @@ static void read_array (lua_State *L, reader *r) {
     r->p++;
     return;
   }
-  for (int i = 1; ; i++) {
+  for (int i = 1;; i++) {
     read_value(L, r);
     lua_rawseti(L, -2, i);
     if (*r->p++ == ']') return;
@@ -156,7 +159,7 @@ static void read_object (lua_State *L, reader *r) {
     blank(r);
     read_string(L, r);
     blank(r);
-    r->p++;  /* the colon */
+    r->p++; /* the colon */
     read_value(L, r);
     lua_rawset(L, -3);
     if (*r->p++ == '}') return;
@@ -171,16 +174,25 @@ static void read_value (lua_State *L, reader *r) {
     case '{': read_object(L, r); break;
     case '[': read_array(L, r); break;
     case '"': read_string(L, r); break;
-    case 't': lua_pushboolean(L, 1); r->p += 4; break;
-    case 'f': lua_pushboolean(L, 0); r->p += 5; break;
-    case 'n': lua_pushlightuserdata(L, NULL); r->p += 4; break;
+    case 't':
+      lua_pushboolean(L, 1);
+      r->p += 4;
+      break;
+    case 'f':
+      lua_pushboolean(L, 0);
+      r->p += 5;
+      break;
+    case 'n':
+      lua_pushlightuserdata(L, NULL);
+      r->p += 4;
+      break;
     default: read_number(L, r);
   }
   blank(r);
 }
 
 void ae_lua_push_json (lua_State *L, ae_slice text) {
-  reader r = { text.data, text.data + text.length };
+  reader r = {text.data, text.data + text.length};
   read_value(L, &r);
 }
 
@@ -221,7 +233,8 @@ static void write_string (writer *w, int index) {
   ae_slice text;
   text.data = lua_tolstring(w->L, index, &text.length);
   if (!ae_text_is_utf8(text))
-    luaL_error(w->L, "data: a text is not UTF-8 (octets need a datacontenttype that is not JSON)");
+    luaL_error(w->L,
+               "data: a text is not UTF-8 (octets need a datacontenttype that is not JSON)");
   size_t size = ae_json_quote(text, NULL, 0);
   ae_json_quote(text, room_for(w, size), size);
   w->length += size;
@@ -237,11 +250,12 @@ static void write_number (writer *w, int index) {
     lua_Number number = lua_tonumber(w->L, index);
     if (number != number || number - number != 0)
       luaL_error(w->L, "data: JSON has no infinite number and no NaN");
-    int digits = 15;  /* as few as say which number it is; 17 always do */
+    int digits = 15; /* as few as say which number it is; 17 always do */
     do length = snprintf(text, sizeof(text), "%.*g", digits++, number);
     while (digits <= 17 && strtod(text, NULL) != number);
-    for (char *c = text; *c; c++) if (*c == ',') *c = '.';  /* a locale's comma */
-    if (!strpbrk(text, ".e")) {  /* beyond 2^53: it is read as a double again */
+    for (char *c = text; *c; c++)
+      if (*c == ',') *c = '.';  /* a locale's comma */
+    if (!strpbrk(text, ".e")) { /* beyond 2^53: it is read as a double again */
       memcpy(text + length, ".0", 3);
       length += 2;
     }
@@ -285,7 +299,8 @@ static void write_object (writer *w, int index, int depth) {
   lua_pushnil(w->L);
   while (lua_next(w->L, index)) {
     if (lua_type(w->L, -2) != LUA_TSTRING)
-      luaL_error(w->L, "data: a table with keys of type %s is neither a JSON object nor an array",
+      luaL_error(w->L,
+                 "data: a table with keys of type %s is neither a JSON object nor an array",
                  luaL_typename(w->L, -2));
     if (!first) put(w, ",", 1);
     first = false;
@@ -320,14 +335,13 @@ static void write_value (writer *w, int index, int depth) {
         break;
       }
       /* fall through */
-    default:
-      luaL_error(w->L, "data: a %s has no JSON form", luaL_typename(w->L, index));
+    default: luaL_error(w->L, "data: a %s has no JSON form", luaL_typename(w->L, index));
   }
 }
 
 void ae_lua_to_json (lua_State *L) {
   int value = lua_gettop(L);
-  writer w = { .L = L, .index = value + 1, .room = 256 };
+  writer w = {.L = L, .index = value + 1, .room = 256};
   w.data = lua_newuserdata(L, w.room);
   write_value(&w, value, 0);
   lua_pushlstring(L, w.data, w.length);

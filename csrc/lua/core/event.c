@@ -3,7 +3,7 @@
 */
 #include "lua/core/event.h"
 
-#define SLOTS_AT_FIRST 10    /* Altinn's events have 9, with a payload 10 */
+#define SLOTS_AT_FIRST 10 /* Altinn's events have 9, with a payload 10 */
 
 /* An event at the beginning of the block at the top, with its attributes. */
 static ae_event *in_block (void *block, size_t slots) {
@@ -52,7 +52,7 @@ ae_event *ae_lua_toevent (lua_State *L, int index) {
 
 ae_event *ae_lua_checkevent (lua_State *L, int index) {
   ae_event *event = ae_lua_toevent(L, index);
-  return event ? event : luaL_checkudata(L, index, AE_EVENT_NAME);  /* raises */
+  return event ? event : luaL_checkudata(L, index, AE_EVENT_NAME); /* raises */
 }
 
 /* {====================================================================
@@ -115,8 +115,8 @@ int ae_lua_fail (lua_State *L, const ae_error *error, const ae_faults *faults) {
 static size_t option_number (lua_State *L, int index, const char *name, size_t most) {
   lua_Number value = lua_tonumber(L, -1);
   if (lua_type(L, -1) != LUA_TNUMBER || !(value >= 1) || value > (lua_Number)most)
-    luaL_error(L, "bad argument #%d: option '%s' must be a number from 1 to %d",
-               index, name, (int)most);
+    luaL_error(L, "bad argument #%d: option '%s' must be a number from 1 to %d", index, name,
+               (int)most);
   return (size_t)value;
 }
 
@@ -131,8 +131,7 @@ static void read_options (lua_State *L, int index, ae_limits *limits) {
       limits->max_bytes = option_number(L, index, name, (size_t)1 << 30);
     else if (strcmp(name, "max_depth") == 0)
       limits->max_depth = (uint32_t)option_number(L, index, name, 65536);
-    else
-      luaL_error(L, "unknown option '%s' (max_bytes and max_depth are known)", name);
+    else luaL_error(L, "unknown option '%s' (max_bytes and max_depth are known)", name);
     lua_pop(L, 1);
   }
 }
@@ -144,8 +143,9 @@ static void read_options (lua_State *L, int index, ae_limits *limits) {
 ** ===================================================================== */
 
 /* Reads a Lua string, the one at `index`, where it is: the event keeps it. */
-static ae_code read_held (lua_State *L, int index, ae_slice text, size_t slots, ae_event **event,
-                          const ae_limits *limits, ae_faults *faults, ae_error *error) {
+static ae_code read_held (lua_State *L, int index, ae_slice text, size_t slots,
+                          ae_event **event, const ae_limits *limits, ae_faults *faults,
+                          ae_error *error) {
   *event = in_block(ae_new_holder(L, size_with(slots), index), slots);
   return ae_event_read(*event, text.data, text.length, limits, faults, error);
 }
@@ -267,7 +267,7 @@ const ae_header *ae_lua_read_headers (lua_State *L, int index, size_t *count) {
       ae_header *header = &headers[(*count)++];
       header->name.data = lua_tolstring(L, -3, &header->name.length);
       header->value.data = lua_tolstring(L, -1, &header->value.length);
-      lua_pop(L, 1);  /* anchored in the caller's table */
+      lua_pop(L, 1); /* anchored in the caller's table */
     }
     lua_pop(L, 1);
   }
@@ -281,16 +281,16 @@ static int push_one_in_list (lua_State *L) {
   return 1;
 }
 
-static int push_binary (lua_State *L, const ae_header *headers, size_t count,
-                        ae_slice body, const ae_limits *limits) {
+static int push_binary (lua_State *L, const ae_header *headers, size_t count, ae_slice body,
+                        const ae_limits *limits) {
   ae_faults faults;
   ae_error error;
   faults.count = 0;
   size_t size = ae_binary_size(headers, count, body.length);
   char *text;
   ae_event *event = new_box(L, count, size, &text);
-  if (ae_event_from_binary(event, text, size, headers, count, body, limits,
-                           &faults, &error) != AE_OK)
+  if (ae_event_from_binary(event, text, size, headers, count, body, limits, &faults, &error) !=
+      AE_OK)
     return ae_lua_fail(L, &error, &faults);
   become_event(L);
   return push_one_in_list(L);
@@ -302,7 +302,7 @@ int ae_lua_from_http (lua_State *L) {
   ae_faults faults;
   ae_error error;
   size_t count;
-  ae_slice body = { "", 0 };
+  ae_slice body = {"", 0};
   lua_settop(L, 3);
   if (!lua_isnil(L, 2)) body = check_text(L, 2);
   read_options(L, 3, &limits);
@@ -312,11 +312,13 @@ int ae_lua_from_http (lua_State *L) {
     case AE_BINARY: return push_binary(L, headers, count, body, &limits);
     case AE_STRUCTURED:
       faults.count = 0;
-      if (push_parsed(L, 2, body, &limits, &faults, &error) == AE_OK) return push_one_in_list(L);
+      if (push_parsed(L, 2, body, &limits, &faults, &error) == AE_OK)
+        return push_one_in_list(L);
       return ae_lua_fail(L, &error, &faults);
     case AE_UNSUPPORTED_MEDIA: break;
   }
-  ae_fail(&error, AE_UNSUPPORTED, 0, "the Content-Type is none that carries CloudEvents: "
+  ae_fail(&error, AE_UNSUPPORTED, 0,
+          "the Content-Type is none that carries CloudEvents: "
           "application/cloudevents+json, application/cloudevents-batch+json, "
           "application/json, or ce- headers");
   return ae_lua_fail(L, &error, NULL);
@@ -330,8 +332,8 @@ int ae_lua_from_http (lua_State *L) {
 
 typedef struct builder {
   ae_event *event;
-  char *text;    /* the event's */
-  uint32_t at;   /* end of the text so far */
+  char *text;  /* the event's */
+  uint32_t at; /* end of the text so far */
 } builder;
 
 static uint32_t append (builder *b, ae_slice text) {
@@ -343,11 +345,11 @@ static uint32_t append (builder *b, ae_slice text) {
 
 /* The attribute whose name is at -2 and value at -1. */
 static void build_attribute (lua_State *L, builder *b) {
-  ae_attribute attribute = { 0 };
-  ae_slice name, value = { "", 0 };
+  ae_attribute attribute = {0};
+  ae_slice name, value = {"", 0};
   int64_t number;
   name.data = lua_tolstring(L, -2, &name.length);
-  attribute.kind = AE_JSON;  /* what no attribute can be, until known better */
+  attribute.kind = AE_JSON; /* what no attribute can be, until known better */
   switch (lua_type(L, -1)) {
     case LUA_TSTRING:
       value.data = lua_tolstring(L, -1, &value.length);
@@ -383,8 +385,7 @@ static void build_data (lua_State *L, builder *b, int table, ae_slice json, bool
   if (!lua_isnil(L, -1)) {
     text.data = lua_tolstring(L, -1, &text.length);
     b->event->data_kind = AE_BASE64;
-  }
-  else if (json.data) b->event->data_kind = is_json ? AE_JSON : AE_OCTETS;
+  } else if (json.data) b->event->data_kind = is_json ? AE_JSON : AE_OCTETS;
   else {
     lua_pop(L, 1);
     return;
@@ -400,14 +401,15 @@ static void build_data (lua_State *L, builder *b, int table, ae_slice json, bool
 int ae_lua_build (lua_State *L) {
   ae_faults faults;
   ae_error error;
-  ae_slice json = { NULL, 0 };
+  ae_slice json = {NULL, 0};
   lua_settop(L, 4);
   size_t count = lua_rawlen(L, 1), size = 0;
   if (!lua_isnil(L, 3)) json.data = lua_tolstring(L, 3, &json.length);
   push_base64_of(L, 2);
   if (!lua_isnil(L, -1) && (lua_type(L, -1) != LUA_TSTRING || json.data)) {
-    ae_fail(&error, AE_INVALID, 0, json.data ? "data and data_base64 exclude each other"
-                                             : "data_base64 must be a string");
+    ae_fail(&error, AE_INVALID, 0,
+            json.data ? "data and data_base64 exclude each other"
+                      : "data_base64 must be a string");
     return ae_lua_fail(L, &error, NULL);
   }
   size = json.length + (lua_isnil(L, -1) ? 0 : lua_rawlen(L, -1));
@@ -418,8 +420,9 @@ int ae_lua_build (lua_State *L) {
     size += lua_rawlen(L, -2) + (lua_type(L, -1) == LUA_TSTRING ? lua_rawlen(L, -1) : 0);
     lua_pop(L, 2);
   }
-  if (size > UINT32_MAX / 2 || count > UINT32_MAX / 64) return luaL_error(L, "the event is too large");
-  builder b = { 0 };
+  if (size > UINT32_MAX / 2 || count > UINT32_MAX / 64)
+    return luaL_error(L, "the event is too large");
+  builder b = {0};
   b.event = new_box(L, count, size + 1, &b.text);
   ae_event_begin(b.event, b.text);
   for (size_t i = 1; i <= count; i++) {
@@ -431,7 +434,8 @@ int ae_lua_build (lua_State *L) {
   }
   build_data(L, &b, 2, json, lua_toboolean(L, 4));
   faults.count = 0;
-  if (ae_event_judge(b.event, &faults, &error) != AE_OK) return ae_lua_fail(L, &error, &faults);
+  if (ae_event_judge(b.event, &faults, &error) != AE_OK)
+    return ae_lua_fail(L, &error, &faults);
   become_event(L);
   return 1;
 }
@@ -457,9 +461,10 @@ static void push_base64 (lua_State *L, ae_slice text) {
 }
 
 static void push_data (lua_State *L, const ae_event *event) {
-  ae_slice text = { event->text + event->data, event->data_length };
+  ae_slice text = {event->text + event->data, event->data_length};
   switch (event->data_kind) {
-    case AE_JSON: case AE_STRING: ae_lua_push_json(L, text); break;
+    case AE_JSON:
+    case AE_STRING: ae_lua_push_json(L, text); break;
     case AE_BASE64: push_base64(L, text); break;
     case AE_OCTETS: lua_pushlstring(L, text.data, text.length); break;
     default: lua_pushnil(L);
@@ -474,7 +479,7 @@ static int event_index (lua_State *L) {
   const ae_event *event = lua_touserdata(L, 1);
   ae_slice name;
   if (!event || !lua_getmetatable(L, 1) || !lua_rawequal(L, -1, lua_upvalueindex(1)))
-    event = ae_lua_checkevent(L, 1);  /* raises */
+    event = ae_lua_checkevent(L, 1); /* raises */
   if (lua_type(L, 2) != LUA_TSTRING) return 0;
   name.data = lua_tolstring(L, 2, &name.length);
   const ae_attribute *attribute = ae_event_find(event, name);
@@ -541,18 +546,17 @@ int ae_lua_time (lua_State *L) {
 }
 
 void ae_lua_event_open (lua_State *L) {
-  static const luaL_Reg metamethods[] = {
-    { "__index", event_index }, { "__newindex", event_newindex },
-    { "__pairs", event_pairs }, { NULL, NULL }
-  };
+  static const luaL_Reg metamethods[] = {{"__index", event_index},
+                                         {"__newindex", event_newindex},
+                                         {"__pairs", event_pairs},
+                                         {NULL, NULL}};
   if (luaL_newmetatable(L, AE_EVENT_NAME)) {
     lua_pushvalue(L, -1);
     luaL_setfuncs(L, metamethods, 1);
     lua_pushliteral(L, AE_EVENT_NAME);
     lua_setfield(L, -2, "__name");
     lua_rawsetp(L, LUA_REGISTRYINDEX, &metatable_key);
-  }
-  else lua_pop(L, 1);
+  } else lua_pop(L, 1);
   push_metatable(L);
 }
 

@@ -33,7 +33,7 @@ static ae_slice field_text (lua_State *L, int index, const char *name) {
   lua_getfield(L, index, name);
   luaL_checktype(L, -1, LUA_TSTRING);
   text.data = lua_tolstring(L, -1, &text.length);
-  lua_pop(L, 1);  /* anchored in the table */
+  lua_pop(L, 1); /* anchored in the table */
   return text;
 }
 
@@ -41,7 +41,8 @@ static ae_test test_of (lua_State *L, ae_slice name) {
   if (ae_slice_equal(name, AE_LITERAL("is"))) return AE_IS;
   if (ae_slice_equal(name, AE_LITERAL("no"))) return AE_NO;
   if (ae_slice_equal(name, AE_LITERAL("absent"))) return AE_ABSENT;
-  if (!ae_slice_equal(name, AE_LITERAL("present"))) luaL_error(L, "unknown test of a condition");
+  if (!ae_slice_equal(name, AE_LITERAL("present")))
+    luaL_error(L, "unknown test of a condition");
   return AE_PRESENT;
 }
 
@@ -79,7 +80,7 @@ static int matcher_add (lua_State *L) {
     lua_rawgeti(L, 3, (int)i + 1);
     luaL_checktype(L, -1, LUA_TTABLE);
     int one = lua_gettop(L);
-    conditions[i] = (ae_condition){ .attribute = field_text(L, one, "attribute") };
+    conditions[i] = (ae_condition){.attribute = field_text(L, one, "attribute")};
     conditions[i].test = test_of(L, field_text(L, one, "test"));
     lua_getfield(L, one, "alternatives");
     luaL_checktype(L, -1, LUA_TTABLE);
@@ -95,7 +96,7 @@ static int matcher_remove (lua_State *L) {
   ae_matcher *matcher = check_matcher(L);
   lua_Integer number = luaL_checkinteger(L, 2);
   lua_pushboolean(L, number >= 0 && number < (1 << 24) &&
-                     ae_matcher_remove(matcher, (uint32_t)number));
+                       ae_matcher_remove(matcher, (uint32_t)number));
   return 1;
 }
 
@@ -130,10 +131,11 @@ static int matcher_holds (lua_State *L) {
 }
 
 void ae_lua_matcher_open (lua_State *L) {
-  static const luaL_Reg methods[] = {
-    { "add", matcher_add }, { "remove", matcher_remove }, { "match", matcher_match },
-    { "holds", matcher_holds }, { NULL, NULL }
-  };
+  static const luaL_Reg methods[] = {{"add", matcher_add},
+                                     {"remove", matcher_remove},
+                                     {"match", matcher_match},
+                                     {"holds", matcher_holds},
+                                     {NULL, NULL}};
   if (luaL_newmetatable(L, MATCHER_NAME)) {
     luaL_newlib(L, methods);
     lua_setfield(L, -2, "__index");

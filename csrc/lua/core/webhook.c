@@ -7,7 +7,7 @@
 
 /* http_mode(headers) -> "structured" | "batch" | "binary" | "unsupported" */
 static int webhook_http_mode (lua_State *L) {
-  static const char *const names[] = { "structured", "batch", "binary", "unsupported" };
+  static const char *const names[] = {"structured", "batch", "binary", "unsupported"};
   size_t count;
   lua_settop(L, 1);
   const ae_header *headers = ae_lua_read_headers(L, 1, &count);

@@ -17,7 +17,8 @@ static ae_curl *check_multi (lua_State *L) {
 static void check_options (lua_State *L) {
   lua_pushnil(L);
   while (lua_next(L, 1)) {
-    const char *name = lua_type(L, -2) == LUA_TSTRING ? lua_tostring(L, -2) : luaL_typename(L, -2);
+    const char *name = lua_type(L, -2) == LUA_TSTRING ? lua_tostring(L, -2)
+                                                      : luaL_typename(L, -2);
     if (strcmp(name, "connections") != 0)
       luaL_error(L, "unknown option '%s' of curl.new: it takes connections", name);
     lua_pop(L, 1);
@@ -105,7 +106,7 @@ static lua_Number field_number (lua_State *L, const char *name) {
 ** not called here) a 2xx body comes in parts out of step. */
 static int multi_add (lua_State *L) {
   ae_curl *curl = check_multi(L);
-  ae_request request = { 0 };
+  ae_request request = {0};
   luaL_checktype(L, 2, LUA_TTABLE);
   lua_settop(L, 2);
   request.method = field_string(L, "method", "GET");
@@ -150,7 +151,7 @@ static void push_headers (lua_State *L, ae_slice text) {
       for (const char *c = p; c < colon; c++)
         luaL_addchar(&name, (char)(*c >= 'A' && *c <= 'Z' ? *c + 32 : *c));
       luaL_pushresult(&name);
-      for (colon++; colon < stop && (*colon == ' ' || *colon == '\t'); ) colon++;
+      for (colon++; colon < stop && (*colon == ' ' || *colon == '\t');) colon++;
       while (stop > colon && (stop[-1] == '\r' || stop[-1] == ' ' || stop[-1] == '\t')) stop--;
       lua_pushvalue(L, -1);
       lua_rawget(L, -3);
@@ -244,7 +245,8 @@ static int multi_perform (lua_State *L) {
   ae_curl *curl = check_multi(L);
   luaL_checktype(L, 2, LUA_TTABLE);
   lua_getfield(L, 2, "sink");
-  if (lua_toboolean(L, -1)) return luaL_error(L, "perform gives whole bodies: a sink goes with add and step");
+  if (lua_toboolean(L, -1))
+    return luaL_error(L, "perform gives whole bodies: a sink goes with add and step");
   multi_add(L);
   uint64_t id = (uint64_t)lua_tointeger(L, -1);
   ae_reply reply;
@@ -269,13 +271,12 @@ static int multi_tostring (lua_State *L) {
   return 1;
 }
 
-static const luaL_Reg methods[] = {
-  { "add", multi_add }, { "step", multi_step }, { "cancel", multi_cancel },
-  { "count", multi_count }, { "more", multi_more }, { "perform", multi_perform }, { "close", multi_close },
-  { NULL, NULL }
-};
+static const luaL_Reg methods[] = {{"add", multi_add},       {"step", multi_step},
+                                   {"cancel", multi_cancel}, {"count", multi_count},
+                                   {"more", multi_more},     {"perform", multi_perform},
+                                   {"close", multi_close},   {NULL, NULL}};
 
-static const luaL_Reg functions[] = { { "new", curl_new }, { NULL, NULL } };
+static const luaL_Reg functions[] = {{"new", curl_new}, {NULL, NULL}};
 
 AE_EXPORT int luaopen_altinn_events_curl (lua_State *L);
 AE_EXPORT int luaopen_altinn_events_curl (lua_State *L) {

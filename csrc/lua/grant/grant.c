@@ -21,7 +21,7 @@ static int bytes_gc (lua_State *L) {
 /* Bytes at the top of the stack, wiped and freed with their userdata. */
 static ae_bytes *push_bytes (lua_State *L) {
   ae_bytes *bytes = lua_newuserdata(L, sizeof(*bytes));
-  *bytes = (ae_bytes){ 0 };
+  *bytes = (ae_bytes){0};
   luaL_setmetatable(L, BYTES);
   return bytes;
 }
@@ -33,7 +33,8 @@ static void push_text (lua_State *L, ae_bytes *bytes) {
 }
 
 /* nil, message, code, { reason= }; `where` may be NULL. */
-static int push_failure (lua_State *L, const ae_grant_error *error, const char *where, const char *path) {
+static int push_failure (lua_State *L, const ae_grant_error *error, const char *where,
+                         const char *path) {
   lua_pushnil(L);
   if (where) lua_pushfstring(L, "%s '%s': %s", where, path, error->error.message);
   else lua_pushstring(L, error->error.message);
@@ -63,7 +64,8 @@ static ae_grant_key *check_key (lua_State *L) {
 }
 
 static void check_names (lua_State *L) {
-  static const char *const names[] = { "key", "key_file", "passphrase", "kid", "certificate", "certificate_file" };
+  static const char *const names[] = {"key", "key_file",    "passphrase",
+                                      "kid", "certificate", "certificate_file"};
   lua_pushnil(L);
   while (lua_next(L, 1)) {
     bool known = false;
@@ -71,8 +73,11 @@ static void check_names (lua_State *L) {
       known = known || strcmp(lua_tostring(L, -2), names[i]) == 0;
     if (!known) {
       lua_pop(L, 1);
-      luaL_error(L, "unknown option '%s' of grant.key: there are key, key_file, passphrase, kid, certificate "
-                 "and certificate_file", lua_type(L, -1) == LUA_TSTRING ? lua_tostring(L, -1) : luaL_typename(L, -1));
+      luaL_error(
+        L,
+        "unknown option '%s' of grant.key: there are key, key_file, passphrase, kid, certificate "
+        "and certificate_file",
+        lua_type(L, -1) == LUA_TSTRING ? lua_tostring(L, -1) : luaL_typename(L, -1));
     }
     lua_pop(L, 1);
   }
@@ -80,28 +85,31 @@ static void check_names (lua_State *L) {
 
 /* The option, left on the stack; absent when nil. */
 static ae_slice option (lua_State *L, const char *name) {
-  ae_slice slice = { 0 };
+  ae_slice slice = {0};
   lua_getfield(L, 1, name);
   if (lua_isnil(L, -1)) return slice;
-  if (lua_type(L, -1) != LUA_TSTRING) luaL_error(L, "option '%s' of grant.key must be a string", name);
+  if (lua_type(L, -1) != LUA_TSTRING)
+    luaL_error(L, "option '%s' of grant.key must be a string", name);
   slice.data = lua_tolstring(L, -1, &slice.length);
   return slice;
 }
 
 /* A file's content, kept on the stack; 0: fine, else what to return. */
-static int read_option (lua_State *L, const char *name, const char *where, ae_slice *text, const char **path) {
+static int read_option (lua_State *L, const char *name, const char *where, ae_slice *text,
+                        const char **path) {
   ae_grant_error error;
   ae_slice file = option(L, name);
   *path = file.data;
   if (!file.data) return 0;
   if (text->data) return luaL_error(L, "give '%s' as a text or as a file, not both", where);
-  if (strlen(file.data) != file.length) return luaL_error(L, "option '%s' of grant.key holds a NUL", name);
+  if (strlen(file.data) != file.length)
+    return luaL_error(L, "option '%s' of grant.key holds a NUL", name);
   ae_bytes *bytes = push_bytes(L);
   if (ae_grant_read(file.data, bytes, &error) != AE_OK) {
     ae_bytes_free(bytes);
     return push_failure(L, &error, where, file.data);
   }
-  *text = (ae_slice){ bytes->data, bytes->length };
+  *text = (ae_slice){bytes->data, bytes->length};
   return 0;
 }
 
@@ -125,11 +133,14 @@ static int grant_key (lua_State *L) {
   source.kid = option(L, "kid");
   source.certificate = option(L, "certificate");
   luaL_checkstack(L, 16, NULL);
-  if ((failed = read_option(L, "key_file", "key_file", &source.key, &key_path)) != 0) return failed;
-  if ((failed = read_option(L, "certificate_file", "certificate_file", &source.certificate, &certificate_path)) != 0)
+  if ((failed = read_option(L, "key_file", "key_file", &source.key, &key_path)) != 0)
+    return failed;
+  if ((failed = read_option(L, "certificate_file", "certificate_file", &source.certificate,
+                            &certificate_path)) != 0)
     return failed;
   luaL_argcheck(L, source.key.data, 1, "'key' or 'key_file' is missing");
-  luaL_argcheck(L, !source.kid.data || !source.certificate.data, 1, "give 'kid' or a certificate, not both");
+  luaL_argcheck(L, !source.kid.data || !source.certificate.data, 1,
+                "give 'kid' or a certificate, not both");
   ae_grant_key **box = lua_newuserdata(L, sizeof(*box));
   *box = NULL;
   luaL_setmetatable(L, KEY);
@@ -188,7 +199,8 @@ static int key_tostring (lua_State *L) {
   }
   ae_slice kid = ae_grant_kid(*box);
   lua_pushfstring(L, KEY ": RSA, %d bits, ", ae_grant_bits(*box));
-  if (ae_grant_certificates(*box) > 0) lua_pushfstring(L, "%d in x5c", ae_grant_certificates(*box));
+  if (ae_grant_certificates(*box) > 0)
+    lua_pushfstring(L, "%d in x5c", ae_grant_certificates(*box));
   else if (kid.length == 0) lua_pushliteral(L, "no kid and no certificate");
   else {
     lua_pushliteral(L, "kid ");
@@ -205,7 +217,8 @@ static int key_tostring (lua_State *L) {
 ** Functions
 ** ===================================================================== */
 
-static int push_parts (lua_State *L, ae_code code, ae_bytes *header, ae_bytes *claims, const ae_grant_error *error) {
+static int push_parts (lua_State *L, ae_code code, ae_bytes *header, ae_bytes *claims,
+                       const ae_grant_error *error) {
   if (code != AE_OK) {
     ae_bytes_free(header);
     ae_bytes_free(claims);
@@ -219,7 +232,7 @@ static int push_parts (lua_State *L, ae_code code, ae_bytes *header, ae_bytes *c
 /* verify(jwt [, public]) -> header_json, claims_json | nil, message, code, detail */
 static int grant_verify (lua_State *L) {
   ae_grant_error error;
-  ae_slice jwt = check_slice(L, 1), key = { 0 };
+  ae_slice jwt = check_slice(L, 1), key = {0};
   if (!lua_isnoneornil(L, 2)) key = check_slice(L, 2);
   ae_bytes *header = push_bytes(L), *claims = push_bytes(L);
   ae_code code = ae_grant_verify(jwt, key, header, claims, &error);
@@ -240,7 +253,8 @@ static int grant_random (lua_State *L) {
   unsigned char octets[1024];
   lua_Integer size = luaL_checkinteger(L, 1);
   luaL_argcheck(L, size > 0 && size <= (lua_Integer)sizeof octets, 1, "1 to 1024");
-  if (!ae_grant_random(octets, (size_t)size)) return luaL_error(L, "the system gives no random numbers");
+  if (!ae_grant_random(octets, (size_t)size))
+    return luaL_error(L, "the system gives no random numbers");
   lua_pushlstring(L, (const char *)octets, (size_t)size);
   return 1;
 }
@@ -251,7 +265,8 @@ static int grant_uuid (lua_State *L) {
   unsigned char octets[16];
   char text[36];
   size_t at = 0;
-  if (!ae_grant_random(octets, sizeof octets)) return luaL_error(L, "the system gives no random numbers");
+  if (!ae_grant_random(octets, sizeof octets))
+    return luaL_error(L, "the system gives no random numbers");
   octets[6] = (unsigned char)((octets[6] & 0x0F) | 0x40);
   octets[8] = (unsigned char)((octets[8] & 0x3F) | 0x80);
   for (size_t i = 0; i < sizeof octets; i++) {
@@ -265,14 +280,15 @@ static int grant_uuid (lua_State *L) {
 
 /* }==================================================================== */
 
-static const luaL_Reg methods[] = {
-  { "sign", key_sign }, { "public", key_public }, { "named", key_named }, { "close", key_close }, { NULL, NULL }
-};
+static const luaL_Reg methods[] = {{"sign", key_sign},
+                                   {"public", key_public},
+                                   {"named", key_named},
+                                   {"close", key_close},
+                                   {NULL, NULL}};
 
-static const luaL_Reg functions[] = {
-  { "key", grant_key }, { "verify", grant_verify }, { "inspect", grant_inspect },
-  { "random", grant_random }, { "uuid", grant_uuid }, { NULL, NULL }
-};
+static const luaL_Reg functions[] = {{"key", grant_key},         {"verify", grant_verify},
+                                     {"inspect", grant_inspect}, {"random", grant_random},
+                                     {"uuid", grant_uuid},       {NULL, NULL}};
 
 static void make_metatables (lua_State *L) {
   if (luaL_newmetatable(L, BYTES)) {

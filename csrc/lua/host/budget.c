@@ -41,15 +41,15 @@ void *ae_budget_allocate (void *ud, void *ptr, size_t osize, size_t nsize) {
     budget->used -= old;
     return NULL;
   }
-  if (nsize > old && (budget->used > budget->limit ||
-                      nsize - old > budget->limit - budget->used)) {
+  if (nsize > old &&
+      (budget->used > budget->limit || nsize - old > budget->limit - budget->used)) {
     budget->refused = true;
     return NULL;
   }
   fresh = realloc(ptr, nsize);
   if (fresh == NULL) {
     if (nsize > old) return NULL;
-    fresh = ptr;  /* still large enough */
+    fresh = ptr; /* still large enough */
   }
   budget->used = budget->used - old + nsize;
   return fresh;
@@ -77,8 +77,7 @@ static void stop_hook (lua_State *L, lua_Debug *ar) {
   }
   if (budget->stopped == AE_STOP_INSTRUCTIONS)
     luaL_error(L, "budget of instructions is used up");
-  luaL_error(L, "time budget of %f s is used up",
-             (lua_Number)budget->allowed / 1e9);
+  luaL_error(L, "time budget of %f s is used up", (lua_Number)budget->allowed / 1e9);
 }
 
 /* For rules with limit.instructions only. */
@@ -98,8 +97,7 @@ static void count_hook (lua_State *L, lua_Debug *ar) {
 
 /* Gives a thread the hook that it must have now. */
 static void arm (ae_budget *budget, lua_State *L) {
-  if (budget->stopped != AE_STOP_NOT)
-    lua_sethook(L, stop_hook, LUA_MASKCOUNT, 1);
+  if (budget->stopped != AE_STOP_NOT) lua_sethook(L, stop_hook, LUA_MASKCOUNT, 1);
   else if (budget->instructions >= 0 && lua_gethook(L) != count_hook)
     lua_sethook(L, count_hook, LUA_MASKCOUNT, COUNT_STEP);
 }
@@ -236,15 +234,13 @@ static int budget_used (lua_State *L) {
   return 1;
 }
 
-static const luaL_Reg functions[] = {
-  {"start", budget_start},
-  {"finish", budget_finish},
-  {"enter", budget_enter},
-  {"leave", budget_leave},
-  {"stopped", budget_stopped},
-  {"used", budget_used},
-  {NULL, NULL}
-};
+static const luaL_Reg functions[] = {{"start", budget_start},
+                                     {"finish", budget_finish},
+                                     {"enter", budget_enter},
+                                     {"leave", budget_leave},
+                                     {"stopped", budget_stopped},
+                                     {"used", budget_used},
+                                     {NULL, NULL}};
 
 void ae_budget_push (lua_State *L, ae_budget *budget) {
   luaL_newlibtable(L, functions);

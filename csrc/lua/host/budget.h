@@ -23,22 +23,22 @@
 
 /* Why a run was stopped. */
 typedef enum ae_stop {
-  AE_STOP_NOT,           /* it was not */
-  AE_STOP_TIME,          /* computed for too long */
-  AE_STOP_INSTRUCTIONS   /* too many instructions */
+  AE_STOP_NOT,         /* it was not */
+  AE_STOP_TIME,        /* computed for too long */
+  AE_STOP_INSTRUCTIONS /* too many instructions */
 } ae_stop;
 
 typedef struct ae_budget {
-  size_t used;                    /* bytes that the state holds */
-  size_t limit;                   /* bytes that it may hold, SIZE_MAX = any */
-  bool refused;                   /* an allocation was refused in this slice */
-  _Atomic(int64_t) deadline;      /* ns, CLOCK_MONOTONIC; 0 = no slice */
-  int64_t started, computed;      /* at the start of the slice: wall, CPU */
-  int64_t allowed;                /* ns of computing time */
-  int64_t quiet;                  /* ns, CLOCK_MONOTONIC: no new hook before */
-  int64_t instructions;           /* left to the slice; -1 = not counted */
-  lua_State *volatile running;    /* the thread that runs now, NULL = none */
-  volatile sig_atomic_t stopped;  /* ae_stop */
+  size_t used;                   /* bytes that the state holds */
+  size_t limit;                  /* bytes that it may hold, SIZE_MAX = any */
+  bool refused;                  /* an allocation was refused in this slice */
+  _Atomic(int64_t) deadline;     /* ns, CLOCK_MONOTONIC; 0 = no slice */
+  int64_t started, computed;     /* at the start of the slice: wall, CPU */
+  int64_t allowed;               /* ns of computing time */
+  int64_t quiet;                 /* ns, CLOCK_MONOTONIC: no new hook before */
+  int64_t instructions;          /* left to the slice; -1 = not counted */
+  lua_State *volatile running;   /* the thread that runs now, NULL = none */
+  volatile sig_atomic_t stopped; /* ae_stop */
 } ae_budget;
 
 /* The allocator of a worker's state; `budget` is its userdata. */

@@ -19,7 +19,7 @@ static char *duplicate (const char *text, size_t length) {
 }
 
 static ae_slice as_slice (const char *text) {
-  return (ae_slice){ text, strlen(text) };
+  return (ae_slice){text, strlen(text)};
 }
 
 void ae_heads_free (ae_heads *heads) {
@@ -75,14 +75,13 @@ static ae_slice check_field (lua_State *L, int index, const char *name) {
   text.data = lua_tolstring(L, -1, &text.length);
   if (text.data == NULL || lua_type(L, -1) != LUA_TSTRING)
     luaL_error(L, "head of a rule: %s must be a string", name);
-  lua_pop(L, 1);  /* anchored in the table */
+  lua_pop(L, 1); /* anchored in the table */
   return text;
 }
 
 /* An alternative: "text", "text*", or { "text", prefix = boolean }. The
 ** texts stay anchored in the tables of the caller. */
-static void read_alternative (lua_State *L, int index, bool star,
-                              ae_alternative *out) {
+static void read_alternative (lua_State *L, int index, bool star, ae_alternative *out) {
   out->prefix = false;
   if (lua_istable(L, index)) {
     lua_getfield(L, index, "prefix");
@@ -96,19 +95,16 @@ static void read_alternative (lua_State *L, int index, bool star,
     luaL_error(L, "head of a rule: an alternative must be a string");
   out->text.data = lua_tolstring(L, -1, &out->text.length);
   lua_pop(L, 1);
-  if (star && out->text.length > 0 &&
-      out->text.data[out->text.length - 1] == '*') {
+  if (star && out->text.length > 0 && out->text.data[out->text.length - 1] == '*') {
     out->prefix = true;
     out->text.length--;
   }
 }
 
 /* Reads the list at `index` into memory that Lua owns (left on the stack). */
-static void read_alternatives (lua_State *L, int index, bool star,
-                               ae_condition *condition) {
+static void read_alternatives (lua_State *L, int index, bool star, ae_condition *condition) {
   lua_Integer i, count = luaL_len(L, index);
-  ae_alternative *list =
-    lua_newuserdatauv(L, sizeof *list * ((size_t)count + 1), 0);
+  ae_alternative *list = lua_newuserdatauv(L, sizeof *list * ((size_t)count + 1), 0);
   for (i = 1; i <= count; i++) {
     lua_geti(L, index, i);
     read_alternative(L, lua_gettop(L), star, &list[i - 1]);
@@ -135,10 +131,8 @@ static void read_condition (lua_State *L, int index, ae_condition *out) {
   out->alternatives = NULL;
   out->count = 0;
   lua_getfield(L, index, "alternatives");
-  if (lua_istable(L, -1))
-    read_alternatives(L, lua_gettop(L), false, out);
-  else
-    lua_pushnil(L);
+  if (lua_istable(L, -1)) read_alternatives(L, lua_gettop(L), false, out);
+  else lua_pushnil(L);
   lua_remove(L, -2);
 }
 
@@ -155,8 +149,7 @@ static size_t add_on (lua_State *L, int head, ae_condition *list, size_t count) 
   return count + 1;
 }
 
-static void add_conditions (lua_State *L, int head, ae_heads *heads,
-                            uint32_t number) {
+static void add_conditions (lua_State *L, int head, ae_heads *heads, uint32_t number) {
   ae_condition *list;
   size_t i, count = 0;
   ae_error error;
@@ -170,8 +163,7 @@ static void add_conditions (lua_State *L, int head, ae_heads *heads,
   }
   count = add_on(L, head, list, count);
   if (ae_matcher_add(heads->matcher, number, list, count, &error) != AE_OK)
-    luaL_error(L, "head of rule '%s': %s", heads->list[number].rule,
-               error.message);
+    luaL_error(L, "head of rule '%s': %s", heads->list[number].rule, error.message);
 }
 
 /* order: false, "letter", nil (letter) or an attribute's name. */
@@ -269,15 +261,14 @@ static bool reserve (ae_routes *routes, size_t length) {
 }
 
 static ae_code parse (ae_routes *routes) {
-  static const ae_limits any = { UINT32_MAX / 2, AE_DEFAULT_MAX_DEPTH };
+  static const ae_limits any = {UINT32_MAX / 2, AE_DEFAULT_MAX_DEPTH};
   ae_faults faults;
   ae_error error;
   faults.count = 0;
   memcpy(routes->text, routes->raw, routes->length);
   routes->event.attributes = routes->attributes;
   routes->event.capacity = routes->attribute_capacity;
-  return ae_event_parse(&routes->event, routes->text, routes->length, &any,
-                        &faults, &error);
+  return ae_event_parse(&routes->event, routes->text, routes->length, &any, &faults, &error);
 }
 
 static bool more_attributes (ae_routes *routes, uint32_t count) {
@@ -308,8 +299,7 @@ static ae_code read_event (ae_routes *routes, ae_slice body) {
   return code;
 }
 
-size_t ae_routes_match (ae_routes *routes, ae_slice body, ae_slice *rules,
-                        size_t capacity) {
+size_t ae_routes_match (ae_routes *routes, ae_slice body, ae_slice *rules, size_t capacity) {
   ae_heads *heads;
   size_t i, count = 0;
   ae_code code = read_event(routes, body);
@@ -318,8 +308,7 @@ size_t ae_routes_match (ae_routes *routes, ae_slice body, ae_slice *rules,
   pthread_rwlock_rdlock(&routes->lock);
   heads = routes->heads;
   if (heads != NULL && heads->count > 0)
-    count = ae_matcher_match(heads->matcher, &routes->event, heads->found,
-                             heads->count);
+    count = ae_matcher_match(heads->matcher, &routes->event, heads->found, heads->count);
   routes->found = count;
   for (i = 0; i < count && i < capacity; i++)
     rules[i] = as_slice(heads->list[heads->found[i]].rule);
@@ -337,20 +326,19 @@ static const ae_head *find_head (const ae_routes *routes, ae_slice rule) {
     if (ae_slice_equal(as_slice(head->rule), rule)) return head;
   }
   for (i = 0; i < heads->count; i++)
-    if (ae_slice_equal(as_slice(heads->list[i].rule), rule))
-      return &heads->list[i];
+    if (ae_slice_equal(as_slice(heads->list[i].rule), rule)) return &heads->list[i];
   return NULL;
 }
 
 static ae_slice attribute_text (const ae_event *event, const char *name) {
-  ae_slice absent = { NULL, 0 };
+  ae_slice absent = {NULL, 0};
   const ae_attribute *attribute = ae_event_find(event, as_slice(name));
   if (attribute == NULL || attribute->kind != AE_STRING) return absent;
   return ae_attribute_text(event, attribute);
 }
 
 ae_slice ae_routes_key (ae_routes *routes, ae_slice body, ae_slice rule) {
-  ae_slice key = { NULL, 0 };
+  ae_slice key = {NULL, 0};
   const ae_head *head;
   if (read_event(routes, body) != AE_OK) return key;
   pthread_rwlock_rdlock(&routes->lock);

@@ -16,7 +16,9 @@
 
 #define HOST "altinn.events.host"
 
-typedef struct handle { ae_host *host; } handle;
+typedef struct handle {
+  ae_host *host;
+} handle;
 
 static ae_host *check_host (lua_State *L) {
   handle *object = luaL_checkudata(L, 1, HOST);
@@ -84,15 +86,13 @@ static lua_Integer cores (void) {
 }
 
 static void read_options (lua_State *L, ae_host_options *options) {
-  static const char *const known[] = {
-    "inbox", "listen", "admin", "secrets", "workers", "max_bytes", "deadline",
-    "connections", "heads", "worker_settings", "once", NULL
-  };
+  static const char *const known[] = {"inbox",   "listen",          "admin",    "secrets",
+                                      "workers", "max_bytes",       "deadline", "connections",
+                                      "heads",   "worker_settings", "once",     NULL};
   memset(options, 0, sizeof *options);
   ae_host_check_options(L, known, "host.start");
   options->inbox = string_field(L, "inbox", NULL);
-  options->settings.data =
-    string_field(L, "worker_settings", &options->settings.length);
+  options->settings.data = string_field(L, "worker_settings", &options->settings.length);
   options->listen = address_field(L, "listen", &options->listen_port);
   options->admin = address_field(L, "admin", &options->admin_port);
   read_secrets(L, options);
@@ -201,33 +201,22 @@ static int host_admin_port (lua_State *L) {
 static int host_metrics (lua_State *L) {
   ae_host *host = check_host(L);
   size_t length;
-  char *text = ae_metrics_text(&host->shared.metrics, host->shared.inbox,
-                               host->receiver, &length);
+  char *text = ae_metrics_text(&host->shared.metrics, host->shared.inbox, host->receiver,
+                               &length);
   if (text == NULL) return luaL_error(L, "not enough memory");
   lua_pushlstring(L, text, length);
   free(text);
   return 1;
 }
 
-static const luaL_Reg methods[] = {
-  {"port", host_port},
-  {"admin_port", host_admin_port},
-  {"wait", host_wait},
-  {"health", host_health},
-  {"reload", host_reload},
-  {"stop", host_stop},
-  {"metrics", host_metrics},
-  {NULL, NULL}
-};
+static const luaL_Reg methods[] = {{"port", host_port},       {"admin_port", host_admin_port},
+                                   {"wait", host_wait},       {"health", host_health},
+                                   {"reload", host_reload},   {"stop", host_stop},
+                                   {"metrics", host_metrics}, {NULL, NULL}};
 
-static const luaL_Reg functions[] = {
-  {"start", host_start},
-  {"query", ae_host_query},
-  {"execute", ae_host_execute},
-  {"server", ae_host_server},
-  {"notify", ae_host_notify},
-  {NULL, NULL}
-};
+static const luaL_Reg functions[] = {{"start", host_start},        {"query", ae_host_query},
+                                     {"execute", ae_host_execute}, {"server", ae_host_server},
+                                     {"notify", ae_host_notify},   {NULL, NULL}};
 
 AE_EXPORT int luaopen_altinn_events_host (lua_State *L) {
   ae_host_class(L, HOST, methods, host_stop);

@@ -14,14 +14,14 @@
 /* What host.start was asked for; texts are anchored in Lua. */
 typedef struct ae_host_options {
   const char *inbox;
-  const char *listen, *admin;    /* addresses; NULL = none */
+  const char *listen, *admin; /* addresses; NULL = none */
   uint16_t listen_port, admin_port;
   ae_slice secrets[AE_MAX_SECRETS];
   size_t secret_count;
   size_t workers;
   size_t max_bytes;
   uint32_t deadline, connections;
-  const char *path, *cpath;      /* package.path and package.cpath */
+  const char *path, *cpath; /* package.path and package.cpath */
   ae_slice settings;
   bool once;
 } ae_host_options;
@@ -29,14 +29,14 @@ typedef struct ae_host_options {
 typedef struct ae_host {
   ae_shared shared;
   ae_routes routes;
-  _Atomic(ae_receiver *) receiver;  /* the admin thread reads it */
+  _Atomic(ae_receiver *) receiver; /* the admin thread reads it */
   ae_admin *admin;
   ae_worker *workers;
   size_t count;
-  uint32_t round;              /* the writer thread's: for rules without order */
+  uint32_t round; /* the writer thread's: for rules without order */
   bool running, once;
-  bool unwell;                 /* the inbox did not store at the last look */
-  bool abandoned;              /* a thread of it hangs: never free it */
+  bool unwell;    /* the inbox did not store at the last look */
+  bool abandoned; /* a thread of it hangs: never free it */
   atomic_bool draining, watching;
   pthread_t watch;
   bool watch_started;
@@ -46,16 +46,15 @@ typedef struct ae_host {
 
 /* Starts everything; takes `heads` over in any case. On failure what was
 ** started is stopped again; see `abandoned`. */
-ae_code ae_host_start (ae_host *host, const ae_host_options *options,
-                       ae_heads *heads, ae_error *error);
+ae_code ae_host_start (ae_host *host, const ae_host_options *options, ae_heads *heads,
+                       ae_error *error);
 
 /* Drains: no new events, what runs has ten seconds, then all is closed.
 ** False: a worker hangs in a C function and was left behind. */
 bool ae_host_stop (ae_host *host);
 
 /* New heads and settings for the workers. */
-ae_code ae_host_reload (ae_host *host, ae_heads *heads, ae_slice settings,
-                        ae_error *error);
+ae_code ae_host_reload (ae_host *host, ae_heads *heads, ae_slice settings, ae_error *error);
 
 /* host_notify.c: the function notify of the module. */
 int ae_host_notify (lua_State *L);

@@ -13,7 +13,9 @@
 /* A parcel that the inbox refused is tried again after this. */
 #define AGAIN_NS 1000000000
 
-typedef struct jobs { ae_worker *worker; } jobs;
+typedef struct jobs {
+  ae_worker *worker;
+} jobs;
 
 static ae_worker *check_worker (lua_State *L) {
   return ((jobs *)luaL_checkudata(L, 1, JOBS))->worker;
@@ -83,8 +85,7 @@ static void submit_all (ae_worker *worker) {
 }
 
 static void submit_again (ae_worker *worker) {
-  if (worker->again.first != NULL && monotonic() >= worker->again_at)
-    submit_all(worker);
+  if (worker->again.first != NULL && monotonic() >= worker->again_at) submit_all(worker);
 }
 
 /* Refused parcels in the queue go to the others; the rest is nobody's. */
@@ -93,16 +94,15 @@ static void sort_out (ae_worker *worker) {
   while (list != NULL) {
     ae_message *message = list;
     list = list->next;
-    if (message->kind == AE_MESSAGE_AGAIN)
-      postpone(worker, (ae_parcel *)(void *)message);
+    if (message->kind == AE_MESSAGE_AGAIN) postpone(worker, (ae_parcel *)(void *)message);
     else free(message);
   }
 }
 
 bool ae_jobs_flush (ae_worker *worker, int64_t until) {
   for (;;) {
-    struct timespec pause = { 0, 5000000 };
-    bool all = atomic_load(&worker->handed) == 0;  /* before the look: see parcel_done */
+    struct timespec pause = {0, 5000000};
+    bool all = atomic_load(&worker->handed) == 0; /* before the look: see parcel_done */
     sort_out(worker);
     if (all && worker->again.first == NULL) return true;
     if (monotonic() >= until) return false;
@@ -112,22 +112,21 @@ bool ae_jobs_flush (ae_worker *worker, int64_t until) {
 }
 
 /* The texts of a work: where they are in ae_work, and their names. */
-static const struct { const char *name; size_t offset; } texts[] = {
-  { "rule", offsetof(ae_work, rule) },
-  { "state", offsetof(ae_work, state) },
-  { "reason", offsetof(ae_work, reason) },
-  { "key", offsetof(ae_work, key) },
-  { "target", offsetof(ae_work, target) },
-  { "request", offsetof(ae_work, request) }
-};
+static const struct {
+  const char *name;
+  size_t offset;
+} texts[] = {{"rule", offsetof(ae_work, rule)},     {"state", offsetof(ae_work, state)},
+             {"reason", offsetof(ae_work, reason)}, {"key", offsetof(ae_work, key)},
+             {"target", offsetof(ae_work, target)}, {"request", offsetof(ae_work, request)}};
 #define TEXT_COUNT (sizeof texts / sizeof texts[0])
 
-static const struct { const char *name; size_t offset; } numbers[] = {
-  { "sequence", offsetof(ae_work, sequence) },
-  { "attempt", offsetof(ae_work, attempt) },
-  { "due", offsetof(ae_work, due) },
-  { "status", offsetof(ae_work, status) }
-};
+static const struct {
+  const char *name;
+  size_t offset;
+} numbers[] = {{"sequence", offsetof(ae_work, sequence)},
+               {"attempt", offsetof(ae_work, attempt)},
+               {"due", offsetof(ae_work, due)},
+               {"status", offsetof(ae_work, status)}};
 #define NUMBER_COUNT (sizeof numbers / sizeof numbers[0])
 
 /* Bytes of all texts in the list at `index`. */
@@ -151,10 +150,8 @@ static size_t measure (lua_State *L, int index, size_t count) {
 }
 
 static void read_kind (lua_State *L, ae_parcel *parcel, ae_work *work) {
-  static const char *const names[] = { "settle", "record", "outcome", NULL };
-  static const ae_work_kind kinds[] = {
-    AE_WORK_SETTLE, AE_WORK_RECORD, AE_WORK_OUTCOME
-  };
+  static const char *const names[] = {"settle", "record", "outcome", NULL};
+  static const ae_work_kind kinds[] = {AE_WORK_SETTLE, AE_WORK_RECORD, AE_WORK_OUTCOME};
   lua_getfield(L, -1, "kind");
   work->kind = kinds[luaL_checkoption(L, -1, NULL, names)];
   lua_pop(L, 1);
@@ -175,7 +172,7 @@ static void read_numbers (lua_State *L, ae_work *work) {
 static char *read_texts (lua_State *L, ae_work *work, char *at) {
   size_t i;
   for (i = 0; i < TEXT_COUNT; i++) {
-    ae_slice text = { NULL, 0 };
+    ae_slice text = {NULL, 0};
     lua_getfield(L, -1, texts[i].name);
     if (!lua_isnil(L, -1)) {
       const char *data = lua_tolstring(L, -1, &text.length);
@@ -190,10 +187,8 @@ static char *read_texts (lua_State *L, ae_work *work, char *at) {
 }
 
 /* The block for a parcel; raises when there is no memory. */
-static ae_parcel *parcel_new (lua_State *L, ae_worker *worker, size_t count,
-                              size_t size) {
-  ae_parcel *parcel =
-    calloc(1, sizeof *parcel + count * sizeof(ae_work) + size + 1);
+static ae_parcel *parcel_new (lua_State *L, ae_worker *worker, size_t count, size_t size) {
+  ae_parcel *parcel = calloc(1, sizeof *parcel + count * sizeof(ae_work) + size + 1);
   if (parcel == NULL) {
     luaL_error(L, "not enough memory");
     return NULL;
@@ -384,8 +379,7 @@ static int jobs_verdict (lua_State *L) {
 /* jobs:effect(target, outcome) */
 static int jobs_effect (lua_State *L) {
   ae_metrics *metrics = &check_worker(L)->shared->metrics;
-  ae_metrics_add(metrics, AE_EFFECTS, luaL_checkstring(L, 2),
-                 luaL_checkstring(L, 3), 0);
+  ae_metrics_add(metrics, AE_EFFECTS, luaL_checkstring(L, 2), luaL_checkstring(L, 3), 0);
   return 0;
 }
 
@@ -396,18 +390,11 @@ static int jobs_now (lua_State *L) {
   return 2;
 }
 
-static const luaL_Reg methods[] = {
-  {"take", jobs_take},
-  {"settle", jobs_settle},
-  {"record", jobs_record},
-  {"descriptor", jobs_descriptor},
-  {"park", jobs_park},
-  {"unpark", jobs_unpark},
-  {"verdict", jobs_verdict},
-  {"effect", jobs_effect},
-  {"now", jobs_now},
-  {NULL, NULL}
-};
+static const luaL_Reg methods[] = {{"take", jobs_take},       {"settle", jobs_settle},
+                                   {"record", jobs_record},   {"descriptor", jobs_descriptor},
+                                   {"park", jobs_park},       {"unpark", jobs_unpark},
+                                   {"verdict", jobs_verdict}, {"effect", jobs_effect},
+                                   {"now", jobs_now},         {NULL, NULL}};
 
 void ae_jobs_push (lua_State *L, ae_worker *worker) {
   jobs *object = lua_newuserdatauv(L, sizeof *object, 0);

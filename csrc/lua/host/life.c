@@ -15,14 +15,13 @@
 #define FLUSH_SECONDS 2
 
 static void tick (long factor) {
-  struct timespec t = { 0, TICK_NS * factor };
+  struct timespec t = {0, TICK_NS * factor};
   nanosleep(&t, NULL);
 }
 
 static uint32_t hash (uint32_t value, ae_slice text) {
   size_t i;
-  for (i = 0; i < text.length; i++)
-    value = (value ^ (uint8_t)text.data[i]) * 16777619u;
+  for (i = 0; i < text.length; i++) value = (value ^ (uint8_t)text.data[i]) * 16777619u;
   return value;
 }
 
@@ -34,8 +33,7 @@ static ae_worker *choose (ae_host *host, ae_slice rule, ae_slice key) {
 }
 
 /* The callbacks of the inbox, on the writer thread. */
-static size_t on_match (void *context, ae_slice body, ae_slice *rules,
-                        size_t capacity) {
+static size_t on_match (void *context, ae_slice body, ae_slice *rules, size_t capacity) {
   ae_host *host = context;
   return ae_routes_match(&host->routes, body, rules, capacity);
 }
@@ -44,15 +42,17 @@ static void on_dispatch (void *context, const ae_run *run) {
   ae_host *host = context;
   ae_slice key = ae_routes_key(&host->routes, run->body, run->rule);
   ae_run_message *message = ae_run_message_new(run, key);
-  if (message == NULL) return;  /* stays in the inbox until the next start */
+  if (message == NULL) return; /* stays in the inbox until the next start */
   atomic_fetch_add(&host->shared.active, 1);
   ae_queue_push(&choose(host, run->rule, key)->queue, &message->head, false);
 }
 
 static void on_unreadable (void *context, int64_t sequence) {
   (void)context;
-  fprintf(stderr, "level=error msg=inbox event=%lld reason=\"the stored event "
-          "cannot be read: it waits until it is mended\"\n", (long long)sequence);
+  fprintf(stderr,
+          "level=error msg=inbox event=%lld reason=\"the stored event "
+          "cannot be read: it waits until it is mended\"\n",
+          (long long)sequence);
 }
 
 static void on_dispatched (void *context) {
@@ -63,8 +63,7 @@ static void on_dispatched (void *context) {
 }
 
 /* The admin port's answers, on the admin thread. */
-static unsigned answer (char **body, size_t *length, unsigned status,
-                        const char *text) {
+static unsigned answer (char **body, size_t *length, unsigned status, const char *text) {
   *length = strlen(text);
   *body = malloc(*length + 1);
   if (*body == NULL) return 500;
@@ -80,23 +79,19 @@ static unsigned not_stored (char **body, size_t *length, const ae_error *error) 
 
 static unsigned ready (ae_host *host, char **body, size_t *length) {
   ae_error error;
-  if (atomic_load(&host->draining))
-    return answer(body, length, 503, "draining\n");
-  if (atomic_load(&host->shared.failed))
-    return answer(body, length, 503, "a worker failed\n");
+  if (atomic_load(&host->draining)) return answer(body, length, 503, "draining\n");
+  if (atomic_load(&host->shared.failed)) return answer(body, length, 503, "a worker failed\n");
   if (ae_inbox_health(host->shared.inbox, &error) != AE_OK)
     return not_stored(body, length, &error);
   return answer(body, length, 200, "ready\n");
 }
 
-static unsigned on_render (void *context, const char *path, char **body,
-                           size_t *length) {
+static unsigned on_render (void *context, const char *path, char **body, size_t *length) {
   ae_host *host = context;
   if (strcmp(path, "/healthz") == 0) return answer(body, length, 200, "ok\n");
   if (strcmp(path, "/readyz") == 0) return ready(host, body, length);
   if (strcmp(path, "/metrics") != 0) return answer(body, length, 404, "not found\n");
-  *body = ae_metrics_text(&host->shared.metrics, host->shared.inbox,
-                          host->receiver, length);
+  *body = ae_metrics_text(&host->shared.metrics, host->shared.inbox, host->receiver, length);
   return *body == NULL ? 500 : 200;
 }
 
@@ -124,7 +119,7 @@ static void take_signals (ae_host *host) {
   ignore.sa_flags = 0;
   ignore.sa_handler = SIG_IGN;
   sigaction(SIGPIPE, &ignore, &host->pipe);
-  sigaction(SIGXFSZ, &ignore, &host->size);  /* a full disk, not the end */
+  sigaction(SIGXFSZ, &ignore, &host->size); /* a full disk, not the end */
   ae_budget_install();
 }
 
@@ -140,26 +135,25 @@ static char *duplicate (const char *text) {
   return copy == NULL ? NULL : memcpy(copy, text, size);
 }
 
-static ae_code prepare (ae_host *host, const ae_host_options *options,
-                        ae_error *error) {
+static ae_code prepare (ae_host *host, const ae_host_options *options, ae_error *error) {
   size_t i;
   host->shared.path = duplicate(options->path);
   host->shared.cpath = duplicate(options->cpath);
   host->workers = calloc(options->workers, sizeof *host->workers);
-  if (host->workers == NULL || host->shared.path == NULL ||
-      host->shared.cpath == NULL)
+  if (host->workers == NULL || host->shared.path == NULL || host->shared.cpath == NULL)
     return ae_fail(error, AE_MEMORY, 0, "not enough memory for the workers");
   for (i = 0; i < options->workers; i++) {
     host->count = i + 1;
     if (!ae_worker_init(&host->workers[i], &host->shared, options->settings))
-      return ae_fail(error, AE_MEMORY, 0, "not enough memory or descriptors "
-                     "for worker %zu", i + 1);
+      return ae_fail(error, AE_MEMORY, 0,
+                     "not enough memory or descriptors "
+                     "for worker %zu",
+                     i + 1);
   }
   return AE_OK;
 }
 
-static ae_code open_inbox (ae_host *host, const ae_host_options *options,
-                           ae_error *error) {
+static ae_code open_inbox (ae_host *host, const ae_host_options *options, ae_error *error) {
   ae_inbox_options inbox;
   memset(&inbox, 0, sizeof inbox);
   inbox.path = options->inbox;
@@ -177,21 +171,19 @@ static ae_code start_threads (ae_host *host, ae_error *error) {
     if (!ae_worker_start(&host->workers[i]))
       return ae_fail(error, AE_MEMORY, 0, "cannot start worker %zu", i + 1);
   atomic_store(&host->watching, true);
-  host->watch_started =
-    pthread_create(&host->watch, NULL, watch_main, host) == 0;
+  host->watch_started = pthread_create(&host->watch, NULL, watch_main, host) == 0;
   if (!host->watch_started)
     return ae_fail(error, AE_MEMORY, 0, "cannot start the watch thread");
   return AE_OK;
 }
 
-static ae_code start_servers (ae_host *host, const ae_host_options *options,
-                              ae_error *error) {
+static ae_code start_servers (ae_host *host, const ae_host_options *options, ae_error *error) {
   ae_receiver_options receiver;
   ae_receiver *started = NULL;
   ae_code code;
   if (options->admin != NULL) {
-    code = ae_admin_start(options->admin, options->admin_port, on_render, host,
-                          &host->admin, error);
+    code = ae_admin_start(options->admin, options->admin_port, on_render, host, &host->admin,
+                          error);
     if (code != AE_OK) return code;
   }
   if (options->listen == NULL) return AE_OK;
@@ -209,8 +201,8 @@ static ae_code start_servers (ae_host *host, const ae_host_options *options,
   return code;
 }
 
-ae_code ae_host_start (ae_host *host, const ae_host_options *options,
-                       ae_heads *heads, ae_error *error) {
+ae_code ae_host_start (ae_host *host, const ae_host_options *options, ae_heads *heads,
+                       ae_error *error) {
   ae_code code;
   ae_metrics_init(&host->shared.metrics);
   ae_routes_init(&host->routes);
@@ -232,8 +224,7 @@ static void stop_workers (ae_host *host) {
     ae_order *order = ae_order_new(AE_MESSAGE_STOP, AE_LITERAL(""));
     if (order != NULL && host->workers[i].started)
       ae_queue_push(&host->workers[i].queue, &order->head, true);
-    else
-      free(order);
+    else free(order);
   }
 }
 
@@ -243,8 +234,7 @@ static bool join_workers (ae_host *host) {
   bool all = true;
   for (i = 0; i < host->count; i++) {
     ae_worker *worker = &host->workers[i];
-    while (worker->started && !atomic_load(&worker->finished) &&
-           ticks < STOP_TICKS) {
+    while (worker->started && !atomic_load(&worker->finished) && ticks < STOP_TICKS) {
       tick(1);
       ticks++;
     }
@@ -273,7 +263,7 @@ static void flush_workers (ae_host *host) {
     if (!ae_jobs_flush(&host->workers[i], until)) all = false;
   if (!all)
     fprintf(stderr, "level=error msg=inbox reason=\"not all verdicts could be "
-            "stored: their runs begin again at the next start\"\n");
+                    "stored: their runs begin again at the next start\"\n");
 }
 
 /* After all threads are gone. */
@@ -297,12 +287,12 @@ bool ae_host_stop (ae_host *host) {
   if (host->receiver != NULL) ae_receiver_drain(host->receiver);
   stop_workers(host);
   joined = join_workers(host);
-  if (host->admin != NULL) ae_admin_stop(host->admin);  /* it reads the receiver */
+  if (host->admin != NULL) ae_admin_stop(host->admin); /* it reads the receiver */
   if (host->receiver != NULL) ae_receiver_stop(host->receiver);
   host->receiver = NULL;
   host->admin = NULL;
   host->abandoned = !joined;
-  if (!joined) return false;  /* its thread may still use all the rest */
+  if (!joined) return false; /* its thread may still use all the rest */
   if (host->shared.inbox != NULL) {
     flush_workers(host);
     ae_inbox_close(host->shared.inbox);
@@ -313,8 +303,7 @@ bool ae_host_stop (ae_host *host) {
   return true;
 }
 
-ae_code ae_host_reload (ae_host *host, ae_heads *heads, ae_slice settings,
-                        ae_error *error) {
+ae_code ae_host_reload (ae_host *host, ae_heads *heads, ae_slice settings, ae_error *error) {
   size_t i;
   for (i = 0; i < host->count; i++) {
     ae_order *order = ae_order_new(AE_MESSAGE_RELOAD, settings);
@@ -362,7 +351,7 @@ const char *ae_host_wait (ae_host *host, double seconds) {
   int quiet = 0;
   for (;;) {
     double part = seconds < slice ? seconds : slice;
-    struct timespec t = { 0, (long)(part * 1e9) };
+    struct timespec t = {0, (long)(part * 1e9)};
     const char *name = signal_name(sigtimedwait(&host->signals, NULL, &t));
     if (name != NULL) return name;
     if (atomic_load(&host->shared.failed)) return "failed";

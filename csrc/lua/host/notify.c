@@ -15,8 +15,7 @@
 ** an abstract one. */
 static socklen_t address_of (const char *name, struct sockaddr_un *address) {
   size_t length = strlen(name);
-  if ((name[0] != '/' && name[0] != '@') || length >= sizeof address->sun_path)
-    return 0;
+  if ((name[0] != '/' && name[0] != '@') || length >= sizeof address->sun_path) return 0;
   memset(address, 0, sizeof *address);
   address->sun_family = AF_UNIX;
   memcpy(address->sun_path, name, length);

@@ -23,8 +23,8 @@ void ae_host_check_options (lua_State *L, const char *const *known, const char *
   }
 }
 
-lua_Integer ae_host_integer (lua_State *L, int index, const char *name,
-                             lua_Integer otherwise, lua_Integer most) {
+lua_Integer ae_host_integer (lua_State *L, int index, const char *name, lua_Integer otherwise,
+                             lua_Integer most) {
   lua_Integer value;
   lua_getfield(L, index, name);
   value = luaL_optinteger(L, -1, otherwise);

@@ -17,8 +17,8 @@ void ae_host_check_options (lua_State *L, const char *const *known, const char *
 
 /* A whole number from 0 to `most` in the table at `index`; `otherwise` where it
 ** is absent. */
-lua_Integer ae_host_integer (lua_State *L, int index, const char *name,
-                             lua_Integer otherwise, lua_Integer most);
+lua_Integer ae_host_integer (lua_State *L, int index, const char *name, lua_Integer otherwise,
+                             lua_Integer most);
 
 /* The class of that name: its methods, and what closes an object, also when it
 ** is collected or goes out of scope. */

@@ -57,18 +57,15 @@ static void bind (lua_State *L, query *q, int index, int at) {
   const char *text;
   switch (lua_type(L, index)) {
     case LUA_TNIL: sqlite3_bind_null(q->statement, at); break;
-    case LUA_TBOOLEAN:
-      sqlite3_bind_int(q->statement, at, lua_toboolean(L, index)); break;
+    case LUA_TBOOLEAN: sqlite3_bind_int(q->statement, at, lua_toboolean(L, index)); break;
     case LUA_TNUMBER:
       if (lua_isinteger(L, index))
         sqlite3_bind_int64(q->statement, at, lua_tointeger(L, index));
-      else
-        sqlite3_bind_double(q->statement, at, lua_tonumber(L, index));
+      else sqlite3_bind_double(q->statement, at, lua_tonumber(L, index));
       break;
     default:
       text = luaL_checklstring(L, index, &length);
-      sqlite3_bind_text64(q->statement, at, text, length, SQLITE_TRANSIENT,
-                          SQLITE_UTF8);
+      sqlite3_bind_text64(q->statement, at, text, length, SQLITE_TRANSIENT, SQLITE_UTF8);
   }
 }
 
@@ -77,8 +74,7 @@ static void bind (lua_State *L, query *q, int index, int at) {
 static int prepare (lua_State *L, query *q, int last) {
   const char *path = lua_tostring(L, 1), *sql = lua_tostring(L, 2);
   int i;
-  if (access(path, F_OK) != 0)
-    return fail(L, path, "there is no such inbox", AE_NOT_FOUND);
+  if (access(path, F_OK) != 0) return fail(L, path, "there is no such inbox", AE_NOT_FOUND);
   if (sqlite3_open_v2(path, &q->db, SQLITE_OPEN_READWRITE, NULL) != SQLITE_OK)
     return fail(L, path, sqlite3_errmsg(q->db), AE_STORAGE);
   sqlite3_busy_timeout(q->db, BUSY_MS);
@@ -137,6 +133,10 @@ static int run (lua_State *L, bool rows) {
   return 1;
 }
 
-int ae_host_query (lua_State *L) { return run(L, true); }
+int ae_host_query (lua_State *L) {
+  return run(L, true);
+}
 
-int ae_host_execute (lua_State *L) { return run(L, false); }
+int ae_host_execute (lua_State *L) {
+  return run(L, false);
+}

@@ -25,8 +25,7 @@ static ae_server *check_server (lua_State *L) {
 
 /* listen = { host, port }; the host stays in its table. */
 static void read_options (lua_State *L, ae_server_options *options) {
-  static const char *const known[] = { "listen", "max_bytes", "connections",
-                                       "signals", NULL };
+  static const char *const known[] = {"listen", "max_bytes", "connections", "signals", NULL};
   lua_Integer port;
   memset(options, 0, sizeof *options);
   luaL_checktype(L, 1, LUA_TTABLE);
@@ -218,8 +217,8 @@ static void read_headers (lua_State *L, int index, ae_server_reply *reply) {
   fields = lua_newuserdatauv(L, (count + 1) * sizeof *fields, 0);
   lua_pushnil(L);
   while (reply->header_count < count && lua_next(L, index) != 0) {
-    fields[reply->header_count++] = (ae_server_field){ AE_SERVER_HEADER,
-      c_text(L, -2, "a header's name"), c_text(L, -1, "a header's value") };
+    fields[reply->header_count++] = (ae_server_field){
+      AE_SERVER_HEADER, c_text(L, -2, "a header's name"), c_text(L, -1, "a header's value")};
     lua_pop(L, 1);
   }
   reply->headers = fields;
@@ -267,16 +266,10 @@ static int server_reply (lua_State *L) {
 
 /* }==================================================================== */
 
-static const luaL_Reg methods[] = {
-  {"port", server_port},
-  {"descriptor", server_descriptor},
-  {"take", server_take},
-  {"signal", server_signal},
-  {"now", server_now},
-  {"reply", server_reply},
-  {"close", server_close},
-  {NULL, NULL}
-};
+static const luaL_Reg methods[] = {{"port", server_port},   {"descriptor", server_descriptor},
+                                   {"take", server_take},   {"signal", server_signal},
+                                   {"now", server_now},     {"reply", server_reply},
+                                   {"close", server_close}, {NULL, NULL}};
 
 void ae_host_server_setup (lua_State *L) {
   ae_host_class(L, SERVER, methods, server_close);

@@ -48,7 +48,7 @@ static void complain (const char *message) {
   size_t i, length = strlen(text);
   char line[2048], *masked = malloc(length + 1);
   if (masked == NULL) text = "not enough memory for the message";
-  else ae_mask((ae_slice){ text, length }, masked);
+  else ae_mask((ae_slice){text, length}, masked);
   if (masked != NULL) masked[length] = '\0';
   snprintf(line, sizeof line, "%s", masked != NULL ? masked : text);
   free(masked);
@@ -101,8 +101,7 @@ bool ae_worker_init (ae_worker *worker, ae_shared *shared, ae_slice settings) {
 }
 
 bool ae_worker_start (ae_worker *worker) {
-  worker->started =
-    pthread_create(&worker->thread, NULL, thread_main, worker) == 0;
+  worker->started = pthread_create(&worker->thread, NULL, thread_main, worker) == 0;
   return worker->started;
 }
 

@@ -14,17 +14,17 @@
 typedef struct ae_shared {
   ae_inbox *inbox;
   ae_metrics metrics;
-  atomic_long active;     /* runs dispatched or due, and not settled */
-  atomic_long parked;     /* runs that wait for their time in a worker */
-  atomic_bool failed;     /* a worker gave up */
-  char *path, *cpath;     /* of package, as in the parent's state */
+  atomic_long active; /* runs dispatched or due, and not settled */
+  atomic_long parked; /* runs that wait for their time in a worker */
+  atomic_bool failed; /* a worker gave up */
+  char *path, *cpath; /* of package, as in the parent's state */
 } ae_shared;
 
 /* Works that are committed together, in one block of malloc. */
 typedef struct ae_parcel {
-  ae_message head;        /* as the answer in the worker's queue */
+  ae_message head; /* as the answer in the worker's queue */
   struct ae_worker *worker;
-  int64_t ticket;         /* the worker waits for an answer; 0 = it does not */
+  int64_t ticket; /* the worker waits for an answer; 0 = it does not */
   size_t count, settles;
   ae_work works[];
 } ae_parcel;
@@ -37,10 +37,10 @@ typedef struct ae_worker {
   bool started;
   atomic_bool finished;
   char *settings;
-  ae_parcel *building;    /* being filled; freed if Lua raises meanwhile */
-  ae_list again;          /* refused parcels, the worker thread's */
-  int64_t again_at;       /* ns, CLOCK_MONOTONIC: not before */
-  atomic_long handed;     /* parcels without a ticket that the inbox has */
+  ae_parcel *building; /* being filled; freed if Lua raises meanwhile */
+  ae_list again;       /* refused parcels, the worker thread's */
+  int64_t again_at;    /* ns, CLOCK_MONOTONIC: not before */
+  atomic_long handed;  /* parcels without a ticket that the inbox has */
 } ae_worker;
 
 /* Prepares a worker; copies the settings. False: no memory. */

@@ -146,13 +146,35 @@ describe("Altinn's side, the host and the emulator", function()
     assert.is_truthy(err:find("subscription 3: ", 1, true), err)
   end)
 
+  it("apply leaves another system's subscription behind the same address alone", function()
+    local config = CONFIG:format(address, SECRET, running.port, running.port, running.folder, folder, address)
+    -- Another host behind the same proxy: its own secret, the same identity.
+    process.write(folder .. "/altinn-events.lua", (config:gsub(SECRET, "fedcba9876543210fedcba9876543210")))
+    local status, _, err = running:run("subscriptions", "create", "--resource", "payroll", "--wait", "0", "--config",
+      folder .. "/altinn-events.lua")
+    assert.are.equal(0, status, err)
+    process.write(folder .. "/altinn-events.lua", config)
+    local list, out
+    list, status = actions()
+    assert.are.same({ "keep 2", "unknown 4" }, list)
+    assert.are.equal(0, status)
+    status, out = run "apply"
+    assert.are.equal(0, status)
+    assert.is_truthy(out:find("? 4 is left alone: http://127.0.0.1:%d+/events/fed%*%*%*: "), out)
+    assert.are.same({ "keep 2", "unknown 4" }, (actions()))
+    status, out, err = run("apply", "--remove-unknown")
+    assert.are.equal(0, status, err)
+    assert.is_truthy(out:find("- 4 deleted", 1, true), out)
+    assert.are.same({ "keep 2" }, (actions()))
+  end)
+
   it("without a host nothing is removed", function()
     running:stop()
     running:rewrite { print = RULES:format('"correspondencepublished"'):gsub("acme%-letters", "acme-bills") }
     local status, _, err = run("apply", "--wait", "1")
     assert.are.equal(1, status)
     assert.is_truthy(err:find("is made but not validated", 1, true), err)
-    assert.are.same({ "validate 4", "remove 2" }, (actions()))
+    assert.are.same({ "validate 5", "remove 2" }, (actions()))
     status, _, err = run "doctor"
     assert.are.equal(1, status, err)
   end)

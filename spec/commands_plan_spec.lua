@@ -312,13 +312,33 @@ rule { name = "one", on = "correspondencepublished", when = { resource = { "acme
     says(err, "subscription 2: Altinn is in trouble (server)")
   end)
 
-  it("replaces those with an old secret after the overlap", function()
+  it("replaces those with an old secret of the configuration after the overlap", function()
+    fake:config(([[return { environment = "tt02", endpoint = "https://hooks.example.no/events", token = "a.b.c",
+      secret = { "%s", "an-old-secret" } }]]):format(SECRET))
     existing { typeFilter = PUBLISHED, endPoint = "https://hooks.example.no/events/an-old-secret" }
     local status, out, err = apply()
     assert.are.equal(0, status)
     assert.are.same({ "subscribe" }, names())
     assert.are.same({ "keep 100", "wait 1" }, actions(planned()))
     silent(out .. err, "an-old-secret", SECRET)
+  end)
+
+  it("leaves alone what may be another system's, and says so", function()
+    existing({ typeFilter = PUBLISHED }, { endPoint = "https://hooks.example.no/events/archive-system",
+      resourceFilter = "urn:altinn:resource:payroll" })
+    local status, out = plan()
+    assert.are.equal(0, status)
+    says(out, "? unknown        2  payroll", "https://hooks.example.no/events/arc***", "--remove-unknown", "1 unknown")
+    silent(out, "archive-system")
+    status, out = apply()
+    assert.are.equal(0, status)
+    says(out, "nothing to do", "? 2 is left alone: https://hooks.example.no/events/arc***")
+    assert.are.same({}, names())
+    status, out = plan "--remove-unknown"
+    assert.are.equal(2, status)
+    says(out, "- remove         2  payroll", "https://hooks.example.no/events/arc***")
+    assert.are.equal(0, (apply "--remove-unknown"))
+    assert.are.same({ "unsubscribe 2" }, names())
   end)
 
   it("--json tells what was done", function()

@@ -205,7 +205,8 @@ end)
 local function carry_out(server, rules, now, narrow)
   local function steps_of()
     return plan.difference(plan.compute(rules, { resources = RESOURCES, narrow = narrow }).subscriptions, server.list, {
-      endpoint = "https://x.no/events", now = now, owns = function(address) return address == "https://x.no/events" end,
+      endpoint = "https://x.no/events", now = now,
+      owner = function(address) return address == "https://x.no/events" and "ours" or nil end,
     })
   end
   local function without(id)

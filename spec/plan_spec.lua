@@ -245,7 +245,29 @@ describe("the endpoint", function()
     assert.are.equal("https://x.no/s", endpoint.address("https://x.no", "s"))
   end)
 
-  it("is ours whatever the secret, and without one", function()
+  it("is ours with one of the secrets, and unknown with another word in its place", function()
+    local secrets = { "new", "old" }
+    for address, owner in pairs {
+      ["https://hooks.example.no/events/new"] = "ours", ["HTTPS://HOOKS.example.no:443/events/old"] = "ours",
+      ["https://hooks.example.no/events/older"] = "unknown", ["https://hooks.example.no/events/v2"] = "unknown",
+      ["https://hooks.example.no/events"] = "unknown",
+      ["https://hooks.example.no/events/new/letters"] = "nobody", ["https://else.example.no/events/new"] = "nobody",
+    } do
+      assert.are.equal(owner, endpoint.owner(BASE, address, secrets) or "nobody", address)
+    end
+    assert.are.equal("ours", endpoint.owner(BASE, "https://hooks.example.no/events", {}))
+    assert.are.equal("unknown", endpoint.owner(BASE, "https://hooks.example.no/events/old", {}))
+    assert.are.equal("unknown", endpoint.owner("https://x.no", "https://x.no/other", { "s" }))
+  end)
+
+  it("of an unknown owner is recognisable, and no secret", function()
+    assert.are.equal("https://hooks.example.no/events/arc***",
+      endpoint.hint("https://hooks.example.no/events/archive-system", BASE))
+    assert.are.equal("https://hooks.example.no/events/***", endpoint.hint("https://hooks.example.no/events/short", BASE))
+    assert.are.equal("https://hooks.example.no/events", endpoint.hint("https://hooks.example.no/events", BASE))
+  end)
+
+  it("has a place for the secret, which may be empty", function()
     assert.are.equal("old", endpoint.secret_of(BASE, "https://hooks.example.no/events/old"))
     assert.are.equal("old", endpoint.secret_of(BASE, "HTTPS://HOOKS.example.no/events/old"))
     assert.are.equal("", endpoint.secret_of(BASE, "https://hooks.example.no/events"))
@@ -305,7 +327,8 @@ describe("the difference", function()
   local function difference(existing, planned, options)
     return plan.difference(planned or { { resource = ACME, type = TYPE } }, existing, {
       endpoint = BASE .. "/new", now = NOW, overlap = options and options.overlap,
-      owns = function(address) return endpoint.secret_of(BASE, address) ~= nil end,
+      owner = function(address) return endpoint.owner(BASE, address, { "new", "old" }) end,
+      remove_unknown = options and options.remove_unknown,
     })
   end
 
@@ -435,6 +458,23 @@ describe("the difference", function()
     for _, address in ipairs { BASE .. "/new/by-hand", "https://x.no/", BASE .. "2/new" } do
       assert.are.same({ "create", "foreign 1" }, actions(difference { subscription(1, { endPoint = address }) }))
     end
+  end)
+
+  it("touches what may be another system's only when it is told to", function()
+    local existing = { subscription(1), subscription(2, { endPoint = BASE .. "/archive-system" }),
+      subscription(3, { endPoint = BASE .. "/v2", resourceFilter = "urn:altinn:resource:payroll" }) }
+    local steps = difference(existing)
+    assert.are.same({ "keep 1", "unknown 2", "unknown 3" }, actions(steps))
+    says(steps[2].why, "no secret of this configuration", "--remove-unknown")
+    assert.is_false(plan.differs(steps))
+    steps = difference(existing, nil, { remove_unknown = true })
+    assert.are.same({ "keep 1", "remove 2", "remove 3" }, actions(steps))
+    assert.is_true(steps[2].unknown)
+    assert.is_true(plan.differs(steps))
+  end)
+
+  it("never takes one of an unknown owner for a planned one", function()
+    assert.are.same({ "create", "unknown 1" }, actions(difference { subscription(1, { endPoint = BASE .. "/other" }) }))
   end)
 
   it("refuses options that it does not know", function()

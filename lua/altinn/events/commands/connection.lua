@@ -163,18 +163,28 @@ function Connection:address(name)
   return endpoint.address(self.config.endpoint, self.config.secrets[1], name)
 end
 
---- Whether an address is that of this configuration, with whatever secret.
+--- Whose an address is: see altinn.events.subscriptions.endpoint.
+---@param address string|nil
+---@return "ours"|"unknown"|nil
+function Connection:owner(address)
+  return self.config.endpoint and endpoint.owner(self.config.endpoint, address, self.config.secrets)
+end
+
+--- Whether an address is that of this configuration, with one of its secrets.
 ---@param address string|nil
 ---@return boolean
 function Connection:owns(address)
-  return self.config.endpoint ~= nil and endpoint.secret_of(self.config.endpoint, address) ~= nil
+  return self:owner(address) == "ours"
 end
 
---- An address without its secret.
+--- An address without its secret; one whose owner is unknown so that
+--- people recognise it.
 ---@param address string|nil
 ---@return string|nil
 function Connection:mask(address)
-  local text = endpoint.mask(address, self.config.endpoint)
+  local text
+  if address and self:owner(address) == "unknown" then text = endpoint.hint(address, self.config.endpoint)
+  else text = endpoint.mask(address, self.config.endpoint) end
   return text and events.mask(text) or nil
 end
 

@@ -230,7 +230,12 @@ local function check_subscriptions(visit)
   if not list then return visit:find("subscriptions", "skipped", "they could not be read") end
   local now, ours, fine = os.time(), 0, true
   for _, one in ipairs(list) do
-    if visit.link:owns(one.endPoint) then
+    local owner = visit.link:owner(one.endPoint)
+    if owner == "unknown" then
+      visit:find("subscriptions", "warning", ("%s posts to %s, which has no secret of this configuration")
+        :format(describe(one), visit.link:mask(one.endPoint)),
+        "if it is another system's, leave it; if the secret is an old one, 'altinn-events apply --remove-unknown'")
+    elseif owner == "ours" then
       ours = ours + 1
       local heard = (plan.created(one) or now) + plan.cache
       fine = fine and one.validated == true and heard <= now
@@ -268,7 +273,7 @@ local function check_rules(visit)
   end
   local steps = plan.difference(made.subscriptions, visit.subscriptions, {
     endpoint = visit.link:address(), now = os.time(),
-    owns = function(address) return visit.link:owns(address) end,
+    owner = function(address) return visit.link:owner(address) end,
   })
   if plan.differs(steps) then
     visit:find("rules", "warning", "the subscriptions are not those that the rules need",

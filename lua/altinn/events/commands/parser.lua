@@ -50,6 +50,7 @@ local function add_plan(parser)
     command:argument("rules", "rule files or folders (default: rules/)"):args "*"
     command:flag("--narrow", "one subscription for each type, so that less comes that no rule wants")
     command:option("--overlap", "how long old and new stand side by side (default: 1h)"):argname "SPAN"
+    command:flag("--remove-unknown", "remove also those under the endpoint whose secret is not in the configuration")
     command:flag("--now", "remove replaced ones without the overlap; events may be missed")
     if verb[1] == "apply" then add_wait(command) end
   end

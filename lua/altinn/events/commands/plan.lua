@@ -23,12 +23,13 @@ local function notes(list)
   return texts
 end
 
-local function difference(link, made, overlap)
+local function difference(job)
+  local link = job.link
   local existing, message, code = link.client:subscriptions()
   if not existing then return nil, message, code end
-  local steps = plan.difference(made.subscriptions, existing, {
-    endpoint = link:address(), now = os.time(), overlap = overlap,
-    owns = function(address) return link:owns(address) end,
+  local steps = plan.difference(job.made.subscriptions, existing, {
+    endpoint = link:address(), now = os.time(), overlap = job.overlap, remove_unknown = job.remove_unknown,
+    owner = function(address) return link:owner(address) end,
   })
   return steps, existing
 end
@@ -53,7 +54,7 @@ local function row_of(link, step)
   return row
 end
 
-local signs = { create = "+", validate = "~", keep = "=", remove = "-", wait = ".", foreign = " " }
+local signs = { create = "+", validate = "~", keep = "=", remove = "-", wait = ".", foreign = " ", unknown = "?" }
 
 local function filters_text(box)
   return ("%s  %s  %s"):format(plan.short(box.resource) or "any resource", plan.short(box.subject) or "every subject",
@@ -62,7 +63,7 @@ end
 
 local function print_row(row)
   output.line("%s %-8s %7s  %s", signs[row.action], row.action, row.id or "", filters_text(row))
-  if row.action == "foreign" then output.line("                     %s", row.endpoint) end
+  if not row.rules then output.line("                     %s", row.endpoint) end
   output.line("                     %s", row.why)
   if row.rules then output.line("                     for %s", table.concat(row.rules, ", ")) end
   for _, why in ipairs(row.filters or {}) do output.line("                     %s", why) end
@@ -79,7 +80,7 @@ end
 local function counted(rows)
   local counts, texts = {}, {}
   for _, row in ipairs(rows) do counts[row.action] = (counts[row.action] or 0) + 1 end
-  for _, action in ipairs { "create", "validate", "keep", "wait", "remove", "foreign" } do
+  for _, action in ipairs { "create", "validate", "keep", "wait", "remove", "foreign", "unknown" } do
     if counts[action] then texts[#texts + 1] = ("%d %s"):format(counts[action], action) end
   end
   return #texts > 0 and table.concat(texts, ", ") or "nothing"
@@ -115,7 +116,8 @@ local function begin(args, config)
   if not link then return nil, output.failure(message, code) end
   address, message, code = link:address()
   if not address then return nil, output.failure(message, code) end
-  return { link = link, made = made, overlap = args.now and -math.huge or overlap }
+  return { link = link, made = made, overlap = args.now and -math.huge or overlap,
+    remove_unknown = args.remove_unknown }
 end
 
 --- What would be done. Status 2 when something would.
@@ -125,7 +127,7 @@ end
 function M.plan(args, config)
   local job, status = begin(args, config)
   if not job then return status end
-  local steps, existing, code = difference(job.link, job.made, job.overlap)
+  local steps, existing, code = difference(job)
   if not steps then return job.link:failure(existing, code) end
   print_plan(args, job.link, job.made, steps, existing)
   if #job.made.problems > 0 then return 1 end
@@ -201,7 +203,9 @@ local function all_rows(link, first, second)
     if step.action == "create" or step.action == "validate" then rows[#rows + 1] = row_of(link, step) end
   end
   for _, step in ipairs(second or {}) do
-    if step.action == "remove" or step.action == "wait" then rows[#rows + 1] = row_of(link, step) end
+    if step.action == "remove" or step.action == "wait" or step.action == "unknown" then
+      rows[#rows + 1] = row_of(link, step)
+    end
   end
   return rows
 end
@@ -212,13 +216,17 @@ local function print_applied(args, job, ok, first, second)
     output.json { ok = ok, steps = rows, warnings = notes(job.made.warnings) }
     return
   end
+  local left = 0
   for _, row in ipairs(rows) do
     if row.action == "wait" then
       output.line(". %d stays until %s, so that no event is missed; then run apply again", row.id,
         row.remove_after or "?")
+    elseif row.action == "unknown" then
+      left = left + 1
+      output.line("? %d is left alone: %s: %s", row.id, row.endpoint, row.why)
     end
   end
-  if ok and #rows == 0 then output.out("nothing to do") end
+  if ok and #rows == left then output.out("nothing to do") end
   for _, text in ipairs(notes(job.made.warnings)) do output.complain("warning: " .. text) end
 end
 
@@ -235,11 +243,11 @@ function M.apply(args, config)
     output.complain "nothing was changed: not every rule can be subscribed for"
     return 1
   end
-  local first, message, code = difference(job.link, job.made, job.overlap)
+  local first, message, code = difference(job)
   if not first then return job.link:failure(message, code) end
   local ok, second = create_missing(args, job.link, first), nil
   if ok then
-    second, message, code = difference(job.link, job.made, job.overlap)
+    second, message, code = difference(job)
     if not second then return job.link:failure(message, code) end
     ok = remove_due(args, job.link, second)
   end

@@ -3,8 +3,10 @@
 --
 -- The endpoint of the configuration is the public address of the host's
 -- /events, to which the secret is added, or an address with {secret} where
--- the secret stands. Ours are the addresses that differ in the secret alone,
--- so that those with an old secret are recognised; an address with a name
+-- the secret stands. Ours are the addresses with one of the configured
+-- secrets there. Any other word in its place may be a secret that was taken
+-- out of the configuration, or the name of another system behind the same
+-- proxy: nobody can tell, so the address is unknown. An address with a name
 -- after the secret (/events/SECRET/letters) is made by hand and not ours.
 local M = {}
 
@@ -46,8 +48,8 @@ function M.address(endpoint, secret, name)
   return normal(name and text .. "/" .. name or text)
 end
 
---- The secret in an address that is ours, "" when it has none, nil when the
---- address is not ours.
+--- What stands in an address where the endpoint has its secret: "" when it
+--- has none, nil when the address is no variant of the endpoint.
 ---@param endpoint string of the configuration
 ---@param address string|nil
 ---@return string|nil
@@ -60,6 +62,25 @@ function M.secret_of(endpoint, address)
   if after ~= "" and address:sub(-#after) ~= after then return nil end
   local secret = address:sub(#before + 1, #address - #after)
   return secret:find("^[%w%-_.~]+$") and secret or nil
+end
+
+local function is_one_of(word, list)
+  for _, other in ipairs(list) do
+    if word == other then return true end
+  end
+  return false
+end
+
+--- Whose an address is.
+---@param endpoint string of the configuration
+---@param address string|nil
+---@param secrets string[] all of the configuration
+---@return "ours"|"unknown"|nil owner unknown: it differs from ours in the secret alone; nil: it is another address
+function M.owner(endpoint, address, secrets)
+  local secret = M.secret_of(endpoint, address)
+  if not secret then return nil end
+  if secret == "" then return #secrets == 0 and "ours" or "unknown" end
+  return is_one_of(secret, secrets) and "ours" or "unknown"
 end
 
 -- A segment of a path that is surely no secret: a short word, a version.
@@ -100,6 +121,23 @@ function M.mask(address, endpoint)
     end
   end
   return mask_any(normal(address))
+end
+
+-- As much of a word as tells people which one it is, and is no secret.
+local function beginning(word)
+  return #word >= 8 and word:sub(1, 3) .. "***" or "***"
+end
+
+--- An address whose owner is unknown, for people who are to recognise it:
+--- the word in the place of the secret by its first three characters.
+---@param address string
+---@param endpoint string of the configuration
+---@return string
+function M.hint(address, endpoint)
+  local secret = M.secret_of(endpoint, address)
+  if not secret or secret == "" then return M.mask(address, endpoint) end
+  local before, after = parts(endpoint)
+  return before .. beginning(secret) .. after
 end
 
 return M

@@ -237,7 +237,7 @@ end
 -- The key under which a subscription of ours is what a plan can want; nil: no plan does.
 local function key_of_existing(one, options)
   local plain = not one.sourceFilter and not one.includeSubunits and one.resourceFilter
-  if not plain or not options.owns(one.endPoint) then return nil end
+  if not plain or options.owner(one.endPoint) ~= "ours" then return nil end
   if endpoint.normal(one.endPoint) ~= options.endpoint then return nil end
   -- An empty filter matches nothing: it is not a filter that is left out.
   if one.subjectFilter == "" or one.typeFilter == "" then return nil end
@@ -317,25 +317,44 @@ local function removal(subscription, planned, mate, options)
   return step
 end
 
-local difference_options = { endpoint = true, owns = true, now = true, overlap = true }
+local others = {
+  foreign = "its endpoint is not that of this configuration: left alone",
+  unknown = "no secret of this configuration stands in its address: an old one, or another system's; only"
+    .. " apply --remove-unknown removes it",
+}
+
+-- What is to be done about a subscription that is none of the planned ones.
+local function step_beside(subscription, planned, mate, options)
+  local owner = options.owner(subscription.endPoint)
+  if owner == "ours" or owner == "unknown" and options.remove_unknown then
+    local step = removal(subscription, planned, mate, options)
+    step.unknown = owner == "unknown" or nil
+    return step
+  end
+  local action = owner or "foreign"
+  return { action = action, subscription = subscription, why = others[action] }
+end
+
+local difference_options = { endpoint = true, owner = true, now = true, overlap = true, remove_unknown = true }
 
 --- Compares a plan with the subscriptions that exist under this identity.
---- Only those whose endpoint is ours are ever to be removed, and one that
+--- Only those whose endpoint is ours are ever to be removed (with
+--- `remove_unknown` also those that differ from it in the secret), and one that
 --- brings something a rule wants only when what takes its place is validated
 --- and older than `overlap`; its age is the `created` of the server, so that
 --- nothing needs to be remembered between two calls.
 ---@param planned table[] `subscriptions` of compute
 ---@param existing table[] as client:subscriptions() gives them
----@param options { endpoint: string, owns: fun(endpoint: string): boolean, now: number, overlap: number|nil }
----  the address that new ones get, whether an address is ours, seconds since 1970, seconds (default: one hour;
----  below 0: as soon as what takes its place is validated)
----@return table[] steps each { action, planned, subscription, why, at, anew }; action is create, validate (`anew`:
----  delete it first), keep, remove, wait (to be removed, not before `at`) or foreign; `at` is until when create and
----  keep may be deaf, and until when what is removed may still be heard
+---@param options { endpoint: string, owner: fun(endpoint: string): string|nil, now: number, overlap: number|nil,
+---  remove_unknown: boolean|nil } the address that new ones get, whose an address is ("ours", "unknown" or nil),
+---  seconds since 1970, seconds (default: one hour; below 0: as soon as what takes its place is validated)
+---@return table[] steps each { action, planned, subscription, why, at, anew, unknown }; action is create, validate
+---  (`anew`: delete it first), keep, remove, wait (to be removed, not before `at`), foreign or unknown; `at` is until
+---  when create and keep may be deaf, and until when what is removed may still be heard
 function M.difference(planned, existing, options)
   check_options(options, difference_options, "difference")
-  options = { endpoint = endpoint.normal(options.endpoint), owns = options.owns, now = options.now,
-    overlap = options.overlap or M.cache, places = by_resource(planned) }
+  options = { endpoint = endpoint.normal(options.endpoint), owner = options.owner, now = options.now,
+    overlap = options.overlap or M.cache, remove_unknown = options.remove_unknown, places = by_resource(planned) }
   local mate, used, steps = mates(planned, existing, options), {}, {}
   for index, box in ipairs(planned) do
     steps[#steps + 1] = step_for(box, mate[index], options)
@@ -343,23 +362,20 @@ function M.difference(planned, existing, options)
   end
   for _, subscription in ipairs(existing) do
     if not used[subscription.id] then
-      if options.owns(subscription.endPoint) then
-        steps[#steps + 1] = removal(subscription, planned, mate, options)
-      else
-        steps[#steps + 1] = { action = "foreign", subscription = subscription,
-          why = "its endpoint is not that of this configuration: left alone" }
-      end
+      steps[#steps + 1] = step_beside(subscription, planned, mate, options)
     end
   end
   return steps
 end
+
+local idle = { keep = true, foreign = true, unknown = true }
 
 --- Whether anything is to be done, now or later.
 ---@param steps table[] what difference gave
 ---@return boolean
 function M.differs(steps)
   for _, step in ipairs(steps) do
-    if step.action ~= "keep" and step.action ~= "foreign" then return true end
+    if not idle[step.action] then return true end
   end
   return false
 end

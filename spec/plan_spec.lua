@@ -263,7 +263,8 @@ describe("the endpoint", function()
   it("of an unknown owner is recognisable, and no secret", function()
     assert.are.equal("https://hooks.example.no/events/arc***",
       endpoint.hint("https://hooks.example.no/events/archive-system", BASE))
-    assert.are.equal("https://hooks.example.no/events/***", endpoint.hint("https://hooks.example.no/events/short", BASE))
+    assert.are.equal("https://hooks.example.no/events/***",
+      endpoint.hint("https://hooks.example.no/events/short", BASE))
     assert.are.equal("https://hooks.example.no/events", endpoint.hint("https://hooks.example.no/events", BASE))
   end)
 

@@ -327,7 +327,6 @@ static void unlink_busy (ae_curl *curl, exchange *e) {
   while (*at && *at != e) at = &(*at)->next;
   if (*at) *at = e->next;
   e->next = NULL;
-  curl->count--;
   curl_multi_remove_handle(curl->multi, e->easy);
 }
 
@@ -335,6 +334,7 @@ bool ae_curl_cancel (ae_curl *curl, uint64_t id) {
   for (exchange *e = curl->busy; e; e = e->next) {
     if (e->id != id) continue;
     unlink_busy(curl, e);
+    curl->count--;
     exchange_keep(curl, e);
     return true;
   }
@@ -342,6 +342,7 @@ bool ae_curl_cancel (ae_curl *curl, uint64_t id) {
     exchange *e = *at;
     if (e->id != id) continue;
     *at = e->next;
+    curl->count--;
     exchange_keep(curl, e);
     return true;
   }
@@ -488,6 +489,7 @@ bool ae_curl_next (ae_curl *curl, ae_reply *reply) {
   if (!e) return false;
   *at = e->next;
   e->next = NULL;
+  curl->count--;
   *reply = (ae_reply){.id = e->id,
                       .code = e->code,
                       .header_text = {e->header.data, e->header.length},

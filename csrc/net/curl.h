@@ -58,7 +58,8 @@ void ae_curl_free (ae_curl *curl);
 uint64_t ae_curl_add (ae_curl *curl, const ae_request *request);
 /* Forgets a request; false: it is not known (any more). */
 bool ae_curl_cancel (ae_curl *curl, uint64_t id);
-/* Requests that are not finished. */
+/* Exchanges whose reply was not given out yet: as long as there is one,
+** ae_curl_step has work. */
 size_t ae_curl_count (const ae_curl *curl);
 
 /* The next part of a streamed body; false: no more for now. It belongs to

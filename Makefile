@@ -14,6 +14,10 @@ OPTIMIZE = -O3 -g
 CFLAGS   =
 LDFLAGS  =
 LINK     = -shared
+# What hardens the modules where the linker is GNU's or LLVM's; spec/hardening_spec.lua looks at what was built.
+LINUX    := $(filter Linux,$(shell uname -s))
+HARDEN   = -fstack-protector-strong $(if $(LINUX),-fstack-clash-protection) -U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=2
+HARDEN_LINK = $(if $(LINUX),-Wl$(comma)-z$(comma)relro$(comma)-z$(comma)now$(comma)-z$(comma)noexecstack)
 
 LUANAME := $(if $(filter luajit,$(LUA)),luajit,lua$(patsubst lua%,%,$(LUA)))
 ABI     := $(if $(filter luajit,$(LUA)),5.1,$(patsubst lua%,%,$(LUA)))
@@ -26,7 +30,7 @@ LUA_INCLUDE = $(if $(filter luajit,$(LUA)),-isystem /usr/include/luajit-2.1,$(fo
   d,/usr/include/lua$(ABI) /usr/include/lua-$(ABI) /usr/local/include/lua$(ABI),-isystem $(d)))
 WARN   = -Wall -Wextra -Wpedantic -Wconversion -Wshadow
 STRICT = -std=c11 -D_GNU_SOURCE $(WARN) -fvisibility=hidden -fPIC -pthread
-ALL_CFLAGS = $(STRICT) -Icsrc $(OPTIMIZE) $(LUA_INCLUDE) $(CFLAGS) $(addprefix -I,$(HEADERS_IN))
+ALL_CFLAGS = $(STRICT) -Icsrc $(HARDEN) $(OPTIMIZE) $(LUA_INCLUDE) $(CFLAGS) $(addprefix -I,$(HEADERS_IN))
 # Folders of libraries that are in no usual place; what is linked remembers them.
 HEADERS_IN   =
 LIBRARIES_IN =
@@ -80,8 +84,8 @@ modules: $(SHARED) $(WRAPPER) | $(BUILD_SETUP)
 # Whatever changes the objects without changing a source: compiler, flags, place.
 $(BUILD)/flags: FORCE
 	@mkdir -p $(@D)
-	@echo '$(CC) $(ALL_CFLAGS) $(LINK) $(PLACES) $(LDFLAGS) $(CURDIR)' | cmp -s - $@ || \
-	  echo '$(CC) $(ALL_CFLAGS) $(LINK) $(PLACES) $(LDFLAGS) $(CURDIR)' >$@
+	@echo '$(CC) $(ALL_CFLAGS) $(LINK) $(HARDEN_LINK) $(PLACES) $(LDFLAGS) $(CURDIR)' | cmp -s - $@ || \
+	  echo '$(CC) $(ALL_CFLAGS) $(LINK) $(HARDEN_LINK) $(PLACES) $(LDFLAGS) $(CURDIR)' >$@
 # A file that came or went links anew.
 $(BUILD)/sources: FORCE
 	@mkdir -p $(@D)
@@ -103,7 +107,7 @@ $(OUT)/host.so: LIBS = -lmicrohttpd -lsqlite3 -lcrypto -lpthread
 $(OUT)/%.so: $(BUILD)/flags $(BUILD)/sources
 	@mkdir -p $(@D)
 	@echo '  LINK  $@'
-	@$(CC) $(LINK) $(LDFLAGS) $(OPTIMIZE) $(CFLAGS) -o $@ $(filter %.o,$^) $(PLACES) $(LIBS)
+	@$(CC) $(LINK) $(HARDEN_LINK) $(LDFLAGS) $(OPTIMIZE) $(CFLAGS) -o $@ $(filter %.o,$^) $(PLACES) $(LIBS)
 
 # The core alone, for programs in C.
 $(BUILD)/libaltinn-events-core.a: $(call objects,$(CORE_C))
@@ -137,6 +141,7 @@ run: modules | setup-run
 # Named specs (SPECS=...) are run in the Lua that is asked for alone.
 test: modules | setup-test setup-lua5.1 setup-lua5.3 setup-luajit
 	$(MAKE) --no-print-directory LUA=luajit modules  # for nginx
+	$(if $(filter spec/%,$(SPECS)),,$(MAKE) --no-print-directory LUA=5.3 modules)  # for HAProxy
 	$(ENV) $(BUSTED) $(BUSTED_FLAGS) $(SPECS)
 	$(if $(BUSTED_FLAGS)$(filter-out spec examples,$(SPECS)),,$(MAKE) check-versions)
 
@@ -162,7 +167,7 @@ SANITIZE = -fsanitize=address,undefined -fno-sanitize-recover=undefined -fno-omi
 # (curl(1) hangs with libasan preloaded: it goes without.)
 check-asan: | setup-check setup-test
 	$(MAKE) --no-print-directory LUA=luajit modules
-	$(MAKE) CC=gcc VARIANT=-asan OPTIMIZE='-O1 -g' CFLAGS='$(SANITIZE)' modules
+	$(MAKE) CC=gcc VARIANT=-asan HARDEN= OPTIMIZE='-O1 -g' CFLAGS='$(SANITIZE)' modules
 	printf '#!/bin/sh\nexec env -u LD_PRELOAD %s "$$@"\n' "$$(command -v curl)" >$(BUILD)-asan/bin/curl
 	chmod +x $(BUILD)-asan/bin/curl
 	$(subst $(BUILD),$(BUILD)-asan,$(ENV)) \

@@ -91,7 +91,7 @@ describe("a rule that", function()
       rule { name = "bad", on = "*", retry = { attempts = 2 },
         run = function() return retry_after(0.05, "no") end }]] } }
     post { id = "enough" }
-    assert(one:wait_log("verdict=dead"))
+    assert(one:settle())
     assert.are.equal(2, verdicts()["enough/bad"].attempt)
   end)
 

@@ -55,7 +55,7 @@ end
 --- Starts (again) and waits until it listens. False and the log when it ends.
 function Host:launch()
   self:begin()
-  local state = process.wait(20, parse_listening, self)
+  local state = process.wait(60, parse_listening, self)
   return state == "listening", self.process:errors()
 end
 
@@ -80,7 +80,7 @@ function Host:rewrite(rules) write_rules(self.folder, rules) end
 function Host:log() return self.process:errors() end
 
 function Host:wait_log(pattern, seconds)
-  return process.wait(seconds or 10, function() return self:log():match(pattern) end)
+  return process.wait(seconds or 30, function() return self:log():match(pattern) end)
 end
 
 function Host:signal(name) return self.process:signal(name) end
@@ -89,7 +89,7 @@ function Host:stop() return self.process:stop() end
 
 function Host:kill()
   self:signal "KILL"
-  return self.process:wait_exit(5)
+  return self.process:wait_exit(30)
 end
 
 function Host:restart()
@@ -120,7 +120,7 @@ end
 
 --- Waits until no event waits for a verdict.
 function Host:settle(seconds)
-  return process.wait(seconds or 10, function() return self:metrics().waiting == 0 end)
+  return process.wait(seconds or 30, function() return self:metrics().waiting == 0 end)
 end
 
 --- Runs the command; its exit status, its output, its messages.

@@ -97,7 +97,7 @@ local function start(options)
     placed(options.http or ""), self.port, placed(options.server or "")))
   self.process = process.start(folder, "nginx", ("env -u LD_PRELOAD -u LUA_PATH -u LUA_CPATH PATH=\"$PATH:/usr/sbin\""
     .. " nginx -p %s/ -c nginx.conf -e stderr"):format(folder))
-  return self, process.wait(10, is_up, self) == true
+  return self, process.wait(30, is_up, self) == true
 end
 
 --- Starts one. `http` and `server`: what these blocks hold; $FOLDER in them
@@ -121,14 +121,14 @@ function M.script(path, variables, port)
   local self = setmetatable({ folder = folder, port = port }, Nginx)
   self.process = process.start(folder, "nginx", ("env -u LD_PRELOAD -u LUA_PATH -u LUA_CPATH %s sh %s"):format(
     table.concat(words, " "), path))
-  assert(process.wait(20, function() return self.process:status() or answers(port) end) == true, self:log())
+  assert(process.wait(60, function() return self.process:status() or answers(port) end) == true, self:log())
   return self
 end
 
 function Nginx:log() return self.process:errors() end
 
 function Nginx:wait_log(text, seconds)
-  return process.wait(seconds or 5, function() return self:log():find(text, 1, true) end)
+  return process.wait(seconds or 30, function() return self:log():find(text, 1, true) end)
 end
 
 --- One request: status, headers, body.
@@ -140,8 +140,7 @@ end
 
 function Nginx:close()
   if not self.process:status() then
-    self.process:signal "TERM"
-    self.process:wait_exit(10)
+    self.process:stop()
   end
   process.remove(self.folder)
 end

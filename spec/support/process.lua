@@ -4,6 +4,8 @@ local socket = require "socket"
 
 local M = {}
 
+local START_SECONDS = 30  -- that anything may take to start on a busy machine
+
 function M.quote(text) return "'" .. tostring(text):gsub("'", "'\\''") .. "'" end
 
 function M.read(path)
@@ -54,6 +56,13 @@ end
 local Process = {}
 Process.__index = Process
 
+-- Whatever a failing spec leaves running ends with this Lua state: nobody waits for it any more.
+local running = setmetatable({}, { __gc = function(list)
+  for pid, base in pairs(list) do
+    if not M.read(base .. ".status") then os.execute(("kill -KILL %d 2>/dev/null"):format(pid)) end
+  end
+end })
+
 --- Starts a command line; its output and its end are files in `folder`.
 ---@param folder string
 ---@param name string of the files
@@ -63,11 +72,13 @@ function M.start(folder, name, command)
   for _, ending in ipairs { ".status", ".err", ".pid" } do os.remove(base .. ending) end
   -- The inner shell becomes the command, so that its number is the process's.
   local inner = ("echo $$ >%s; exec %s"):format(M.quote(base .. ".pid"), command)
-  assert(os.execute(("(sh -c %s >>%s 2>>%s </dev/null; echo $? >%s.new; mv %s.new %s) &"):format(M.quote(inner),
+  -- The outer shell has no output of this process: a pipe behind it ends with busted, not with the command.
+  assert(os.execute(("(sh -c %s >>%s 2>>%s </dev/null; echo $? >%s.new; mv %s.new %s) >/dev/null 2>&1 &"):format(M.quote(inner),
     M.quote(base .. ".out"), M.quote(base .. ".err"), M.quote(base .. ".status"), M.quote(base .. ".status"),
     M.quote(base .. ".status"))))
-  local pid = M.wait(5, function() return tonumber(M.read(base .. ".pid") or "") end)
-  return setmetatable({ base = base, pid = assert(pid, "no process") }, Process)
+  local pid = assert(M.wait(START_SECONDS, function() return tonumber(M.read(base .. ".pid") or "") end), "no process")
+  running[pid] = base
+  return setmetatable({ base = base, pid = pid }, Process)
 end
 
 --- Starts a server that writes its port as its first line.
@@ -75,7 +86,7 @@ end
 ---@return integer port
 function M.serve(folder, name, command)
   local server = M.start(folder, name, command)
-  local port = M.wait(5, function() return tonumber(server:output():match("^(%d+)\n")) end)
+  local port = M.wait(START_SECONDS, function() return tonumber(server:output():match("^(%d+)\n")) end)
   if port then return server, port end
   server:stop()
   error(("the server '%s' does not start: %s"):format(name, server:errors()), 2)
@@ -98,7 +109,7 @@ function Process:status() return tonumber(M.read(self.base .. ".status") or "") 
 
 --- Waits for the end: the exit status, nil when it goes on.
 function Process:wait_exit(seconds)
-  return M.wait(seconds or 15, function() return self:status() end)
+  return M.wait(seconds or 30, function() return self:status() end)
 end
 
 function Process:errors() return M.read(self.base .. ".err") or "" end
@@ -109,11 +120,12 @@ function Process:output() return M.read(self.base .. ".out") or "" end
 function Process:stop()
   if not self:status() then
     self:signal "TERM"
-    if not self:wait_exit(15) then
+    if not self:wait_exit(30) then
       self:signal "KILL"
-      self:wait_exit(5)
+      self:wait_exit(30)
     end
   end
+  running[self.pid] = nil
   return self:status()
 end
 

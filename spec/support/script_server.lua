@@ -4,6 +4,7 @@
 -- changes; `number` counts its requests, `state` is a table of its own.
 -- It gives { status, headers, body, delay = seconds }, and of these:
 --   bytes = N     a body of N bytes      cut = N    ends after N bytes of the body
+--   gather = N    no answer before N requests were waited with at the same time; 599 after 20 s
 --   hang = true   no answer              raw = text exactly this, then the end
 --   drip = text   this, byte by byte
 --   quiet = true  the request is not written to REQUESTS
@@ -21,7 +22,10 @@ local function current()
   local file = assert(io.open(arg[2], "rb"))
   local text = file:read("a")
   file:close()
-  if text ~= script.text then script = { text = text, call = assert(load(text, "=script")), number = 0, state = {} } end
+  if text ~= script.text then
+    script = { text = text, call = assert(load(text, "=script")), number = 0, state = {},
+      waiting = { count = 0, most = 0 } }
+  end
   script.number = script.number + 1
   return script
 end
@@ -34,8 +38,23 @@ local function head(answer, length)
   return table.concat(lines, "\r\n") .. "\r\n\r\n"
 end
 
+-- Whether so many requests were here at the same time, now or before.
+local function gathered(answer)
+  local waiting = script.waiting
+  waiting.count = waiting.count + 1
+  waiting.most = math.max(waiting.most, waiting.count)
+  local left = 2000
+  while waiting.most < answer.gather and left > 0 do
+    pause(0.01)
+    left = left - 1
+  end
+  waiting.count = waiting.count - 1
+  return waiting.most >= answer.gather
+end
+
 local function send(client, answer)
   if answer.delay then pause(answer.delay) end
+  if answer.gather and not gathered(answer) then answer = { status = 599, body = "they never came together" } end
   if answer.hang then
     pause(60)
     return nil

@@ -14,7 +14,8 @@ local function path_of(module) return ("%s/altinn/events/%s.so"):format(build, m
 
 -- The value of a variable of the Makefile.
 local function variable(name)
-  return (output_of(("make -s --no-print-directory --eval='print-it:; @echo $(%s)' print-it"):format(name)):gsub("%s+$", ""))
+  local text = output_of(("make -s --no-print-directory --eval='print-it:; @echo $(%s)' print-it"):format(name))
+  return (text:gsub("%s+$", ""))
 end
 
 describe("the modules in C", function()

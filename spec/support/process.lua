@@ -73,9 +73,10 @@ function M.start(folder, name, command)
   -- The inner shell becomes the command, so that its number is the process's.
   local inner = ("echo $$ >%s; exec %s"):format(M.quote(base .. ".pid"), command)
   -- The outer shell has no output of this process: a pipe behind it ends with busted, not with the command.
-  assert(os.execute(("(sh -c %s >>%s 2>>%s </dev/null; echo $? >%s.new; mv %s.new %s) >/dev/null 2>&1 &"):format(M.quote(inner),
-    M.quote(base .. ".out"), M.quote(base .. ".err"), M.quote(base .. ".status"), M.quote(base .. ".status"),
-    M.quote(base .. ".status"))))
+  local status = M.quote(base .. ".status")
+  local outer = ("sh -c %s >>%s 2>>%s </dev/null; echo $? >%s.new; mv %s.new %s"):format(M.quote(inner),
+    M.quote(base .. ".out"), M.quote(base .. ".err"), status, status, status)
+  assert(os.execute(("(%s) >/dev/null 2>&1 &"):format(outer)))
   local pid = assert(M.wait(START_SECONDS, function() return tonumber(M.read(base .. ".pid") or "") end), "no process")
   running[pid] = base
   return setmetatable({ base = base, pid = pid }, Process)

@@ -44,7 +44,8 @@ GRANT_C := $(sort $(wildcard csrc/net/grant*.c))
 CURL_C  := $(filter-out $(GRANT_C),$(sort $(wildcard csrc/net/*.c)))
 HOST_C  := $(sort $(wildcard csrc/http/*.c csrc/inbox/*.c csrc/host/*.c))
 binding = $(sort $(wildcard csrc/lua/$(1)/*.c))
-SOURCES   := $(CORE_C) $(CURL_C) $(GRANT_C) $(HOST_C) $(foreach m,core curl grant host,$(call binding,$(m)))
+BOTH_C  := $(sort $(wildcard csrc/lua/*.c))  # of the bindings of core and host
+SOURCES   := $(CORE_C) $(CURL_C) $(GRANT_C) $(HOST_C) $(BOTH_C) $(foreach m,core curl grant host,$(call binding,$(m)))
 objects = $(patsubst csrc/%.c,$(OBJ)/%.o,$(1))
 
 MODULES = core curl grant $(if $(filter lua5.4,$(LUANAME)),host)
@@ -97,12 +98,12 @@ $(OBJ)/%.o: csrc/%.c $(BUILD)/flags | $(BUILD_SETUP)
 	@echo '  CC    $<'
 	@$(CC) $(ALL_CFLAGS) -MMD -MP -c -o $@ $<
 
-$(OUT)/core.so: $(call objects,$(CORE_C) $(call binding,core))
+$(OUT)/core.so: $(call objects,$(CORE_C) $(BOTH_C) $(call binding,core))
 $(OUT)/curl.so: $(call objects,csrc/core/slice.c $(CURL_C) $(call binding,curl))
 $(OUT)/curl.so: LIBS = -lcurl
 $(OUT)/grant.so: $(call objects,csrc/core/slice.c csrc/core/json.c csrc/core/base64.c $(GRANT_C) $(call binding,grant))
 $(OUT)/grant.so: LIBS = -lcrypto
-$(OUT)/host.so: $(call objects,$(CORE_C) $(HOST_C) $(call binding,host))
+$(OUT)/host.so: $(call objects,$(CORE_C) $(BOTH_C) $(HOST_C) $(call binding,host))
 $(OUT)/host.so: LIBS = -lmicrohttpd -lsqlite3 -lcrypto -lpthread
 $(OUT)/%.so: $(BUILD)/flags $(BUILD)/sources
 	@mkdir -p $(@D)

@@ -448,3 +448,40 @@ describe("what is written can be read again:", function()
     assert.has_error(function() events.encode(nil) end)
   end)
 end)
+
+describe("core: a payload that is nested deep", function()
+  -- In a process of its own, whose stack is small: 256 KiB.
+  local function deep(code)
+    local lua = rawget(_G, "jit") and "luajit" or "lua" .. _VERSION:match "%d%.%d"
+    local pipe = io.popen(([[ulimit -s 256; LUA_PATH='%s' LUA_CPATH='%s' %s -e '%s' 2>&1; echo "rc=$?"]])
+      :format(package.path, package.cpath, lua, code))
+    local said = pipe:read "*a"
+    pipe:close()
+    return said
+  end
+
+  it("is read, or refused in a sentence, and costs no stack of the machine", function()
+    local said = deep [[
+      local events = require "altinn.events"
+      local text = ("[{\"a\":"):rep(30000) .. "1" .. ("}]"):rep(30000)
+      local head = "{\"specversion\":\"1.0\",\"id\":\"1\",\"source\":\"/x\",\"type\":\"t\",\"data\":"
+      local event = assert(events.parse(head
+        .. text .. "}", { max_bytes = 1000000, max_depth = 65000 }))
+      local ok, value = pcall(function() return event.data end)
+      local depth = 0
+      while ok and type(value) == "table" do
+        value, depth = value[1] or value.a, depth + 1
+      end
+      print(ok and depth or tostring(value):match "nested too deep")]]
+    assert.truthy(said:find("^60000\nrc=0") or said:find("^nested too deep\nrc=0"), said)
+  end)
+end)
+
+describe("core.build", function()
+  it("takes names that are texts only", function()
+    local core = require "altinn.events.core"
+    local ok, message = pcall(core.build, { 12345678, 87654321 }, { [12345678] = "x" })
+    assert.is_false(ok)
+    assert.truthy(message:find("names of attributes must be strings", 1, true), message)
+  end)
+end)

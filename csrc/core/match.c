@@ -22,7 +22,7 @@
 #include "core/match_head.h"
 #include "core/match_table.h"
 
-#define FIELDS_MOST 64   /* attributes that heads may speak of */
+#define FIELDS_MOST 255  /* attributes that heads may speak of */
 #define CUTS_MOST 512    /* distinct (attribute, length) pairs */
 #define EXACT_LENGTHS 16 /* of prefixes of one attribute; more are rounded */
 #define LONGEST_ROUNDED (1u << 15)

@@ -36,7 +36,7 @@ function M.start(code, rules, options)
   process.write(self.folder .. "/altinn/events/host/worker.lua", WORKER:format(self.folder))
   process.write(self.folder .. "/said", "")
   self.code, self.heads, self.inbox = code, {}, options and options.inbox or self.folder .. "/inbox.db"
-  for i, rule in ipairs(rules) do self.heads[i] = { rule = rule, on = { "*" }, order = false } end
+  for i, rule in ipairs(rules) do self.heads[i] = { rule = rule, conditions = {}, order = false } end
   self.options = options or {}
   self:launch()
   return self

@@ -26,8 +26,6 @@ typedef struct reader {
   const char *p, *end;
 } reader;
 
-static void read_value (lua_State *L, reader *r);
-
 static void blank (reader *r) {
   while (r->p < r->end && (*r->p == ' ' || *r->p == '\t' || *r->p == '\n' || *r->p == '\r'))
     r->p++;
@@ -67,7 +65,7 @@ static void read_string (lua_State *L, reader *r) {
   lua_remove(L, -2);
 }
 
-/* What every whole number up to has a Lua number of its own for. */
+/* Each whole number between these two has a Lua number of its own. */
 #if LUA_VERSION_NUM >= 503
 #define INTEGER_MOST INT64_MAX
 #define INTEGER_LEAST INT64_MIN
@@ -131,48 +129,9 @@ static void read_number (lua_State *L, reader *r) {
   lua_pushnumber(L, number);
 }
 
-static void read_array (lua_State *L, reader *r) {
-  lua_newtable(L);
-  r->p++;
-  blank(r);
-  if (*r->p == ']') {
-    luaL_setmetatable(L, ARRAY_NAME);
-    r->p++;
-    return;
-  }
-  for (int i = 1;; i++) {
-    read_value(L, r);
-    lua_rawseti(L, -2, i);
-    if (*r->p++ == ']') return;
-  }
-}
-
-static void read_object (lua_State *L, reader *r) {
-  lua_newtable(L);
-  r->p++;
-  blank(r);
-  if (*r->p == '}') {
-    r->p++;
-    return;
-  }
-  for (;;) {
-    blank(r);
-    read_string(L, r);
-    blank(r);
-    r->p++; /* the colon */
-    read_value(L, r);
-    lua_rawset(L, -3);
-    if (*r->p++ == '}') return;
-  }
-}
-
-/* Reads a value and the white space around it. */
-static void read_value (lua_State *L, reader *r) {
-  luaL_checkstack(L, 6, "the payload is nested too deep");
-  blank(r);
+/* A literal, a number or a string. */
+static void read_scalar (lua_State *L, reader *r) {
   switch (*r->p) {
-    case '{': read_object(L, r); break;
-    case '[': read_array(L, r); break;
     case '"': read_string(L, r); break;
     case 't':
       lua_pushboolean(L, 1);
@@ -188,12 +147,73 @@ static void read_value (lua_State *L, reader *r) {
       break;
     default: read_number(L, r);
   }
+}
+
+/*
+** The containers that are open stand on the Lua stack, outermost first, each
+** as two values: the table, and the key of the value that is read next (a
+** string in an object, a number in an array). So nesting costs no C stack.
+*/
+
+/* Pushes the next key of an object; its value follows. */
+static void read_key (lua_State *L, reader *r) {
   blank(r);
+  read_string(L, r);
+  blank(r);
+  r->p++; /* the colon */
+}
+
+/* Opens a container; false: it was empty, and is a value by itself. */
+static bool open_container (lua_State *L, reader *r) {
+  char close = *r->p++ == '{' ? '}' : ']';
+  luaL_checkstack(L, 6, "the payload is nested too deep");
+  lua_newtable(L);
+  blank(r);
+  if (*r->p == close) {
+    if (close == ']') luaL_setmetatable(L, ARRAY_NAME);
+    r->p++;
+    return false;
+  }
+  if (close == '}') read_key(L, r);
+  else lua_pushinteger(L, 1);
+  return true;
+}
+
+/* Puts the value at the top into the innermost container. True: another value
+** follows in it; false: it is closed, and is itself the value at the top. */
+static bool store (lua_State *L, reader *r) {
+  bool more;
+  blank(r);
+  more = *r->p++ == ',';
+  if (lua_type(L, -2) == LUA_TSTRING) {
+    lua_rawset(L, -3);
+    if (more) read_key(L, r);
+  } else {
+    lua_Integer index = lua_tointeger(L, -2);
+    lua_rawseti(L, -3, (int)index);
+    lua_pop(L, 1);
+    if (more) lua_pushinteger(L, index + 1);
+  }
+  return more;
 }
 
 void ae_lua_push_json (lua_State *L, ae_slice text) {
   reader r = {text.data, text.data + text.length};
-  read_value(L, &r);
+  size_t depth = 0;
+  luaL_checkstack(L, 6, "no stack left for the payload");
+  for (;;) {
+    blank(&r);
+    if (*r.p == '{' || *r.p == '[') {
+      if (open_container(L, &r)) {
+        depth++;
+        continue;
+      }
+    } else {
+      read_scalar(L, &r);
+    }
+    while (depth > 0 && !store(L, &r)) depth--;
+    if (depth == 0) return;
+  }
 }
 
 /* }==================================================================== */

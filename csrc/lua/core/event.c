@@ -415,6 +415,8 @@ int ae_lua_build (lua_State *L) {
   size = json.length + (lua_isnil(L, -1) ? 0 : lua_rawlen(L, -1));
   for (size_t i = 1; i <= count; i++) {
     lua_rawgeti(L, 1, (int)i);
+    if (lua_type(L, -1) != LUA_TSTRING)
+      return luaL_argerror(L, 1, "names of attributes must be strings");
     lua_pushvalue(L, -1);
     lua_rawget(L, 2);
     size += lua_rawlen(L, -2) + (lua_type(L, -1) == LUA_TSTRING ? lua_rawlen(L, -1) : 0);

@@ -4,12 +4,15 @@
 */
 #include "lua/core/event.h"
 
-#include "core/match.h"
+#include "lua/conditions.h"
 
 #define MATCHER_NAME "altinn.events.core.matcher"
 
+/* A matcher that was collected by hand is none any more. */
 static ae_matcher *check_matcher (lua_State *L) {
-  return *(ae_matcher **)luaL_checkudata(L, 1, MATCHER_NAME);
+  ae_matcher *matcher = *(ae_matcher **)luaL_checkudata(L, 1, MATCHER_NAME);
+  if (matcher == NULL) luaL_argerror(L, 1, "the matcher has been collected");
+  return matcher;
 }
 
 int ae_lua_matcher_new (lua_State *L) {
@@ -17,50 +20,15 @@ int ae_lua_matcher_new (lua_State *L) {
   *box = NULL;
   luaL_setmetatable(L, MATCHER_NAME);
   *box = ae_matcher_new();
-  if (!*box) return luaL_error(L, "not enough memory");
+  if (*box == NULL) return luaL_error(L, "not enough memory");
   return 1;
 }
 
 static int matcher_gc (lua_State *L) {
   ae_matcher **box = luaL_checkudata(L, 1, MATCHER_NAME);
-  ae_matcher_free(*box);
+  if (*box != NULL) ae_matcher_free(*box);
   *box = NULL;
   return 0;
-}
-
-static ae_slice field_text (lua_State *L, int index, const char *name) {
-  ae_slice text;
-  lua_getfield(L, index, name);
-  luaL_checktype(L, -1, LUA_TSTRING);
-  text.data = lua_tolstring(L, -1, &text.length);
-  lua_pop(L, 1); /* anchored in the table */
-  return text;
-}
-
-static ae_test test_of (lua_State *L, ae_slice name) {
-  if (ae_slice_equal(name, AE_LITERAL("is"))) return AE_IS;
-  if (ae_slice_equal(name, AE_LITERAL("no"))) return AE_NO;
-  if (ae_slice_equal(name, AE_LITERAL("absent"))) return AE_ABSENT;
-  if (!ae_slice_equal(name, AE_LITERAL("present")))
-    luaL_error(L, "unknown test of a condition");
-  return AE_PRESENT;
-}
-
-/* Leaves a userdata with the alternatives on the stack. */
-static void read_alternatives (lua_State *L, int list, ae_condition *condition) {
-  condition->count = lua_rawlen(L, list);
-  ae_alternative *out = lua_newuserdata(L, (condition->count + 1) * sizeof(*out));
-  condition->alternatives = out;
-  for (size_t i = 0; i < condition->count; i++) {
-    lua_rawgeti(L, list, (int)i + 1);
-    luaL_checktype(L, -1, LUA_TTABLE);
-    lua_getfield(L, -1, "prefix");
-    out[i].prefix = lua_toboolean(L, -1);
-    lua_rawgeti(L, -2, 1);
-    luaL_checktype(L, -1, LUA_TSTRING);
-    out[i].text.data = lua_tolstring(L, -1, &out[i].text.length);
-    lua_pop(L, 3);
-  }
 }
 
 /* matcher:add(number, conditions); conditions: { { attribute, test,
@@ -68,24 +36,11 @@ static void read_alternatives (lua_State *L, int list, ae_condition *condition) 
 static int matcher_add (lua_State *L) {
   ae_matcher *matcher = check_matcher(L);
   lua_Integer number = luaL_checkinteger(L, 2);
+  const ae_condition *conditions;
+  size_t count;
   ae_error error;
-  luaL_checktype(L, 3, LUA_TTABLE);
-  lua_settop(L, 3);
-  size_t count = lua_rawlen(L, 3);
   luaL_argcheck(L, number >= 0 && number < (1 << 24), 2, "out of range");
-  luaL_argcheck(L, count <= 1000, 3, "too many conditions");
-  luaL_checkstack(L, (int)count * 3 + 10, "too many conditions");
-  ae_condition *conditions = lua_newuserdata(L, (count + 1) * sizeof(*conditions));
-  for (size_t i = 0; i < count; i++) {
-    lua_rawgeti(L, 3, (int)i + 1);
-    luaL_checktype(L, -1, LUA_TTABLE);
-    int one = lua_gettop(L);
-    conditions[i] = (ae_condition){.attribute = field_text(L, one, "attribute")};
-    conditions[i].test = test_of(L, field_text(L, one, "test"));
-    lua_getfield(L, one, "alternatives");
-    luaL_checktype(L, -1, LUA_TTABLE);
-    read_alternatives(L, lua_gettop(L), &conditions[i]);
-  }
+  conditions = ae_lua_read_conditions(L, 3, &count);
   if (ae_matcher_add(matcher, (uint32_t)number, conditions, count, &error) != AE_OK)
     return luaL_error(L, "%s", error.message);
   return 0;

@@ -10,6 +10,7 @@
 #include <lauxlib.h>
 
 #include "lua/compat.h"
+#include "lua/host/heads.h"
 #include "lua/host/options.h"
 #include "lua/host/query.h"
 #include "lua/host/server.h"

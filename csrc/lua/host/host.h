@@ -5,7 +5,7 @@
 #ifndef ALTINN_EVENTS_HOST_H
 #define ALTINN_EVENTS_HOST_H
 
-#include "lua/host/heads.h"
+#include "host/routes.h"
 #include "lua/host/worker.h"
 
 #define AE_MAX_WORKERS 64

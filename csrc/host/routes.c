@@ -1,0 +1,202 @@
+/*
+** routes.c: see routes.h.
+*/
+#include "host/routes.h"
+
+#include <assert.h>
+#include <stdlib.h>
+
+static char *duplicate (ae_slice text) {
+  char *copy = malloc(text.length + 1);
+  if (copy == NULL) return NULL;
+  if (text.length > 0) memcpy(copy, text.data, text.length);
+  copy[text.length] = '\0';
+  return copy;
+}
+
+static ae_slice as_slice (const char *text) {
+  return (ae_slice){text, strlen(text)};
+}
+
+static void head_free (ae_head *head) {
+  free(head->rule);
+  free(head->attribute);
+}
+
+void ae_heads_free (ae_heads *heads) {
+  if (heads == NULL) return;
+  for (size_t i = 0; i < heads->count; i++) head_free(&heads->list[i]);
+  if (heads->matcher != NULL) ae_matcher_free(heads->matcher);
+  free(heads->list);
+  free(heads->found);
+  free(heads);
+}
+
+ae_heads *ae_heads_new (size_t capacity) {
+  ae_heads *heads = calloc(1, sizeof *heads);
+  if (heads == NULL) return NULL;
+  heads->capacity = capacity;
+  heads->matcher = ae_matcher_new();
+  heads->list = calloc(capacity + 1, sizeof *heads->list);
+  heads->found = calloc(capacity + 1, sizeof *heads->found);
+  if (heads->matcher != NULL && heads->list != NULL && heads->found != NULL) return heads;
+  ae_heads_free(heads);
+  return NULL;
+}
+
+ae_code ae_heads_add (ae_heads *heads, ae_slice rule, bool ordered, ae_slice order,
+                      const ae_condition *conditions, size_t count, ae_error *error) {
+  ae_head head = {duplicate(rule), order.data == NULL ? NULL : duplicate(order), ordered};
+  ae_code code;
+  assert(heads->count < heads->capacity);
+  if (head.rule == NULL || (order.data != NULL && head.attribute == NULL))
+    code = ae_fail(error, AE_MEMORY, 0, "not enough memory for the heads of the rules");
+  else code = ae_matcher_add(heads->matcher, (uint32_t)heads->count, conditions, count, error);
+  if (code == AE_OK) heads->list[heads->count++] = head;
+  else head_free(&head);
+  return code;
+}
+
+void ae_routes_init (ae_routes *routes) {
+  memset(routes, 0, sizeof *routes);
+  pthread_rwlock_init(&routes->lock, NULL);
+}
+
+void ae_routes_release (ae_routes *routes) {
+  ae_heads *list;
+  pthread_rwlock_wrlock(&routes->lock);
+  list = routes->retired;
+  routes->retired = NULL;
+  pthread_rwlock_unlock(&routes->lock);
+  while (list != NULL) {
+    ae_heads *next = list->next;
+    ae_heads_free(list);
+    list = next;
+  }
+}
+
+void ae_routes_free (ae_routes *routes) {
+  ae_routes_release(routes);
+  ae_heads_free(routes->heads);
+  free(routes->raw);
+  free(routes->text);
+  free(routes->attributes);
+  pthread_rwlock_destroy(&routes->lock);
+}
+
+void ae_routes_replace (ae_routes *routes, ae_heads *heads) {
+  pthread_rwlock_wrlock(&routes->lock);
+  if (routes->heads != NULL) {
+    routes->heads->next = routes->retired;
+    routes->retired = routes->heads;
+  }
+  routes->heads = heads;
+  routes->found = 0;
+  pthread_rwlock_unlock(&routes->lock);
+}
+
+static bool reserve (ae_routes *routes, size_t length) {
+  size_t size = length + length / 2 + 64;
+  char *raw, *text;
+  if (length <= routes->capacity && routes->raw != NULL) return true;
+  raw = realloc(routes->raw, size);
+  if (raw != NULL) routes->raw = raw;
+  text = realloc(routes->text, size);
+  if (text != NULL) routes->text = text;
+  if (raw == NULL || text == NULL) return false;
+  routes->capacity = size;
+  return true;
+}
+
+static ae_code parse (ae_routes *routes) {
+  static const ae_limits any = {UINT32_MAX / 2, AE_DEFAULT_MAX_DEPTH};
+  ae_faults faults;
+  ae_error error;
+  faults.count = 0;
+  memcpy(routes->text, routes->raw, routes->length);
+  routes->event.attributes = routes->attributes;
+  routes->event.capacity = routes->attribute_capacity;
+  return ae_event_parse(&routes->event, routes->text, routes->length, &any, &faults, &error);
+}
+
+static bool more_attributes (ae_routes *routes, uint32_t count) {
+  ae_attribute *list = realloc(routes->attributes, sizeof *list * count);
+  if (list == NULL) return false;
+  routes->attributes = list;
+  routes->attribute_capacity = count;
+  return true;
+}
+
+/* Reads the event, unless it is the one that was read last. */
+static ae_code read_event (ae_routes *routes, ae_slice body) {
+  ae_code code;
+  if (routes->valid && body.length == routes->length &&
+      memcmp(routes->raw, body.data, body.length) == 0)
+    return AE_OK;
+  routes->valid = false;
+  routes->found = 0;
+  if (!reserve(routes, body.length)) return AE_MEMORY;
+  if (routes->attributes == NULL && !more_attributes(routes, 64)) return AE_MEMORY;
+  memcpy(routes->raw, body.data, body.length);
+  routes->length = body.length;
+  code = parse(routes);
+  if (code == AE_MEMORY && routes->event.count > routes->attribute_capacity &&
+      more_attributes(routes, routes->event.count))
+    code = parse(routes);
+  routes->valid = code == AE_OK;
+  return code;
+}
+
+size_t ae_routes_match (ae_routes *routes, ae_slice body, ae_slice *rules, size_t capacity) {
+  ae_heads *heads;
+  size_t i, count = 0;
+  ae_code code = read_event(routes, body);
+  if (code == AE_MEMORY) return AE_MATCH_MEMORY;
+  if (code != AE_OK) return AE_MATCH_UNREADABLE;
+  pthread_rwlock_rdlock(&routes->lock);
+  heads = routes->heads;
+  if (heads != NULL && heads->count > 0)
+    count = ae_matcher_match(heads->matcher, &routes->event, heads->found, heads->count);
+  routes->found = count;
+  for (i = 0; i < count && i < capacity; i++)
+    rules[i] = as_slice(heads->list[heads->found[i]].rule);
+  pthread_rwlock_unlock(&routes->lock);
+  return count;
+}
+
+/* With the lock held. The heads that the last match found are tried first. */
+static const ae_head *find_head (const ae_routes *routes, ae_slice rule) {
+  const ae_heads *heads = routes->heads;
+  size_t i;
+  if (heads == NULL) return NULL;
+  for (i = 0; i < routes->found; i++) {
+    const ae_head *head = &heads->list[heads->found[i]];
+    if (ae_slice_equal(as_slice(head->rule), rule)) return head;
+  }
+  for (i = 0; i < heads->count; i++)
+    if (ae_slice_equal(as_slice(heads->list[i].rule), rule)) return &heads->list[i];
+  return NULL;
+}
+
+static ae_slice attribute_text (const ae_event *event, const char *name) {
+  ae_slice absent = {NULL, 0};
+  const ae_attribute *attribute = ae_event_find(event, as_slice(name));
+  if (attribute == NULL || attribute->kind != AE_STRING) return absent;
+  return ae_attribute_text(event, attribute);
+}
+
+ae_slice ae_routes_key (ae_routes *routes, ae_slice body, ae_slice rule) {
+  ae_slice key = {NULL, 0};
+  const ae_head *head;
+  if (read_event(routes, body) != AE_OK) return key;
+  pthread_rwlock_rdlock(&routes->lock);
+  head = find_head(routes, rule);
+  if (head == NULL || head->ordered) {
+    key = head != NULL && head->attribute != NULL
+            ? attribute_text(&routes->event, head->attribute)
+            : ae_event_text(&routes->event, AE_RESOURCEINSTANCE);
+    if (key.data == NULL) key = ae_event_text(&routes->event, AE_ID);
+  }
+  pthread_rwlock_unlock(&routes->lock);
+  return key;
+}

@@ -1,0 +1,21 @@
+/*
+** conditions.h: the conditions of a rule's head, from Lua to the matcher.
+** Both modules that compile heads (core and host) read them here.
+*/
+#ifndef ALTINN_EVENTS_LUA_CONDITIONS_H
+#define ALTINN_EVENTS_LUA_CONDITIONS_H
+
+#include "core/match.h"
+#include "lua/compat.h"
+
+/* Conditions that a head may have. */
+#define AE_MOST_CONDITIONS 1000
+
+/*
+** Reads the list at `index` (above 0): { { attribute = text, test = "is" | "no" | "absent" |
+** "present", alternatives = { { text, prefix = boolean } } } }. Pushes one value, which owns
+** the conditions; their texts stay those of the list. Raises on anything else.
+*/
+const ae_condition *ae_lua_read_conditions (lua_State *L, int index, size_t *count);
+
+#endif

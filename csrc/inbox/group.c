@@ -58,7 +58,7 @@ static bool append (ae_inbox *inbox, ae_work *work) {
     return true;
   }
   work->sequence = ++inbox->sequence;
-  if (!ae_store_append(&inbox->store, work)) return false;
+  if (!ae_store_append(inbox->store, work)) return false;
   change->stored++;
   if (!ae_runs_match(inbox, work->body, &count)) return false;
   if (count == 0) {
@@ -68,9 +68,9 @@ static bool append (ae_inbox *inbox, ae_work *work) {
   change->waiting++;
   if (count == AE_MATCH_UNREADABLE) { /* the scan tells of it */
     inbox->group.rescan = true;
-    return ae_store_wait(&inbox->store, work->sequence);
+    return ae_store_wait(inbox->store, work->sequence);
   }
-  return ae_store_wait(&inbox->store, work->sequence) && plan(inbox, work, count);
+  return ae_store_wait(inbox->store, work->sequence) && plan(inbox, work, count);
 }
 
 static bool is_final (const ae_work *work) {
@@ -82,7 +82,7 @@ static bool settle (ae_inbox *inbox, const ae_work *work) {
   ae_group *group = &inbox->group;
   uint64_t *runs;
   bool changed;
-  if (!ae_store_settle(&inbox->store, work, &changed)) return false;
+  if (!ae_store_settle(inbox->store, work, &changed)) return false;
   if (!is_final(work)) return true;
   if (changed && ae_slice_equal(work->state, AE_LITERAL("dead"))) group->change.dead++;
   runs = ae_map_get(&inbox->unsettled, (uint64_t)work->sequence);
@@ -92,7 +92,7 @@ static bool settle (ae_inbox *inbox, const ae_work *work) {
     return false;
   group->settled[group->settled_count++] = work->sequence;
   if (--*runs > 0) return true;
-  if (!ae_store_unwait(&inbox->store, work->sequence, &changed)) return false;
+  if (!ae_store_unwait(inbox->store, work->sequence, &changed)) return false;
   if (changed) group->change.waiting--;
   else group->rescan = true;
   return true;
@@ -103,21 +103,21 @@ static bool carry_out (ae_inbox *inbox, ae_work *work) {
   switch (work->kind) {
     case AE_WORK_APPEND: return append(inbox, work);
     case AE_WORK_SETTLE: return settle(inbox, work);
-    case AE_WORK_RECORD: return ae_store_record(&inbox->store, work);
-    default: return ae_store_outcome(&inbox->store, work);
+    case AE_WORK_RECORD: return ae_store_record(inbox->store, work);
+    default: return ae_store_outcome(inbox->store, work);
   }
 }
 
 static bool transact (ae_inbox *inbox, ae_work *works) {
   const ae_group *group = &inbox->group;
-  if (!ae_store_begin(&inbox->store)) return false;
+  if (!ae_store_begin(inbox->store)) return false;
   for (ae_work *first = works; first != NULL; first = first->next)
     for (ae_work *work = first; work != NULL; work = work->with)
       if (!carry_out(inbox, work)) return false;
-  if (group->added_count > 0 && !ae_store_remember(&inbox->store, group->added,
+  if (group->added_count > 0 && !ae_store_remember(inbox->store, group->added,
                                                    group->added_count * sizeof *group->added))
     return false;
-  return ae_store_commit(&inbox->store);
+  return ae_store_commit(inbox->store);
 }
 
 /* The runs of the new events go out. */
@@ -172,8 +172,8 @@ static void refused (ae_inbox *inbox, ae_work *works) {
   ae_group *group = &inbox->group;
   ae_error error;
   uint64_t count = 0;
-  (void)ae_store_explain(&inbox->store, &error);
-  ae_store_rollback(&inbox->store);
+  (void)ae_store_explain(inbox->store, &error);
+  ae_store_rollback(inbox->store);
   for (size_t i = 0; i < group->added_count; i++)
     ae_fingerprints_remove(inbox->seen, &group->added[i]);
   for (size_t i = 0; i < group->settled_count; i++) {

@@ -46,8 +46,8 @@ void ae_inbox_judge (ae_inbox *inbox, const ae_error *error) {
 /* What somebody else changed: numbers, and runs to be done again. */
 static bool read_numbers (ae_inbox *inbox) {
   int64_t waiting, dead;
-  if (!ae_store_number_read(&inbox->store, AE_NUMBER_WAITING, &waiting) ||
-      !ae_store_number_read(&inbox->store, AE_NUMBER_DEAD, &dead))
+  if (!ae_store_number_read(inbox->store, AE_NUMBER_WAITING, &waiting) ||
+      !ae_store_number_read(inbox->store, AE_NUMBER_DEAD, &dead))
     return false;
   pthread_mutex_lock(&inbox->lock);
   inbox->counts.waiting = (uint64_t)waiting;
@@ -59,11 +59,11 @@ static bool read_numbers (ae_inbox *inbox) {
 /* Whether the file works again. */
 static void probe (ae_inbox *inbox) {
   ae_error error;
-  bool fine = ae_store_begin(&inbox->store) && ae_store_touch(&inbox->store) &&
-              ae_store_commit(&inbox->store);
+  bool fine = ae_store_begin(inbox->store) && ae_store_touch(inbox->store) &&
+              ae_store_commit(inbox->store);
   if (!fine) {
-    (void)ae_store_explain(&inbox->store, &error);
-    ae_store_rollback(&inbox->store);
+    (void)ae_store_explain(inbox->store, &error);
+    ae_store_rollback(inbox->store);
   }
   ae_inbox_judge(inbox, fine ? NULL : &error);
 }
@@ -80,8 +80,8 @@ static void look (ae_inbox *inbox) {
   int64_t version;
   if (now_ms() - inbox->looked < LOOK_MS) return;
   inbox->looked = now_ms();
-  if (ae_inbox_health(inbox, NULL) != AE_OK || ae_store_moved(&inbox->store)) probe(inbox);
-  if (!ae_store_number_read(&inbox->store, AE_NUMBER_VERSION, &version)) return;
+  if (ae_inbox_health(inbox, NULL) != AE_OK || ae_store_moved(inbox->store)) probe(inbox);
+  if (!ae_store_number_read(inbox->store, AE_NUMBER_VERSION, &version)) return;
   if (version == inbox->version || !read_numbers(inbox)) return;
   inbox->version = version;
   scan_anew(inbox);
@@ -150,7 +150,7 @@ static void trim (void) {
 static ae_code load (ae_inbox *inbox, ae_error *error) {
   ae_slice bytes;
   int more;
-  while ((more = ae_store_remembered_next(&inbox->store, &bytes)) == 1) {
+  while ((more = ae_store_remembered_next(inbox->store, &bytes)) == 1) {
     size_t count = bytes.length / AE_FINGERPRINT_SIZE;
     for (size_t i = 0; i < count; i++) {
       ae_fingerprint item;
@@ -161,10 +161,10 @@ static ae_code load (ae_inbox *inbox, ae_error *error) {
                        "the inbox remembers");
     }
   }
-  if (more < 0 || !ae_store_number_read(&inbox->store, AE_NUMBER_LAST, &inbox->sequence) ||
-      !ae_store_number_read(&inbox->store, AE_NUMBER_VERSION, &inbox->version) ||
+  if (more < 0 || !ae_store_number_read(inbox->store, AE_NUMBER_LAST, &inbox->sequence) ||
+      !ae_store_number_read(inbox->store, AE_NUMBER_VERSION, &inbox->version) ||
       !read_numbers(inbox))
-    return ae_store_explain(&inbox->store, error);
+    return ae_store_explain(inbox->store, error);
   trim();
   return AE_OK;
 }
@@ -185,7 +185,6 @@ static ae_inbox *inbox_new (const ae_inbox_options *options) {
   if (inbox->options.queue_limit == 0) inbox->options.queue_limit = QUEUE_LIMIT;
   if (inbox->options.runs_limit == 0) inbox->options.runs_limit = RUNS_LIMIT;
   inbox->last = &inbox->first;
-  inbox->store.lock = -1;
   inbox->scanning = true;
   prepare_lock(inbox);
   inbox->seen = ae_fingerprints_new();
@@ -194,7 +193,7 @@ static ae_inbox *inbox_new (const ae_inbox_options *options) {
 
 /* The writer has ended, or never begun. */
 static void inbox_free (ae_inbox *inbox) {
-  ae_store_close(&inbox->store);
+  ae_store_close(inbox->store);
   ae_fingerprints_free(inbox->seen);
   ae_map_free(&inbox->unreadable);
   ae_map_free(&inbox->unsettled);
@@ -212,7 +211,7 @@ static ae_code start (ae_inbox *inbox, ae_error *error) {
   ae_code code;
   if (inbox->seen == NULL)
     return ae_fail(error, AE_MEMORY, 0, "not enough memory for the inbox");
-  code = ae_store_open(&inbox->store, inbox->options.path, error);
+  code = ae_store_open(inbox->options.path, &inbox->store, error);
   if (code == AE_OK) code = load(inbox, error);
   if (code == AE_OK && pthread_create(&inbox->writer, NULL, writer_main, inbox) != 0)
     code = ae_fail(error, AE_MEMORY, 0, "cannot start the inbox's thread");

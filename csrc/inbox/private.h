@@ -45,7 +45,7 @@ struct ae_inbox {
   ae_inbox_counts counts;
 
   /* The writer thread's. */
-  ae_store store;
+  ae_store *store;
   ae_fingerprints *seen;
   ae_map unreadable; /* sequences of waiting events, told of */
   ae_map unsettled;  /* sequence -> runs under way or owed */

@@ -63,7 +63,7 @@ static void forgo (ae_inbox *inbox, int64_t sequence) {
 static bool pay_run (ae_inbox *inbox, ae_lane *lane, const ae_store_event *event) {
   ae_slice rule = {lane->rule, lane->length};
   ae_store_run known;
-  if (!ae_store_run_find(&inbox->store, event->sequence, rule, &known)) return false;
+  if (!ae_store_run_find(inbox->store, event->sequence, rule, &known)) return false;
   if (known.settled) {
     forgo(inbox, event->sequence);
   } else {
@@ -78,11 +78,11 @@ static bool pay_run (ae_inbox *inbox, ae_lane *lane, const ae_store_event *event
 static bool pay (ae_inbox *inbox, ae_lane *lane) {
   int64_t sequence = lane->owed[lane->first];
   ae_store_event event;
-  int found = ae_store_event_find(&inbox->store, sequence, &event);
+  int found = ae_store_event_find(inbox->store, sequence, &event);
   bool fine = found == 1 ? pay_run(inbox, lane, &event) : found == 0;
   if (found == 0) forgo(inbox, sequence);
   if (fine) (void)ae_lane_take(lane);
-  ae_store_event_end(&inbox->store);
+  ae_store_event_end(inbox->store);
   return fine;
 }
 
@@ -101,7 +101,7 @@ static bool look_up (ae_inbox *inbox, int64_t sequence, size_t count) {
   if (!ae_room(&inbox->known, &inbox->known_capacity, count, sizeof *inbox->known))
     return false;
   for (size_t i = 0; i < count; i++)
-    if (!ae_store_run_find(&inbox->store, sequence, inbox->rules[i], &inbox->known[i]))
+    if (!ae_store_run_find(inbox->store, sequence, inbox->rules[i], &inbox->known[i]))
       return false;
   return true;
 }
@@ -149,7 +149,7 @@ static bool scan_known (ae_inbox *inbox, const ae_store_event *event) {
   size_t runs, count;
   bool any;
   uint64_t *known;
-  if (!ae_store_any_due(&inbox->store, event->sequence, wall_ms(), &any)) return false;
+  if (!ae_store_any_due(inbox->store, event->sequence, wall_ms(), &any)) return false;
   if (!any) return true;
   if (!ae_runs_match(inbox, event->body, &count)) return false;
   if (count == AE_MATCH_UNREADABLE) return unreadable(inbox, event->sequence);
@@ -179,14 +179,14 @@ static bool scan_event (ae_inbox *inbox, const ae_store_event *event) {
 
 /* Events that nobody waits for any more leave the table of waiting ones. */
 static bool finish (ae_inbox *inbox) {
-  bool fine = inbox->finished_count == 0 || ae_store_begin(&inbox->store);
+  bool fine = inbox->finished_count == 0 || ae_store_begin(inbox->store);
   pthread_mutex_lock(&inbox->lock);
   inbox->counts.unreadable = inbox->unreadable.count;
   pthread_mutex_unlock(&inbox->lock);
   if (inbox->finished_count == 0) return true;
   for (size_t i = 0; fine && i < inbox->finished_count; i++)
-    fine = ae_store_finish(&inbox->store, inbox->finished[i]);
-  fine = fine && ae_store_commit(&inbox->store);
+    fine = ae_store_finish(inbox->store, inbox->finished[i]);
+  fine = fine && ae_store_commit(inbox->store);
   if (!fine) return false;
   pthread_mutex_lock(&inbox->lock);
   inbox->counts.waiting -= inbox->finished_count < inbox->counts.waiting
@@ -200,9 +200,9 @@ static bool finish (ae_inbox *inbox) {
 static bool failed (ae_inbox *inbox, int64_t from) {
   ae_error error;
   inbox->cursor = from;
-  (void)ae_store_explain(&inbox->store, &error);
-  ae_store_waiting_end(&inbox->store);
-  ae_store_rollback(&inbox->store);
+  (void)ae_store_explain(inbox->store, &error);
+  ae_store_waiting_end(inbox->store);
+  ae_store_rollback(inbox->store);
   ae_inbox_judge(inbox, &error);
   inbox->options.dispatched(inbox->options.context);
   return false;
@@ -213,14 +213,14 @@ bool ae_runs_scan (ae_inbox *inbox) {
   int more, seen = 0;
   const int64_t from = inbox->cursor;
   inbox->finished_count = 0;
-  ae_store_waiting_from(&inbox->store, inbox->cursor, SCAN_EVENTS);
-  while ((more = ae_store_waiting_next(&inbox->store, &event)) == 1) {
+  ae_store_waiting_from(inbox->store, inbox->cursor, SCAN_EVENTS);
+  while ((more = ae_store_waiting_next(inbox->store, &event)) == 1) {
     if (!scan_event(inbox, &event)) return failed(inbox, from);
     inbox->cursor = event.sequence;
     seen++;
   }
   if (more < 0) return failed(inbox, from);
-  ae_store_waiting_end(&inbox->store);
+  ae_store_waiting_end(inbox->store);
   if (!finish(inbox)) return failed(inbox, from);
   inbox->scanning = seen == SCAN_EVENTS;
   inbox->options.dispatched(inbox->options.context);

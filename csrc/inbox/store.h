@@ -1,5 +1,5 @@
 /*
-** inbox_store.h: the inbox's file (SQLite). Everything that knows SQL is
+** store.h: the inbox's file (SQLite). Everything that knows SQL is
 ** behind this; it belongs to one thread. Functions that return bool return
 ** false when the file fails; ae_store_explain says why, before anything
 ** else is done with the store.
@@ -7,27 +7,12 @@
 #ifndef ALTINN_EVENTS_INBOX_STORE_H
 #define ALTINN_EVENTS_INBOX_STORE_H
 
-#include "inbox/libraries.h"
-
-#include <sqlite3.h>
-#include <sys/types.h>
-
 #include "inbox/inbox.h"
 
 #define AE_STORE_VERSION 1
-#define AE_STORE_APPLICATION 0x41454256 /* "AEBV" */
 
-/* The statements; see the list in inbox_store.c. */
-#define AE_STORE_STATEMENTS 23
-
-typedef struct ae_store {
-  char *path;
-  int lock; /* descriptor of the lock file, -1 = none */
-  sqlite3 *db;
-  ino_t files[2]; /* the database and its log, 0 = not seen yet */
-  bool moved;     /* one of them is no longer under its name */
-  sqlite3_stmt *statements[AE_STORE_STATEMENTS];
-} ae_store;
+/* Opaque: the SQLite store is behind store_private.h. */
+typedef struct ae_store ae_store;
 
 /* An event; slices live until the next step, or the end. */
 typedef struct ae_store_event {
@@ -48,15 +33,12 @@ typedef struct ae_store_run {
 } ae_store_run;
 
 /* Opens or creates the file and takes the lock; AE_STORAGE and a sentence
-** when it cannot be used. After failure there is nothing to close. */
-ae_code ae_store_open (ae_store *store, const char *path, ae_error *error);
+** when it cannot be used: then *store is NULL. */
+ae_code ae_store_open (const char *path, ae_store **store, ae_error *error);
+/* NULL is allowed. */
 void ae_store_close (ae_store *store);
 
-/* inbox_check.c: what can be said before SQLite sees the file. Takes the
-** lock. */
-ae_code ae_store_check (ae_store *store, ae_error *error);
-
-/* inbox_check.c: sets and returns store->moved: what is stored in a file that
+/* Sets and returns store->moved: what is stored in a file that
 ** was removed or replaced would be lost. */
 bool ae_store_moved (ae_store *store);
 

@@ -3,7 +3,7 @@
 ** sees it, in sentences that say what to do; and the lock that keeps two
 ** hosts from one file.
 */
-#include "inbox/store.h"
+#include "inbox/store_private.h"
 
 #include <errno.h>
 #include <fcntl.h>

@@ -101,4 +101,17 @@ describe("a download that does not end", function()
     assert.are.equal(0, one:stop())
     assert.are.equal("", files())
   end)
+
+  it("and is killed with its host is cleared away by the next one into the same file", function()
+    one:kill()
+    assert.is_truthy(files():find("part", 1, true))
+    altinn:answer [[
+      if request.path:find "attachment" then return { body = "whole" } end
+      local id = request.path:match("v1/correspondence/([%x%-]+)")
+      return { body = ('{"correspondenceId":"%s","status":"Published","statusHistory":[],' ..
+        '"content":{"attachments":[{"id":"0198c3a2-0000-7c55-8f0e-2a4b6c8d0e1f"}]}}'):format(id) }]]
+    assert(one:launch())
+    assert(one:wait_log("got 5/0", 20), one:log())
+    assert.are.equal("1\n", files())
+  end)
 end)

@@ -2,6 +2,7 @@
 local altinn = require "spec.support.altinn"
 local core = require "altinn.events.core"
 local curl = require "altinn.events.curl"
+local events = require "altinn.events"
 local process = require "spec.support.process"
 local retry = require "altinn.events.client.retry"
 local scheduler = require "altinn.events.host.scheduler"
@@ -263,6 +264,28 @@ describe("under the scheduler", function()
     assert.are.equal(0, own:transfer_count())
     assert.are.same({}, own.transfers)
     own.multi:close()
+  end)
+
+  it("a task that ends in the middle of a download leaves no file", function()
+    server:answer 'return { drip = "HTTP/1.1 200 OK\\r\\nContent-Length: 200000\\r\\n\\r\\n" .. ("x"):rep(200000) }'
+    local own, folder = tasks(), process.folder()
+    local function files()
+      local pipe <close> = io.popen("ls " .. process.quote(folder))
+      return pipe:read("a")
+    end
+    local letter = events.client { base_url = server.url, token = "t" }:letter "0198c3a2-7b1d-7c55-8f0e-2a4b6c8d0e1f"
+    local task = own:spawn { wall = 10, finished = function() end, run = function()
+      letter:download("0198c3a2-0000-7c55-8f0e-2a4b6c8d0e1f", folder .. "/a")
+    end }
+    local deadline = clock() + 10
+    while files() == "" do
+      assert(clock() < deadline, "no byte comes")
+      own:step(0.1)
+    end
+    own:cancel(task, "stopped")
+    assert.are.equal("", files())
+    own.multi:close()
+    process.remove(folder)
   end)
 
   it("a request that is none is the task's own failure", function()

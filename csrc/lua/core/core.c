@@ -3,6 +3,7 @@
 */
 #include "lua/core/altinn.h"
 #include "lua/core/event.h"
+#include "lua/core/partial.h"
 
 #include "core/catalogue.h"
 #include "core/judge.h"
@@ -147,6 +148,7 @@ static const luaL_Reg functions[] = {{"parse", ae_lua_parse},
                                      {"json", core_json},
                                      {"mask", core_mask},
                                      {"is_event", core_is_event},
+                                     {"partial", ae_lua_partial_new},
                                      {NULL, NULL}};
 
 AE_EXPORT int luaopen_altinn_events_core (lua_State *L);
@@ -154,6 +156,7 @@ AE_EXPORT int luaopen_altinn_events_core (lua_State *L) {
   ae_check_version(L);
   ae_lua_data_open(L);
   ae_lua_matcher_open(L);
+  ae_lua_partial_open(L);
   lua_createtable(L, 0, (int)(sizeof functions / sizeof *functions));
   ae_lua_event_open(L);
   luaL_setfuncs(L, functions, 1);

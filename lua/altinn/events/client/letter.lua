@@ -236,6 +236,19 @@ local function attachment_id(attachment, level)
   return attachment
 end
 
+local function carried(self, attachment, target, timeout)
+  local reply, message, code, detail = fetch(self, attachment, target, timeout)
+  if not reply then
+    target:abort()
+    return nil, message, code, detail
+  end
+  local ok, why = target:commit()
+  if not ok then return nil, why, "storage" end
+  return true, { bytes = target.bytes, media_type = reply.headers["content-type"] }
+end
+
+local function once(_, before) return not before or nil end
+
 --- Fetches an attachment, however large, in constant memory.
 ---@param attachment string|table its id, or an entry of content.attachments
 ---@param sink string|fun(part: string): boolean|nil, string|nil a path, which exists only once the file is whole; or a
@@ -252,14 +265,10 @@ function Letter:download(attachment, sink, options)
   end
   local timeout = timeout_of(options, 2)
   local target = sinks.new(sink)
-  local reply, message, code, detail = fetch(self, attachment, target, timeout)
-  if not reply then
-    target:abort()
-    return nil, message, code, detail
-  end
-  local ok, why = target:commit()
-  if not ok then return nil, why, "storage" end
-  return true, { bytes = target.bytes, media_type = reply.headers["content-type"] }
+  -- The fourth value closes the sink when the loop is left in any way, also by the end of its coroutine (Lua 5.4).
+  local ok, message, code, detail
+  for _ in once, nil, nil, target do ok, message, code, detail = carried(self, attachment, target, timeout) end
+  return ok, message, code, detail
 end
 
 local Attachment = { __name = "altinn.events.attachment" }

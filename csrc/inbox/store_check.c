@@ -1,7 +1,16 @@
 /*
-** inbox_check.c: what can be said about the inbox's file before SQLite
-** sees it, in sentences that say what to do; and the lock that keeps two
-** hosts from one file.
+** store_check.c: one inbox, one host. Takes hold of the inbox's file before
+** SQLite sees it: resolves its name, creates it with the right mode, locks
+** it, and refuses in a sentence what no host may open.
+**
+** The lock is on the file itself, not on its name, so that a symbolic link,
+** a hard link or another path leads to the same lock. A file NAME.lock
+** beside it names the process for people, and keeps out hosts of earlier
+** versions, which know that file alone.
+**
+** Whether the content is whole is SQLite's to say: after a kill or a full
+** disk the newest pages are in the log, and the database may be shorter
+** than its header tells.
 */
 #include "inbox/store_private.h"
 
@@ -13,7 +22,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#define HEADER_SIZE 100
+#define PRIVATE_MODE 0600 /* an inbox holds identity numbers in clear */
 
 /* The folder that holds the file: malloc'ed. */
 static char *folder_of (const char *path) {
@@ -57,6 +66,48 @@ static ae_code check_folder (const char *path, ae_error *error) {
   return code;
 }
 
+static ae_code cannot_open (const ae_store *store, int why, ae_error *error) {
+  if (why == EISDIR)
+    return ae_fail(error, AE_STORAGE, 0,
+                   "%.120s is a folder: name a file in it "
+                   "for the inbox",
+                   store->path);
+  return ae_fail(error, AE_STORAGE, 0,
+                 "cannot write the inbox %.120s (%s): "
+                 "give this user write access to it",
+                 store->path, strerror(why));
+}
+
+/* Opens the file, or creates it (*fresh) with its mode whatever the umask. */
+static ae_code open_file (ae_store *store, bool *fresh, ae_error *error) {
+  const int flags = O_RDWR | O_CLOEXEC | O_NONBLOCK | O_NOCTTY;
+  struct stat info;
+  store->file = open(store->path, flags);
+  *fresh = store->file < 0 && errno == ENOENT;
+  if (*fresh) store->file = open(store->path, flags | O_CREAT, PRIVATE_MODE);
+  if (store->file < 0) return cannot_open(store, errno, error);
+  if (*fresh && fchmod(store->file, PRIVATE_MODE) != 0)
+    return cannot_open(store, errno, error);
+  if (fstat(store->file, &info) != 0 || !S_ISREG(info.st_mode))
+    return ae_fail(error, AE_STORAGE, 0,
+                   "%.120s is not a file: name another "
+                   "one for the inbox",
+                   store->path);
+  store->files[0] = (ae_file){info.st_dev, info.st_ino};
+  return AE_OK;
+}
+
+/* The path without symbolic links: SQLite's log stands beside that one. */
+static ae_code resolve (ae_store *store, ae_error *error) {
+  char *resolved = realpath(store->path, NULL);
+  if (resolved == NULL && errno == ENOMEM)
+    return ae_fail(error, AE_MEMORY, 0, "not enough memory for the inbox");
+  if (resolved == NULL) return cannot_open(store, errno, error);
+  free(store->path);
+  store->path = resolved;
+  return check_folder(store->path, error);
+}
+
 /* The process that has the lock, as it wrote there itself; 0 = unknown. */
 static long owner_of (int lock) {
   char digits[24] = "";
@@ -72,119 +123,63 @@ static void write_owner (int lock) {
   if (pwrite(lock, digits, (size_t)length, 0) < 0) return;
 }
 
-static ae_code take_lock (ae_store *store, const char *name, ae_error *error) {
-  store->lock = open(name, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+static ae_code take_name (ae_store *store, ae_error *error) {
+  char *name = ae_store_beside(store, ".lock");
+  if (name == NULL) return ae_fail(error, AE_MEMORY, 0, "not enough memory for the inbox");
+  store->lock = open(name, O_RDWR | O_CREAT | O_CLOEXEC, PRIVATE_MODE);
   if (store->lock < 0)
-    return ae_fail(error, AE_STORAGE, 0,
-                   "cannot create %.120s (%s): give this "
-                   "user write access to the folder",
-                   name, strerror(errno));
+    (void)ae_fail(error, AE_STORAGE, 0,
+                  "cannot create %.120s (%s): give this "
+                  "user write access to the folder",
+                  name, strerror(errno));
+  free(name);
+  if (store->lock < 0) return AE_STORAGE;
   if (flock(store->lock, LOCK_EX | LOCK_NB) != 0)
     return ae_fail(error, AE_STORAGE, 0,
                    "the inbox %.120s is in use by another "
                    "host (process %ld): stop it, or name another file",
                    store->path, owner_of(store->lock));
+  return AE_OK;
+}
+
+/* SQLite's own locks are of another kind (fcntl) and are not touched; but
+** they would go when any descriptor of the file is closed, so this one stays
+** open as long as the store. */
+static ae_code take_file (ae_store *store, ae_error *error) {
+  if (flock(store->file, LOCK_EX | LOCK_NB) != 0)
+    return ae_fail(error, AE_STORAGE, 0,
+                   "the inbox %.120s is in use by another "
+                   "host, under another name of the file: stop it, or name another file",
+                   store->path);
+  if (!ae_store_in_place(store))
+    return ae_fail(error, AE_STORAGE, 0,
+                   "the inbox %.120s was removed or replaced just now: start the host again",
+                   store->path);
   write_owner(store->lock);
   return AE_OK;
 }
 
-static ae_code lock_file (ae_store *store, ae_error *error) {
-  size_t size = strlen(store->path) + sizeof ".lock";
-  char *name = malloc(size);
-  ae_code code;
-  if (name == NULL) return ae_fail(error, AE_MEMORY, 0, "not enough memory for the inbox");
-  snprintf(name, size, "%s.lock", store->path);
-  code = take_lock(store, name, error);
-  free(name);
-  return code;
-}
-
-static uint32_t big_endian (const unsigned char *b) {
-  return (uint32_t)b[0] << 24 | (uint32_t)b[1] << 16 | (uint32_t)b[2] << 8 | b[3];
-}
-
-/*
-** The first bytes of a database (https://sqlite.org/fileformat2.html#the_database_header):
-** its name, the page size, and the number of pages, which counts when the
-** two change counters agree.
-*/
-static bool header_fits (const unsigned char *header, ssize_t size, off_t length) {
-  uint32_t page = (uint32_t)header[16] << 8 | header[17];
-  if (size < HEADER_SIZE || memcmp(header, "SQLite format 3", 16) != 0) return false;
-  if (page == 1) page = 65536;
-  if (page < 512 || (page & (page - 1)) != 0) return false;
-  if (big_endian(header + 24) != big_endian(header + 92)) return true;
-  return (uint64_t)length >= (uint64_t)page * big_endian(header + 28);
-}
-
-static ae_code damaged (const ae_store *store, ae_error *error) {
-  return ae_fail(error, AE_STORAGE, 0,
-                 "%.120s is no inbox, or damaged: put it "
-                 "aside, mend it with sqlite3 .recover, or name another file",
-                 store->path);
-}
-
-static ae_code check_header (const ae_store *store, int file, ae_error *error) {
-  unsigned char header[HEADER_SIZE];
+/* A file that was made here and is not used goes again: it would stand in
+** the way of the one that is put back. */
+static void take_back (ae_store *store) {
   struct stat info;
-  ssize_t size;
-  if (fstat(file, &info) != 0 || !S_ISREG(info.st_mode))
-    return ae_fail(error, AE_STORAGE, 0,
-                   "%.120s is not a file: name another "
-                   "one for the inbox",
-                   store->path);
-  if (info.st_size == 0) return AE_OK;
-  size = pread(file, header, sizeof header, 0);
-  if (!header_fits(header, size, info.st_size)) return damaged(store, error);
-  return AE_OK;
+  if (fstat(store->file, &info) == 0 && info.st_size == 0) (void)unlink(store->path);
 }
 
-static ae_code check_file (const ae_store *store, ae_error *error) {
-  int file = open(store->path, O_RDWR | O_CLOEXEC | O_NONBLOCK);
-  ae_code code;
-  if (file < 0 && errno == ENOENT) return AE_OK;
-  if (file < 0 && errno == EISDIR)
-    return ae_fail(error, AE_STORAGE, 0,
-                   "%.120s is a folder: name a file in it "
-                   "for the inbox",
-                   store->path);
-  if (file < 0)
-    return ae_fail(error, AE_STORAGE, 0,
-                   "cannot write the inbox %.120s (%s): "
-                   "give this user write access to it",
-                   store->path, strerror(errno));
-  code = check_header(store, file, error);
-  close(file);
-  return code;
-}
-
-static bool moved (const char *name, ino_t *known) {
-  struct stat info;
-  bool there = stat(name, &info) == 0;
-  if (*known == 0 && there) *known = info.st_ino;
-  return *known != 0 && (!there || info.st_ino != *known);
-}
-
-bool ae_store_moved (ae_store *store) {
-  size_t size = strlen(store->path) + sizeof "-wal";
-  char *log = malloc(size);
-  store->moved = moved(store->path, &store->files[0]);
-  if (log != NULL) {
-    snprintf(log, size, "%s-wal", store->path);
-    if (moved(log, &store->files[1])) store->moved = true;
-  }
-  free(log);
-  return store->moved;
-}
-
-/* The lock comes before the look into the file: another host may be just
-** writing there. */
+/* Names that mean no file to SQLite ("" and ":memory:") come first. */
 ae_code ae_store_check (ae_store *store, ae_error *error) {
+  bool fresh = false;
   ae_code code;
-  if (store->path[0] == '\0' || store->path[0] == ':') /* SQLite's: no file at all */
+  if (store->path[0] == '\0' || store->path[0] == ':')
     return ae_fail(error, AE_STORAGE, 0, "'%.80s' names no file for the inbox", store->path);
   code = check_folder(store->path, error);
-  if (code == AE_OK) code = lock_file(store, error);
-  if (code == AE_OK) code = check_file(store, error);
+  if (code == AE_OK) code = open_file(store, &fresh, error);
+  if (code == AE_OK) code = resolve(store, error);
+  if (code == AE_OK) code = take_name(store, error);
+  if (code == AE_OK) code = take_file(store, error);
+  if (code != AE_OK) return code;
+  code = ae_store_check_logs(store, fresh, error);
+  if (code != AE_OK && fresh) take_back(store);
+  else if (code == AE_OK) ae_store_make_private(store);
   return code;
 }

@@ -1,7 +1,8 @@
 /*
 ** store_private.h: what the files of the SQLite store share: store_sqlite.c
 ** (opening, transactions), store_schema.c (tables), store_runs.c (events,
-** runs and effects), store_check.c (what is said before SQLite sees the file).
+** runs and effects), store_check.c (takes hold of the file before SQLite),
+** store_files.c (the database, its log and their names).
 */
 #ifndef ALTINN_EVENTS_STORE_PRIVATE_H
 #define ALTINN_EVENTS_STORE_PRIVATE_H
@@ -9,9 +10,9 @@
 #include "inbox/libraries.h"
 
 #include <sqlite3.h>
-#include <sys/types.h>
 
 #include "inbox/store.h"
+#include "inbox/store_files.h"
 
 #define AE_STORE_APPLICATION 0x41454256 /* "AEBV" */
 
@@ -68,11 +69,12 @@ enum { AE_STORE_STATEMENTS(AE_STORE_INDEX) AE_STORE_STATEMENT_COUNT };
 #undef AE_STORE_INDEX
 
 struct ae_store {
-  char *path;
-  int lock; /* descriptor of the lock file, -1 = none */
+  char *path; /* without symbolic links, once it is open */
+  int file;   /* descriptor of the database: the lock, -1 = none */
+  int lock;   /* descriptor of NAME.lock, -1 = none */
   sqlite3 *db;
-  ino_t files[2]; /* the database and its log, 0 = not seen yet */
-  bool moved;     /* one of them is no longer under its name */
+  ae_file files[2]; /* the database and its log; inode 0 = not seen yet */
+  bool moved;       /* one of them is no longer under its name */
   sqlite3_stmt *statements[AE_STORE_STATEMENT_COUNT];
 };
 
@@ -95,8 +97,9 @@ int ae_sql_step (sqlite3_stmt *statement);
 /* store_schema.c: makes the tables of an empty file. */
 bool ae_store_create (ae_store *store);
 
-/* store_check.c: what can be said before SQLite sees the file. Takes the
-** lock. */
+/* store_check.c: opens or creates the file, whose name becomes the real one,
+** and takes the lock; AE_STORAGE and a sentence when it is no file for a
+** host. ae_store_close ends it. */
 ae_code ae_store_check (ae_store *store, ae_error *error);
 
 #endif

@@ -24,6 +24,11 @@ bool ae_store_damaged (int result) {
   return (result & 0xFF) == SQLITE_CORRUPT || (result & 0xFF) == SQLITE_NOTADB;
 }
 
+/* The log holds what the database has not yet, so they stay together. */
+#define DAMAGED \
+  "it is no inbox, or damaged: mend it with sqlite3 .recover, or move it aside together with" \
+  " its -wal, never one without the other"
+
 static const char *advice (int result) {
   switch (result & 0xFF) {
     case SQLITE_FULL: return "the disk is full: free some space";
@@ -35,7 +40,7 @@ static const char *advice (int result) {
     case SQLITE_BUSY:
     case SQLITE_LOCKED: return "another program keeps it locked: end that program";
     case SQLITE_CORRUPT:
-    case SQLITE_NOTADB: return "it is damaged: put it aside, or mend it with sqlite3 .recover";
+    case SQLITE_NOTADB: return DAMAGED;
     case SQLITE_IOERR: return "the disk fails: see the system's log";
     default: return "SQLite refuses";
   }
@@ -51,8 +56,8 @@ ae_code ae_store_explain (const ae_store *store, ae_error *error) {
                    store->path);
   if (fine || (result & 0xFF) == SQLITE_NOMEM) /* not SQLite's: then memory */
     return ae_fail(error, AE_MEMORY, 0, "not enough memory for the inbox %.100s", store->path);
-  return ae_fail(error, AE_STORAGE, 0, "cannot use the inbox %.100s: %s (%s)", store->path,
-                 advice(result), sqlite3_errstr(result));
+  return ae_fail(error, AE_STORAGE, 0, "cannot use the inbox %.100s (%s): %s", store->path,
+                 sqlite3_errstr(result), advice(result));
 }
 
 bool ae_store_number_of (ae_store *store, const char *sql, int64_t *out) {
@@ -113,29 +118,38 @@ static ae_code prepare (ae_store *store, ae_error *error) {
     int result = sqlite3_prepare_v3(store->db, texts[i], -1, SQLITE_PREPARE_PERSISTENT,
                                     &store->statements[i], NULL);
     if (result == SQLITE_ERROR)
-      return ae_fail(error, AE_STORAGE, 0,
-                     "the inbox %.100s is damaged (%.80s): "
-                     "put it aside, or mend it with sqlite3 .recover",
+      return ae_fail(error, AE_STORAGE, 0, "cannot use the inbox %.100s (%.40s): " DAMAGED,
                      store->path, sqlite3_errmsg(store->db));
     if (result != SQLITE_OK) return ae_store_explain(store, error);
   }
   return AE_OK;
 }
 
+/* Whether closing brings the log into the database and removes it. A file
+** that is refused stays as it was found, and so does its log. */
+static bool checkpoint_at_close (ae_store *store, bool wanted) {
+  return sqlite3_db_config(store->db, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, wanted ? 0 : 1,
+                           (int *)NULL) == SQLITE_OK;
+}
+
 static ae_code open_database (ae_store *store, ae_error *error) {
   bool fresh = false;
   ae_code code;
-  int flags = SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_NOMUTEX;
+  int flags = SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX;
   if (sqlite3_open_v2(store->path, &store->db, flags, NULL) != SQLITE_OK)
     return ae_store_explain(store, error);
   sqlite3_extended_result_codes(store->db, 1);
   sqlite3_busy_timeout(store->db, BUSY_MS);
+  if (!checkpoint_at_close(store, false)) return ae_store_explain(store, error);
   code = identify(store, &fresh, error);
   if (code == AE_OK) code = use_log(store, error);
   if (code != AE_OK) return code;
   if (!ae_store_execute(store, settings) || (fresh && !ae_store_create(store)))
     return ae_store_explain(store, error);
-  return prepare(store, error);
+  code = prepare(store, error);
+  if (code == AE_OK && !checkpoint_at_close(store, true))
+    code = ae_store_explain(store, error);
+  return code;
 }
 
 ae_code ae_store_open (const char *path, ae_store **out, ae_error *error) {
@@ -143,7 +157,7 @@ ae_code ae_store_open (const char *path, ae_store **out, ae_error *error) {
   ae_code code;
   *out = NULL;
   if (store == NULL) return ae_fail(error, AE_MEMORY, 0, "not enough memory for the inbox");
-  store->lock = -1;
+  store->file = store->lock = -1;
   store->path = strdup(path);
   code = store->path == NULL ? ae_fail(error, AE_MEMORY, 0, "not enough memory for the inbox")
                              : ae_store_check(store, error);
@@ -153,11 +167,12 @@ ae_code ae_store_open (const char *path, ae_store **out, ae_error *error) {
   return code;
 }
 
-/* The lock goes last: whoever gets it finds the file closed. */
+/* The locks go last: whoever gets them finds the file closed. */
 void ae_store_close (ae_store *store) {
   if (store == NULL) return;
   for (int i = 0; i < AE_STORE_STATEMENT_COUNT; i++) sqlite3_finalize(store->statements[i]);
   sqlite3_close(store->db);
+  if (store->file >= 0) close(store->file);
   if (store->lock >= 0) close(store->lock);
   free(store->path);
   free(store);

@@ -1,0 +1,27 @@
+/*
+** store_files.h: the files that make up one inbox; see store_files.c.
+*/
+#ifndef ALTINN_EVENTS_STORE_FILES_H
+#define ALTINN_EVENTS_STORE_FILES_H
+
+#include <sys/types.h>
+
+#include "inbox/store.h"
+
+/* Which file it is, whatever its name. */
+typedef struct ae_file {
+  dev_t device;
+  ino_t inode;
+} ae_file;
+
+/* The inbox's name with an ending, as "-wal": malloc'ed, NULL: no memory. */
+char *ae_store_beside (const ae_store *store, const char *ending);
+/* Refuses a database that is apart from its log. `fresh`: it was made just
+** now. */
+ae_code ae_store_check_logs (const ae_store *store, bool fresh, ae_error *error);
+/* Takes away the access of all but the owner, where this user may. */
+void ae_store_make_private (const ae_store *store);
+/* Whether the database is still under its name. */
+bool ae_store_in_place (const ae_store *store);
+
+#endif

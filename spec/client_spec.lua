@@ -102,6 +102,11 @@ describe("subscriptions", function()
     assert.are.equal(0, #server:requests())
     assert.has_error(function() made:subscribe { endpont = "https://x" } end,
       "unknown option 'endpont' of subscribe (did you mean 'endpoint'?)")
+    for word, ours in pairs { resourceFilter = "resource", subjectFilter = "subject", typeFilter = "type",
+      includeSubunits = "include_subunits", endPoint = "endpoint" } do
+      assert.has_error(function() made:subscribe { [word] = "x" } end,
+        ("unknown option '%s' of subscribe (Altinn's word; here it is %s)"):format(word, ours))
+    end
     assert.has_error(function() made:subscribe { endpoint = 5 } end, "endpoint: a string is wanted, not a number")
     assert.has_error(function() made:subscribe { type = {} } end)
     assert.has_error(function() made:subscribe() end)

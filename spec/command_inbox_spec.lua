@@ -345,10 +345,11 @@ describe("why", function()
   end)
 
   it("says what is missing", function()
-    rules_folder 'rule { name = "one", on = "*", when = { extra = "x", subject = no(prefix "urn:") }, run = print }'
+    rules_folder [[rule { name = "one", on = "*", when = { dataschema = "x", subject = no(prefix "urn:") },
+      run = print }]]
     write("event.json", event:format("correspondencepublished", "acme-letters"))
     local _, out = run("why", "event.json")
-    says(out, "FAILS  extra", "wants x, got nothing", "FAILS  subject", "wants no urn:*")
+    says(out, "FAILS  dataschema", "wants x, got nothing", "FAILS  subject", "wants no urn:*")
     silent(out, person)
   end)
 

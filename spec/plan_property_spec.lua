@@ -10,7 +10,8 @@ local SEED = tonumber(os.getenv "AE_SEED" or "") or 20260820
 local RESOURCES = { "urn:altinn:resource:acme-a", "urn:altinn:resource:acme-b", "urn:altinn:resource:other" }
 -- First the words that heads may name, then those that only a prefix, an exclusion or no condition can reach: they
 -- stand for all the others there could be, so no subscription can name them.
-local SUBJECTS = { "/party/1", "/party/2", "/person/1", "/party/fresh", "/person/fresh", "/fresh", false }
+local SUBJECTS = { "urn:altinn:partyid:1", "urn:altinn:partyid:2", "urn:altinn:person:idporten-email:1",
+  "urn:altinn:partyid:fresh", "urn:altinn:person:idporten-email:fresh", "/fresh", false }
 local TYPES = { "t.read.one", "t.read.two", "t.sent", "t.read.fresh", "t.fresh", "fresh" }
 local INSTANCES = { "x1", "y1", false }
 local NAMED_SUBJECTS, NAMED_TYPES = 3, 3
@@ -50,10 +51,10 @@ local function random_subject()
     function() return nil end,
     function() return one_of { table.unpack(SUBJECTS, 1, NAMED_SUBJECTS) } end,
     function() return some_of(SUBJECTS, NAMED_SUBJECTS) end,
-    function() return events.prefix(one_of { "/party/", "/person/", "/" }) end,
-    function() return { "/party/1", events.prefix "/person/" } end,
+    function() return events.prefix(one_of { "urn:altinn:partyid:", "urn:altinn:person:idporten-email:", "/" }) end,
+    function() return { "urn:altinn:partyid:1", events.prefix "urn:altinn:person:idporten-email:" } end,
     function() return events.no(some_of(SUBJECTS, NAMED_SUBJECTS)) end,
-    function() return events.no(events.prefix "/party/") end,
+    function() return events.no(events.prefix "urn:altinn:partyid:") end,
     function() return one_of { events.absent, events.present } end,
   }()
 end

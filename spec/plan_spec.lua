@@ -189,9 +189,36 @@ describe("a rule without a resource", function()
 
   it("or with one that Altinn refuses", function()
     says(problem { resource = "Acme-Letters" }, "'urn:altinn:resource:Acme-Letters' cannot be subscribed to",
-      "lower-case resources only")
-    says(problem { resource = "two words" }, "wants a URN")
-    says(problem { resource = { "acme", ("x"):rep(101) } }, "wants a URN")
+      "holds a capital letter")
+    says(problem { resource = "two words" }, "holds a blank")
+    says(problem { resource = { "acme", ("x"):rep(101) } }, "is no resource's id")
+  end)
+end)
+
+describe("what client:subscribe would refuse", function()
+  it("is not planned, and said", function()
+    for _, case in ipairs {
+      { "correspondencepublished", { recipient = "987 654 321" }, "holds a blank" },
+      { "correspondencepublished", { subject = "/party/5" }, "is not how events name a party" },
+      { "instancecreated", {}, "is raised by apps" },
+      { "correspondencereceiverread", { recipient = "01017012345" }, "addressed to the sender" },
+    } do
+      local when = { resource = "acme-letters" }
+      for name, value in pairs(case[2]) do when[name] = value end
+      local made = compute { rule("a", case[1], when) }
+      assert.are.same({}, made.subscriptions)
+      says(made.warnings[#made.warnings].message, "would never match at Altinn", case[3])
+    end
+    local made = compute { rule("a", { "instancecreated", "correspondencepurged" }, { resource = "acme-letters" }) }
+    assert.are.same({ { resource = ACME, type = PREFIX .. "correspondencepurged" } }, filters(made))
+  end)
+
+  it("knows the register's code before a number", function()
+    local made = compute { rule("a", "correspondencepublished", { resource = "acme-letters",
+      recipient = "0192:987654321" }) }
+    assert.are.same({ { resource = ACME, subject = ORGANISATION, type = PREFIX .. "correspondencepublished" } },
+      filters(made))
+    assert.are.same({}, made.warnings)
   end)
 end)
 

@@ -35,12 +35,11 @@ local function event(attributes)
   return assert(events.parse(assert(events.encode(all))))
 end
 
--- Whether the head { on, when } wants an event, through the rule's own conditions.
+-- Whether the head { on, when } wants an event. A matcher takes conditions on any CloudEvent, a rule those that an
+-- event of Altinn can meet.
 local function wants(parts, attributes)
-  local made, problems = new(parts)
-  assert(made, problems and table.concat(problems, "\n"))
   local matcher = events.matcher()
-  matcher:add("it", { on = made.on, when = made.when })
+  matcher:add("it", { on = parts.on or "correspondencepublished", when = parts.when })
   return #matcher:match(event(attributes)) == 1
 end
 
@@ -302,6 +301,72 @@ describe("when", function()
     assert.is_true(wants({ when = { number = 5 } }, { number = 5 }))
     assert.is_true(wants({ when = { flag = true } }, { flag = true }))
     assert.is_false(wants({ when = { flag = true } }, { flag = false }))
+  end)
+
+  it("takes the register's code before an organisation's number", function()
+    local organisation = { subject = "urn:altinn:organization:identifier-no:987654321" }
+    assert.is_true(wants({ when = { recipient = "0192:987654321" } }, organisation))
+    assert(new { when = { recipient = "0192:987654321", resource = "acme-letters" } })
+    refused({ when = { recipient = "0192:98765432" } },
+      "when.recipient: '0192:98765432' is not how events name a party")
+  end)
+
+  it("refuses values that no event of Altinn has, each under the name that was written", function()
+    for _, case in ipairs {
+      { { recipient = "987 654 321" }, "when.recipient: '987 654 321' holds a blank" },
+      { { recipient = "ola@example.no" }, "when.recipient: 'ola@example.no' is not how events name a party" },
+      { { recipient = 1017012345 }, "when.recipient: '1017012345' is not how events name a party" },
+      { { sender = "12345678" }, "when.sender: '12345678' is not how events name a party" },
+      { { recipient = "urn:altinn:person:identifier-no:123" }, "when.recipient", "eleven digits" },
+      { { recipient = "" }, "when.recipient: '' is empty" },
+      { { subject = "987654321" }, "when.subject: '987654321' is not how events name a party",
+        "when.recipient and when.sender take the number alone" },
+      { { subject = "/organisation/987654321" }, "when.subject", "is not how events name a party" },
+      { { resource = "Acme-Letters" }, "when.resource: 'urn:altinn:resource:Acme-Letters' holds a capital letter" },
+      { { resource = " acme-letters" }, "when.resource", "holds a blank" },
+      { { resource = "acme-letters\n" }, "when.resource", "holds a control character" },
+      { { resource = "urn:altinn:resurs:acme" }, "when.resource", "must begin with urn:altinn:resource:" },
+      { { resource = head.prefix "Acme" }, "when.resource", "holds a capital letter" },
+      { { resource = { "acme-letters", "two words" } },
+        "when.resource: 'urn:altinn:resource:two words' holds a blank" },
+      { { resource = head.no "Acme" }, "when.resource", "holds a capital letter" },
+      { { source = "https://platform.altinn.no/ correspondence" }, "when.source", "holds a blank" },
+      { { resourceinstance = "0198C3A2-7B1D-7C55-8F0E-2A4B6C8D0E1F" }, "when.resourceinstance", "in lower case" },
+      { { alternativesubject = "987654321" }, "when.alternativesubject", "/organisation/NNNNNNNNN" },
+      { { type = "correspondencepublished" }, "when.type: 'correspondencepublished' is a short name" },
+      { { type = "no.altinn.correspondence.CorrespondencePublished" }, "when.type", "holds a capital letter" },
+      { { reciever = "987654321" }, "when.reciever: no event of Altinn carries such an attribute",
+        "here it is when.recipient" },
+      { { recipent = "987654321" }, "when.recipent", "did you mean 'recipient'?" },
+      { { ressource = head.absent }, "when.ressource", "did you mean 'resource'?" },
+    } do
+      refused({ when = case[1] }, table.unpack(case, 2))
+    end
+    local problems = refused({ when = { recipient = "01017012345 " } }, "when.recipient: '01********* ' holds a blank")
+    assert.are.equal(1, #problems)
+  end)
+
+  it("takes what an event of Altinn can have", function()
+    for _, when in ipairs {
+      { recipient = 987654321, sender = head.no "123456789" }, { subject = "/party/50001234" },
+      { subject = { head.prefix "urn:altinn:person:", "urn:altinn:organization:identifier-no:987654321" } },
+      { alternativesubject = "/organisation/987654321", id = "any id", time = head.present },
+      { resourceinstance = "0198c3a2-7b1d-7c55-8f0e-2a4b6c8d0e1f", dataschema = head.absent },
+      { subject = "urn:altinn:person:idporten-email:ola@example.no" }, { source = head.prefix "https://platform." },
+      { type = head.no "no.altinn.correspondence.correspondencepurged", resource = head.prefix "acme-" },
+    } do
+      local made, problems = new { when = when }
+      assert(made, problems and problems[1])
+    end
+  end)
+
+  it("leads from Altinn's words to ours", function()
+    refused({ resourceFilter = "acme-letters" }, "unknown key 'resourceFilter'", "when.resource")
+    refused({ subjectFilter = "987654321" }, "unknown key 'subjectFilter'", "when.recipient or when.sender")
+    refused({ typeFilter = "x" }, "unknown key 'typeFilter'", "here it is on")
+    refused({ when = { resourceFilter = "acme" } }, "when.resourceFilter", "here it is when.resource")
+    refused({ when = { resourcefilter = "acme" } }, "when.resourcefilter", "here it is when.resource")
+    refused({ when = { subjectfilter = "acme" } }, "when.subjectfilter", "when.recipient or when.sender")
   end)
 
   it("refuses what is no condition", function()

@@ -24,10 +24,6 @@ ae_call ae_call_named (ae_slice name) {
   return (ae_call)call;
 }
 
-const char *ae_call_name (ae_call call) {
-  return (unsigned)call < AE_CALL_COUNT ? ae_call_entries[call].name : "unknown";
-}
-
 const char *ae_listed (const char *const *list, ae_slice word) {
   for (; *list; list++) {
     size_t i = 0;

@@ -60,8 +60,6 @@ extern const char *const ae_roles[];    /* ends with NULL */
 
 /* The call of that name, AE_CALL_COUNT when there is none. */
 ae_call ae_call_named (ae_slice name);
-/* Its name, a static string. */
-const char *ae_call_name (ae_call call);
 
 /* What a call is to do; what is absent is not said. Texts are the caller's
 ** and outlive the request. */
@@ -100,6 +98,15 @@ typedef struct ae_altinn_request {
 ** begins with the name of what is wrong and a colon.
 */
 ae_code ae_wish_check (const ae_wish *wish, ae_error *error);
+
+/*
+** Why no event that Altinn delivers carries this text as its resource or
+** subject: a static sentence without its subject; NULL: one may carry it.
+** A subscription that filters by it, or a rule that asks for it, would never
+** match. `resource` may be the short form.
+*/
+const char *ae_resource_fault (ae_slice resource);
+const char *ae_subject_fault (ae_slice subject);
 
 /* What is allowed but likely not meant, as a sentence; NULL: nothing. */
 const char *ae_wish_warning (const ae_wish *wish);

@@ -1,7 +1,8 @@
 /*
 ** altinn_check.c: what is refused before a request exists, and why: what
-** the server would refuse (domain 3.3, 6.1, 8.3), and what it would take
-** and never match (domain 2.1, 4.1).
+** the server would refuse, and what it would take and never match. Sources:
+** the controllers and services of Altinn/altinn-events and
+** Altinn/altinn-correspondence on GitHub that are named below.
 */
 #include "core/altinn_private.h"
 #include "core/catalogue.h"
@@ -115,7 +116,8 @@ static ae_code check_endpoint (const ae_wish *wish, ae_error *error) {
 ** Resource, subject, type
 ** ===================================================================== */
 
-/* domain 3.3: one part of the URN pattern, at most 100 characters. */
+/* One part of the URN pattern of a resource filter, at most 100 characters
+** (Altinn/altinn-events src/Events/Extensions/UriExtensions.cs). */
 static bool is_urn_part (ae_slice part) {
   if (part.length == 0 || part.length > 100) return false;
   for (size_t i = 0; i < part.length; i++) {
@@ -126,25 +128,35 @@ static bool is_urn_part (ae_slice part) {
   return true;
 }
 
-static ae_code check_resource (ae_slice resource, bool folded, ae_error *error) {
+/* Why a text names no resource at all; NULL: it names one. */
+static const char *name_fault (ae_slice resource) {
   ae_slice id = ae_resource_id(resource);
-  if (!resource.data)
-    return refuse(error, "resource", "is missing: name one, such as acme-letters");
   const char *fault = text_fault(resource);
-  if (fault) return refuse(error, "resource", fault);
-  if (memchr(id.data, ':', id.length))
-    return refuse(error, "resource",
-                  "must begin with " AE_RESOURCE_PREFIX " when it is written as a URN");
-  for (size_t i = 0; folded && i < id.length; i++)
+  if (fault == NULL && memchr(id.data, ':', id.length) != NULL)
+    fault = "must begin with " AE_RESOURCE_PREFIX " when it is written as a URN";
+  return fault;
+}
+
+const char *ae_resource_fault (ae_slice resource) {
+  ae_slice id = ae_resource_id(resource);
+  const char *fault = name_fault(resource);
+  if (fault != NULL) return fault;
+  for (size_t i = 0; i < id.length; i++)
     if (id.data[i] >= 'A' && id.data[i] <= 'Z')
-      return refuse(error, "resource",
-                    "holds a capital letter; Altinn keeps filters in lower case and "
-                    "compares exactly, so it would never match");
-  if (folded && !is_urn_part(id))
-    return refuse(error, "resource",
-                  "is no resource's id: lower-case letters, digits and hyphens, "
-                  "at most 100");
-  return AE_OK;
+      return "holds a capital letter; Altinn keeps filters in lower case and "
+             "compares exactly, so it would never match";
+  if (!is_urn_part(id))
+    return "is no resource's id: lower-case letters, digits and hyphens, "
+           "at most 100";
+  return NULL;
+}
+
+/* `filter`: as a filter of events, which Altinn compares exactly. */
+static ae_code check_resource (ae_slice resource, bool filter, ae_error *error) {
+  if (resource.data == NULL)
+    return refuse(error, "resource", "is missing: name one, such as acme-letters");
+  const char *fault = filter ? ae_resource_fault(resource) : name_fault(resource);
+  return fault == NULL ? AE_OK : refuse(error, "resource", fault);
 }
 
 static bool all_digits (ae_slice text, size_t wanted) {
@@ -161,7 +173,9 @@ static ae_slice number_in (ae_slice text, char separator) {
   return (ae_slice){text.data + at, text.length - at};
 }
 
-/* domain 1.4: the URNs that Correspondence, Dialogporten and Broker write. */
+/* The URNs that Correspondence, Dialogporten and Broker write
+** (Altinn/altinn-correspondence src/Altinn.Correspondence.Common/Constants/
+** UrnConstants.cs). */
 static const char *urn_fault (ae_slice subject) {
   ae_party party = ae_party_parse(subject);
   if (!ae_slice_starts(subject, AE_LITERAL("urn:")))
@@ -189,6 +203,20 @@ static const char *urn_fault (ae_slice subject) {
   return "is a URN that no event carries: urn:altinn:organization:identifier-no:NNNNNNNNN is the usual one";
 }
 
+/* The form in which events of apps name a party: /party/50001234. */
+static bool is_party_path (ae_slice subject) {
+  ae_slice prefix = AE_LITERAL("/party/");
+  return ae_slice_starts(subject, prefix) &&
+         all_digits((ae_slice){subject.data + prefix.length, subject.length - prefix.length},
+                    0);
+}
+
+const char *ae_subject_fault (ae_slice subject) {
+  const char *fault = text_fault(subject);
+  if (fault != NULL || is_party_path(subject)) return fault;
+  return urn_fault(subject);
+}
+
 /* Who sends is an organisation: other forms of a party never stand in an
 ** event that is addressed to the sender. */
 static bool never_sender (ae_party_kind kind) {
@@ -199,13 +227,10 @@ static ae_code check_subject (const ae_wish *wish, ae_error *error) {
   ae_slice subject = wish->subject;
   if (!subject.data) return AE_OK;
   const char *fault = text_fault(subject);
-  if (!fault && ae_resource_is_app(wish->resource)) {
-    ae_slice number = number_in(subject, '/');
-    if (!ae_slice_starts(subject, AE_LITERAL("/party/")) || !all_digits(number, 0) ||
-        number.data != subject.data + sizeof("/party/") - 1)
-      fault = "events of apps name a party as /party/ and the digits of its id";
-  } else if (!fault) fault = urn_fault(subject);
-  if (fault) return refuse(error, "subject", fault);
+  if (fault == NULL && !ae_resource_is_app(wish->resource)) fault = urn_fault(subject);
+  else if (fault == NULL && !is_party_path(subject))
+    fault = "events of apps name a party as /party/ and the digits of its id";
+  if (fault != NULL) return refuse(error, "subject", fault);
   for (size_t i = 0; i < wish->type_count; i++) {
     const ae_event_type *type = ae_catalogue_type(ae_type_full(wish->types[i]));
     if (type && type->addressed_to && strcmp(type->addressed_to, "sender") == 0 &&

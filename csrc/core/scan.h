@@ -61,18 +61,6 @@ static inline size_t ae_scan_plain (const char *text, size_t length, size_t at) 
   return at;
 }
 
-/* The same for texts that are longer as a rule: 32 bytes at a time. */
-static inline size_t ae_scan_long (const char *text, size_t length, size_t at) {
-#ifdef AE_SSE2
-  while (length - at >= 32) {
-    unsigned mask = ae_special_mask(text + at) | ae_special_mask(text + at + 16) << 16;
-    if (mask != 0) return at + (size_t)__builtin_ctz(mask);
-    at += 32;
-  }
-#endif
-  return ae_scan_plain(text, length, at);
-}
-
 /* Whether a byte continues a UTF-8 sequence (RFC 3629 §3). */
 static inline bool ae_utf8_tail (unsigned char byte) {
   return (byte & 0xC0) == 0x80;

@@ -198,6 +198,25 @@ static int altinn_is_loopback (lua_State *L) {
   return 1;
 }
 
+/* A reason, or nil. */
+static int push_fault (lua_State *L, const char *fault) {
+  if (fault == NULL) lua_pushnil(L);
+  else lua_pushstring(L, fault);
+  return 1;
+}
+
+/* resource_fault(text) -> reason | nil: an event may carry it */
+static int altinn_resource_fault (lua_State *L) {
+  luaL_checktype(L, 1, LUA_TSTRING);
+  return push_fault(L, ae_resource_fault(to_slice(L, 1)));
+}
+
+/* subject_fault(text) -> reason | nil */
+static int altinn_subject_fault (lua_State *L) {
+  luaL_checktype(L, 1, LUA_TSTRING);
+  return push_fault(L, ae_subject_fault(to_slice(L, 1)));
+}
+
 /* is_uuid(text) -> boolean */
 static int altinn_is_uuid (lua_State *L) {
   luaL_checktype(L, 1, LUA_TSTRING);
@@ -258,6 +277,8 @@ void ae_lua_altinn_open (lua_State *L) {
                                        {"is_base", altinn_is_base},
                                        {"is_loopback", altinn_is_loopback},
                                        {"is_uuid", altinn_is_uuid},
+                                       {"resource_fault", altinn_resource_fault},
+                                       {"subject_fault", altinn_subject_fault},
                                        {"clock", altinn_clock},
                                        {"moment", altinn_moment},
                                        {NULL, NULL}};

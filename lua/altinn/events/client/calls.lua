@@ -5,6 +5,7 @@ local letters = require "altinn.events.client.letter"
 local paging = require "altinn.events.client.paging"
 local suggest = require "altinn.events.support.suggest"
 local transport = require "altinn.events.client.transport"
+local words = require "altinn.events.support.words"
 
 local M = {}
 
@@ -16,7 +17,7 @@ local function check_keys(what, given, known, level)
   if type(given) ~= "table" then error(("%s wants a table"):format(what), level + 1) end
   for name in pairs(given) do
     if not known[name] then
-      local hint = suggest.hint(tostring(name), known)
+      local hint = words.hint(name, known, "option")
       error(("unknown option '%s' of %s%s"):format(tostring(name), what, hint), level + 1)
     end
   end

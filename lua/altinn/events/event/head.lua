@@ -2,6 +2,7 @@
 -- context attributes, which the matcher compiles.
 local core = require "altinn.events.core"
 local suggest = require "altinn.events.support.suggest"
+local wording = require "altinn.events.support.words"
 
 local M = {}
 
@@ -41,6 +42,14 @@ function M.no(value)
   return marker("no", value)
 end
 
+--- The attributes that Altinn's events carry, and the words for parties: the
+--- names that a condition of a rule can have.
+M.carried = {
+  id = true, source = true, specversion = true, type = true, time = true, subject = true, datacontenttype = true,
+  dataschema = true, resource = true, resourceinstance = true, alternativesubject = true,
+  recipient = true, sender = true,
+}
+
 -- Short forms: what people write -> what stands in the event.
 local short_forms = {
   resource = function(text)
@@ -48,13 +57,17 @@ local short_forms = {
     return "urn:altinn:resource:" .. text
   end,
   party = function(text)
-    if text:find("^%d%d%d%d%d%d%d%d%d$") then return "urn:altinn:organization:identifier-no:" .. text end
+    -- 0192 is the register of organisations in ISO 6523: Altinn's letters write 0192:987654321.
+    local organisation = text:match("^0192:(%d+)$") or text
+    if organisation:find("^%d%d%d%d%d%d%d%d%d$") then
+      return "urn:altinn:organization:identifier-no:" .. organisation
+    end
     if text:find("^" .. ("%d"):rep(11) .. "$") then return "urn:altinn:person:identifier-no:" .. text end
     return text
   end,
 }
 
--- Whom an event is addressed to stands in its subject (domain 1.4).
+-- Whom an event is addressed to stands in its subject.
 local attributes = {
   resource = { "resource", short_forms.resource },
   recipient = { "subject", short_forms.party },
@@ -97,7 +110,8 @@ local function condition(name, value)
   local attribute, shorten = name, nil
   if attributes[name] then attribute, shorten = attributes[name][1], attributes[name][2] end
   if not attribute:find("^[a-z0-9]+$") then
-    return nil, ("when.%s: attribute names are lower-case letters and digits"):format(tostring(name))
+    return nil, ("when.%s: attribute names are lower-case letters and digits%s"):format(tostring(name),
+      wording.hint(name, M.carried, "rule"))
   end
   if value == M.absent or value == M.present then
     return { attribute = attribute, test = value.kind, alternatives = {} }
@@ -144,6 +158,88 @@ local function type_condition(on)
   return { attribute = "type", test = "is", alternatives = list }
 end
 
+-- Why no event of Altinn has such a value: by attribute, of a whole value.
+
+local function id_fault(text)
+  if core.altinn.is_uuid(text) and text:find("%u") then
+    return "holds a capital letter, and Altinn writes ids in lower case"
+  end
+end
+
+local function alternative_subject_fault(text)
+  if text:find("^/%l+/%d+$") then return nil end
+  return "is not how events name a party there: /organisation/NNNNNNNNN or /person/ and eleven digits"
+end
+
+local function type_fault(text)
+  if core.type_named(text) and not core.type_known(text) then
+    return "is a short name, and events carry the whole type: use on"
+  end
+  local stem = text:lower():match("^no%.altinn%.correspondence%.")
+  if stem and text:find("%u") then return "holds a capital letter, and types of Correspondence have none" end
+end
+
+local value_faults = {
+  resource = core.altinn.resource_fault, subject = core.altinn.subject_fault, type = type_fault,
+  resourceinstance = id_fault, alternativesubject = alternative_subject_fault,
+}
+
+-- What nobody can have at the beginning of an attribute either. Only ids may hold a blank.
+local function text_fault(attribute, text)
+  if text == "" then return "is empty, and no attribute of an event is" end
+  if text:find("%c") then return "holds a control character" end
+  if attribute ~= "id" and text:find(" ", 1, true) then return "holds a blank, and Altinn compares byte by byte" end
+  if attribute == "resource" and text:find("%u") then
+    return "holds a capital letter; Altinn keeps filters in lower case and compares exactly, so it would never match"
+  end
+end
+
+local function fault_of(attribute, one)
+  local fault = text_fault(attribute, one[1])
+  if fault or one.prefix or not value_faults[attribute] then return fault end
+  return value_faults[attribute](one[1])
+end
+
+-- The number alone under the attribute's own name.
+local function short_hint(name, text)
+  if name ~= "subject" or short_forms.party(text) == text then return "" end
+  return "; when.recipient and when.sender take the number alone"
+end
+
+local function condition_faults(name, value, faults)
+  local made = condition(name, value)
+  if not made then return end  -- compile says why
+  if not M.carried[name] then
+    faults[#faults + 1] = ("when.%s: no event of Altinn carries such an attribute%s"):format(name,
+      wording.hint(name, M.carried, "rule"))
+    return
+  end
+  for _, one in ipairs(made.alternatives) do
+    local fault = fault_of(made.attribute, one)
+    if fault then
+      faults[#faults + 1] = ("when.%s: '%s' %s%s"):format(name, core.mask(one[1]), fault, short_hint(name, one[1]))
+    end
+  end
+end
+
+local function sorted_names(when)
+  local names = {}
+  for name in pairs(when) do names[#names + 1] = name end
+  table.sort(names)
+  return names
+end
+
+--- What in a head can match no event that Altinn delivers: an attribute that
+--- none carries, a value that none has. What client:subscribe refuses as a
+--- filter is refused here in the same words.
+---@param head { when: table<string, any>|nil } that compile takes
+---@return string[] faults empty: all of it can match
+function M.faults(head)
+  local faults = {}
+  for _, name in ipairs(sorted_names(head.when or {})) do condition_faults(name, head.when[name], faults) end
+  return faults
+end
+
 local head_keys = { on = true, when = true }
 
 --- Compiles a head into conditions on context attributes, in a stable order.
@@ -163,13 +259,10 @@ function M.compile(head)
     if made then conditions[1] = made end
   end
   if head.when ~= nil and type(head.when) ~= "table" then return nil, "when: a table of conditions is needed" end
-  local names = {}
   for name in pairs(head.when or {}) do
     if type(name) ~= "string" then return nil, "when: each condition needs the name of its attribute" end
-    names[#names + 1] = name
   end
-  table.sort(names)
-  for _, name in ipairs(names) do
+  for _, name in ipairs(sorted_names(head.when or {})) do
     local made, message = condition(name, head.when[name])
     if not made then return nil, message end
     conditions[#conditions + 1] = made

@@ -1,6 +1,7 @@
 -- The configuration: a Lua file, the environment, the options of the command.
 local core = require "altinn.events.core"
 local suggest = require "altinn.events.support.suggest"
+local words = require "altinn.events.support.words"
 
 local M = {}
 
@@ -155,7 +156,7 @@ function check_table(value, wanted, path, problems)
     local at = path == "" and name or path .. "." .. name
     local check = wanted[name]
     if not check then
-      problems[#problems + 1] = ("unknown key '%s'%s"):format(at, suggest.hint(name, wanted))
+      problems[#problems + 1] = ("unknown key '%s'%s"):format(at, words.hint(name, wanted, "configuration"))
     else
       local message = check(value[name], at, problems)
       if message then problems[#problems + 1] = at .. " " .. message end

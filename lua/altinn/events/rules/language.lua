@@ -3,6 +3,7 @@ local core = require "altinn.events.core"
 local duration = require "altinn.events.support.duration"
 local head = require "altinn.events.event.head"
 local suggest = require "altinn.events.support.suggest"
+local words = require "altinn.events.support.words"
 
 local M = {}
 
@@ -229,7 +230,7 @@ local function check_keys(fields, problems)
     if later_keys[name] then
       problems[#problems + 1] = ("'%s' is not supported yet"):format(name)
     elseif not check then
-      problems[#problems + 1] = ("unknown key '%s'%s"):format(name, suggest.hint(name, checks))
+      problems[#problems + 1] = ("unknown key '%s'%s"):format(name, words.hint(name, checks, "rule"))
     else
       local message, complete = check(fields[name])
       if message then problems[#problems + 1] = complete and message or ("%s %s"):format(name, message) end
@@ -282,6 +283,7 @@ function M.new(fields)
   if type(fields.when) == "table" or fields.when == nil then
     conditions, message = head.compile { on = fields.on, when = fields.when }
     if message then problems[#problems + 1] = message end
+    for _, fault in ipairs(conditions and head.faults(fields) or {}) do problems[#problems + 1] = fault end
   end
   if #problems > 0 then return nil, problems end
   local rule = {}

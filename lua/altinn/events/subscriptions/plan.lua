@@ -119,6 +119,16 @@ local function each_box(wanted, visit)
   end
 end
 
+-- Adds the boxes of a rule that can be subscribed to; the reasons why others cannot.
+local function add_boxes(boxes, wanted)
+  local reasons = {}
+  each_box(wanted, function(box)
+    local reason = wants.refusal(box)
+    if reason then add_once(reasons, reason) else boxes[key_of(box.resource, box.subject, box.type)] = box end
+  end)
+  return reasons
+end
+
 -- Whether a rule with these values (nil: any) has some that one filter brings.
 local function names_it(values, filter)
   if filter == nil then return true end
@@ -204,7 +214,9 @@ function M.compute(rules, options)
         plan.warnings[#plan.warnings + 1] = note_of(rule, warning)
       end
       if wanted and wanted.resources then
-        each_box(wanted, function(box) boxes[key_of(box.resource, box.subject, box.type)] = box end)
+        for _, reason in ipairs(add_boxes(boxes, wanted)) do
+          plan.warnings[#plan.warnings + 1] = note_of(rule, "would never match at Altinn: " .. core.mask(reason))
+        end
         for _, resource in ipairs(wanted.resources) do
           list[resource] = list[resource] or {}
           table.insert(list[resource], { name = rule.name or "(unnamed)", wants = wanted })

@@ -147,23 +147,9 @@ local function fitting(conditions, name, values)
   return list
 end
 
--- The server's pattern of a resource filter: lower case only.
-local function is_urn(text)
-  local space, rest = text:match("^urn:([a-z0-9%-]+)(:.+)$")
-  if not space or #space > 30 then return false end
-  local parts = 0
-  for part in (rest .. ":"):gmatch("([^:]*):") do
-    parts = parts + 1
-    if parts > 1 and (#part > 100 or not part:find("^[a-z0-9()+,.%-;$_!/]+$")) then return false end
-  end
-  return parts <= 11
-end
-
 local function resource_problem(value)
-  if is_urn(value) then return nil end
-  local hint = value:find("%u") and "Altinn subscribes to lower-case resources only"
-    or "Altinn wants a URN such as urn:altinn:resource:acme-letters"
-  return ("when.resource: '%s' cannot be subscribed to: %s"):format(core.mask(value), hint)
+  local fault = core.altinn.resource_fault(value)
+  return fault and ("when.resource: '%s' cannot be subscribed to: %s"):format(core.mask(value), fault)
 end
 
 local function resources_of(rule, known)
@@ -257,6 +243,15 @@ local function that_come(types)
     if type ~= VALIDATION and not (entry and entry.raised == false) then list[#list + 1] = type end
   end
   return list
+end
+
+--- Why client:subscribe would refuse a subscription with these filters.
+---@param box { resource: string, subject: string|nil, type: string|nil }
+---@return string|nil reason nil: it would not
+function M.refusal(box)
+  local request, reason = core.altinn.request("subscribe", { endpoint = "https://hooks.example/",
+    resource = box.resource, subject = box.subject, types = box.type and { box.type } or nil })
+  return not request and reason or nil
 end
 
 --- What one rule wants that a subscription can name.

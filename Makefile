@@ -219,8 +219,9 @@ rock: | $(BUILD_SETUP) setup-rock
 rockspecs: | $(BUILD_SETUP)
 	lua5.4 rockspec/release.lua write
 
-# The closed sets of the core (event types, statuses, environments) as definitions for editors.
+# The closed sets of the core (event types, statuses, environments) as definitions for editors, and the README's table.
 definitions: modules
+	$(ENV) lua5.4 spec/support/types_table.lua README.md
 	$(ENV) lua5.4 spec/support/catalogue.lua >$(BUILD)/catalogue.lua
 	mv $(BUILD)/catalogue.lua lua/altinn/events/library/catalogue.lua
 

@@ -198,7 +198,8 @@ static const char *urn_fault (ae_slice subject) {
     case AE_PARTY_UUID:
       return ae_is_uuid(number_in(subject, ':')) ? NULL : "must end with a UUID";
     case AE_PARTY_NONE:
-    case AE_PARTY_OTHER: break;
+    case AE_PARTY_OTHER:
+    case AE_PARTY_KIND_COUNT: break;
   }
   return "is a URN that no event carries: urn:altinn:organization:identifier-no:NNNNNNNNN is the usual one";
 }

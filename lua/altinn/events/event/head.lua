@@ -137,7 +137,7 @@ local function type_alternative(word)
   if entry then return { entry, prefix = false } end
   if word:find("^no%.altinn%.correspondence%.") and not core.type_known(word) or not word:find(".", 1, true) then
     local near = core.suggest(word)
-    return nil, ("on: '%s' is no event type that Altinn raises%s"):format(word,
+    return nil, ("on: '%s' is no event type that Altinn raises%s; 'altinn-events types' lists them"):format(word,
       near and (" (did you mean '%s'?)"):format(near) or "")
   end
   return { word, prefix = false }

@@ -26,7 +26,8 @@ local function publisher_of(type)
 end
 
 --- The types in Altinn's order.
----@return table[] rows each { name, type, publisher, about, addressed_to, reaches, raised, once, summary, advice, note }
+---@return table[] rows each { name, type, publisher, about, addressed_to, reaches, raised, once, summary, advice,
+---  note }
 function M.rows()
   local rows = {}
   for name, entry in pairs(core.types()) do

@@ -7,6 +7,7 @@
 
 #include "core/catalogue.h"
 #include "core/judge.h"
+#include "core/loopback.h"
 
 static ae_slice check_slice (lua_State *L, int index) {
   ae_slice text;
@@ -53,6 +54,12 @@ static int core_is_json (lua_State *L) {
 /* is_utf8(text) -> boolean */
 static int core_is_utf8 (lua_State *L) {
   lua_pushboolean(L, ae_text_is_utf8(check_slice(L, 1)));
+  return 1;
+}
+
+/* is_loopback(host, without a port) -> boolean */
+static int core_is_loopback (lua_State *L) {
+  lua_pushboolean(L, ae_host_is_loopback(check_slice(L, 1)));
   return 1;
 }
 
@@ -162,6 +169,7 @@ static const luaL_Reg functions[] = {{"parse", ae_lua_parse},
                                      {"suggest", core_suggest},
                                      {"is_json", core_is_json},
                                      {"is_utf8", core_is_utf8},
+                                     {"is_loopback", core_is_loopback},
                                      {"json", core_json},
                                      {"mask", core_mask},
                                      {"is_event", core_is_event},

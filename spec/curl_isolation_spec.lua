@@ -99,9 +99,9 @@ describe("a name that is not resolved", function()
     #include <netdb.h>
     #include <string.h>
     #include <unistd.h>
+    typedef int resolver (const char *, const char *, const struct addrinfo *, struct addrinfo **);
     int getaddrinfo (const char *node, const char *service, const struct addrinfo *hints, struct addrinfo **list) {
-      int (*real)(const char *, const char *, const struct addrinfo *, struct addrinfo **) =
-        (int (*)(const char *, const char *, const struct addrinfo *, struct addrinfo **))dlsym(RTLD_NEXT, "getaddrinfo");
+      resolver *real = (resolver *)dlsym(RTLD_NEXT, "getaddrinfo");
       if (node != NULL && strcmp(node, "slow.example") == 0) sleep(30);
       return real(node, service, hints, list);
     }

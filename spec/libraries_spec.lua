@@ -51,7 +51,7 @@ describe("without the header of a library", function()
     for _, case in ipairs {
       { "csrc/net/curl.c", "curl", "libcurl4-openssl-dev", "libcurl-devel", "curl-dev", "curl (Homebrew)" },
       { "csrc/net/grant_sign.c", "openssl", "libssl-dev", "openssl-devel", "openssl-dev", "openssl@3 (Homebrew)" },
-      { "csrc/host/webhook.c", "microhttpd.h", "libmicrohttpd-dev", "libmicrohttpd-devel", "(Homebrew)" },
+      { "csrc/http/http.c", "microhttpd.h", "libmicrohttpd-dev", "libmicrohttpd-devel", "(Homebrew)" },
       { "csrc/inbox/store_sqlite.c", "sqlite3.h", "libsqlite3-dev", "sqlite-devel", "sqlite-dev", "sqlite (Homebrew)" },
       { "csrc/inbox/fingerprints.c", "openssl", "libssl-dev", "openssl-devel", "openssl-dev", "openssl@3 (Homebrew)" },
       { "csrc/host/webhook_head.c", "openssl", "libssl-dev" },

@@ -1,85 +1,91 @@
 /*
-** admin.c: the admin port: GET of a few short texts. It serves people and
-** their monitoring on a trusted network, one request at a time.
+** admin.c: see admin.h.
 */
+#include "host/admin.h"
+
 #include <stdlib.h>
 
-#include "host/webhook_private.h"
+#include "http/http.h"
 
-#define ADMIN_CONNECTIONS 64u
-#define ADMIN_SECONDS 10u
+#define CONNECTIONS 64u
+#define SHARE 8u /* of the descriptors */
+#define DEADLINE_SECONDS 10u
+#define MOST_BYTES ((size_t)64 << 10) /* of bodies, which nobody reads */
 
 struct ae_admin {
-  struct MHD_Daemon *daemon;
+  ae_http *http;
   ae_admin_render render;
   void *context;
-  uint16_t port;
 };
 
-static enum MHD_Result reply (struct MHD_Connection *connection, unsigned status, char *body,
-                              size_t length) {
-  enum MHD_Result result;
-  struct MHD_Response *response = MHD_create_response_from_buffer(length, body,
-                                                                  MHD_RESPMEM_MUST_FREE);
-  if (response == NULL) {
-    free(body);
-    return MHD_NO;
-  }
-  MHD_add_response_header(response, "Content-Type",
-                          "text/plain; version=0.0.4; charset=utf-8");
-  MHD_add_response_header(response, "Cache-Control", "no-store");
-  if (status == 405) MHD_add_response_header(response, "Allow", "GET, HEAD");
-  result = MHD_queue_response(connection, status, response);
-  MHD_destroy_response(response);
-  return result;
+/* Without memory for the answer the connection ends. */
+static void answer (ae_exchange *exchange, const ae_http_reply *reply) {
+  ae_http_reply none = {.status = 0};
+  if (ae_exchange_answer(exchange, reply, NULL) != AE_OK)
+    (void)ae_exchange_answer(exchange, &none, NULL);
 }
 
-static enum MHD_Result handle (void *argument, struct MHD_Connection *connection,
-                               const char *url, const char *method, const char *version,
-                               const char *bytes, size_t *size, void **context) {
-  ae_admin *admin = argument;
+static void on_whole (ae_exchange *exchange) {
+  const ae_header headers[] = {
+    {AE_LITERAL("Content-Type"), AE_LITERAL("text/plain; version=0.0.4; charset=utf-8")},
+    {AE_LITERAL("Cache-Control"), AE_LITERAL("no-store")},
+    {AE_LITERAL("Allow"), AE_LITERAL("GET, HEAD")} /* of 405 alone */
+  };
+  const ae_admin *admin = ae_exchange_context(exchange);
+  const char *method = ae_exchange_method(exchange);
+  ae_http_reply reply = {.status = 405, .headers = headers, .header_count = 3};
   char *body = NULL;
   size_t length = 0;
-  unsigned status;
-  (void)version;
-  (void)bytes;
-  if (*context == NULL || *size > 0) {
-    *context = admin;
-    *size = 0;
-    return MHD_YES;
+  if (strcmp(method, "GET") == 0 || strcmp(method, "HEAD") == 0) {
+    reply.header_count = 2;
+    reply.status = admin->render(admin->context, ae_exchange_path(exchange), &body, &length);
+    if (body != NULL) reply.body = (ae_slice){body, length};
   }
-  if (strcmp(method, MHD_HTTP_METHOD_GET) != 0 && strcmp(method, MHD_HTTP_METHOD_HEAD) != 0)
-    return reply(connection, 405, NULL, 0);
-  status = admin->render(admin->context, url, &body, &length);
-  return reply(connection, status, body, body == NULL ? 0 : length);
+  answer(exchange, &reply);
+  free(body);
+}
+
+static void on_unread (ae_exchange *exchange, ae_code why) {
+  ae_http_reply reply = {.status = why == AE_TOO_LARGE ? 413 : 503, .close = true};
+  answer(exchange, &reply);
 }
 
 ae_code ae_admin_start (const char *host, uint16_t port, ae_admin_render render, void *context,
                         ae_admin **out, ae_error *error) {
   ae_admin *admin = calloc(1, sizeof *admin);
-  int listener;
+  ae_http_options options = {
+    .name = "the admin port",
+    .host = host,
+    .port = port,
+    .max_bytes = MOST_BYTES,
+    .discard_bytes = MOST_BYTES,
+    .connections = CONNECTIONS,
+    .share = SHARE,
+    .deadline = DEADLINE_SECONDS,
+    .handlers = {.whole = on_whole, .unread = on_unread},
+    .context = admin,
+  };
+  ae_code code;
+  *out = NULL;
   if (admin == NULL)
     return ae_fail(error, AE_MEMORY, 0, "not enough memory for the admin port");
-  *admin = (ae_admin){NULL, render, context, port};
-  listener = ae_listen(host, &admin->port, error);
-  if (listener >= 0)
-    admin->daemon = MHD_start_daemon(
-      MHD_USE_EPOLL_INTERNAL_THREAD, 0, NULL, NULL, handle, admin, MHD_OPTION_LISTEN_SOCKET,
-      listener, MHD_OPTION_CONNECTION_LIMIT, ADMIN_CONNECTIONS, MHD_OPTION_CONNECTION_TIMEOUT,
-      ADMIN_SECONDS, MHD_OPTION_END);
-  *out = admin;
-  if (admin->daemon != NULL) return AE_OK;
-  free(admin);
-  *out = NULL;
-  if (listener < 0) return AE_NETWORK;
-  return ae_fail(error, AE_NETWORK, 0, "cannot start the admin port's thread");
+  admin->render = render;
+  admin->context = context;
+  code = ae_http_start(&options, &admin->http, error);
+  if (code == AE_OK) *out = admin;
+  else free(admin);
+  return code;
 }
 
 uint16_t ae_admin_port (const ae_admin *admin) {
-  return admin->port;
+  return ae_http_port(admin->http);
+}
+
+bool ae_admin_everywhere (const ae_admin *admin) {
+  return ae_http_everywhere(admin->http);
 }
 
 void ae_admin_stop (ae_admin *admin) {
-  MHD_stop_daemon(admin->daemon);
+  ae_http_stop(admin->http);
   free(admin);
 }

@@ -149,11 +149,11 @@ static void write_workers (FILE *out, ae_metrics *metrics) {
   pthread_mutex_unlock(&metrics->lock);
 }
 
-static void write_receiver (FILE *out, const ae_receiver *receiver) {
-  ae_receiver_counts counts;
+static void write_receiver (FILE *out, const ae_webhook *receiver) {
+  ae_webhook_counts counts;
   int code;
   memset(&counts, 0, sizeof counts);
-  if (receiver != NULL) ae_receiver_counts_read(receiver, &counts);
+  if (receiver != NULL) ae_webhook_counts_read(receiver, &counts);
   plain(out, "received_total", "counter", "Requests that brought events", counts.received);
   plain(out, "answered_total", "counter", "Requests answered with 2xx", counts.answered_2xx);
   plain(out, "timeouts_total", "counter", "Requests cut at the deadline", counts.timeouts);
@@ -176,7 +176,7 @@ static void write_inbox (FILE *out, ae_inbox *inbox) {
   plain(out, "dead", "gauge", "Dead letters", counts.dead);
 }
 
-char *ae_metrics_text (ae_metrics *metrics, ae_inbox *inbox, const ae_receiver *receiver,
+char *ae_metrics_text (ae_metrics *metrics, ae_inbox *inbox, const ae_webhook *receiver,
                        size_t *length) {
   char *text = NULL;
   FILE *out = open_memstream(&text, length);

@@ -40,7 +40,7 @@ void ae_metrics_free (ae_metrics *metrics);
 void ae_metrics_add (ae_metrics *metrics, ae_metric_kind kind, const char *first,
                      const char *second, double seconds);
 /* The text, malloc'ed; NULL: no memory. The receiver may be NULL. */
-char *ae_metrics_text (ae_metrics *metrics, ae_inbox *inbox, const ae_receiver *receiver,
+char *ae_metrics_text (ae_metrics *metrics, ae_inbox *inbox, const ae_webhook *receiver,
                        size_t *length);
 
 #endif

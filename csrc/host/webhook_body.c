@@ -1,5 +1,5 @@
 /*
-** receiver_body.c: the events of a request, as works for the inbox.
+** webhook_body.c: the events of a request, as works for the inbox.
 */
 #include <stdlib.h>
 #include <time.h>
@@ -7,6 +7,8 @@
 #include "host/webhook_private.h"
 
 #define FIRST_ATTRIBUTES 32u
+/* Of a buffer, from request to request. (Headers are 16 KiB at most.) */
+#define KEPT_BYTES ((size_t)16 << 10)
 
 bool ae_buffer_reserve (ae_buffer *buffer, size_t capacity) {
   char *data;
@@ -34,155 +36,180 @@ static unsigned status_of (ae_code code) {
   }
 }
 
-static bool reserve_attributes (ae_connection *c, size_t count) {
+static bool reserve_attributes (ae_delivery *d, size_t count) {
   ae_attribute *list;
-  if (count <= c->attribute_capacity) return true;
-  list = realloc(c->attributes, count * sizeof *list);
+  if (count <= d->attribute_capacity) return true;
+  list = realloc(d->attributes, count * sizeof *list);
   if (list == NULL) return false;
-  c->attributes = list;
-  c->attribute_capacity = count;
+  d->attributes = list;
+  d->attribute_capacity = count;
   return true;
 }
 
-static void give_attributes (ae_connection *c, ae_event *event) {
-  event->attributes = c->attributes;
-  event->capacity = (uint32_t)c->attribute_capacity;
+static void give_attributes (ae_delivery *d, ae_event *event) {
+  event->attributes = d->attributes;
+  event->capacity = (uint32_t)d->attribute_capacity;
 }
 
-static bool more_attributes (ae_connection *c, ae_code code, const ae_event *event) {
-  return code == AE_MEMORY && event->count > c->attribute_capacity &&
-         reserve_attributes(c, event->count);
+static bool more_attributes (ae_delivery *d, ae_code code, const ae_event *event) {
+  return code == AE_MEMORY && event->count > d->attribute_capacity &&
+         reserve_attributes(d, event->count);
 }
 
-/* Structured mode; `at` is where the copy goes in c->text. */
-static ae_code read_structured (ae_connection *c, ae_event *event, ae_slice text, char *at) {
-  ae_limits limits = {c->receiver->max_bytes, AE_DEFAULT_MAX_DEPTH};
+/* Structured mode; `at` is where the copy goes in d->text. */
+static ae_code read_structured (ae_delivery *d, ae_event *event, ae_slice text, char *at) {
+  ae_limits limits = {d->hook->max_bytes, AE_DEFAULT_MAX_DEPTH};
   ae_code code;
   do {
-    give_attributes(c, event);
-    c->faults.count = 0;
+    give_attributes(d, event);
+    d->faults.count = 0;
     memcpy(at, text.data, text.length);
-    code = ae_event_parse(event, at, text.length, &limits, &c->faults, &c->error);
-  } while (more_attributes(c, code, event));
+    code = ae_event_parse(event, at, text.length, &limits, &d->faults, &d->error);
+  } while (more_attributes(d, code, event));
   return code;
 }
 
-static ae_code read_binary (ae_connection *c, ae_event *event) {
-  ae_limits limits = {c->receiver->max_bytes, AE_DEFAULT_MAX_DEPTH};
-  ae_slice body = {c->body.data, c->body.length};
+static ae_code read_binary (ae_delivery *d, ae_event *event, ae_slice body) {
+  ae_limits limits = {d->hook->max_bytes, AE_DEFAULT_MAX_DEPTH};
   ae_code code;
   do {
-    give_attributes(c, event);
-    c->faults.count = 0;
-    code = ae_event_from_binary(event, c->text.data, c->text.capacity, c->headers,
-                                c->header_count, body, &limits, &c->faults, &c->error);
-  } while (more_attributes(c, code, event));
+    give_attributes(d, event);
+    d->faults.count = 0;
+    code = ae_event_from_binary(event, d->text.data, d->text.capacity, d->headers,
+                                d->header_count, body, &limits, &d->faults, &d->error);
+  } while (more_attributes(d, code, event));
   return code;
 }
 
-static bool add_work (ae_connection *c, const ae_event *event, ae_slice body) {
+static bool add_work (ae_delivery *d, const ae_event *event, ae_slice body) {
   ae_work *work;
-  if (c->work_count == c->work_capacity) {
-    size_t capacity = c->work_capacity == 0 ? 1 : c->work_capacity * 4;
-    ae_work *list = realloc(c->works, capacity * sizeof *list);
+  if (d->work_count == d->work_capacity) {
+    size_t capacity = d->work_capacity == 0 ? 1 : d->work_capacity * 4;
+    ae_work *list = realloc(d->works, capacity * sizeof *list);
     if (list == NULL) return false;
-    c->works = list;
-    c->work_capacity = capacity;
+    d->works = list;
+    d->work_capacity = capacity;
   }
-  work = &c->works[c->work_count++];
+  work = &d->works[d->work_count++];
   memset(work, 0, sizeof *work);
   work->kind = AE_WORK_APPEND;
-  work->owner = c;
+  work->owner = d;
   work->time = wall_ms();
   work->source = ae_event_text(event, AE_SOURCE);
   work->id = ae_event_text(event, AE_ID);
   work->body = body;
-  if (c->name.length > 0) work->subscription = (ae_slice){c->name.data, c->name.length};
+  if (d->name.length > 0) work->subscription = (ae_slice){d->name.data, d->name.length};
   return true;
 }
 
-static void no_memory (ae_connection *c) {
-  ae_refuse(c, 503, AE_MEMORY, "not enough memory at the moment");
-}
-
-static void judge_structured (ae_connection *c) {
-  ae_slice body = {c->body.data, c->body.length};
+static void judge_structured (ae_delivery *d, ae_slice body) {
   ae_event event;
-  ae_code code = read_structured(c, &event, body, c->text.data);
-  if (code != AE_OK) ae_refuse(c, status_of(code), code, NULL);
-  else if (!add_work(c, &event, body)) no_memory(c);
+  ae_code code = read_structured(d, &event, body, d->text.data);
+  if (code != AE_OK) ae_refuse(d, status_of(code), code, NULL);
+  else if (!add_work(d, &event, body)) ae_refuse_memory(d);
 }
 
 /* Kept as structured JSON, so that the inbox holds one form only. */
-static void judge_binary (ae_connection *c) {
-  size_t size = ae_binary_size(c->headers, c->header_count, c->body.length);
+static void judge_binary (ae_delivery *d, ae_slice body) {
+  size_t size = ae_binary_size(d->headers, d->header_count, body.length);
   ae_event event;
   ae_code code;
-  if (!ae_buffer_reserve(&c->text, size)) {
-    no_memory(c);
+  if (!ae_buffer_reserve(&d->text, size)) {
+    ae_refuse_memory(d);
     return;
   }
-  code = read_binary(c, &event);
+  code = read_binary(d, &event, body);
   if (code != AE_OK) {
-    ae_refuse(c, status_of(code), code, NULL);
+    ae_refuse(d, status_of(code), code, NULL);
     return;
   }
   size = ae_event_encode(&event, NULL, 0);
   if (size > AE_MOST_STORED) {
-    ae_refuse(c, 413, AE_TOO_LARGE, "the event is too large to be stored as JSON");
+    ae_refuse(d, 413, AE_TOO_LARGE, "the event is too large to be stored as JSON");
     return;
   }
-  if (!ae_buffer_reserve(&c->encoded, size)) {
-    no_memory(c);
+  if (!ae_buffer_reserve(&d->encoded, size)) {
+    ae_refuse_memory(d);
     return;
   }
-  c->encoded.length = ae_event_encode(&event, c->encoded.data, c->encoded.capacity);
-  if (!add_work(c, &event, (ae_slice){c->encoded.data, c->encoded.length})) no_memory(c);
+  d->encoded.length = ae_event_encode(&event, d->encoded.data, d->encoded.capacity);
+  if (!add_work(d, &event, (ae_slice){d->encoded.data, d->encoded.length}))
+    ae_refuse_memory(d);
 }
 
 /* All or nothing: one event that is none refuses the batch. */
-static void judge_batch (ae_connection *c) {
-  ae_limits limits = {c->receiver->max_bytes, AE_DEFAULT_MAX_DEPTH};
-  ae_slice body = {c->body.data, c->body.length}, element;
+static void judge_batch (ae_delivery *d, ae_slice body) {
+  ae_limits limits = {d->hook->max_bytes, AE_DEFAULT_MAX_DEPTH};
+  ae_slice element;
   ae_batch batch;
-  ae_code code = ae_batch_open(&batch, body, &limits, &c->error);
+  ae_code code = ae_batch_open(&batch, body, &limits, &d->error);
   if (code != AE_OK) {
-    ae_refuse(c, status_of(code), code, NULL);
+    ae_refuse(d, status_of(code), code, NULL);
     return;
   }
   while (ae_batch_next(&batch, &element)) {
     size_t at = (size_t)(element.data - body.data);
     ae_event event;
-    code = read_structured(c, &event, element, c->text.data + at);
+    code = read_structured(d, &event, element, d->text.data + at);
     if (code != AE_OK) {
-      c->index = batch.index;
-      c->error.position += c->error.position > 0 ? at : 0;
-      ae_refuse(c, status_of(code), code, NULL);
+      d->index = batch.index;
+      d->error.position += d->error.position > 0 ? at : 0;
+      ae_refuse(d, status_of(code), code, NULL);
       return;
     }
-    if (!add_work(c, &event, element)) {
-      no_memory(c);
+    if (!add_work(d, &event, element)) {
+      ae_refuse_memory(d);
       return;
     }
   }
 }
 
 /* The works of a batch are one transaction. */
-static void chain (ae_connection *c) {
-  for (size_t i = 0; i + 1 < c->work_count; i++) c->works[i].with = &c->works[i + 1];
+static void chain (ae_delivery *d) {
+  for (size_t i = 0; i + 1 < d->work_count; i++) d->works[i].with = &d->works[i + 1];
 }
 
-void ae_body_judge (ae_connection *c) {
-  c->work_count = 0;
-  if (!reserve_attributes(c, FIRST_ATTRIBUTES) ||
-      !ae_buffer_reserve(&c->text, c->body.length + 1)) {
-    no_memory(c);
+void ae_body_judge (ae_delivery *d) {
+  ae_slice body = ae_exchange_body(d->exchange);
+  if (!reserve_attributes(d, FIRST_ATTRIBUTES) ||
+      !ae_buffer_reserve(&d->text, body.length + 1)) {
+    ae_refuse_memory(d);
     return;
   }
-  if (c->body.length == 0 && c->mode != AE_BINARY)
-    ae_refuse(c, 400, AE_SYNTAX, "the body is empty");
-  else if (c->mode == AE_BINARY) judge_binary(c);
-  else if (c->mode == AE_BATCH) judge_batch(c);
-  else judge_structured(c);
-  chain(c);
+  if (body.length == 0 && d->mode != AE_BINARY)
+    ae_refuse(d, 400, AE_SYNTAX, "the body is empty");
+  else if (d->mode == AE_BINARY) judge_binary(d, body);
+  else if (d->mode == AE_BATCH) judge_batch(d, body);
+  else judge_structured(d, body);
+  chain(d);
+}
+
+static void shrink (ae_buffer *buffer) {
+  if (buffer->capacity <= KEPT_BYTES) return;
+  free(buffer->data);
+  *buffer = (ae_buffer){NULL, 0, 0};
+}
+
+void ae_body_shrink (ae_delivery *d) {
+  shrink(&d->text);
+  shrink(&d->encoded);
+  if (d->work_capacity * sizeof *d->works > KEPT_BYTES) {
+    free(d->works);
+    d->works = NULL;
+    d->work_count = d->work_capacity = 0;
+  }
+  if (d->attribute_capacity * sizeof *d->attributes > KEPT_BYTES) {
+    free(d->attributes);
+    d->attributes = NULL;
+    d->attribute_capacity = 0;
+  }
+}
+
+void ae_body_free (ae_delivery *d) {
+  free(d->text.data);
+  free(d->encoded.data);
+  free(d->name.data);
+  free(d->headers);
+  free(d->attributes);
+  free(d->works);
 }

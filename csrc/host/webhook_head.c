@@ -1,5 +1,5 @@
 /*
-** receiver_head.c: may this request bring events? Path, method, secret,
+** webhook_head.c: may this request bring events? Path, method, secret,
 ** lengths and media type, before the body is looked at.
 */
 #include "host/libraries.h"
@@ -13,10 +13,11 @@
 
 /* What the headers say that matters here. */
 typedef struct head {
-  ae_connection *c;
+  ae_delivery *d;
   size_t bytes;
   unsigned lengths, hosts, encodings;
-  const char *length, *transfer_encoding, *content_encoding;
+  const char *length, *transfer_encoding;
+  bool encoded; /* by a Content-Encoding */
   bool malformed, full;
 } head;
 
@@ -50,29 +51,35 @@ static ae_slice trimmed (const char *text, size_t length) {
   return (ae_slice){text, length};
 }
 
-static bool keep (ae_connection *c, ae_slice name, ae_slice value) {
-  if (c->header_count == c->header_capacity) {
-    size_t capacity = c->header_capacity == 0 ? 32 : c->header_capacity * 2;
-    ae_header *list = realloc(c->headers, capacity * sizeof *list);
+static bool keep (ae_delivery *d, ae_slice name, ae_slice value) {
+  if (d->header_count == d->header_capacity) {
+    size_t capacity = d->header_capacity == 0 ? 32 : d->header_capacity * 2;
+    ae_header *list = realloc(d->headers, capacity * sizeof *list);
     if (list == NULL) return false;
-    c->headers = list;
-    c->header_capacity = capacity;
+    d->headers = list;
+    d->header_capacity = capacity;
   }
-  c->headers[c->header_count++] = (ae_header){name, value};
+  d->headers[d->header_count++] = (ae_header){name, value};
   return true;
 }
 
-/* Names are C strings; those that decide about the message's length must
-** not be said twice (RFC 9112 §6.3). */
-static enum MHD_Result each_header (void *context, enum MHD_ValueKind kind, const char *key,
-                                    size_t key_size, const char *value, size_t value_size) {
-  head *h = context;
-  ae_slice name = {key, key_size};
-  (void)kind;
-  if (value == NULL) value_size = 0, value = "";
-  h->bytes += key_size + value_size + 4;
-  if (!is_token(name) || is_folded(key) || memchr(value, '\0', value_size) != NULL)
-    h->malformed = true;
+/* RFC 9110 §8.4 and §5.6.1: a list of codings, which may be empty. */
+static bool is_encoded (const char *text) {
+  while (*text != '\0') {
+    size_t length = strcspn(text, ",");
+    ae_slice coding = trimmed(text, length);
+    if (coding.length > 0 && (coding.length != sizeof "identity" - 1 ||
+                              strncasecmp(coding.data, "identity", coding.length) != 0))
+      return true;
+    text += length;
+    if (*text == ',') text++;
+  }
+  return false;
+}
+
+/* Those headers that decide about the message's length must not be said twice
+** (RFC 9112 §6.3). */
+static void notice (head *h, const char *key, const char *value) {
   if (strcasecmp(key, "content-length") == 0) {
     if (h->lengths++ > 0 && strcmp(h->length, value) != 0) h->malformed = true;
     h->length = value;
@@ -82,10 +89,18 @@ static enum MHD_Result each_header (void *context, enum MHD_ValueKind kind, cons
   } else if (strcasecmp(key, "host") == 0) {
     h->hosts++;
   } else if (strcasecmp(key, "content-encoding") == 0) {
-    h->content_encoding = value;
+    h->encoded = h->encoded || is_encoded(value);
   }
-  if (!keep(h->c, name, trimmed(value, value_size))) h->full = true;
-  return MHD_YES;
+}
+
+static void each_header (void *context, ae_slice name, ae_slice value) {
+  head *h = context;
+  h->bytes += name.length + value.length + 4;
+  if (!is_token(name) || is_folded(name.data) ||
+      memchr(value.data, '\0', value.length) != NULL)
+    h->malformed = true;
+  notice(h, name.data, value.data);
+  if (!keep(h->d, name, trimmed(value.data, value.length))) h->full = true;
 }
 
 /* Shown to people, also as JSON: UTF-8 without control characters. */
@@ -98,11 +113,11 @@ static bool is_name (const char *text) {
 }
 
 /* Keeps the name that tells subscriptions apart. */
-static bool take_name (ae_connection *c, const char *name) {
+static bool take_name (ae_delivery *d, const char *name) {
   size_t length = strlen(name);
-  if (!ae_buffer_reserve(&c->name, length + 1)) return false;
-  memcpy(c->name.data, name, length + 1);
-  c->name.length = length;
+  if (!ae_buffer_reserve(&d->name, length + 1)) return false;
+  memcpy(d->name.data, name, length + 1);
+  d->name.length = length;
   return true;
 }
 
@@ -116,10 +131,10 @@ static const char *after_secret (const char *rest, ae_slice secret) {
 }
 
 /* All secrets are compared, whichever it is. */
-static const char *find_secret (const ae_receiver *receiver, const char *rest) {
+static const char *find_secret (const ae_webhook *hook, const char *rest) {
   const char *found = NULL;
-  for (size_t i = 0; i < receiver->secret_count; i++) {
-    const char *name = after_secret(rest, receiver->secrets[i]);
+  for (size_t i = 0; i < hook->secret_count; i++) {
+    const char *name = after_secret(rest, hook->secrets[i]);
     if (name != NULL) found = name;
   }
   return found;
@@ -136,39 +151,41 @@ static const char *path_of (const char *url) {
 }
 
 /* /events[/{secret}[/{name}]]; without secrets any is right. */
-static bool judge_path (ae_connection *c, const char *address) {
+static bool judge_path (ae_delivery *d, const char *address) {
   const char *url = path_of(address);
   const char *rest = url + sizeof "/events" - 1, *name;
   if (strncmp(url, "/events", sizeof "/events" - 1) != 0 ||
       (rest[0] != '\0' && rest[0] != '/')) {
-    ae_refuse(c, 404, AE_NOT_FOUND,
+    ae_refuse(d, 404, AE_NOT_FOUND,
               "there is nothing here; events go to "
               "/events/{secret}");
     return false;
   }
   rest += rest[0] == '/';
-  if (c->receiver->secret_count > 0) {
-    name = find_secret(c->receiver, rest);
+  if (d->hook->secret_count > 0) {
+    name = find_secret(d->hook, rest);
   } else {
     name = strchr(rest, '/');
     name = name == NULL ? "" : name + 1;
   }
   if (name == NULL) {
-    ae_refuse(c, 401, AE_AUTH, "the secret in the path is missing or wrong");
+    ae_refuse(d, 401, AE_AUTH, "the secret in the path is missing or wrong");
     return false;
   }
-  if (!is_name(name) || !take_name(c, name)) {
-    ae_refuse(c, 404, AE_NOT_FOUND,
-              "the name after the secret is too long, or "
-              "holds characters that a name cannot have");
+  if (!is_name(name)) {
+    ae_refuse(d, 404, AE_NOT_FOUND,
+              "the name after the secret is too long, or holds characters that a name cannot "
+              "have");
     return false;
   }
-  return true;
+  if (take_name(d, name)) return true;
+  ae_refuse_memory(d);
+  return false;
 }
 
 /* RFC 9112 §6.3 and §3.2: what could be understood in two ways is refused. */
-static bool judge_framing (const head *h, const char *version) {
-  const char *reason = NULL;
+static bool judge_framing (const head *h) {
+  const char *version = ae_exchange_version(h->d->exchange), *reason = NULL;
   if (h->malformed)
     reason = "a header's name is no token, or two headers contradict each other";
   else if (h->encodings > 0 && h->lengths > 0)
@@ -178,60 +195,60 @@ static bool judge_framing (const head *h, const char *version) {
     reason = "Transfer-Encoding is not chunked";
   else if (h->hosts > 1 || (h->hosts == 0 && strcmp(version, "HTTP/1.1") == 0))
     reason = "there must be one Host header";
-  if (reason != NULL) ae_refuse(h->c, 400, AE_SYNTAX, reason);
-  return reason == NULL;
+  if (reason == NULL) return true;
+  h->d->uncertain = true;
+  ae_refuse(h->d, 400, AE_SYNTAX, reason);
+  return false;
 }
 
 static bool judge_size (const head *h) {
-  ae_connection *c = h->c;
+  ae_delivery *d = h->d;
   if (h->bytes > AE_HEADER_BYTES) {
-    ae_refuse(c, 431, AE_TOO_LARGE, "the headers have more than 16 KiB");
+    ae_refuse(d, 431, AE_TOO_LARGE, "the headers have more than 16 KiB");
     return false;
   }
-  if (h->lengths > 0 && strtoull(h->length, NULL, 10) > c->receiver->max_bytes) {
-    ae_fail(&c->error, AE_TOO_LARGE, 0,
-            "the body is larger than the limit of "
-            "%zu bytes",
-            c->receiver->max_bytes);
-    ae_refuse(c, 413, AE_TOO_LARGE, NULL);
+  if (h->lengths > 0 && strtoull(h->length, NULL, 10) > d->hook->max_bytes) {
+    ae_fail(&d->error, AE_TOO_LARGE, 0, "the body is larger than the limit of %zu bytes",
+            d->hook->max_bytes);
+    ae_refuse(d, 413, AE_TOO_LARGE, NULL);
     return false;
   }
   return true;
 }
 
 static bool judge_media (const head *h) {
-  ae_connection *c = h->c;
-  if (h->content_encoding != NULL && strcasecmp(h->content_encoding, "identity") != 0) {
-    ae_refuse(c, 415, AE_UNSUPPORTED,
+  ae_delivery *d = h->d;
+  if (h->encoded) {
+    ae_refuse(d, 415, AE_UNSUPPORTED,
               "Content-Encoding is not supported: send "
               "the event as it is");
     return false;
   }
-  c->mode = ae_http_mode(c->headers, c->header_count);
-  if (c->mode != AE_UNSUPPORTED_MEDIA) return true;
-  ae_refuse(c, 415, AE_UNSUPPORTED,
+  d->mode = ae_http_mode(d->headers, d->header_count);
+  if (d->mode != AE_UNSUPPORTED_MEDIA) return true;
+  ae_refuse(d, 415, AE_UNSUPPORTED,
             "Content-Type must be "
             "application/cloudevents+json, application/cloudevents-batch+json or "
             "application/json, or the event in ce- headers");
   return false;
 }
 
-static bool judge_method (ae_connection *c, const char *method) {
-  if (strcmp(method, MHD_HTTP_METHOD_POST) == 0) return true;
-  if (strcmp(method, MHD_HTTP_METHOD_OPTIONS) == 0) c->status = 204;
-  else ae_refuse(c, 405, AE_UNSUPPORTED, "events come by POST");
+static bool judge_method (ae_delivery *d) {
+  const char *method = ae_exchange_method(d->exchange);
+  if (strcmp(method, "POST") == 0) return true;
+  if (strcmp(method, "OPTIONS") == 0) d->fate = AE_FATE_HANDSHAKE;
+  else ae_refuse(d, 405, AE_UNSUPPORTED, "events come by POST");
   return false;
 }
 
-void ae_head_judge (ae_connection *c, const char *url, const char *method,
-                    const char *version) {
+void ae_head_judge (ae_delivery *d) {
   head h;
   memset(&h, 0, sizeof h);
-  h.c = c;
-  c->header_count = 0;
-  MHD_get_connection_values_n(c->connection, MHD_HEADER_KIND, each_header, &h);
-  if (h.full) ae_refuse(c, 503, AE_MEMORY, "not enough memory at the moment");
-  else if (judge_framing(&h, version) && judge_path(c, url) && judge_method(c, method) &&
-           judge_size(&h) && judge_media(&h) && atomic_load(&c->receiver->draining))
-    ae_refuse_draining(c);
+  h.d = d;
+  ae_exchange_each(d->exchange, AE_HTTP_HEADER, each_header, &h);
+  if (h.full) ae_refuse_memory(d);
+  else if (judge_framing(&h) && judge_path(d, ae_exchange_path(d->exchange)) &&
+           judge_method(d) && judge_size(&h) && judge_media(&h) &&
+           atomic_load(&d->hook->draining))
+    ae_refuse_draining(d);
 }

@@ -1,62 +1,46 @@
 /*
-** receiver_private.h: what the files of the receiver share: receiver.c
-** (requests), receiver_head.c (may this request bring events?),
-** receiver_body.c (its events, as works for the inbox), receiver_reply.c
-** (answers), receiver_loop.c (the thread; connections and their deadlines).
+** webhook_private.h: what the files of the receiver share: webhook.c
+** (requests on their way), webhook_head.c (may this request bring events?),
+** webhook_body.c (its events, as works for the inbox), webhook_reply.c
+** (answers).
 */
-#ifndef ALTINN_EVENTS_RECEIVER_PRIVATE_H
-#define ALTINN_EVENTS_RECEIVER_PRIVATE_H
+#ifndef ALTINN_EVENTS_HOST_WEBHOOK_PRIVATE_H
+#define ALTINN_EVENTS_HOST_WEBHOOK_PRIVATE_H
 
-#include <pthread.h>
 #include <stdatomic.h>
-
-#include "http/libraries.h"
-
-#include <microhttpd.h>
 
 #include "core/event.h"
 #include "host/webhook.h"
+#include "http/http.h"
 
-/* Bytes of a refused body that are read, so that the client sees the answer
-** and can go on with its connection; beyond, the connection is closed. */
-#define AE_DISCARD_BYTES (8u * 1024u * 1024u)
 #define AE_HEADER_BYTES (16u * 1024u)
 #define AE_NAME_BYTES 128u
-#define AE_KEEP_ALIVE_SECONDS 75u
 
-/* Which deadline counts for a connection. */
-typedef enum ae_phase {
-  AE_PHASE_FIRST, /* nothing came yet, or a part of the first headers */
-  AE_PHASE_IDLE,  /* between two requests */
-  AE_PHASE_READING,
-  AE_PHASE_HELD, /* suspended: the inbox has the events */
-  AE_PHASE_ANSWERING
-} ae_phase;
+/* What becomes of a request. */
+typedef enum ae_fate {
+  AE_FATE_OPEN,      /* nothing is against it so far */
+  AE_FATE_ACCEPTED,  /* 200: its events are durable */
+  AE_FATE_HANDSHAKE, /* 200: OPTIONS of the CloudEvents webhook specification */
+  AE_FATE_REFUSED    /* with `status` and `error` */
+} ae_fate;
 
 typedef struct ae_buffer {
   char *data;
   size_t length, capacity;
 } ae_buffer;
 
-/* A connection, and the one request that it has at a time. */
-typedef struct ae_connection {
-  struct ae_receiver *receiver;
-  struct MHD_Connection *connection;
-  struct ae_connection *next, *previous;
-  int descriptor;
-  ae_phase phase;
-  int64_t since; /* ms, monotonic: begin of the phase or request */
-  bool counted;  /* cut already */
-
-  /* The request; the thread's, unless it is held. */
-  bool begun, judged;
-  unsigned status; /* 0: to be accepted, else the answer */
+/* The state of a connection: the request that it has at a time. It is the
+** server's thread's, unless the inbox holds the request. */
+typedef struct ae_delivery {
+  ae_webhook *hook;
+  ae_exchange *exchange;
+  ae_fate fate;
+  unsigned status; /* of a refusal */
+  bool uncertain;  /* a refusal, after which nothing on the connection is certain */
   ae_error error;
   ae_faults faults;
   ae_mode mode;
-  size_t discarded;
   uint32_t index;    /* 1-based element of a batch, 0 = none */
-  ae_buffer body;    /* as it came */
   ae_buffer text;    /* the copy that is read; spans point here */
   ae_buffer encoded; /* binary mode: as structured JSON */
   ae_buffer name;    /* of the subscription */
@@ -66,74 +50,47 @@ typedef struct ae_connection {
   size_t attribute_capacity;
   ae_work *works;
   size_t work_count, work_capacity;
-} ae_connection;
+} ae_delivery;
 
-struct ae_receiver {
-  struct MHD_Daemon *daemon;
-  struct MHD_Response *stored; /* 200 without a body */
-  uint16_t port;
+struct ae_webhook {
+  ae_http *http;
   ae_slice *secrets; /* own copies */
   size_t secret_count;
   size_t max_bytes;
-  uint32_t deadline;
   ae_inbox *inbox;
-  atomic_bool draining, running;
-  atomic_long held;
-  int wake;          /* eventfd: requests were resumed */
-  atomic_bool woken; /* it has been written to */
-  pthread_t thread;
-  bool started;
-  ae_connection *connections;               /* the thread's */
-  size_t connection_count, connection_peak; /* peak: since memory was given back */
-  int64_t swept;                            /* ms, monotonic */
-  bool queued;                              /* works that the inbox does not know of yet */
-  _Atomic uint64_t received, answered_2xx, timeouts;
+  atomic_bool draining;
+  bool queued; /* works that the inbox has not been woken for; the thread's */
+  _Atomic uint64_t received, answered_2xx;
   _Atomic uint64_t refused[AE_CODE_COUNT];
 };
 
-/* receiver_head.c */
+/* webhook_head.c: judges the line and the headers; leaves the fate open, or
+** decides it. */
+void ae_head_judge (ae_delivery *d);
 
-/* Judges what the headers say; sets status and error of a refusal. */
-void ae_head_judge (ae_connection *c, const char *url, const char *method,
-                    const char *version);
-
-/* receiver_body.c */
+/* webhook_body.c */
 
 /* Makes room in a buffer. False: no memory. */
 bool ae_buffer_reserve (ae_buffer *buffer, size_t capacity);
-/* Reads and judges the events; on success works are ready to be submitted,
-** else status and error are set. */
-void ae_body_judge (ae_connection *c);
+/* Gives back the memory that only large requests need. */
+void ae_body_shrink (ae_delivery *d);
+/* Gives back all memory. */
+void ae_body_free (ae_delivery *d);
+/* Reads and judges the events. The fate stays open, and works are ready to be
+** submitted; or it is refused. */
+void ae_body_judge (ae_delivery *d);
 
-/* receiver_reply.c */
+/* webhook_reply.c */
 
-/* A refusal: status and the failure's fields, counted by its code. */
-void ae_refuse (ae_connection *c, unsigned status, ae_code code, const char *message);
-/* The refusal while the host stops. */
-void ae_refuse_draining (ae_connection *c);
-/* Queues the answer to the request. */
-enum MHD_Result ae_reply (ae_connection *c);
-/* The answer to a request whose method is no POST. */
-enum MHD_Result ae_reply_options (ae_connection *c);
-
-/* receiver_loop.c */
-
-/* A connection comes or goes (MHD_NotifyConnectionCallback). */
-void ae_loop_notify (void *receiver, struct MHD_Connection *connection, void **context,
-                     enum MHD_ConnectionNotificationCode code);
-/* Begins a phase, whose time counts from now on. */
-void ae_loop_phase (ae_connection *c, ae_phase phase);
-/* Starts the thread that runs the daemon. False: there is none to have. */
-bool ae_loop_start (ae_receiver *receiver);
-/* The request goes on; any thread. */
-void ae_loop_resume (ae_connection *c);
-/* Ends and joins it. What it was resuming still may be: see ae_loop_finish. */
-void ae_loop_stop (ae_receiver *receiver);
-/* After the thread has ended and nothing is held: sends the answers that are
-** left, for a second at most. */
-void ae_loop_finish (ae_receiver *receiver);
-
-/* listen.c: a listening socket; -1 and *error. The port is the real one. */
-int ae_listen (const char *host, uint16_t *port, ae_error *error);
+/* Decides: refused, counted by its code. `message` NULL: d->error and d->faults
+** say why already. */
+void ae_refuse (ae_delivery *d, unsigned status, ae_code code, const char *message);
+/* Refused for want of memory. */
+void ae_refuse_memory (ae_delivery *d);
+/* Refused while the host stops. */
+void ae_refuse_draining (ae_delivery *d);
+/* Answers by the fate, which is decided. If the request was held it is no
+** longer the caller's. */
+void ae_reply (ae_delivery *d);
 
 #endif

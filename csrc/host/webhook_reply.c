@@ -1,5 +1,5 @@
 /*
-** receiver_reply.c: answers. Refusals are problem details (RFC 9457).
+** webhook_reply.c: answers. Refusals are problem details (RFC 9457).
 */
 #include <stdio.h>
 #include <stdlib.h>
@@ -19,15 +19,22 @@ static const char *title_of (unsigned status) {
   }
 }
 
-void ae_refuse (ae_connection *c, unsigned status, ae_code code, const char *message) {
-  c->status = status;
-  if (message != NULL) ae_fail(&c->error, code, 0, "%s", message);
-  if (message != NULL) c->faults.count = 0;
-  atomic_fetch_add(&c->receiver->refused[code], 1);
+void ae_refuse (ae_delivery *d, unsigned status, ae_code code, const char *message) {
+  d->fate = AE_FATE_REFUSED;
+  d->status = status;
+  if (message != NULL) {
+    ae_fail(&d->error, code, 0, "%s", message);
+    d->faults.count = 0;
+  }
+  atomic_fetch_add(&d->hook->refused[code], 1);
 }
 
-void ae_refuse_draining (ae_connection *c) {
-  ae_refuse(c, 503, AE_STORAGE, "shutting down: try again");
+void ae_refuse_memory (ae_delivery *d) {
+  ae_refuse(d, 503, AE_MEMORY, "not enough memory at the moment");
+}
+
+void ae_refuse_draining (ae_delivery *d) {
+  ae_refuse(d, 503, AE_STORAGE, "shutting down: try again");
 }
 
 static void quote (FILE *out, const char *name, const char *text) {
@@ -53,80 +60,75 @@ static void write_faults (FILE *out, const ae_faults *faults) {
   fputc(']', out);
 }
 
-static char *problem_text (const ae_connection *c, size_t *length) {
+/* malloc'ed; NULL: no memory. */
+static char *problem_text (const ae_delivery *d, size_t *length) {
   char *text = NULL;
   FILE *out = open_memstream(&text, length);
+  bool whole;
   if (out == NULL) return NULL;
-  fprintf(out, "{\"type\":\"about:blank\",\"status\":%u", c->status);
-  quote(out, "title", title_of(c->status));
-  quote(out, "code", ae_code_name(c->error.code));
-  quote(out, "detail", c->error.message);
-  if (c->error.position > 0) fprintf(out, ",\"position\":%zu", c->error.position);
-  if (c->index > 0) fprintf(out, ",\"index\":%u", (unsigned)c->index);
-  if (c->error.code == AE_INVALID || c->error.code == AE_NOT_CLOUDEVENT)
-    write_faults(out, &c->faults);
+  fprintf(out, "{\"type\":\"about:blank\",\"status\":%u", d->status);
+  quote(out, "title", title_of(d->status));
+  quote(out, "code", ae_code_name(d->error.code));
+  quote(out, "detail", d->error.message);
+  if (d->error.position > 0) fprintf(out, ",\"position\":%zu", d->error.position);
+  if (d->index > 0) fprintf(out, ",\"index\":%u", (unsigned)d->index);
+  if (d->error.code == AE_INVALID || d->error.code == AE_NOT_CLOUDEVENT)
+    write_faults(out, &d->faults);
   fputs("}\n", out);
-  if (fclose(out) == 0) return text;
+  whole = ferror(out) == 0;
+  if (fclose(out) == 0 && whole) return text;
   free(text);
   return NULL;
 }
 
-/* After a refusal for its framing nothing on the connection is certain. */
-static bool must_close (const ae_connection *c) {
-  return (c->status == 400 && c->mode == AE_UNSUPPORTED_MEDIA) || c->status == 413 ||
-         c->status == 431 || atomic_load(&c->receiver->draining);
+/* Without memory for the answer the connection ends: that is no 2xx either. */
+static void answer (ae_delivery *d, const ae_http_reply *reply) {
+  ae_http_reply none = {.status = 0};
+  if (ae_exchange_answer(d->exchange, reply, NULL) != AE_OK)
+    (void)ae_exchange_answer(d->exchange, &none, NULL);
 }
 
-static void add_headers (const ae_connection *c, struct MHD_Response *response) {
-  MHD_add_response_header(response, "Content-Type", "application/problem+json");
-  if (c->status == 405) MHD_add_response_header(response, "Allow", "POST, OPTIONS");
-  if (c->status == 503) MHD_add_response_header(response, "Retry-After", "5");
-  if (must_close(c)) MHD_add_response_header(response, "Connection", "close");
-}
-
-static enum MHD_Result send_once (ae_connection *c, unsigned status,
-                                  struct MHD_Response *response) {
-  enum MHD_Result result;
-  if (response == NULL) return MHD_NO;
-  result = MHD_queue_response(c->connection, status, response);
-  MHD_destroy_response(response);
-  return result;
-}
-
-static enum MHD_Result reply_problem (ae_connection *c) {
-  size_t length;
-  char *text = problem_text(c, &length);
-  struct MHD_Response *response;
-  if (text == NULL) return MHD_NO;
-  response = MHD_create_response_from_buffer(length, text, MHD_RESPMEM_MUST_FREE);
-  if (response == NULL) {
-    free(text);
-    return MHD_NO;
-  }
-  add_headers(c, response);
-  return send_once(c, c->status, response);
+static void reply_problem (ae_delivery *d) {
+  ae_header headers[2] = {
+    {AE_LITERAL("Content-Type"), AE_LITERAL("application/problem+json")}};
+  ae_http_reply reply = {.status = d->status, .headers = headers, .header_count = 1};
+  char *text = problem_text(d, &reply.body.length);
+  reply.body.data = text;
+  if (text == NULL) reply.status = 0;
+  if (d->status == 405)
+    headers[reply.header_count++] = (ae_header){AE_LITERAL("Allow"),
+                                                AE_LITERAL("POST, OPTIONS")};
+  if (d->status == 503)
+    headers[reply.header_count++] = (ae_header){AE_LITERAL("Retry-After"), AE_LITERAL("5")};
+  reply.now = d->uncertain;
+  reply.close = d->uncertain || d->status == 413 || d->status == 431 ||
+                atomic_load(&d->hook->draining);
+  answer(d, &reply);
+  free(text);
 }
 
 /* The handshake of the CloudEvents webhook specification 1.0.2, §4. */
-enum MHD_Result ae_reply_options (ae_connection *c) {
-  const char *origin = MHD_lookup_connection_value(c->connection, MHD_HEADER_KIND,
-                                                   "WebHook-Request-Origin");
-  struct MHD_Response *response = MHD_create_response_from_buffer(0, NULL,
-                                                                  MHD_RESPMEM_PERSISTENT);
-  if (response == NULL) return MHD_NO;
-  MHD_add_response_header(response, "Allow", "POST, OPTIONS");
-  if (origin != NULL) {
-    MHD_add_response_header(response, "WebHook-Allowed-Origin", origin);
-    MHD_add_response_header(response, "WebHook-Allowed-Rate", "*");
-  }
-  atomic_fetch_add(&c->receiver->answered_2xx, 1);
-  return send_once(c, 200, response);
+static void reply_handshake (ae_delivery *d) {
+  const char *origin = ae_exchange_header(d->exchange, "WebHook-Request-Origin");
+  ae_header headers[] = {{AE_LITERAL("Allow"), AE_LITERAL("POST, OPTIONS")},
+                         {AE_LITERAL("WebHook-Allowed-Origin"), {origin, 0}},
+                         {AE_LITERAL("WebHook-Allowed-Rate"), AE_LITERAL("*")}};
+  ae_http_reply reply = {.status = 200, .headers = headers};
+  reply.header_count = origin == NULL ? 1 : 3;
+  atomic_fetch_add(&d->hook->answered_2xx, 1);
+  answer(d, &reply);
 }
 
-enum MHD_Result ae_reply (ae_connection *c) {
-  ae_loop_phase(c, AE_PHASE_ANSWERING);
-  if (c->status == 204) return ae_reply_options(c);
-  if (c->status != 0) return reply_problem(c);
-  atomic_fetch_add(&c->receiver->answered_2xx, 1);
-  return MHD_queue_response(c->connection, 200, c->receiver->stored);
+static void reply_accepted (ae_delivery *d) {
+  ae_http_reply reply = {.status = 200};
+  atomic_fetch_add(&d->hook->answered_2xx, 1);
+  answer(d, &reply);
+}
+
+void ae_reply (ae_delivery *d) {
+  switch (d->fate) {
+    case AE_FATE_HANDSHAKE: reply_handshake(d); break;
+    case AE_FATE_REFUSED: reply_problem(d); break;
+    default: reply_accepted(d); break;
+  }
 }

@@ -1,14 +1,14 @@
 /*
-** listen.c: a listening TCP socket.
+** listen.c: see listen.h.
 */
+#include "http/listen.h"
+
 #include <errno.h>
 #include <netdb.h>
 #include <netinet/in.h>
 #include <stdio.h>
 #include <sys/socket.h>
 #include <unistd.h>
-
-#include "host/webhook_private.h"
 
 #define BACKLOG 4096
 
@@ -24,15 +24,23 @@ static int open_socket (const struct addrinfo *address) {
   return -1;
 }
 
-static uint16_t port_of (int s) {
+/* What the system says of the socket. */
+static void read_name (int s, uint16_t *port, bool *everywhere) {
   struct sockaddr_storage address;
   struct sockaddr_in v4;
   struct sockaddr_in6 v6;
   socklen_t size = sizeof address;
-  if (getsockname(s, (struct sockaddr *)&address, &size) != 0) return 0;
+  *everywhere = false;
+  if (getsockname(s, (struct sockaddr *)&address, &size) != 0) return;
   memcpy(&v4, &address, sizeof v4);
   memcpy(&v6, &address, sizeof v6);
-  return ntohs(address.ss_family == AF_INET6 ? v6.sin6_port : v4.sin_port);
+  if (address.ss_family == AF_INET6) {
+    *port = ntohs(v6.sin6_port);
+    *everywhere = IN6_IS_ADDR_UNSPECIFIED(&v6.sin6_addr);
+  } else {
+    *port = ntohs(v4.sin_port);
+    *everywhere = v4.sin_addr.s_addr == htonl(INADDR_ANY);
+  }
 }
 
 static const char *advice (int number) {
@@ -44,7 +52,7 @@ static const char *advice (int number) {
   }
 }
 
-int ae_listen (const char *host, uint16_t *port, ae_error *error) {
+int ae_listen (const char *host, uint16_t *port, bool *everywhere, ae_error *error) {
   struct addrinfo hints, *list = NULL;
   char service[8];
   int s;
@@ -53,17 +61,15 @@ int ae_listen (const char *host, uint16_t *port, ae_error *error) {
   hints.ai_flags = AI_PASSIVE | AI_NUMERICSERV;
   snprintf(service, sizeof service, "%u", (unsigned)*port);
   if (getaddrinfo(host, service, &hints, &list) != 0) {
-    ae_fail(error, AE_NETWORK, 0,
-            "cannot listen on %.80s:%u: there is no such "
-            "address",
-            host, (unsigned)*port);
+    ae_fail(error, AE_NETWORK, 0, "cannot listen on %.80s:%u: there is no such address", host,
+            (unsigned)*port);
     return -1;
   }
   s = open_socket(list);
   if (s < 0)
     ae_fail(error, AE_NETWORK, 0, "cannot listen on %.80s:%u: %.100s", host, (unsigned)*port,
             advice(errno));
-  else *port = port_of(s);
+  else read_name(s, port, everywhere);
   freeaddrinfo(list);
   return s;
 }

@@ -1,13 +1,13 @@
 /*
-** server.h: an HTTP server (libmicrohttpd) whose requests are answered by
-** somebody else's loop: each whole request is suspended and queued, the
-** caller takes it, and replies to it by its number whenever it likes. One
-** thread reads and writes; take and reply are for one other thread.
+** server.h: an HTTP server whose requests are answered by somebody else's
+** loop: each whole request is held and queued, the caller takes it, and
+** replies to it by its number whenever it likes. Take and reply are for one
+** thread.
 */
-#ifndef ALTINN_EVENTS_SERVER_H
-#define ALTINN_EVENTS_SERVER_H
+#ifndef ALTINN_EVENTS_HTTP_SERVER_H
+#define ALTINN_EVENTS_HTTP_SERVER_H
 
-#include "core/slice.h"
+#include "http/http.h"
 
 typedef struct ae_server ae_server;
 
@@ -19,11 +19,9 @@ typedef struct ae_server_options {
   bool signals;         /* take SIGTERM, SIGINT, SIGHUP of the process */
 } ae_server_options;
 
-typedef enum ae_server_kind { AE_SERVER_HEADER, AE_SERVER_QUERY } ae_server_kind;
-
 /* A header, or a parameter of the query, decoded. */
 typedef struct ae_server_field {
-  ae_server_kind kind;
+  ae_http_kind kind;
   ae_slice name, value;
 } ae_server_field;
 
@@ -35,19 +33,6 @@ typedef struct ae_server_request {
   size_t field_count;
   ae_slice body;
 } ae_server_request;
-
-/* What is sent back; everything is copied. */
-typedef struct ae_server_reply {
-  unsigned status;                /* 200 … 599; 0 = no answer: the connection ends */
-  const ae_server_field *headers; /* Content-Length and Date are added */
-  size_t header_count;
-  ae_slice body;
-  const char *file; /* not NULL: the body is this file's bytes */
-  bool repeat;      /* the body again and again, up to `size` bytes */
-  uint64_t size;    /* with repeat: bytes in all */
-  uint64_t cut;     /* with repeat: the connection ends after so many
-                              bytes; 0 = it does not */
-} ae_server_reply;
 
 /* Starts the server on a thread of its own; it listens when this returns.
 ** AE_NETWORK when the address cannot be had. */
@@ -71,13 +56,12 @@ void ae_server_wait (ae_server *server, double seconds);
 /* The signal that came last and was not asked for yet: its number or 0. */
 int ae_server_signal (ae_server *server);
 
-/* Answers the request with this number. AE_NOT_FOUND: there is none that
-** was taken and waits; AE_STORAGE: the file cannot be read; AE_INVALID: a
-** header that HTTP cannot carry. */
-ae_code ae_server_reply_to (ae_server *server, uint64_t id, const ae_server_reply *reply,
-                            ae_error *error);
+/* Answers the request with this number. AE_NOT_FOUND: there is none that was
+** taken and waits; the other errors are those of ae_exchange_answer. */
+ae_code ae_server_reply (ae_server *server, uint64_t id, const ae_http_reply *reply,
+                         ae_error *error);
 
-/* Ends it: answers under way get half a second, held requests none. */
+/* Ends it: answers under way get a second, waiting requests none. */
 void ae_server_stop (ae_server *server);
 
 #endif

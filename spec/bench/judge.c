@@ -8,8 +8,8 @@
 #include <stdio.h>
 
 int main (void) {
-  ae_receiver_options options = { .host = "127.0.0.1" };
-  ae_receiver *receiver;
+  ae_webhook_options options = { .host = "127.0.0.1" };
+  ae_webhook *receiver;
   ae_error error;
   sigset_t set;
   int taken;
@@ -18,13 +18,13 @@ int main (void) {
   sigaddset(&set, SIGINT);
   sigprocmask(SIG_BLOCK, &set, NULL);
   signal(SIGPIPE, SIG_IGN);
-  if (ae_receiver_start(&options, &receiver, &error) != AE_OK) {
+  if (ae_webhook_start(&options, &receiver, &error) != AE_OK) {
     fprintf(stderr, "%s\n", error.message);
     return 1;
   }
-  printf("port=%u\n", ae_receiver_port(receiver));
+  printf("port=%u\n", ae_webhook_port(receiver));
   fflush(stdout);
   sigwait(&set, &taken);
-  ae_receiver_stop(receiver);
+  ae_webhook_stop(receiver);
   return 0;
 }

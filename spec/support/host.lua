@@ -36,7 +36,8 @@ local function command_line(self)
   for _, word in ipairs(self.arguments) do words[#words + 1] = process.quote(word) end
   local env = {}
   for name, value in pairs(self.env) do env[#env + 1] = name .. "=" .. process.quote(value) end
-  return (#env > 0 and "env " .. table.concat(env, " ") .. " " or "") .. table.concat(words, " ")
+  return (#env > 0 and "env " .. table.concat(env, " ") .. " " or "") .. (self.before and self.before .. " " or "")
+    .. table.concat(words, " ")
 end
 
 local function parse_listening(self)
@@ -60,12 +61,12 @@ function Host:launch()
 end
 
 ---@param options { rules: table|nil, config: string|nil, arguments: table|nil, env: table|nil, listen: string|nil,
----  inbox: string|nil, may_fail: boolean|nil }
+---  inbox: string|nil, may_fail: boolean|nil, before: string|nil: a command that runs the host's }
 function M.start(options)
   local folder = process.folder()
   local self = setmetatable({
     folder = folder, inbox = options.inbox or folder .. "/inbox.db", arguments = options.arguments or {},
-    env = options.env or {}, listen = options.listen, starts = 0,
+    env = options.env or {}, listen = options.listen, before = options.before, starts = 0,
   }, Host)
   write_rules(folder, options.rules or { nothing = NOTHING })
   process.write(folder .. "/altinn-events.lua", options.config or "return {}\n")

@@ -188,7 +188,7 @@ static int host_reload (lua_State *L) {
 static int host_port (lua_State *L) {
   ae_host *host = check_host(L);
   if (host->receiver == NULL) lua_pushnil(L);
-  else lua_pushinteger(L, ae_receiver_port(host->receiver));
+  else lua_pushinteger(L, ae_webhook_port(host->receiver));
   return 1;
 }
 

@@ -6,6 +6,7 @@
 #define ALTINN_EVENTS_HOST_H
 
 #include "host/routes.h"
+#include "host/admin.h"
 #include "lua/host/worker.h"
 
 #define AE_MAX_WORKERS 64
@@ -29,7 +30,7 @@ typedef struct ae_host_options {
 typedef struct ae_host {
   ae_shared shared;
   ae_routes routes;
-  _Atomic(ae_receiver *) receiver; /* the admin thread reads it */
+  _Atomic(ae_webhook *) receiver; /* the admin thread reads it */
   ae_admin *admin;
   ae_worker *workers;
   size_t count;

@@ -178,8 +178,8 @@ static ae_code start_threads (ae_host *host, ae_error *error) {
 }
 
 static ae_code start_servers (ae_host *host, const ae_host_options *options, ae_error *error) {
-  ae_receiver_options receiver;
-  ae_receiver *started = NULL;
+  ae_webhook_options receiver;
+  ae_webhook *started = NULL;
   ae_code code;
   if (options->admin != NULL) {
     code = ae_admin_start(options->admin, options->admin_port, on_render, host, &host->admin,
@@ -196,7 +196,7 @@ static ae_code start_servers (ae_host *host, const ae_host_options *options, ae_
   receiver.connection_limit = options->connections;
   receiver.deadline = options->deadline;
   receiver.inbox = host->shared.inbox;
-  code = ae_receiver_start(&receiver, &started, error);
+  code = ae_webhook_start(&receiver, &started, error);
   host->receiver = started;
   return code;
 }
@@ -284,11 +284,11 @@ bool ae_host_stop (ae_host *host) {
   if (!host->running) return true;
   host->running = false;
   atomic_store(&host->draining, true);
-  if (host->receiver != NULL) ae_receiver_drain(host->receiver);
+  if (host->receiver != NULL) ae_webhook_drain(host->receiver);
   stop_workers(host);
   joined = join_workers(host);
   if (host->admin != NULL) ae_admin_stop(host->admin); /* it reads the receiver */
-  if (host->receiver != NULL) ae_receiver_stop(host->receiver);
+  if (host->receiver != NULL) ae_webhook_stop(host->receiver);
   host->receiver = NULL;
   host->admin = NULL;
   host->abandoned = !joined;

@@ -1,5 +1,5 @@
 /*
-** host_server.c: an HTTP server for Lua: requests are taken as tables and
+** server.c: an HTTP server for Lua: requests are taken as tables and
 ** replied to by their number. C never calls into Lua.
 */
 #include "lua/host/server.h"
@@ -100,7 +100,7 @@ static void add_header (lua_State *L, const ae_server_field *field) {
 static void push_headers (lua_State *L, const ae_server_request *request) {
   lua_newtable(L);
   for (size_t i = 0; i < request->field_count; i++)
-    if (request->fields[i].kind == AE_SERVER_HEADER) add_header(L, &request->fields[i]);
+    if (request->fields[i].kind == AE_HTTP_HEADER) add_header(L, &request->fields[i]);
 }
 
 /* A list of { name, value }. */
@@ -109,7 +109,7 @@ static void push_query (lua_State *L, const ae_server_request *request) {
   lua_newtable(L);
   for (size_t i = 0; i < request->field_count; i++) {
     const ae_server_field *field = &request->fields[i];
-    if (field->kind != AE_SERVER_QUERY) continue;
+    if (field->kind != AE_HTTP_QUERY) continue;
     lua_createtable(L, 2, 0);
     lua_pushlstring(L, field->name.data, field->name.length);
     lua_rawseti(L, -2, 1);
@@ -204,8 +204,8 @@ static ae_slice c_text (lua_State *L, int index, const char *what) {
 }
 
 /* The headers of the table at `index`, in a userdata left on the stack. */
-static void read_headers (lua_State *L, int index, ae_server_reply *reply) {
-  ae_server_field *fields;
+static void read_headers (lua_State *L, int index, ae_http_reply *reply) {
+  ae_header *fields;
   size_t count = 0;
   if (lua_isnoneornil(L, index)) return;
   luaL_checktype(L, index, LUA_TTABLE);
@@ -217,15 +217,15 @@ static void read_headers (lua_State *L, int index, ae_server_reply *reply) {
   fields = lua_newuserdatauv(L, (count + 1) * sizeof *fields, 0);
   lua_pushnil(L);
   while (reply->header_count < count && lua_next(L, index) != 0) {
-    fields[reply->header_count++] = (ae_server_field){
-      AE_SERVER_HEADER, c_text(L, -2, "a header's name"), c_text(L, -1, "a header's value")};
+    fields[reply->header_count++] = (ae_header){c_text(L, -2, "a header's name"),
+                                                c_text(L, -1, "a header's value")};
     lua_pop(L, 1);
   }
   reply->headers = fields;
 }
 
 /* { file = path } or { pattern = text, size = bytes, cut = bytes|nil } */
-static void read_source (lua_State *L, int index, ae_server_reply *reply) {
+static void read_source (lua_State *L, int index, ae_http_reply *reply) {
   if (lua_getfield(L, index, "file") != LUA_TNIL) {
     reply->file = c_text(L, -1, "body.file").data;
     return;
@@ -238,7 +238,7 @@ static void read_source (lua_State *L, int index, ae_server_reply *reply) {
   reply->cut = (uint64_t)ae_host_integer(L, index, "cut", 0, (lua_Integer)1 << 52);
 }
 
-static void read_body (lua_State *L, int index, ae_server_reply *reply) {
+static void read_body (lua_State *L, int index, ae_http_reply *reply) {
   if (lua_istable(L, index)) read_source(L, index, reply);
   else reply->body.data = luaL_optlstring(L, index, "", &reply->body.length);
 }
@@ -248,7 +248,7 @@ static void read_body (lua_State *L, int index, ae_server_reply *reply) {
 ** { file = path }, or { pattern = text, size = bytes, cut = bytes|nil }. */
 static int server_reply (lua_State *L) {
   ae_server *server = check_server(L);
-  ae_server_reply reply;
+  ae_http_reply reply;
   ae_error error;
   lua_Integer id = luaL_checkinteger(L, 2), status = luaL_checkinteger(L, 3);
   luaL_argcheck(L, status == 0 || (status >= 200 && status <= 599), 3,
@@ -258,7 +258,7 @@ static int server_reply (lua_State *L) {
   reply.status = (unsigned)status;
   read_headers(L, 4, &reply);
   read_body(L, 5, &reply);
-  if (ae_server_reply_to(server, (uint64_t)id, &reply, &error) != AE_OK)
+  if (ae_server_reply(server, (uint64_t)id, &reply, &error) != AE_OK)
     return ae_host_fail(L, &error);
   lua_pushboolean(L, 1);
   return 1;

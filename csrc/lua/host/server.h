@@ -1,5 +1,5 @@
 /*
-** host_server.h: server.h for Lua.
+** server.h: an HTTP server for Lua (http/server.h).
 */
 #ifndef ALTINN_EVENTS_HOST_SERVER_H
 #define ALTINN_EVENTS_HOST_SERVER_H

@@ -1,0 +1,26 @@
+/*
+** admin.h: the admin port: GET of a few short texts, for people and their
+** monitoring on a trusted network.
+*/
+#ifndef ALTINN_EVENTS_HOST_ADMIN_H
+#define ALTINN_EVENTS_HOST_ADMIN_H
+
+#include "core/slice.h"
+
+typedef struct ae_admin ae_admin;
+
+/* Gives the text for a path, malloc'ed, and the HTTP status; on the admin
+** port's thread. *body NULL: none. */
+typedef unsigned (*ae_admin_render)(void *context, const char *path, char **body,
+                                    size_t *length);
+
+/* Starts the server on a thread of its own. AE_NETWORK when the address cannot
+** be had. */
+ae_code ae_admin_start (const char *host, uint16_t port, ae_admin_render render, void *context,
+                        ae_admin **admin, ae_error *error);
+uint16_t ae_admin_port (const ae_admin *admin);
+/* Whether every network that the machine is in reaches it. */
+bool ae_admin_everywhere (const ae_admin *admin);
+void ae_admin_stop (ae_admin *admin);
+
+#endif

@@ -143,13 +143,19 @@ describe("doctor", function()
     fake.fail = {}
     fake.claims = { scope = "altinn:correspondence.read", ["urn:altinn:orgNumber"] = "987654321" }
     _, findings = doctor()
-    finds(findings, "scopes", "failed", "altinn:events.subscribe is missing", "Digdir")
+    finds(findings, "scopes", "failed", "altinn:events.subscribe is missing", "open to everybody")
     fake.claims.scope = "ALTINN:events.subscribe"
     _, findings = doctor()
-    finds(findings, "scopes", "warning", "rules cannot ask about letters", "read for recipients")
+    finds(findings, "scopes", "warning", "rules cannot ask about letters", "servicedesk@altinn.no")
     fake.claims.scope = "altinn:events.subscribe altinn:correspondence.read altinn:correspondence.write"
     _, findings = doctor()
     finds(findings, "scopes", "warning", "are in one token", "keep one of them")
+    fake.claims.scope = "altinn:events.subscribe altinn:correspondence.read altinn:serviceowner"
+    _, findings = doctor()
+    finds(findings, "scopes", "warning", "takes the owner for the recipient", "altinn:correspondence.write and")
+    fake.claims.scope = "altinn:events.subscribe altinn:correspondence.write altinn:serviceowner"
+    _, findings = doctor()
+    finds(findings, "scopes", "ok", "altinn:correspondence.write, altinn:serviceowner")
     fake.claims.exp = 5
     _, findings = doctor()
     finds(findings, "credentials", "failed", "the token expired at 1970-01-01T00:00:05Z")
@@ -186,6 +192,27 @@ describe("doctor", function()
     finds(findings, "subscriptions", "failed", "1 (acme-letters) is not validated", "altinn-events apply")
     finds(findings, "subscriptions", "warning", "2 (acme-letters) may miss events until ", "altinn-events pull")
     assert.are.equal(2, #findings.subscriptions)
+  end)
+
+  it("tells a recipient to name itself", function()
+    configure { base_url = "http://127.0.0.1:1", endpoint = "http://127.0.0.1:1/events" }
+    local _, findings = doctor()
+    finds(findings, "rules", "warning", "rule 'one': Altinn demands a subjectFilter", "403")
+    fake:be_service_owner()
+    _, findings = doctor()
+    assert.are.equal(1, #findings.rules)
+    assert.is_nil(findings.rules[1].message:find("subjectFilter", 1, true))
+  end)
+
+  it("tells of a subscription whose secret is not in the configuration", function()
+    local address = "http://127.0.0.1:1/events"
+    configure { base_url = "http://127.0.0.1:1", endpoint = address, secret = SECRET }
+    fake.subscriptions = { altinn.subscription(1, { endPoint = address .. "/" .. SECRET }),
+      altinn.subscription(2, { endPoint = address .. "/archive-system" }) }
+    local _, findings, out = doctor()
+    finds(findings, "subscriptions", "warning", "2 (acme-letters) posts to http://127.0.0.1:1/events/arc***",
+      "--remove-unknown")
+    assert.is_nil(out:find("archive-system", 1, true))
   end)
 
   it("tells of rules that cannot be subscribed for", function()

@@ -44,14 +44,35 @@ end
 
 describe("plan", function()
   it("says which identity, what is missing and why, and ends with 2", function()
+    fake:be_service_owner()
     local status, out, err = plan()
     assert.are.equal(2, status)
-    says(out, "identity /organisation/987654321", "endpoint https://hooks.example.no/events/***",
+    says(out, "identity /org/acme", "endpoint https://hooks.example.no/events/***",
       "+ create            acme-letters  every subject  correspondencepublished", "for one",
       "no subjectFilter: rule 'one' sets no condition on it", "may miss events until ", "1 create")
     assert.are.equal("", err)
     silent(out, SECRET)
     assert.are.same({}, fake.calls)
+  end)
+
+  it("tells whoever is no service owner to name itself", function()
+    local status, _, err = plan()
+    assert.are.equal(2, status)
+    says(err, "warning: ", "rules.lua:1: rule 'one': Altinn demands a subjectFilter of everybody who is not a service"
+      .. " owner: add recipient = ")
+    status, _, err = apply()
+    assert.are.equal(0, status)
+    says(err, "rule 'one': Altinn demands a subjectFilter")
+    says(planned().warnings[1], "add recipient = ")
+    fake:rules [[rule { name = "two", on = { "correspondencepurged", "correspondencereceiverread" },
+      when = { resource = "acme-letters" }, run = function() end }]]
+    says(select(3, plan()), "rule 'two': its events carry the sender's number, so they reach a service owner alone")
+    fake:rules [[rule { name = "one", on = "correspondencepublished",
+      when = { resource = "acme-letters", recipient = "987654321" }, run = function() end }]]
+    assert.are.equal("", (select(3, plan())))
+    fake:rules()
+    fake:be_service_owner()
+    assert.are.equal("", (select(3, plan())))
   end)
 
   it("ends with 0 when nothing is to be done", function()
@@ -63,11 +84,12 @@ describe("plan", function()
   end)
 
   it("--json holds the same", function()
+    fake:be_service_owner()
     existing({ typeFilter = PUBLISHED, age = 60 }, { endPoint = "https://else.example.no/hook?code=hunter2" })
     local result, status = planned()
     assert.are.equal(0, status)
     assert.is_false(result.differs)
-    assert.are.equal("/organisation/987654321", result.identity)
+    assert.are.equal("/org/acme", result.identity)
     assert.are.equal("https://hooks.example.no/events/***", result.endpoint)
     assert.are.same({ "keep 1", "foreign 2" }, actions(result))
     assert.are.same({ "one" }, result.steps[1].rules)

@@ -150,6 +150,12 @@ function M.new(options)
   return fake
 end
 
+--- The token is a service owner's from now on.
+function Fake:be_service_owner()
+  self.claims["urn:altinn:org"] = "acme"
+  self.claims.scope = "altinn:events.subscribe altinn:correspondence.write altinn:serviceowner"
+end
+
 --- Writes the rules; without a text one that wants all published letters of acme-letters.
 function Fake:rules(text)
   process.write(self.folder .. "/rules.lua", text or [[

@@ -150,6 +150,15 @@ function Connection:identity(subscriptions)
   return claims and M.identity_of(claims) or first and first.createdBy or "unknown"
 end
 
+--- Whether the token is surely not a service owner's, of whom Altinn demands
+--- no subjectFilter.
+---@param subscriptions table[]|nil
+---@return boolean
+function Connection:needs_subject(subscriptions)
+  local identity = self:identity(subscriptions)
+  return identity ~= "unknown" and not identity:find("^/org/")
+end
+
 --- The address that new subscriptions get.
 ---@param name string|nil added to it
 ---@return string|nil address

@@ -14,7 +14,8 @@ local TIMEOUT = 15
 local CLOCK_MOST = 10      -- seconds that Maskinporten tolerates
 local CLOCK_GOOD = 5
 
--- Where Altinn's pushes come from (domain 5.4, spring 2026: both the new and the old).
+-- Where Altinn's pushes come from: the new addresses of spring 2026 and the old one, by
+-- https://docs.altinn.studio/nb/events/subscribe-to-events/ and its English page.
 local addresses = {
   tt02 = { "20.100.48.118/31", "20.100.48.120/31", "20.100.24.41/32" },
   production = { "51.13.20.208/31", "51.13.20.210/31", "20.100.46.139/32" },
@@ -140,22 +141,35 @@ local function scopes_of(claims)
   return set
 end
 
+-- What the scopes of a token mean for asking about letters: status, message, way out.
+local function letters_finding(has)
+  local read, write = has["altinn:correspondence.read"], has["altinn:correspondence.write"]
+  local owner = has["altinn:serviceowner"]
+  if read and write then
+    return "warning", "correspondence.read and .write are in one token: Altinn then takes a recipient for the sender,"
+      .. " and confirming fails with 1025",
+      "keep one of them in credentials.scopes: .read for recipients, .write for service owners"
+  elseif read and owner then
+    return "warning", "altinn:serviceowner with correspondence.read and without .write: Altinn takes the owner for the"
+      .. " recipient, and asking about a letter records it as fetched or read",
+      "service owners: altinn:correspondence.write and altinn:serviceowner, without .read, in credentials.scopes"
+  elseif not read and not write then
+    return "warning", "neither altinn:correspondence.read nor .write: rules cannot ask about letters",
+      "ask servicedesk@altinn.no for one of them (.read for recipients, .write for service owners), add it to the"
+      .. " client and to credentials.scopes"
+  end
+  return "ok", "altinn:events.subscribe and altinn:correspondence." .. (read and "read" or "write")
+    .. (owner and ", altinn:serviceowner" or "")
+end
+
 local function check_scopes(visit)
   if not visit.claims then return visit:find("scopes", "skipped", "there is no token") end
   local has = scopes_of(visit.claims)
-  local read, write = has["altinn:correspondence.read"], has["altinn:correspondence.write"]
   if not has["altinn:events.subscribe"] then
-    visit:find("scopes", "failed", "altinn:events.subscribe is missing: no subscriptions, no pull",
-      "have Digdir grant it to the organisation, add it to the client, and to credentials.scopes")
-  elseif read and write then
-    visit:find("scopes", "warning", "correspondence.read and .write are in one token: Altinn then takes a recipient for"
-      .. " the sender, and confirming fails with 1025", "keep one of them in credentials.scopes")
-  elseif not read and not write then
-    visit:find("scopes", "warning", "neither altinn:correspondence.read nor .write: rules cannot ask about letters",
-      "have Digdir grant one of them (read for recipients, write for senders), and add it to credentials.scopes")
-  else
-    visit:find("scopes", "ok", "altinn:events.subscribe and altinn:correspondence." .. (read and "read" or "write"))
+    return visit:find("scopes", "failed", "altinn:events.subscribe is missing: no subscriptions, no pull",
+      "it is open to everybody: add it to the client in Digdir's self-service, and to credentials.scopes")
   end
+  visit:find("scopes", letters_finding(has))
 end
 
 local function check_rights(visit)
@@ -192,7 +206,8 @@ local function endpoint_finding(visit, shown, reply)
   visit:find("endpoint", "failed", ("%s answers %d"):format(shown, status), fix)
 end
 
--- What Altinn itself does to try an endpoint (domain 5.8).
+-- What Altinn itself does to try an endpoint: it posts a validation event (Altinn/altinn-events
+-- src/Events/Services/SubscriptionService.cs).
 local function check_endpoint(visit)
   if not visit.config.endpoint then return visit:find("endpoint", "skipped", "endpoint is not set") end
   local address = endpoint.address(visit.config.endpoint, visit.config.secrets[1])
@@ -267,6 +282,10 @@ local function check_rules(visit)
     visit:find("rules", "failed", rules.describe_problem(note), "without it 'plan' and 'apply' cannot go on")
   end
   if #made.problems > 0 then return end
+  for _, note in ipairs(visit.link and visit.link:needs_subject(visit.subscriptions) and made.demands or {}) do
+    visit:find("rules", "warning", rules.describe_problem(note),
+      "Altinn refuses its subscription (403) or brings nothing by it until then")
+  end
   if not visit.subscriptions or not visit.config.endpoint then
     return visit:find("rules", "ok", ("they need %d subscription%s"):format(#made.subscriptions,
       #made.subscriptions == 1 and "" or "s"))

@@ -34,6 +34,12 @@ local function difference(job)
   return steps, existing
 end
 
+-- A plan's warnings for whoever carries it out.
+local function add_demands(job, existing)
+  if #job.made.demands == 0 or not job.link:needs_subject(existing) then return end
+  for _, note in ipairs(job.made.demands) do table.insert(job.made.warnings, note) end
+end
+
 -- A step for people and programs.
 
 local moments = { wait = "remove_after", remove = "heard_until" }
@@ -129,6 +135,7 @@ function M.plan(args, config)
   if not job then return status end
   local steps, existing, code = difference(job)
   if not steps then return job.link:failure(existing, code) end
+  add_demands(job, existing)
   print_plan(args, job.link, job.made, steps, existing)
   if #job.made.problems > 0 then return 1 end
   return plan.differs(steps) and 2 or 0
@@ -245,6 +252,7 @@ function M.apply(args, config)
   end
   local first, message, code = difference(job)
   if not first then return job.link:failure(message, code) end
+  add_demands(job, message)
   local ok, second = create_missing(args, job.link, first), nil
   if ok then
     second, message, code = difference(job)

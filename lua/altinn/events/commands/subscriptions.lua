@@ -53,10 +53,12 @@ end
 
 -- Options as filters: short forms become what stands in events.
 local function filters_of(args)
-  local conditions, message = head.compile {
-    on = args.type, when = { resource = args.resource, recipient = args.subject },
-  }
-  if not conditions then return nil, message end
+  local wanted = { on = args.type, when = { resource = args.resource, recipient = args.subject } }
+  local conditions, message = head.compile(wanted)
+  message = message or head.faults(wanted)[1]
+  if message then
+    return nil, (message:gsub("^when%.recipient: ", "--subject: "):gsub("^when%.resource: ", "--resource: "))
+  end
   local filters = {}
   for _, condition in ipairs(conditions) do
     local one = condition.alternatives[1]
@@ -90,6 +92,9 @@ function verbs.create(args, link)
   if not address then
     address, message, code = link:address(args.name)
     if not address then return output.failure(message, code) end
+  end
+  if not filters.subject and link:needs_subject() then
+    output.complain("warning: Altinn demands a subjectFilter of everybody who is not a service owner: --subject NUMBER")
   end
   made, message, code, detail = link.client:subscribe {
     endpoint = address, resource = filters.resource, subject = filters.subject, type = filters.type,

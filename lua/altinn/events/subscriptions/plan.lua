@@ -190,6 +190,17 @@ local function note_of(rule, message)
   return { rule = rule.name, file = rule.file, line = rule.line, message = message }
 end
 
+local SUBJECT_DEMANDED = "Altinn demands a subjectFilter of everybody who is not a service owner: add recipient = \"…\""
+  .. " (your own number) to when"
+local SENDER_ONLY = "its events carry the sender's number, so they reach a service owner alone (a token with the scope"
+  .. " altinn:serviceowner)"
+
+-- What a rule that leaves the subject open has to hear when the subscriber is no service owner.
+local function demand_of(rule, wanted)
+  if wanted.subjects then return nil end
+  return note_of(rule, wanted.sender_only and SENDER_ONLY or SUBJECT_DEMANDED)
+end
+
 local compute_options = { resources = true, narrow = true }
 
 --- Computes the subscriptions that cover every event some rule wants: the
@@ -199,12 +210,13 @@ local compute_options = { resources = true, narrow = true }
 ---@param options { resources: string[]|nil, narrow: boolean|nil }|nil resources for rules that name none; one
 ---  subscription for each type
 ---@return table plan `subscriptions`, each { resource, subject, type, rules, why }, sorted; `problems`: rules that
----  cannot be subscribed for; `warnings`; both { rule, file, line, message }
+---  cannot be subscribed for; `warnings`; `demands`: what concerns those alone who are no service owner; all three
+---  { rule, file, line, message }
 function M.compute(rules, options)
   options = options or {}
   check_options(options, compute_options, "plan")
   local known, boxes, list = {}, {}, {}
-  local plan = { problems = {}, warnings = {} }
+  local plan = { problems = {}, warnings = {}, demands = {} }
   for index, name in ipairs(options.resources or {}) do known[index] = full_resource(name) end
   for _, rule in ipairs(rules) do
     if rule.enabled ~= false then
@@ -217,6 +229,7 @@ function M.compute(rules, options)
         for _, reason in ipairs(add_boxes(boxes, wanted)) do
           plan.warnings[#plan.warnings + 1] = note_of(rule, "would never match at Altinn: " .. core.mask(reason))
         end
+        plan.demands[#plan.demands + 1] = demand_of(rule, wanted)
         for _, resource in ipairs(wanted.resources) do
           list[resource] = list[resource] or {}
           table.insert(list[resource], { name = rule.name or "(unnamed)", wants = wanted })

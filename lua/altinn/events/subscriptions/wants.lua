@@ -243,6 +243,15 @@ local function that_come(types)
   return list
 end
 
+-- Whether events of these types carry the sender, all of them.
+local function carry_sender(types)
+  for _, type in ipairs(types or {}) do
+    local entry = catalogue()[type]
+    if not entry or entry.addressed_to ~= "sender" then return false end
+  end
+  return types ~= nil
+end
+
 --- Why client:subscribe would refuse a subscription with these filters.
 ---@param box { resource: string, subject: string|nil, type: string|nil }
 ---@return string|nil reason nil: it would not
@@ -256,7 +265,8 @@ end
 ---@param rule table name, on, when, and conditions when it is compiled already
 ---@param known string[] full resources for rules that name none
 ---@return table|nil wants resources, subjects and types (lists; nil: any), subject_reason and type_reason (why any),
----  others (attributes that Altinn cannot filter), warnings; without resources when no subscription is needed
+---  others (attributes that Altinn cannot filter), sender_only (all its types carry the sender), warnings;
+---  without resources when no subscription is needed
 ---@return string|nil problem why it cannot be subscribed, and what to do
 function M.of(rule, known)
   local conditions = rule.conditions
@@ -278,7 +288,8 @@ function M.of(rule, known)
   local resources, message = resources_of(rule, known)
   if not resources then return nil, message end
   return { resources = resources, subjects = values_of(subject_left), types = types, warnings = warnings,
-    subject_reason = subject_left.reason, type_reason = type_left.reason, others = other_attributes(conditions) }
+    sender_only = carry_sender(types), subject_reason = subject_left.reason, type_reason = type_left.reason,
+    others = other_attributes(conditions) }
 end
 
 return M

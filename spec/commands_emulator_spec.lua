@@ -15,8 +15,8 @@ local folder, emulator, address, running
 local function start_emulator()
   assert(os.execute(("cd %s && openssl genrsa -out key.pem 2048 2>/dev/null && openssl rsa -in key.pem -pubout"
     .. " -out public.pem 2>/dev/null"):format(process.quote(folder))))
-  emulator = process.start(folder, "emulator", ("%s/bin/altinn-events emulate --listen 127.0.0.1:0"
-    .. " --visible-after 0 --client abc=%s/public.pem"):format(os.getenv "AE_BUILD" or "build/lua5.4", folder))
+  emulator = process.start(folder, "emulator", ("%s/bin/altinn-events emulate --listen 127.0.0.1:0 --visible-after 0"
+    .. " --organisation 991825827 --client abc=%s/public.pem"):format(os.getenv "AE_BUILD" or "build/lua5.4", folder))
   address = process.wait(10, function()
     return emulator:errors():match("msg=listening address=(%S+)") or emulator:status() and "ended"
   end)
@@ -27,7 +27,7 @@ local CONFIG = [[return {
   base_url = "http://%s", secret = "%s", endpoint = "http://127.0.0.1:%d/events", listen = "127.0.0.1:%d",
   rules = { "%s/rules" },
   credentials = { client_id = "abc", key_file = "%s/key.pem", kid = "abc", issuer = "http://%s/",
-    scopes = { "altinn:events.subscribe", "altinn:correspondence.write" } },
+    scopes = { "altinn:events.subscribe", "altinn:serviceowner", "altinn:correspondence.write" } },
 }
 ]]
 
@@ -76,7 +76,7 @@ describe("Altinn's side, the host and the emulator", function()
   it("from credentials to the first event", function()
     local status, out, err = run "token"
     assert.are.equal(0, status, err)
-    assert.is_truthy(out:find("identity /organisation/987654321", 1, true), out)
+    assert.is_truthy(out:find("identity /org/digdir", 1, true), out)
     local list
     list, status = actions()
     assert.are.same({ "create " }, list)
@@ -87,7 +87,7 @@ describe("Altinn's side, the host and the emulator", function()
     assert.are.equal(0, (run "plan"))
     status, out, err = run "doctor"
     assert.are.equal(0, status, out .. err)
-    control("/letters", '{"resource":"acme-letters","sender":"987654321","recipient":"01017012345"}')
+    control("/letters", '{"resource":"acme-letters","recipient":"01017012345"}')
     assert.is_truthy(process.wait(5, function()
       return running:list("--type", "correspondencepublished").count == 1
     end))

@@ -65,12 +65,13 @@ describe("altinn-events emulate", function()
     fails(2, "--client must be ID=FILE", "--listen", "127.0.0.1:0", "--client", "x")
     fails(2, "No such file", "--listen", "127.0.0.1:0", "--client", "x=" .. folder .. "/none")
     fails(2, "did you mean 'dialogporten'", "--listen", "127.0.0.1:0", "--imperfect", "dialogport")
-    fails(2, "must be a number", "--speed", "fast")
-    fails(2, "must be a number", "--speed", "1e999")
-    fails(2, "must be a number", "--timeout", "0")
-    fails(2, "must be an address", "--platform", "platform.altinn.no")
-    fails(2, "must be an address", "--issuer", "https://x y/")
-    fails(2, "nine digits", "--organisation", "12345")
+    fails(2, "--speed must be a number from 0 to 1000000, not 'fast'", "--speed", "fast")
+    fails(2, "--speed must be a number", "--speed", "1e999")
+    fails(2, "--timeout must be a number from 0.001 to 3600, not '0'", "--timeout", "0")
+    fails(2, "--visible-after must be a number", "--visible-after", "x")
+    fails(2, "--platform must be an address", "--platform", "platform.altinn.no")
+    fails(2, "--issuer must be an address", "--issuer", "https://x y/")
+    fails(2, "--organisation must be the nine digits", "--organisation", "12345")
     process.write(folder .. "/world.json", '{"main_unit":{}}')
     fails(2, "did you mean 'main_units'", "--listen", "127.0.0.1:0", "--world", folder .. "/world.json")
     process.write(folder .. "/world.json", "[")
@@ -78,15 +79,20 @@ describe("altinn-events emulate", function()
     local taken = assert(socket.bind("127.0.0.1", 0))
     local _, port = taken:getsockname()
     fails(1, "another program uses it", "--listen", "127.0.0.1:" .. port)
+    -- What is wrong with the options is said before the port is asked for.
+    for option, value in pairs { ["--client"] = "x", ["--world"] = folder .. "/world.json", ["--imperfect"] = "x",
+      ["--speed"] = "x" } do
+      fails(2, option, "--listen", "127.0.0.1:" .. port, option, value)
+    end
     taken:close()
   end)
 
   it("reads the world from a file, and takes switches and addresses as options", function()
     process.write(folder .. "/world.json", '{"main_units":{"111111111":"987654321"},"policy":[{"action":"subscribe"}]}')
     local altinn = emulator.start { arguments = { "--world", folder .. "/world.json", "--imperfect", "dialogporten",
-      "--platform", "https://platform.example.no/", "--pipeline", "new", "--visible-after", "0" } }
+      "--platform", "https://platform.example.no/", "--pipeline", "older", "--visible-after", "0" } }
     local settings = altinn:control("GET", "/settings")
-    assert.are.same({ "new", 0, "https://platform.example.no" },
+    assert.are.same({ "older", 0, "https://platform.example.no" },
       { settings.pipeline, settings.visible_after, settings.platform })
     assert.is_true(altinn:control("GET", "/switches").dialogporten.value)
     altinn:letter()
@@ -125,6 +131,7 @@ describe("altinn-events emulate", function()
     altinn:control("POST", "/troubles", { path = "/token", status = 0 })
     assert.is_nil((altinn:call("POST", "/token", "x")))
     assert.are.equal(400, (altinn:call("POST", "/emulator/troubles", { path = "/x", status = 99 })))
+    assert.are.equal("new", altinn:control("GET", "/settings").pipeline)
     altinn:close()
   end)
 

@@ -51,6 +51,10 @@ local wrongs = {
   { "/world", { clients = { x = { keys = { { kid = "y" } } } } }, "neither text nor file" },
   { "/world", { policy = { 5 } }, "row 1: must be an object" },
   { "/world", { main_units = { ["1"] = 5 } }, "main_units: 1 must be" },
+  { "/world", { owners = { acme = "skd" } }, "owners acme: must be the nine digits of an organisation, or false" },
+  { "/world", { recipients = { ["987654321"] = "reserved" } }, "only persons can have reserved themselves" },
+  { "/world", { recipients = { ["987654321"] = "gone" } }, "must be unknown, reserved or no-roles" },
+  { "/world", { contacts = { ["987654321"] = "late" } }, "must be one of delivered, failed, notice-failed," },
   { "/subscriptions", { endPoint = "x", resourceFilter = "acme" }, "an absolute http or https address" },
   { "/subscriptions", { endPoint = "https://x", resourceFilter = "acme", subjectFilter = 5 }, "subjectFilter must be" },
   { "/events", {}, "an event needs a type" }, { "/events", { type = "t.x", count = 20000 }, "from 1 to 10000" },
@@ -60,6 +64,7 @@ local wrongs = {
   { "/letters", { resource = "\u{FFFF}" }, "make no event" },
   { "/letters", { attachments = { "none" } }, "no attachment none" },
   { "/letters", { attachments = { { size = "big" } } }, "attachments: size must be" },
+  { "/letters", { attachments = { { content = "x", scan = "soon" } } }, "scan must be true (at once), false" },
 }
 
 describe("the emulator's control interface", function()
@@ -67,7 +72,10 @@ describe("the emulator's control interface", function()
 
   setup(function() altinn = emulator.start() end)
   teardown(function() altinn:close() end)
-  before_each(function() altinn:reset() end)
+  before_each(function()
+    altinn:reset()
+    altinn:control("POST", "/world", '{"policy":null}')
+  end)
 
   it("raises each of Altinn's 18 types with the right subject, and the six dead names on request", function()
     local raised, dead = 0, 0
@@ -117,11 +125,68 @@ describe("the emulator's control interface", function()
   end)
 
   it("merges a world whole or not at all", function()
-    local status = altinn:call("POST", "/emulator/world", { policy = { { decision = "deny" } }, owners = { a = 5 } })
-    assert.are.equal(400, status)
-    local token = altinn:token()
-    assert.are.equal(201, (altinn:as(token, "POST", "/events/api/v1/subscriptions",
-      { endPoint = "https://x.example.no", resourceFilter = "urn:altinn:resource:acme" })))
+    local subscription = { endPoint = "https://x.example.no", resourceFilter = "urn:altinn:resource:acme",
+      subjectFilter = "urn:altinn:organization:identifier-no:987654321" }
+    local function status() return (altinn:as(altinn:token(), "POST", "/events/api/v1/subscriptions", subscription)) end
+    local answer = altinn:call("POST", "/emulator/world", { policy = { { decision = "deny" } }, owners = { a = 5 } })
+    assert.are.equal(400, answer)
+    assert.are.equal(201, status())
+    altinn:control("POST", "/world", { policy = { { decision = "deny" } } })
+    assert.are.equal(403, status())
+    altinn:control("POST", "/world", '{"policy":null}')
+    assert.are.equal(201, status())
+  end)
+
+  it("says what there is to a call that there is not", function()
+    local letter = altinn:letter()
+    for _, row in ipairs {
+      { "GET", "/emulator/letters/" .. letter.id .. "/read", 405, "takes POST, not GET: curl -X POST" },
+      { "DELETE", "/emulator/clock", 405, "takes GET and POST, not DELETE" },
+      { "GET", "/emulator/leters", 404, "did you mean '/emulator/letters'?); GET /emulator lists what there is" },
+      { "GET", "/emulator/letters/none", 404, "there is no letter none; GET /emulator/letters lists them" },
+      { "POST", "/emulator/letters/none/read", 404, "there is no letter none" },
+      { "POST", "/emulator/attachments/none/fail", 404, "there is no attachment none" },
+      { "POST", "/emulator/deliveries/99/repeat", 404, "there is no delivery 99; GET /emulator/deliveries" },
+    } do
+      local status, answer = altinn:call(row[1], row[2])
+      assert.are.equal(row[3], status, row[2])
+      assert.is_truthy(answer.error:find(row[4], 1, true), answer.error)
+    end
+    -- Altinn's own calls have no such help.
+    local status, _, _, text = altinn:call("GET", "/events/api/v1/nothing")
+    assert.are.same({ 404, "" }, { status, text })
+    status, _, _, text = altinn:call("GET", "/emulators")
+    assert.are.same({ 404, "" }, { status, text })
+  end)
+
+  -- What a call wrote into an event, as it stands in the push.
+  local function pushed(body)
+    local id = altinn:publish(body)[1]
+    for _, delivery in ipairs(altinn:deliveries()) do
+      if delivery.event == id then return delivery.body end
+    end
+  end
+
+  it("pushes events as they came: numbers, empty lists, the order of members", function()
+    altinn:subscribe(altinn.base .. "/events/api/v1/tests/webhookreceiver")
+    local data = '{"b":1.10,"a":[12345678901234567890,[],{}],"e":1e2,"n":null,"\\u00e6\\"":"\\/"}'
+    local text = pushed(('{ "event" : {"specversion":"1.0", "zz":"1", "id":"raw-1", "source":"/x", "type":"t.x",'
+      .. ' "resource":"urn:altinn:resource:acme-letters", "aa":"2", "data": %s }}'):format(data))
+    assert.are.equal(('{"specversion":"1.0","zz":"1","id":"raw-1","source":"/x","type":"t.x",'
+      .. '"resource":"urn:altinn:resource:acme-letters","aa":"2","datacontenttype":"application/json","data":%s}')
+      :format('{"b":1.10,"a":[12345678901234567890,[],{}],"e":1e2,"n":null,"\\u00E6\\u0022":"/"}'), text)
+    text = pushed('{"type":"correspondencepublished","zz":"1","count":1,"data":[1.10,[],12345678901234567890],"aa":"2",'
+      .. '"alternativesubject":false,"time":"2026-08-20T07:22:19Z"}')
+    assert.is_truthy(text:find('"zz":"1","aa":"2","datacontenttype":"application/json",'
+      .. '"data":[1.10,[],12345678901234567890]}', 1, true), text)
+    assert.is_nil(text:find("alternativesubject", 1, true))
+  end)
+
+  it("answers a trouble's JSON as it was given", function()
+    for _, body in ipairs { "[]", "{}", '{"a":[],"b":1.10,"c":12345678901234567890}', "[ ]", "17", "true" } do
+      altinn:control("POST", "/troubles", ('{"path":"/subscriptions","status":200,"body":%s}'):format(body))
+      assert.are.equal((body:gsub(" ", "")), select(4, altinn:call("GET", "/events/api/v1/subscriptions")))
+    end
   end)
 end)
 

@@ -105,6 +105,27 @@ describe("the emulator's matching", function()
     assert.are.same({}, reached {})
   end)
 
+  it("lets through what is the owner's, or the consumer's own; keeps the rest back in silence", function()
+    altinn:control("POST", "/world", '{"policy":null}')
+    altinn:control("POST", "/world", { main_units = { ["111111111"] = "987654321" } })
+    local owner = subscribe()
+    local own = subscribe { consumer = "/organisation/987654321" }
+    local stranger = subscribe { consumer = "/organisation/222222222", subjectFilter = ORG }
+    assert.are.same({ owner, own }, reached { subject = ORG })
+    assert.are.same({ owner, own }, reached { subject = UNIT })
+    assert.are.same({ owner }, reached { subject = "urn:altinn:organization:identifier-no:991825827" })
+    assert.are.same({ owner }, reached {})
+    assert.are.equal("/org/digdir", altinn:control("GET", "/subscriptions").subscriptions[1].consumer)
+    assert.is_truthy(altinn:log():find("2 kept out by the policy", 1, true))
+    altinn:control("POST", "/world", { owners = { ["skd-letters"] = "974761076" },
+      service_owners = { ["974761076"] = "skd" } })
+    assert.are.same({}, reached { resource = "urn:altinn:resource:skd-letters", subject = ORG })
+    local skd = altinn:subscribe(NOWHERE, { resourceFilter = "skd-letters" })
+    assert.are.equal("/org/skd", skd.consumer)
+    assert.are.same({ skd.id }, reached { resource = "urn:altinn:resource:skd-letters", subject = ORG })
+    assert.are_not.equal(stranger, skd.id)
+  end)
+
   it("has no caches unless they are switched on", function()
     local first = subscribe()
     assert.are.same({ first }, reached {})
@@ -114,7 +135,7 @@ describe("the emulator's matching", function()
 
   it("remembers lookups for an hour when that is switched on: deaf at first, heard after the end", function()
     altinn:control("POST", "/switches", { ["lookup-cache"] = true })
-    local token = altinn:token { scopes = "altinn:events.subscribe" }
+    local token = altinn:token { scopes = "altinn:events.subscribe altinn:serviceowner", orgNo = "991825827" }
     local first = subscribe()
     assert.are.same({ first }, reached {})
     local second = subscribe { endPoint = NOWHERE .. "2" }
@@ -167,6 +188,7 @@ describe("the emulator's query API", function()
       PATH .. FROM_ZERO)
     assert.are.same({ 403, "" }, { status, text })
     assert.are.equal(415, (get(FROM_ZERO, { ["Content-Type"] = "text/plain" })))
+    assert.are.equal(415, (get(FROM_ZERO, { ["Content-Type"] = "application/cloudevents+json" })))
     assert.are.equal(200, (get(FROM_ZERO, { ["Content-Type"] = "application/json" })))
   end)
 
@@ -216,7 +238,12 @@ describe("the emulator's query API", function()
     altinn:advance(30)
     local _, list, headers = get(FROM_ZERO)
     assert.are.same({ table.unpack(all, 1, 50) }, ids(list))
-    assert.are.equal(altinn.base .. PATH .. "?after=" .. all[50] .. "&size=50&resource=" .. RESOURCE, headers.next)
+    assert.are.equal(altinn.base .. PATH .. "?after=" .. all[50] .. "&resource=" .. RESOURCE, headers.next)
+    headers = select(3, get("?type=a%25&resource=" .. RESOURCE .. "&size=2&after=0&type=no.%25"))
+    assert.are.equal(altinn.base .. PATH .. "?after=" .. all[2] .. "&type=a%&type=no.%&resource=" .. RESOURCE
+      .. "&size=2", headers.next)
+    assert.are.equal(400, (get(FROM_ZERO .. "&size=many")))
+    assert.are.equal(400, (get(FROM_ZERO .. "&size=99999999999")))
     _, list = get(("?after=%s&resource=%s&size=70"):format(all[50], RESOURCE))
     assert.are.same({ table.unpack(all, 51, 120) }, ids(list))
     _, list = get(("?after=gone&resource=%s&size=2"):format(RESOURCE))
@@ -229,6 +256,18 @@ describe("the emulator's query API", function()
     altinn:advance(30)
     _, list = get(FROM_ZERO .. "&size=5000")
     assert.are.equal(1000, #list)
+  end)
+
+  it("writes events as they come out of its database: members by length and name, the time in UTC", function()
+    altinn:control("POST", "/events", [[{"event":{"type":"t.x","zz":"æ","specversion":"1.0","source":"/x","id":"1",
+      "time":"2026-08-20T09:22:19.4380391+02:00","resource":"urn:altinn:resource:acme-letters","abc":"1",
+      "data":{"longer":1.10,"b":[],"a":{"y":12345678901234567890,"x":{}}}}}]])
+    altinn:advance(30)
+    local _, _, _, text = get(FROM_ZERO)
+    assert.are.equal([=[[{"specversion":"1.0","id":"1","zz":"\u00E6","abc":"1","time":"2026-08-20T07:22:19.4380391Z",]=]
+      .. [["type":"t.x","source":"/x","resource":"urn:altinn:resource:acme-letters",]]
+      .. [["datacontenttype":"application/json",]]
+      .. [["data":{"a":{"x":{},"y":12345678901234567890},"b":[],"longer":1.10}}]].."]", text)
   end)
 
   it("filters by subject, alternative subject and LIKE patterns of types", function()

@@ -134,16 +134,16 @@ describe("scenario", function()
     assert.are.equal(1, stored(id))
   end)
 
-  it("7: the 13th attempt and the dead letter", function()
+  it("7: the twelfth attempt and the dead letter", function()
     local endpoint = target.start { "200", "500" }
     altinn:subscribe(endpoint.url)
     local id = altinn:publish({ type = "correspondencepublished" })[1]
-    altinn:advance "48h"
+    altinn:advance "36h"
     local dead = altinn:control("GET", "/dead-letters")
-    assert.are.same({ 1, id, 13 }, { dead.count, dead.deliveries[1].event, #dead.deliveries[1].attempts })
-    assert.are.equal(14, #endpoint:requests())
+    assert.are.same({ 1, id, 12 }, { dead.count, dead.deliveries[1].event, #dead.deliveries[1].attempts })
+    assert.are.equal(13, #endpoint:requests())
     altinn:advance "10d"
-    assert.are.equal(14, #endpoint:requests())
+    assert.are.equal(13, #endpoint:requests())
     endpoint:close()
   end)
 
@@ -165,7 +165,7 @@ describe("scenario", function()
     local s = altinn:subscribe(hook())
     local kind = { type = "correspondencepublished" }
     altinn:publish(kind)
-    local token = altinn:token()
+    local token = altinn:token { scopes = "altinn:events.subscribe altinn:serviceowner", orgNo = "991825827" }
     assert.are.equal(200, (altinn:as(token, "DELETE", "/events/api/v1/subscriptions/" .. s.id)))
     assert.are.equal(0, altinn:as(token, "GET", "/events/api/v1/subscriptions") == 200
       and select(2, altinn:as(token, "GET", "/events/api/v1/subscriptions")).count)
@@ -261,5 +261,75 @@ describe("scenario", function()
     end
     assert.are_not.same(ids, order)
     for _, id in ipairs(ids) do assert.are.equal(1, got[id]) end
+  end)
+
+  -- The types of what was pushed to an endpoint, in order.
+  local function pushed(endpoint)
+    local list = {}
+    for _, request in ipairs(endpoint:requests()) do
+      list[#list + 1] = request.body:match('no%.altinn%.correspondence%.(%a+)"')
+    end
+    return list
+  end
+
+  it("16: a letter with a file that is scanned a minute later, and one whose file is infected", function()
+    local endpoint = target.start()
+    altinn:subscribe(endpoint.url)
+    altinn:letter { attachments = { { fileName = "a.pdf", content = "x", scan = "1m" } } }
+    altinn:advance "1m"
+    local infected = altinn:letter { attachments = { { fileName = "b.pdf", content = "x", scan = false } } }
+    altinn:control("POST", ("/attachments/%s/fail"):format(infected.content.attachments[1].id))
+    altinn:advance()
+    assert.are.same({ "correspondenceinitialized", "attachmentpublished", "correspondencepublished",
+      "correspondenceinitialized", "attachmentuploadfailed" }, pushed(endpoint))
+    endpoint:close()
+  end)
+
+  it("17: never read, for a letter that was deleted unread", function()
+    local endpoint = target.start()
+    altinn:subscribe(endpoint.url, { typeFilter = "no.altinn.correspondence.correspondencereceiverneverread" })
+    local letter = altinn:letter { dueDateTime = "2030-01-01T00:00:00Z" }
+    altinn:step(letter, "purge")
+    altinn:control("POST", "/clock", { to = "2030-01-01T00:00:00Z" })
+    altinn:advance()
+    assert.are.same({ "correspondencereceiverneverread" }, pushed(endpoint))
+    local owner = altinn:token { scopes = "altinn:correspondence.write altinn:serviceowner", orgNo = "991825827" }
+    local status, details = altinn:as(owner, "GET", "/correspondence/api/v1/correspondence/" .. letter.id .. "/details")
+    assert.are.same({ 200, "PurgedByRecipient" }, { status, details.status })
+    endpoint:close()
+  end)
+
+  it("18: all failed, from a reminder after delivered; an order that never reaches a verdict", function()
+    local endpoint = target.start()
+    altinn:subscribe(endpoint.url)
+    altinn:control("POST", "/world", { contacts = { ["987654321"] = "reminder-failed", ["111111111"] = "silent" } })
+    local wanted = { notificationTemplate = "GenericAltinnMessage", notificationChannel = "Email", sendReminder = true }
+    altinn:letter { notification = wanted }
+    altinn:letter { recipient = "111111111", notification = wanted }
+    altinn:advance "10d"
+    assert.are.same({ "correspondenceinitialized", "correspondencepublished", "notificationcreated",
+      "correspondenceinitialized", "correspondencepublished", "notificationcreated",
+      "correspondencenotificationdelivered", "correspondencenotificationallfailed" }, pushed(endpoint))
+    endpoint:close()
+  end)
+
+  it("19: a recipient without a subject filter", function()
+    local body = { endPoint = hook(), resourceFilter = "urn:altinn:resource:acme-letters" }
+    local path, token = "/events/api/v1/subscriptions", altinn:token()
+    assert.are.equal(403, (altinn:as(token, "POST", path, body)))
+    body.subjectFilter = "urn:altinn:organization:identifier-no:987654321"
+    assert.are.equal(201, (altinn:as(token, "POST", path, body)))
+    altinn:advance()
+    altinn:letter()
+    altinn:letter { recipient = "111111111" }
+    assert.are.equal(1, #altinn:deliveries { type = "correspondencepublished" })
+  end)
+
+  it("20: a sender without the owner's scope reads a published letter", function()
+    local sender = altinn:token { scopes = "altinn:correspondence.write", orgNo = "991825827" }
+    local letter = altinn:letter { title = "T", attachments = { { fileName = "a.pdf", content = "x" } } }
+    local _, shown = altinn:as(sender, "GET", "/correspondence/api/v1/correspondence/" .. letter.id)
+    assert.are.same({ "Published", "", "no", 0 }, { shown.status, shown.content.messageTitle, shown.content.language,
+      #shown.content.attachments })
   end)
 end)

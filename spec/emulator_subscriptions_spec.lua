@@ -4,6 +4,7 @@ local target = require "spec.support.target"
 
 local PATH = "/events/api/v1/subscriptions"
 local RESOURCE = "urn:altinn:resource:acme-letters"
+local OWN = "urn:altinn:organization:identifier-no:987654321"
 
 describe("the emulator's subscriptions", function()
   local altinn, endpoint, token
@@ -18,11 +19,12 @@ describe("the emulator's subscriptions", function()
   end)
   before_each(function()
     altinn:reset()
+    altinn:control("POST", "/world", '{"policy":null}')
     token = altinn:token { scopes = "altinn:events.subscribe" }
   end)
 
   local function body(changes)
-    local values = { endPoint = endpoint.url .. "/hook", resourceFilter = RESOURCE }
+    local values = { endPoint = endpoint.url .. "/hook", resourceFilter = RESOURCE, subjectFilter = OWN }
     for name, value in pairs(changes or {}) do values[name] = value or nil end
     return values
   end
@@ -62,7 +64,9 @@ describe("the emulator's subscriptions", function()
   end)
 
   it("wants JSON", function()
-    assert.are.equal(415, (post(nil, { ["Content-Type"] = "text/plain" })))
+    for _, media in ipairs { "text/plain", "application/cloudevents+json", "text/json" } do
+      assert.are.equal(415, (post(nil, { ["Content-Type"] = media })))
+    end
     local json = { ["Content-Type"] = "application/json" }
     for _, text in ipairs { "{", "[]", "1", "", '{"endPoint":1}', '{"includeSubunits":"yes"}' } do
       local status, problem, headers = altinn:as(token, "POST", PATH, text, json)
@@ -88,14 +92,17 @@ describe("the emulator's subscriptions", function()
     { { resourceFilter = "no urn" }, "Resource filter must be a valid urn" },
     { { resourceFilter = "urn:altinn:resource:Acme" }, "Resource filter must be a valid urn" },
     { { resourceFilter = "urn:altinn:resource:" }, "Resource filter must be a valid urn" },
+    { { resourceFilter = "" }, "Resource filter must be a valid urn" },
     { { resourceFilter = false, sourceFilter = "https://x/" }, "Resource filter is required." },
     { { sourceFilter = "https://x/", alternativeSubjectFilter = "/org/1" },
       "Source filter is not supported for subscriptions on this resource." },
     { { alternativeSubjectFilter = "/org/1", includeSubunits = true },
       "AlternativeSubject filter is not supported for subscriptions on this resource." },
-    { { includeSubunits = true }, "IncludeSubunits requires a subject filter." },
-    { { resourceFilter = app }, "A valid subject to the authenticated identity is required" },
-    { { resourceFilter = app, alternativeSubjectFilter = "/x/1" },
+    { { includeSubunits = true, subjectFilter = false }, "IncludeSubunits requires a subject filter." },
+    { { includeSubunits = true, subjectFilter = "" }, "IncludeSubunits requires a subject filter." },
+    { { resourceFilter = app, subjectFilter = false }, "A valid subject to the authenticated identity is required" },
+    { { resourceFilter = app, subjectFilter = "" }, "A valid subject to the authenticated identity is required" },
+    { { resourceFilter = app, alternativeSubjectFilter = "/x/1", subjectFilter = false },
       "A valid subject to the authenticated identity is required" },
     { { resourceFilter = app, subjectFilter = "/party/1", sourceFilter = app_source .. "/" },
       "A valid app id is required in source filter {environment}/{org}/{app}" },
@@ -140,15 +147,55 @@ describe("the emulator's subscriptions", function()
     assert.are.equal('"Not authorized to create a subscription for resource ' .. RESOURCE .. '."', text)
     token = altinn:token { scopes = "altinn:events.subscribe", orgNo = "111111111" }
     assert.are.equal(201, (post()))
-    altinn:control("POST", "/world", { policy = { { decision = true } } })
   end)
 
-  it("does not look at subject and type, nor at members it does not know", function()
-    local status, s = post { subjectFilter = "", typeFilter = " X ", consumer = "/org/evil", other = 1 }
+  it("does not look at subject and type by itself, nor at members it does not know", function()
+    token = altinn:token { scopes = "altinn:events.subscribe altinn:serviceowner", orgNo = "991825827" }
+    local status, s = post { subjectFilter = "", typeFilter = " X ", consumer = "/org/evil", other = 1,
+      alternativeSubjectFilter = "" }
     assert.are.equal(201, status)
-    assert.are.same({ "", " X ", "/organisation/987654321" }, { s.subjectFilter, s.typeFilter, s.consumer })
+    assert.are.same({ "", " X ", "/org/digdir" }, { s.subjectFilter, s.typeFilter, s.consumer })
     local _, folded = altinn:as(token, "POST", PATH, { ENDPOINT = https, resourcefilter = RESOURCE })
     assert.are.equal(https, folded.endPoint)
+  end)
+
+  it("wants a subject filter of everybody but the resource's owner: the caller's own party, or a unit of it", function()
+    altinn:control("POST", "/world", { main_units = { ["222222222"] = "987654321" },
+      owners = { ["skd-letters"] = "974761076" }, service_owners = { ["974761076"] = "skd" } })
+    local owner = altinn:token { scopes = "altinn:events.subscribe altinn:serviceowner", orgNo = "991825827" }
+    local customer = altinn:token { systemUserId = "6f9c", systemUserOrg = "111111111", orgNo = "974761076" }
+    local function subject(number) return "urn:altinn:organization:identifier-no:" .. number end
+    for index, row in ipairs {
+      { token, 403, { subjectFilter = false } }, { token, 403, { subjectFilter = "" } }, { token, 201, {} },
+      { token, 403, { subjectFilter = subject "111111111" } }, { token, 201, { subjectFilter = subject "222222222" } },
+      { owner, 201, { subjectFilter = false } }, { owner, 201, { subjectFilter = subject "111111111" } },
+      { owner, 403, { subjectFilter = false, resourceFilter = "urn:altinn:resource:skd-letters" } },
+      { customer, 201, { subjectFilter = subject "111111111" } },
+      { customer, 403, { subjectFilter = subject "974761076" } },
+    } do
+      token = row[1]
+      local status, _, headers, text = post(row[3])
+      assert.are.equal(row[2], status, "row " .. index)
+      if status == 403 then
+        assert.are.equal(('"Not authorized to create a subscription for resource %s."'):format(row[3].resourceFilter
+          or RESOURCE), text)
+        assert.are.equal("application/json; charset=utf-8", headers["content-type"])
+      end
+    end
+    -- The log says why; Altinn does not.
+    assert.is_truthy(altinn:log():find("a subjectFilter is required of everybody who is not the resource's owner", 1,
+      true))
+  end)
+
+  it("writes an endpoint as .NET does", function()
+    for given, written in pairs {
+      ["HTTPS://Hooks.Example.NO:443"] = "https://hooks.example.no/",
+      ["https://x.no/brev/å?a=ø"] = "https://x.no/brev/%C3%A5?a=%C3%B8",
+      ["https://x.no/a/../b/./c"] = "https://x.no/b/c", ["https://x.no/%c3%a5%zz"] = "https://x.no/%c3%a5%25zz",
+      ['https://x.no/{a}|"<b>"'] = "https://x.no/%7Ba%7D%7C%22%3Cb%3E%22", ["https://x.no?a=b"] = "https://x.no/?a=b",
+    } do
+      assert.are.equal(written, select(2, post { endPoint = given }).endPoint)
+    end
   end)
 
   it("finds the one that is the same, and validates it again", function()
@@ -166,6 +213,7 @@ describe("the emulator's subscriptions", function()
 
   it("belongs to whom the token says: service owner, user, system user, organisation", function()
     altinn:control("POST", "/world", { service_owners = { ["123456789"] = "skd" } })
+    altinn:control("POST", "/world", { policy = { {} } })   -- everything
     local rows = {
       { { scopes = "altinn:events.subscribe altinn:serviceowner", orgNo = "123456789" }, "/org/skd" },
       { { scopes = "altinn:events.subscribe", orgNo = "123456789" }, "/organisation/123456789" },
@@ -207,7 +255,12 @@ describe("the emulator's subscriptions", function()
     status, _, _, text = altinn:as(token, "DELETE", PATH .. "/" .. s.id)
     assert.are.same({ 404, "" }, { status, text })
     assert.are.equal(404, (altinn:as(token, "GET", PATH .. "/99")))
-    assert.are.equal(400, (altinn:as(token, "GET", PATH .. "/abc")))
+    for _, id in ipairs { "abc", "2147483648", "-2147483649", "99999999999999999999", "1.5" } do
+      for _, method in ipairs { "GET", "DELETE" } do
+        assert.are.equal(400, (altinn:as(token, method, PATH .. "/" .. id)), id)
+      end
+    end
+    assert.are.equal(404, (altinn:as(token, "GET", PATH .. "/-1")))
     assert.are.equal(401, (altinn:call("GET", PATH .. "/abc")))
     assert.are.equal(405, (altinn:as(token, "PUT", PATH .. "/" .. s.id)))
   end)
@@ -216,7 +269,11 @@ describe("the emulator's subscriptions", function()
     local _, s = post { endPoint = https }
     assert.are.equal(401, (altinn:as(token, "PUT", PATH .. "/validate/" .. s.id)))
     assert.is_false(select(2, altinn:as(token, "GET", PATH .. "/" .. s.id)).validated)
-    assert.are.equal(200, (altinn:call("PUT", PATH .. "/validate/" .. s.id, nil, { PlatformAccessToken = "x" })))
+    local platform = { PlatformAccessToken = "x" }
+    local status, before = altinn:call("PUT", PATH .. "/validate/" .. s.id, nil, platform)
+    assert.are.same({ 200, s }, { status, before })
+    assert.are.equal(404, (altinn:call("PUT", PATH .. "/validate/99", nil, platform)))
+    assert.are.equal(400, (altinn:call("PUT", PATH .. "/validate/x", nil, platform)))
     assert.is_true(select(2, altinn:as(token, "GET", PATH .. "/" .. s.id)).validated)
   end)
 end)

@@ -1,5 +1,6 @@
 -- The demonstration's configuration: the example rules, one small service of
--- its own as every target, and Altinn in a box as Altinn.
+-- its own as every target, and Altinn in a box as Altinn. It is that of a
+-- service owner: it hears of all letters of its resource.
 local service = os.getenv("DEMO_SERVICE") or "http://127.0.0.1:8482"
 local altinn = os.getenv("DEMO_ALTINN") or "http://127.0.0.1:8483"
 
@@ -17,6 +18,7 @@ return {
   endpoint = "http://127.0.0.1:8480/events",
   credentials = {
     client_id = "demonstration", kid = "demonstration", key_file = os.getenv("DEMO_KEY") or "key.pem",
-    issuer = altinn .. "/", scopes = { "altinn:events.subscribe", "altinn:correspondence.write" },
+    issuer = altinn .. "/",
+    scopes = { "altinn:events.subscribe", "altinn:serviceowner", "altinn:correspondence.write" },
   },
 }

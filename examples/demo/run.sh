@@ -60,8 +60,8 @@ openssl pkey -in "$DEMO_KEY" -pubout -out "$folder/public.pem"
 
 lua5.4 examples/demo/service.lua $service_port &
 service=$!
-altinn-events emulate --listen 127.0.0.1:$altinn_port --client "demonstration=$folder/public.pem" \
-  >"$folder/altinn.out" 2>"$folder/altinn.log" &
+altinn-events emulate --listen 127.0.0.1:$altinn_port --organisation 991825827 \
+  --client "demonstration=$folder/public.pem" >"$folder/altinn.out" 2>"$folder/altinn.log" &
 emulator=$!
 altinn-events run --config $config --inbox "$folder/inbox.db" 2>"$folder/host.log" &
 host=$!
@@ -81,7 +81,7 @@ shown altinn-events plan --config $config || [ $? -eq 2 ] || fail "no plan"
 say "The subscription is made; Altinn tries the endpoint at once"
 shown altinn-events apply --config $config || fail "no subscription"
 say "A letter is published, and nobody reads it until it is due"
-letter=$(curl -sS -f $altinn/emulator/letters -d '{"resource":"acme-letters","sender":"987654321","recipient":"01017012345"}' |
+letter=$(curl -sS -f $altinn/emulator/letters -d '{"resource":"acme-letters","recipient":"01017012345"}' |
   sed 's/.*"id":"\([^"]*\)".*/\1/')
 curl -sS -f -o "$folder/step" $altinn/emulator/letters/"$letter"/never-read -d '{}'
 wait_for 20 settled done "2 of 2" || fail "the letter was not printed within 20 s:"
@@ -99,7 +99,7 @@ cat <<END
   eval "\$(make -s env)"
   curl -i $endpoint -H 'Content-Type: application/json' --data-binary @$events/never_read.json
   altinn-events send $events/published.json --to $endpoint
-  curl $altinn/emulator/letters -d '{"resource":"acme-letters","sender":"987654321"}'
+  curl $altinn/emulator/letters -d '{"resource":"acme-letters"}'
   altinn-events inbox list --inbox $folder/inbox.db
   curl http://127.0.0.1:8481/metrics
 END

@@ -57,9 +57,10 @@ function Emulator:as(token, method, path, body, headers)
   return self:call(method, path, body, all)
 end
 
---- A call of the control interface; it must succeed.
+--- A call of the control interface, its body a table or JSON; it must succeed.
 function Emulator:control(method, path, body)
-  local status, value, _, text = self:call(method, "/emulator" .. path, body)
+  local headers = type(body) == "string" and { ["Content-Type"] = "application/json" } or nil
+  local status, value, _, text = self:call(method, "/emulator" .. path, body, headers)
   assert(status >= 200 and status < 300, ("%s %s: %s %s"):format(method, path, status, text))
   return value
 end

@@ -1,7 +1,9 @@
 -- The sender's attachments: registering, uploading, looking, deleting.
-local api = require "altinn.events.emulator.letters_api"
+local access = require "altinn.events.emulator.letters_access"
 local errors = require "altinn.events.emulator.letters_errors"
+local files = require "altinn.events.emulator.files"
 local letters = require "altinn.events.emulator.letters"
+local letters_events = require "altinn.events.emulator.letters_events"
 local router = require "altinn.events.emulator.router"
 local shape = require "altinn.events.emulator.shape"
 local view = require "altinn.events.emulator.letters_view"
@@ -10,16 +12,21 @@ local wire = require "altinn.events.emulator.wire"
 local M = {}
 
 local members = { resourceId = "name", sender = "name" }
-for name, kind in pairs(letters.attachment_members) do members[name] = kind end
+for name, kind in pairs(files.members) do members[name] = kind end
+members.fileName = "text"
 
--- An attachment of the caller's; or nil and the refusal.
+-- An attachment that the caller may handle; or nil and the refusal.
 local function find(emulator, request)
-  local caller, refusal = api.caller(emulator, request, "sender")
+  local caller, refusal = access.caller(emulator, request, "sender")
   if not caller then return nil, refusal end
-  local one = emulator.letters.attachments[request.parameters.id]
-  if not one then return nil, errors.problem(2001, request.path) end
-  if emulator.world.number(one.sender) ~= caller.party and not caller.owner(one.resource) then
-    return nil, errors.problem(4001, request.path)
+  local id
+  id, refusal = access.id(request, "attachmentId", request.parameters.id)
+  if not id then return nil, refusal end
+  local one = emulator.files.by_id[id]
+  if not one then return nil, errors.problem(request, 2001) end
+  local is_sender = emulator.world.number(one.sender) == caller.party
+  if not is_sender and not access.may_send(emulator, caller, one.resource) then
+    return nil, errors.problem(request, 4001)
   end
   return one
 end
@@ -29,24 +36,64 @@ local function show(emulator, request, with_history)
   return refusal or router.json(200, view.attachment(one, with_history), { ["Cache-Control"] = "no-store" })
 end
 
-local function register(emulator, request)
-  local caller, refusal = api.caller(emulator, request, "sender")
-  if not caller then return refusal end
-  if not router.is_json(request) then return router.problem(415) end
+-- The shape's fault: the member and what is said of it; or nil.
+local function shape_fault(spec)
+  for _, name in ipairs { "resourceId", "fileName", "sendersReference" } do
+    if not spec[name] or name ~= "fileName" and not spec[name]:find("%S") then
+      return name, ("The %s field is required."):format(name:sub(1, 1):upper() .. name:sub(2))
+    end
+  end
+  if #spec.fileName > 255 then
+    return "fileName", "The field FileName must be a string with a maximum length of 255."
+  end
+  local checksum = spec.checksum or ""
+  if checksum:find("%S") and #checksum ~= 32 then
+    return "checksum", "The checksum, if used, must be a MD5 hash with a length of 32 characters"
+  end
+  if checksum ~= checksum:lower() then return "checksum", "The checksum, if used, must be a MD5 hash in lower case" end
+end
+
+-- What is to be registered; or nil and the refusal.
+local function read(request)
+  if not router.is_json(request) then return nil, router.problem(415) end
   local spec, message, member = shape.read(wire.decode(request.body), members, "drop")
-  if not spec then return api.invalid(request, member, message) end
-  if not spec.resourceId then return api.invalid(request, "resourceId", "The ResourceId field is required.") end
-  local sender = spec.sender or caller.party
-  message = emulator.letters:fault { resource = spec.resourceId, sender = sender, recipient = sender }
-  if message then return api.invalid(request, "resourceId", message) end
-  local one = emulator.letters:add_attachment(spec, spec.resourceId, emulator.world:urn(sender))
-  return router.json(200, one.id, { ["Cache-Control"] = "no-store" })
+  if spec then member, message = shape_fault(spec) end
+  if member then return nil, errors.invalid(request, member, message) end
+  spec.resourceId = spec.resourceId:gsub("^urn:altinn:resource:", "")
+  return spec
+end
+
+-- The number of the error that a registration is, and what it is about; or nil.
+local function registration_fault(emulator, caller, spec)
+  if not emulator.world:owner(spec.resourceId) then return 1036 end
+  if not access.may_send(emulator, caller, spec.resourceId) then return 4001 end
+  local fault, least = files.name_fault(spec.fileName), files.least_days(emulator)
+  if fault then return fault end
+  if spec.expirationInDays and spec.expirationInDays < least then return 2017, tostring(least) end
+end
+
+local function register(emulator, request)
+  local caller, refusal = access.caller(emulator, request, "sender")
+  if not caller then return refusal end
+  local spec
+  spec, refusal = read(request)
+  if not spec then return refusal end
+  local number, about = registration_fault(emulator, caller, spec)
+  if number then return errors.problem(request, number, about) end
+  local sender = emulator.world:owner(spec.resourceId)
+  local message = letters_events.fault(emulator, { resource = spec.resourceId, sender = sender, recipient = sender })
+  if message then return errors.invalid(request, "resourceId", message) end
+  return router.json(200, emulator.files:register(spec, spec.resourceId, emulator.world:urn(sender)).id,
+    { ["Cache-Control"] = "no-store" })
 end
 
 local function upload(emulator, request)
   local one, refusal = find(emulator, request)
   if not one then return refusal end
-  emulator.letters:upload_attachment(one, request.body)
+  local media = router.media_type(request)
+  if media ~= "" and media ~= "application/octet-stream" then return router.problem(415) end
+  local fault = emulator.files:upload(one, request.body)
+  if fault then return errors.problem(request, fault, "50GB") end
   return router.json(200, view.attachment(one), { ["Cache-Control"] = "no-store" })
 end
 
@@ -54,22 +101,22 @@ end
 local function download(emulator, request)
   local one, refusal = find(emulator, request)
   if not one then return refusal end
+  local fault = files.download_fault(one)
   for id in pairs(one.letters) do
-    local letter = emulator.letters.by_id[id]
-    if letter and letter.published then return errors.problem(2016, request.path) end
+    fault = fault or letters.has_been(emulator.letters.by_id[id], "Published") and 2016
   end
-  if one.status == "Purged" then return errors.problem(2019, request.path) end
-  if one.status ~= "Published" then return errors.problem(1018, request.path) end
-  return view.download(one)
+  if fault then return errors.problem(request, fault) end
+  return view.senders_download(one) or router.problem(500)
 end
 
 -- The real one answers without content, whatever its description says.
 local function delete(emulator, request)
   local one, refusal = find(emulator, request)
   if not one then return refusal end
-  if next(one.letters) then return errors.problem(2007, request.path) end
-  if one.status == "Purged" then return errors.problem(2006, request.path) end
-  emulator.letters:purge_attachment(one)
+  local fault = files.has_been(one, "Purged") and 2006 or files.has_been(one, "Expired") and 2018
+    or next(one.letters) and 2007
+  if fault then return errors.problem(request, fault) end
+  emulator.files:purge(one, "Attachment has been purged")
   return router.empty(204, { ["Cache-Control"] = "no-store" })
 end
 

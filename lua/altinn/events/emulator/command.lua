@@ -18,24 +18,28 @@ The letter is published, the event pushed to the host. curl 127.0.0.1:8490/emula
 lists all that can be done to it: walk a letter through its life, publish any
 event, move the clock, make pushes fail, double, reorder or vanish.]]
 
-local function number_from(least, most)
+-- Readers of an option's text: the value, or nil and a message that names the option.
+
+local function number_from(option, least, most)
   return function(text)
     local value = tonumber(text)
     if not value or value < least or value > most then
-      return nil, ("must be a number from %g to %g"):format(least, most)
+      return nil, ("%s must be a number from %.7g to %.7g, not '%s'"):format(option, least, most, text)
     end
     return value
   end
 end
 
-local function url(text)
-  if text:find("^https?://[%w.:%[%]-]+[%w./_~-]*$") then return text end
-  return nil, "must be an address: https://platform.altinn.no"
+local function url_of(option)
+  return function(text)
+    if text:find("^https?://[%w.:%[%]-]+[%w./_~-]*$") then return text end
+    return nil, option .. " must be an address: https://platform.altinn.no"
+  end
 end
 
 local function organisation(text)
   if text:find("^%d%d%d%d%d%d%d%d%d$") then return text end
-  return nil, "must be the nine digits of an organisation"
+  return nil, "--organisation must be the nine digits of an organisation"
 end
 
 --- Adds the verb's options to its command.
@@ -45,26 +49,26 @@ function M.options(command)
   command:option("--listen", "address (default: 127.0.0.1:8490)"):argname "HOST:PORT"
   command:flag("--public", "allow an address other than loopback")
   command:option("--speed", "its clock runs N times as fast: 3600 makes 35 hours 35 seconds; 0: it is moved by hand")
-    :argname "N":convert(number_from(0, 1e6))
-  command:option("--pipeline", "which of Altinn's two ways to retry: older (13 attempts, default) or new (12)")
+    :argname "N":convert(number_from("--speed", 0, 1e6))
+  command:option("--pipeline", "which of Altinn's two ways to retry: new (12 attempts, default) or older (13)")
     :argname "NAME":choices { "older", "new" }
   command:option("--timeout", "seconds for an endpoint's answer (default: 45)"):argname "N"
-    :convert(number_from(0.001, 3600))
+    :convert(number_from("--timeout", 0.001, 3600))
   command:option("--visible-after", "seconds until the query API shows an event (default: 30)"):argname "N"
-    :convert(number_from(0, 86400))
+    :convert(number_from("--visible-after", 0, 86400))
   command:option("--client", "a client of Maskinporten and its public key, certificate or JWK"):argname "ID=FILE"
     :count "*"
   command:flag("--accept-any-grant", "believe every grant whose form is right, whoever signed it")
   command:option("--organisation", "the clients' organisation (default: 987654321)"):argname "NUMBER"
     :convert(organisation)
-  command:option("--world", "clients, main_units, policy, service_owners, owners: a JSON file"):argname "FILE"
+  command:option("--world", "clients, service_owners, owners, recipients, contacts, policy: a JSON file"):argname "FILE"
   command:option("--imperfect", "switch an imperfection on; GET /emulator/switches lists them"):argname "NAME":count "*"
   command:option("--http-endpoints", "http endpoints that may be subscribed: loopback (default), any, none")
     :argname "WHERE":choices { "loopback", "any", "none" }
   command:option("--platform", "the platform's address in events and links (default: this one)"):argname "URL"
-    :convert(url)
+    :convert(url_of "--platform")
   command:option("--issuer", "Maskinporten's name, the grants' aud (default: this address)"):argname "URL"
-    :convert(url)
+    :convert(url_of "--issuer")
 end
 
 local function complain(message)
@@ -89,21 +93,29 @@ local function address(args)
   return listen
 end
 
--- Clients, the world's file, switches; a message when something is wrong.
-local function prepare(emulator, args)
+-- The world that the options describe; nil and a message when something is wrong.
+local function world_of(args)
+  local world = require("altinn.events.emulator.world").new {
+    organisation = args.organisation, accept_any_grant = args.accept_any_grant,
+  }
   for _, text in ipairs(args.client or {}) do
     local id, path = text:match("^([^=]+)=(.+)$")
-    if not id then return "--client must be ID=FILE" end
-    local ok, message = emulator.world:add_key(id, path)
-    if not ok then return message end
+    if not id then return nil, ("--client must be ID=FILE, not '%s'"):format(text) end
+    local ok, message = world:add_key(id, path)
+    if not ok then return nil, "--client: " .. message end
   end
-  if args.world then
-    local ok, message = emulator.world:load(args.world)
-    if not ok then return message end
-  end
-  for _, name in ipairs(args.imperfect or {}) do
-    local ok, message = emulator.switches:set(name, true)
-    if not ok then return "--imperfect: " .. message end
+  if not args.world then return world end
+  local ok, message = world:load(args.world)
+  if not ok then return nil, "--world: " .. message end
+  return world
+end
+
+-- A message when there is no such switch.
+local function switches_fault(names)
+  local switches = require "altinn.events.emulator.switches"
+  for _, name in ipairs(names) do
+    local message = switches.fault(name, true)
+    if message then return "--imperfect: " .. message end
   end
 end
 
@@ -125,23 +137,22 @@ end
 ---@param args table the options
 ---@return integer status 0 fine, 1 failed, 2 wrong usage
 function M.run(args)
-  local listen, message = address(args)
+  local listen, world, emulator, message
+  listen, message = address(args)
   if not listen then return complain(message) end
-  local emulator
+  world, message = world_of(args)
+  message = message or switches_fault(args.imperfect or {})
+  if message then return complain(message) end
   emulator, message = require("altinn.events.emulator.server").new {
     listen = listen, speed = args.speed, pipeline = args.pipeline, timeout = args.timeout,
-    visible_after = args.visible_after, http_endpoints = args.http_endpoints, organisation = args.organisation,
-    accept_any_grant = args.accept_any_grant, platform = args.platform, issuer = args.issuer, signals = true,
+    visible_after = args.visible_after, http_endpoints = args.http_endpoints, world = world,
+    platform = args.platform, issuer = args.issuer, signals = true,
   }
   if not emulator then
     complain(message)
     return 1
   end
-  message = prepare(emulator, args)
-  if message then
-    emulator:close()
-    return complain(message)
-  end
+  for _, name in ipairs(args.imperfect or {}) do emulator.switches:set(name, true) end
   announce(emulator)
   local signal = emulator:run()
   emulator.log("info", "stopped", { reason = signal })

@@ -1,8 +1,9 @@
 -- The control interface, below /emulator: what tests and people do to the
 -- emulator that nobody does to Altinn. JSON in, JSON out; errors are
 -- { "error": text }.
-local delivery = require "altinn.events.emulator.delivery"
 local clock = require "altinn.events.emulator.clock"
+local delivery = require "altinn.events.emulator.delivery"
+local json_text = require "altinn.events.emulator.json_text"
 local router = require "altinn.events.emulator.router"
 local scenes = require "altinn.events.emulator.scenes"
 local shape = require "altinn.events.emulator.shape"
@@ -40,15 +41,16 @@ end
 local function set_clock(emulator, request, body)
   local wanted, message = shape.read(body, { speed = "any", advance = "span", to = "time" })
   if not wanted then return wrong(message) end
-  local speed, seconds = wanted.speed, wanted.advance or 0
+  local speed = wanted.speed
   if speed ~= nil then
     if type(speed) ~= "number" or speed < 0 or speed > clock.fastest then
       return wrong(("speed must be a number from 0 to %d"):format(clock.fastest))
     end
     emulator.clock:set_speed(speed)
   end
-  if wanted.to then seconds = math.max(wire.parse_time(wanted.to) - emulator.clock:now(), 0) end
-  emulator:advance(seconds, function() request.respond(router.plain(200, clock_view(emulator))) end)
+  local time = emulator.clock:now() + (wanted.advance or 0)
+  if wanted.to then time = math.max(wire.parse_time(wanted.to), emulator.clock:now()) end
+  emulator:advance(time, function() request.respond(router.plain(200, clock_view(emulator))) end)
 end
 
 -- Switches, faults, troubles.
@@ -112,15 +114,15 @@ local function read_headers(headers)
   return headers
 end
 
--- A text, { pattern, size, cut }, or any JSON.
-local function read_answer(body)
-  if type(body) ~= "table" then return body ~= nil and type(body) ~= "string" and wire.encode(body) or body end
-  if body.pattern == nil then return wire.encode(body) end
+-- A text, { pattern, size, cut }, or any JSON, which is answered as it was given.
+local function read_answer(body, text)
+  if body == nil or type(body) == "string" then return body end
+  if type(body) ~= "table" or body.pattern == nil then return text end
   local source, message = shape.read(body, { pattern = "text", size = "size", cut = "size" })
   return source, message and "body: " .. message
 end
 
-local function read_trouble(body)
+local function read_trouble(body, text)
   local wanted, message = shape.read(body, trouble_members)
   if not wanted then return nil, message end
   local status = wanted.status
@@ -134,15 +136,15 @@ local function read_trouble(body)
   local headers, answer
   headers, message = read_headers(wanted.headers)
   if message then return nil, message end
-  answer, message = read_answer(wanted.body)
+  answer, message = read_answer(wanted.body, wanted.body ~= nil and json_text.by_name(text).body)
   if message then return nil, message end
   return { path = wanted.path, method = wanted.method, left = wanted.next or 1, status = status, headers = headers,
     body = answer, seconds = (wanted.seconds or 0) > 0 and wanted.seconds or nil }
 end
 
 -- The next n calls to an API get this answer instead of, or after `seconds`, their own.
-local function add_trouble(emulator, _, body)
-  local one, message = read_trouble(body)
+local function add_trouble(emulator, request, body)
+  local one, message = read_trouble(body, request.body)
   if not one then return wrong(message) end
   table.insert(emulator.troubles, one)
   return router.plain(201, wire.object { { "troubles", #emulator.troubles } })
@@ -185,7 +187,7 @@ end
 
 local function repeat_delivery(emulator, request)
   local one = find_delivery(emulator, request.parameters.id)
-  if not one then return router.empty(404) end
+  if not one then return scenes.missing("delivery", request.parameters.id, "/deliveries") end
   emulator.deliveries:repeat_one(one)
   return router.plain(202, delivery.view(one))
 end
@@ -251,7 +253,8 @@ local function set_world(emulator, _, body)
   return router.plain(200, wire.object { { "ok", true } })
 end
 
--- A subscription without a token, already validated unless it says otherwise.
+-- A subscription without a token, already validated unless it says otherwise; the resource's owner's, unless it names a
+-- consumer.
 local function add_subscription(emulator, _, body)
   local wanted, message = shape.read(body, { endPoint = "text", resourceFilter = "name", subjectFilter = "text",
     typeFilter = "text", includeSubunits = "boolean", consumer = "name", validated = "boolean" })
@@ -260,10 +263,11 @@ local function add_subscription(emulator, _, body)
   if not endpoint or not endpoint:find("^https?:") or not wanted.resourceFilter then
     return wrong "a subscription has an endPoint, an absolute http or https address, and a resourceFilter"
   end
+  local resource = scenes.resource_urn(wanted.resourceFilter):lower()
+  local consumer = wanted.consumer or emulator.world:owner_identity(resource)
   local s = emulator.subscriptions:add {
-    endpoint = endpoint, resource = scenes.resource_urn(wanted.resourceFilter):lower(),
-    subject = wanted.subjectFilter, type = wanted.typeFilter, subunits = wanted.includeSubunits == true,
-    consumer = wanted.consumer or "/organisation/" .. emulator.world.organisation,
+    endpoint = endpoint, resource = resource, subject = wanted.subjectFilter, type = wanted.typeFilter,
+    subunits = wanted.includeSubunits == true, consumer = consumer, party = emulator.world.party_of(consumer),
   }
   s.validated = s.validated or wanted.validated ~= false
   return router.plain(201, subscriptions.view(s))
@@ -320,14 +324,15 @@ index = {
   { "DELETE", "/troubles", "none any more", done(function(emulator) emulator.troubles = {} end) },
   { "GET", "/settings", "pipeline, timeout, visible_after, skew, http_endpoints, accept_any_grant",
     show(settings_view) },
-  { "POST", "/settings", '{"pipeline":"new"}', with_body(set_settings) },
-  { "POST", "/world", "clients, service_owners, main_units, parties, owners, recipients, policy: as in --world",
+  { "POST", "/settings", '{"pipeline":"older"}', with_body(set_settings) },
+  { "POST", "/world", "clients, service_owners, owners, recipients, contacts, main_units, parties, policy: --world",
     with_body(set_world) },
   { "GET", "/token", "an Altinn token without a grant: ?scopes=&orgNo=&org=&pid=&systemUserId=&systemUserOrg=&ttl=",
     function(emulator, request) return emulator.tokens:test_token(request) end },
   { "DELETE", "/tokens", "all tokens expire now", done(function(emulator) emulator.tokens:expire_all() end) },
   { "GET", "/subscriptions", "everybody's", show(subscriptions_view) },
-  { "POST", "/subscriptions", "adds one without a token, validated", with_body(add_subscription) },
+  { "POST", "/subscriptions", "adds one without a token, validated; the resource owner's, or \"consumer\"'s",
+    with_body(add_subscription) },
   { "GET", "/deliveries", "?state=&type=&event=&subscription=", function(emulator, request)
     return emulator.deliveries:listing(request)
   end },
@@ -342,13 +347,32 @@ index = {
   { "GET", "/letters/{id}", "one, whoever it is for", scenes.show },
   { "POST", "/letters/{id}/{step}", "a step of its life: " .. table.concat(scenes.steps, ", ")
     .. '; walk with {"steps":[…],"pause":"1m"}', with_body(scenes.step) },
-  { "POST", "/attachments/{id}/{step}", "publish, fail, expire or purge", scenes.attachment_step },
+  { "POST", "/attachments/{id}/{step}", "publish, fail, expire or purge", with_body(scenes.attachment_step) },
   { "GET", "/requests", "what was asked of the APIs", show(requests_view) },
   { "DELETE", "/requests", "forgets them", done(function(emulator) emulator.requests = {} end) },
   { "POST", "/reset", "forgets everything but the settings and the world", done(function(emulator)
     emulator:reset()
   end) },
 }
+
+--- What is said to a call that there is not.
+---@param request table
+---@param methods string[] that its path has
+---@return table reply
+function M.lost(request, methods)
+  if #methods > 0 then
+    local reply = wrong(("%s takes %s, not %s: curl -X %s"):format(request.path, table.concat(methods, " and "),
+      request.method, methods[1]))
+    reply.status, reply.headers.Allow = 405, table.concat(methods, ", ")
+    return reply
+  end
+  local known = {}
+  for _, row in ipairs(index) do known["/emulator" .. row[2]] = true end
+  local reply = wrong(("there is no %s%s; GET /emulator lists what there is"):format(request.path,
+    suggest.hint(request.path, known)))
+  reply.status = 404
+  return reply
+end
 
 --- Adds its routes to an emulator's.
 ---@param emulator table

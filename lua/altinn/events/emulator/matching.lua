@@ -78,7 +78,8 @@ end
 local function permitted(self, s, event)
   local key = event.resource .. "\0" .. s.consumer
   return remembered(self, "answers", key, "authorisation-cache", function()
-    return self.emulator.world:permits(s.consumer, event.resource, s.app and "read" or "subscribe", event.subject)
+    local action = s.app and "read" or "subscribe"
+    return self.emulator.world:permits(s.consumer, event.resource, action, event.subject, s.party)
   end)
 end
 

@@ -1,6 +1,7 @@
 -- Events on their way in: registered in order, then pushed to whom they fit.
 -- An event is kept as the text that is pushed and its attributes.
 local events = require "altinn.events"
+local json_text = require "altinn.events.emulator.json_text"
 local router = require "altinn.events.emulator.router"
 local subscriptions = require "altinn.events.emulator.subscriptions"
 local wire = require "altinn.events.emulator.wire"
@@ -39,12 +40,12 @@ end
 -- last with its media type.
 local function body_of(event)
   local parts, payload = {}, nil
-  for _, member in ipairs(wire.members(assert(events.encode(event)))) do
+  for _, member in ipairs(json_text.members(assert(events.encode(event)))) do
     local name = member[1]
     if name == "data" or name == "data_base64" then
       local typed = name ~= "data" or event.datacontenttype ~= nil
       payload = (typed and "" or '"datacontenttype":"application/json",') .. raw_text(name) .. ":"
-        .. wire.escape(member[2])
+        .. json_text.escape(member[2])
     elseif name == "specversion" then
       table.insert(parts, 1, '"specversion":"1.0"')
     else
@@ -55,13 +56,39 @@ local function body_of(event)
   return "{" .. table.concat(parts, ",") .. "}"
 end
 
+-- The text that the query API gives: the row comes out of jsonb, so its members are in that order, and its time is in
+-- UTC.
+local function pulled_text(body)
+  local members, payload, parts = {}, "", { '"specversion":"1.0"' }
+  for _, member in ipairs(json_text.members(body)) do
+    local name, text = member[1], member[2]
+    if name == "data" or name == "data_base64" then
+      payload = ',"' .. name .. '":' .. json_text.escape(json_text.jsonb(text))
+    elseif name == "time" then
+      members[#members + 1] = { name, wire.encode(wire.utc_time(wire.decode("[" .. text .. "]")[1])) }
+    elseif name ~= "specversion" then
+      members[#members + 1] = member
+    end
+  end
+  table.sort(members, function(a, b) return json_text.jsonb_before(a[1], b[1]) end)
+  for _, member in ipairs(members) do parts[#parts + 1] = wire.encode(member[1]) .. ":" .. member[2] end
+  return "{" .. table.concat(parts, ",") .. payload .. "}"
+end
+
+--- The text of a record as the query API gives it.
+---@param record table
+---@return string
+function M.pulled(record)
+  return pulled_text(record.form)
+end
+
 local kept_names = { "id", "source", "type", "subject", "resource", "resourceinstance", "alternativesubject", "time" }
 
 -- The record of an event that was parsed.
 local function record_of(event)
   local body = body_of(event)
   local again = assert(events.parse(body, { max_bytes = #body + 1 }))
-  local record = { body = body, form = body }
+  local record = { body = body, form = body }   -- what is pushed, and the event it tells of
   for _, name in ipairs(kept_names) do record[name] = again[name] end
   return record
 end
@@ -118,7 +145,7 @@ end
 -- The same happening once more, under an id of its own.
 local function with_new_id(record)
   local members = {}
-  for index, member in ipairs(wire.members(record.form)) do
+  for index, member in ipairs(json_text.members(record.form)) do
     members[index] = ('"%s":%s'):format(member[1], member[1] == "id" and wire.encode(wire.uuid()) or member[2])
   end
   return assert(M.record("{" .. table.concat(members, ",") .. "}"))
@@ -166,11 +193,12 @@ local function may_publish(self, entry, record)
   local tokens = self.emulator.tokens
   if tokens.has_scope(entry, "altinn:events.publish.admin") then return true end
   return tokens.has_scope(entry, "altinn:events.publish")
-    and self.emulator.world:permits(tokens.consumer(entry), record.resource, "publish", record.subject)
+    and self.emulator.world:permits(tokens.consumer(entry), record.resource, "publish", record.subject,
+      tokens:party(entry))
 end
 
 local function accept(self, request)
-  local media = (request.headers["content-type"] or ""):lower():match("^%s*([^;%s]*)")
+  local media = router.media_type(request)
   local entry = self.emulator.tokens:altinn(request)
   local platform = request.headers.platformaccesstoken ~= nil
   if not entry and not platform then return router.empty(401) end

@@ -1,4 +1,5 @@
 -- The query API: pages of registered events, with its quirks.
+local publish = require "altinn.events.emulator.publish"
 local router = require "altinn.events.emulator.router"
 local wire = require "altinn.events.emulator.wire"
 
@@ -17,8 +18,10 @@ function M.new(emulator)
   return setmetatable({ emulator = emulator, delay = 30 }, Pull)
 end
 
+-- nil: it is no number of 32 bits.
 local function read_size(text)
-  local size = math.tointeger(tonumber(text or 0)) or 0
+  local size = (text or "0"):find("^%s*[+-]?%d+%s*$") and math.tointeger(tonumber(text or "0"))
+  if not size or size < -(1 << 31) or size >= 1 << 31 then return nil end
   if size < 1 then return DEFAULT_SIZE end
   return math.min(size, MOST)
 end
@@ -28,9 +31,13 @@ local function read_query(request)
   local function get(name) return router.parameter(request, name) end
   local alternative = request.headers["altinn-alternativesubject"]
   local query = { resource = get "resource", after = get "after", subject = get "subject", alternative = alternative,
-    types = router.parameters(request, "type"), size = read_size(get "size") }
+    types = router.parameters(request, "type"), size = read_size(get "size"), asked = request.query,
+    path = request.path }
   if not query.resource or query.resource == "" then
     return nil, router.validation_problem { resource = { "The resource field is required." } }
+  end
+  if not query.size then
+    return nil, router.validation_problem { size = { ("The value '%s' is not valid."):format(get "size") } }
   end
   if query.resource:sub(1, #PREFIX) ~= PREFIX then
     return nil, router.problem(400, "The 'resource' parameter must begin with `urn:altinn:resource:`")
@@ -65,7 +72,7 @@ local function begin_after(list, id)
 end
 
 -- The events of a page: the size limits what is found, not what the policy then leaves.
-function Pull:page(query, consumer)
+function Pull:page(query, consumer, party)
   local list = self.emulator.events:all()
   local visible = self.emulator.clock:now() - self.delay
   local page, found = {}, 0
@@ -74,21 +81,34 @@ function Pull:page(query, consumer)
     if event.registered > visible or found == query.size then break end
     if wanted(query, event) then
       found = found + 1
-      local allowed = self.emulator.world:permits(consumer, event.resource, "subscribe", event.subject)
+      local allowed = self.emulator.world:permits(consumer, event.resource, "subscribe", event.subject, party)
       if allowed then page[#page + 1] = event end
     end
   end
   return page
 end
 
--- Values are not percent-encoded, and an alternative subject becomes the first event's subject: as the server does.
--- What a header cannot carry is left out.
+-- The next page: after the last event, then what was asked, as it was asked; a parameter that was asked twice has its
+-- values together. Values are not percent-encoded, and an alternative subject becomes the first event's subject. What a
+-- header cannot carry is left out.
 local function next_link(self, query, page)
-  local parts = { ("%s/events/api/v1/events?after=%s&size=%d&resource=%s"):format(self.emulator.platform,
-    page[#page].id, query.size, query.resource) }
-  if query.subject and query.subject ~= "" then parts[#parts + 1] = "subject=" .. query.subject end
-  if query.alternative and query.alternative ~= "" then parts[#parts + 1] = "subject=" .. tostring(page[1].subject) end
-  for _, pattern in ipairs(query.types) do parts[#parts + 1] = "type=" .. pattern end
+  local parts = { ("%s%s?after=%s"):format(self.emulator.platform, query.path, page[#page].id) }
+  local names, values = {}, {}
+  for _, pair in ipairs(query.asked) do
+    local name = pair[1]:lower()
+    if not values[name] then
+      names[#names + 1] = pair[1]
+      values[name] = {}
+    end
+    table.insert(values[name], pair[2])
+  end
+  for _, name in ipairs(names) do
+    for _, value in ipairs(name ~= "after" and values[name:lower()] or {}) do
+      parts[#parts + 1] = name .. "=" .. value
+    end
+  end
+  local by_alternative = (query.alternative or "") ~= "" and (query.subject or "") == ""
+  if by_alternative then parts[#parts + 1] = "subject=" .. tostring(page[1].subject) end
   return (table.concat(parts, "&"):gsub("%c", ""))
 end
 
@@ -99,8 +119,9 @@ local function get(self, request)
   if request.headers["content-type"] and not router.is_json(request) then return router.problem(415) end
   local query, refusal = read_query(request)
   if not query then return refusal end
-  local page, texts = self:page(query, self.emulator.tokens.consumer(entry)), {}
-  for index, event in ipairs(page) do texts[index] = event.body end
+  local tokens, texts = self.emulator.tokens, {}
+  local page = self:page(query, tokens.consumer(entry), tokens:party(entry))
+  for index, event in ipairs(page) do texts[index] = publish.pulled(event) end
   local headers = { ["Content-Type"] = "application/cloudevents+json; charset=utf-8" }
   if #page > 0 then headers.next = next_link(self, query, page) end
   return { status = 200, headers = headers, body = "[" .. table.concat(texts, ", ") .. "]" }

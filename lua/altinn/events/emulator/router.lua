@@ -77,23 +77,20 @@ function M.plain(status, value)
   return { status = status, headers = { ["Content-Type"] = JSON }, body = wire.plain(value) .. "\n" }
 end
 
+local RFC9110 = "https://tools.ietf.org/html/rfc9110#section-"
 local titles = {
-  [400] = { "Bad Request", "https://tools.ietf.org/html/rfc9110#section-15.5.1" },
-  [401] = { "Unauthorized", "https://tools.ietf.org/html/rfc9110#section-15.5.2" },
-  [403] = { "Forbidden", "https://tools.ietf.org/html/rfc9110#section-15.5.4" },
-  [404] = { "Not Found", "https://tools.ietf.org/html/rfc9110#section-15.5.5" },
-  [405] = { "Method Not Allowed", "https://tools.ietf.org/html/rfc9110#section-15.5.6" },
-  [406] = { "Not Acceptable", "https://tools.ietf.org/html/rfc9110#section-15.5.7" },
-  [409] = { "Conflict", "https://tools.ietf.org/html/rfc9110#section-15.5.10" },
-  [413] = { "Payload Too Large", "https://tools.ietf.org/html/rfc9110#section-15.5.14" },
-  [415] = { "Unsupported Media Type", "https://tools.ietf.org/html/rfc9110#section-15.5.16" },
-  [422] = { "Unprocessable Entity", "https://tools.ietf.org/html/rfc4918#section-11.2" },
-  [500] = { "An error occurred while processing your request.", "https://tools.ietf.org/html/rfc9110#section-15.6.1" },
+  [400] = { "Bad Request", "15.5.1" }, [401] = { "Unauthorized", "15.5.2" }, [403] = { "Forbidden", "15.5.4" },
+  [404] = { "Not Found", "15.5.5" }, [405] = { "Method Not Allowed", "15.5.6" },
+  [406] = { "Not Acceptable", "15.5.7" }, [409] = { "Conflict", "15.5.10" },
+  [413] = { "Payload Too Large", "15.5.14" }, [415] = { "Unsupported Media Type", "15.5.16" },
+  [422] = { "Unprocessable Entity", "15.5.21" }, [500] = { "Internal Server Error", "15.6.1" },
 }
 
-local PROBLEM = { ["Content-Type"] = "application/problem+json; charset=utf-8" }
+local PROBLEM = "application/problem+json; charset=utf-8"
 
-local function trace()
+--- The id of a request's trace, as problem objects have it.
+---@return string
+function M.trace()
   local hex = wire.uuid():gsub("-", "") .. wire.uuid():gsub("-", ""):sub(1, 16)
   return ("00-%s-%s-00"):format(hex:sub(1, 32), hex:sub(33))
 end
@@ -101,18 +98,17 @@ end
 --- A problem object (RFC 9457).
 ---@param status integer
 ---@param detail string|nil
----@param more table[]|nil members that come after the usual ones, each { name, value }
+---@param more table[]|nil members that come after the usual ones, each { name, value }; nil: a traceId
+---@param media string|nil its Content-Type; nil: application/problem+json
 ---@return table reply
-function M.problem(status, detail, more)
-  local title = titles[status] or { "Error", "about:blank" }
-  local members = { { "type", title[2] }, { "title", title[1] }, { "status", status }, { "detail", detail } }
-  for _, member in ipairs(more or {}) do members[#members + 1] = member end
-  members[#members + 1] = { "traceId", trace() }
-  local reply = M.json(status, wire.object(members), { ["Content-Type"] = PROBLEM["Content-Type"] })
-  return reply
+function M.problem(status, detail, more, media)
+  local title = titles[status] or { "Error", "15" }
+  local members = { { "type", RFC9110 .. title[2] }, { "title", title[1] }, { "status", status }, { "detail", detail } }
+  for _, member in ipairs(more or { { "traceId", M.trace() } }) do members[#members + 1] = member end
+  return M.json(status, wire.object(members), { ["Content-Type"] = media or PROBLEM })
 end
 
---- The problem object of a request whose form is wrong.
+--- The problem object of a request of the Events API whose form is wrong.
 ---@param errors table<string, string[]> texts by member
 ---@return table reply
 function M.validation_problem(errors)
@@ -120,17 +116,38 @@ function M.validation_problem(errors)
   for name in pairs(errors) do names[#names + 1] = name end
   table.sort(names)
   for index, name in ipairs(names) do members[index] = { name, wire.list(errors[name]) } end
-  local reply = M.problem(400, nil, { { "errors", wire.object(members) } })
+  local reply = M.problem(400, nil, { { "errors", wire.object(members) }, { "traceId", M.trace() } })
   reply.body = reply.body:gsub('"title":"Bad Request"', '"title":"One or more validation errors occurred."', 1)
   return reply
 end
 
---- Whether a request's media type is JSON: application/json, or what ends in +json.
+--- The media type of a request's body, in lower case, without its parameters; "" when it names none.
+---@param request table
+---@return string
+function M.media_type(request)
+  return (request.headers["content-type"] or ""):lower():match("^%s*([^;%s]*)")
+end
+
+--- Whether a request's media type is application/json.
 ---@param request table
 ---@return boolean
 function M.is_json(request)
-  local media = (request.headers["content-type"] or ""):lower():match("^%s*([^;%s]*)")
-  return media == "application/json" or media == "text/json" or media:find("^application/.+%+json$") ~= nil
+  return M.media_type(request) == "application/json"
+end
+
+--- Whether a request's Accept list has room for a media type.
+---@param request table
+---@param media string
+---@return boolean
+function M.accepts(request, media)
+  local accept = (request.headers.accept or ""):lower()
+  if accept:match("^%s*$") then return true end
+  local main = media:match("^[^/]+")
+  for one in accept:gmatch("[^,]+") do
+    local range = one:match("^%s*([^;%s]+)")
+    if range == "*/*" or range == main .. "/*" or range == media then return true end
+  end
+  return false
 end
 
 --- The values of a parameter of the query, in order; names in any case.

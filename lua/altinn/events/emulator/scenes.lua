@@ -1,7 +1,12 @@
 -- What the control interface plays: events out of nothing, letters and their
 -- steps.
 local events = require "altinn.events"
+local files = require "altinn.events.emulator.files"
+local json_text = require "altinn.events.emulator.json_text"
 local letters = require "altinn.events.emulator.letters"
+local letters_events = require "altinn.events.emulator.letters_events"
+local notice = require "altinn.events.emulator.letters_notice"
+local orders = require "altinn.events.emulator.orders"
 local publish = require "altinn.events.emulator.publish"
 local router = require "altinn.events.emulator.router"
 local shape = require "altinn.events.emulator.shape"
@@ -15,6 +20,17 @@ local MOST = 10000   -- events of one call
 
 local function wrong(message)
   return router.plain(400, wire.object { { "error", message } })
+end
+
+--- The reply about a thing that is not there.
+---@param what string
+---@param id string
+---@param path string where they are listed
+---@return table reply
+function M.missing(what, id, path)
+  local reply = wrong(("there is no %s %s; GET /emulator%s lists them"):format(what, id, path))
+  reply.status = 404
+  return reply
 end
 
 --- A resource as a URN.
@@ -58,36 +74,35 @@ end
 local short_members = { count = "count", order = "text", party = "name", sender = "name", recipient = "name",
   dead = "boolean", resource = "name", type = "name" }
 
--- One event of a short description; what is given counts, and false leaves an attribute out.
-local function canned(emulator, wanted)
+-- One event of a short description; `texts` are its members as they were given. What is given counts, and false leaves
+-- an attribute out.
+local function canned(emulator, wanted, texts)
   local kind, entry = type_of(wanted.type)
   if not kind then return nil, entry end
   if entry and not entry.raised and wanted.dead ~= true then
     return nil, ("Altinn never raises '%s'; to have it all the same add \"dead\": true"):format(wanted.type)
   end
-  local values = fill(emulator, wanted, kind, entry)
-  local members, named = {}, {}
-  for name, value in pairs(wanted) do
-    if not short_members[name] then values[name] = value end
-  end
-  for _, name in ipairs(order) do
-    members[#members + 1] = { name, values[name] or nil }
+  local values, members, named = fill(emulator, wanted, kind, entry), {}, {}
+  local function add(name, value)
+    if texts[name] and not short_members[name] then value = texts[name] ~= "false" and wire.raw(texts[name]) or nil end
+    members[#members + 1] = { name, value }
     named[name] = true
   end
-  for name, value in pairs(values) do
-    if not named[name] then members[#members + 1] = { name, value or nil } end
+  for _, name in ipairs(order) do add(name, values[name]) end
+  for _, name in ipairs(texts) do
+    if not named[name] and not short_members[name] then add(name) end
   end
   return publish.record(wire.encode(wire.object(members)))
 end
 
-local function several(emulator, body)
+local function several(emulator, body, texts)
   local wanted, why = shape.read(body, short_members, "keep")
   if not wanted then return nil, why end
   local count = wanted.count or 1
   if count > MOST then return nil, "count must be a whole number from 1 to " .. MOST end
   local list = {}
   for index = 1, count do
-    local record, message = canned(emulator, wanted)
+    local record, message = canned(emulator, wanted, texts)
     if not record then return nil, message end
     list[index] = record
   end
@@ -114,20 +129,32 @@ local function raw(emulator, wanted)
   return router.plain(202, wire.object { { "count", 1 }, { "ids", wire.list { record.id } } })
 end
 
---- Publishes events: a full one, octets, or a short description.
+-- The members of a body as they were given: text by name, and the names in order.
+local function texts_of(body)
+  local texts = {}
+  for _, member in ipairs(json_text.members(json_text.compact(body:match("^%s*(.*)$")))) do
+    if not texts[member[1]] then texts[#texts + 1] = member[1] end
+    texts[member[1]] = member[2]
+  end
+  return texts
+end
+
+--- Publishes events: a full one, octets, or a short description. What is
+--- given is pushed as it was given.
 ---@param emulator table
----@param _ table
+---@param request table
 ---@param body table
 ---@return table reply
-function M.publish(emulator, _, body)
+function M.publish(emulator, request, body)
   if type(body.raw) == "string" then return raw(emulator, body) end
+  local texts = texts_of(request.body)
   local list, message
   if type(body.event) == "table" then
     list = {}
-    list[1], message = publish.record(wire.encode(body.event))
+    list[1], message = publish.record(texts.event)
     if not list[1] then list = nil end
   elseif type(body.type) == "string" then
-    list, message = several(emulator, body)
+    list, message = several(emulator, body, texts)
   else
     message = "an event needs a type"
   end
@@ -142,8 +169,8 @@ end
 
 -- Letters.
 
-local function letter_view(letter)
-  local shown = view.details(letter, true)
+local function letter_view(emulator, letter)
+  local shown = view.details(letter, { content = true, all = true }, emulator)
   table.insert(shown, 1, { "id", letter.id })
   return shown
 end
@@ -152,10 +179,10 @@ local letter_members = { resource = "name", sender = "name", recipient = "name",
   body = "text", language = "text", sendersReference = "text", messageSender = "text", hold = "boolean",
   requestedPublishTime = "time", dueDateTime = "time", isConfirmationNeeded = "boolean", isConfidential = "boolean",
   allowForwarding = "boolean", ignoreReservation = "boolean", externalReferences = "list", propertyList = "object",
-  replyOptions = "list", attachments = "list", idempotentKey = "text" }
+  replyOptions = "list", attachments = "list", idempotentKey = "text", notification = "object" }
 
-local attachment_members = { content = "text", size = "size", pattern = "name", cut = "size", scan = "boolean" }
-for name, kind in pairs(letters.attachment_members) do attachment_members[name] = kind end
+local attachment_members = { content = "text", size = "size", pattern = "name", cut = "size", scan = "scan" }
+for name, kind in pairs(files.members) do attachment_members[name] = kind end
 
 -- The attachments of a letter, each an id or a description; nil and what is wrong.
 local function read_attachments(emulator, list)
@@ -163,14 +190,39 @@ local function read_attachments(emulator, list)
   for index, one in ipairs(list or {}) do
     local message
     if type(one) == "string" then
-      read[index] = emulator.letters.attachments[one] and one
+      read[index] = emulator.files.by_id[one]
       message = "there is no attachment " .. one
     else
       read[index], message = shape.read(one, attachment_members)
+      if read[index] then read[index].scan = read[index].scan == nil and 0 or read[index].scan end
     end
     if not read[index] then return nil, "attachments: " .. message end
   end
   return read
+end
+
+-- What the letter's notification is, with what Altinn says of it when it is wrong.
+local function read_notification(value)
+  if not value then return nil end
+  local wanted, member, message = notice.read(value)
+  return wanted, message and ("notification: %s: %s"):format(member, message)
+end
+
+-- A letter that is to be created; nil and what is wrong.
+local function read_letter(emulator, body)
+  local spec, message = shape.read(body, letter_members)
+  if not spec then return nil, message end
+  spec.resource = (spec.resource or "acme-letters"):gsub("^urn:altinn:resource:", "")
+  spec.sender = spec.sender or emulator.world:owner(spec.resource)
+  if not spec.sender then return nil, ("the world says that there is no resource '%s'"):format(spec.resource) end
+  spec.recipient = spec.recipient or emulator.world.organisation
+  spec.title, spec.body = spec.title or "A letter", spec.body or "Hello"
+  spec.attachments, message = read_attachments(emulator, spec.attachments)
+  if message then return nil, message end
+  spec.notification, message = read_notification(spec.notification)
+  message = message or letters_events.fault(emulator, spec)
+  if message then return nil, message end
+  return spec
 end
 
 --- Creates a letter; it is published at its time, or held with "hold": true.
@@ -179,16 +231,9 @@ end
 ---@param body table
 ---@return table reply
 function M.create(emulator, _, body)
-  local spec, message = shape.read(body, letter_members)
+  local spec, message = read_letter(emulator, body)
   if not spec then return wrong(message) end
-  spec.resource = (spec.resource or "acme-letters"):gsub("^urn:altinn:resource:", "")
-  spec.sender = spec.sender or "991825827"
-  spec.recipient = spec.recipient or emulator.world.organisation
-  spec.title, spec.body = spec.title or "A letter", spec.body or "Hello"
-  spec.attachments, message = read_attachments(emulator, spec.attachments)
-  message = message or emulator.letters:fault(spec)
-  if message then return wrong(message) end
-  return router.plain(201, letter_view(emulator.letters:create(spec)))
+  return router.plain(201, letter_view(emulator, emulator.letters:create(spec)))
 end
 
 --- All letters.
@@ -209,26 +254,36 @@ end
 ---@return table reply
 function M.show(emulator, request)
   local letter = emulator.letters.by_id[request.parameters.id]
-  return letter and router.plain(200, letter_view(letter)) or router.empty(404)
+  if not letter then return M.missing("letter", request.parameters.id, "/letters") end
+  return router.plain(200, letter_view(emulator, letter))
 end
 
+-- Steps: each does what it says, and may say why it did not.
 local steps = {
-  publish = function(all, letter) all:publish(letter) end,
-  ["publish-failed"] = function(all, letter, body) all:fail(letter, body.text) end,
-  fetch = function(all, letter) all:fetch(letter) end,
-  read = function(all, letter) all:read(letter) end,
-  confirm = function(all, letter) all:confirm(letter) end,
-  purge = function(all, letter, body) all:purge(letter, body.by == "sender" and "sender" or "recipient") end,
-  due = function(all, letter) all:due(letter) end,
-  ["never-read"] = function(all, letter) all:raise(letter, "correspondencereceiverneverread", "recipient") end,
-  ["never-confirmed"] = function(all, letter)
-    all:raise(letter, "correspondencereceiverneverconfirmed", "recipient")
+  publish = function(emulator, letter)
+    local file = emulator.letters:publish(letter)
+    return file and ("the letter waits for its attachment %s: POST /emulator/attachments/%s/publish"):format(
+      file.file_name, file.id)
   end,
-  forward = function(all, letter) all:forward(letter) end,
-  notify = function(all, letter, body) all:notify(letter, body.reminder) end,
+  ["publish-failed"] = function(emulator, letter, body) emulator.letters:fail(letter, body.text) end,
+  fetch = function(emulator, letter) emulator.letters:fetch(letter, emulator.world.number(letter.recipient)) end,
+  read = function(emulator, letter) emulator.letters:read(letter) end,
+  confirm = function(emulator, letter) emulator.letters:confirm(letter) end,
+  purge = function(emulator, letter, body)
+    emulator.letters:purge(letter, body.by == "sender" and "sender" or "recipient")
+  end,
+  due = function(emulator, letter) emulator.letters:check_due(letter) end,
+  ["never-read"] = function(emulator, letter)
+    letters_events.raise(emulator, letter, "correspondencereceiverneverread", "recipient")
+  end,
+  ["never-confirmed"] = function(emulator, letter)
+    letters_events.raise(emulator, letter, "correspondencereceiverneverconfirmed", "recipient")
+  end,
+  forward = function(emulator, letter) emulator.letters:forward(letter) end,
+  notify = function(emulator, letter, body) orders.notify(emulator, letter, body.reminder) end,
 }
-for step, name in pairs(letters.notification_events) do
-  steps[step] = function(all, letter) all:raise(letter, name, "sender") end
+for step in pairs(orders.steps) do
+  steps[step] = function(emulator, letter) orders.step(emulator, letter, step) end
 end
 
 --- The names of the steps, sorted.
@@ -246,7 +301,7 @@ local function walk(emulator, letter, body)
     if not steps[name] then return ("there is no step '%s'%s"):format(tostring(name), suggest.hint(name, steps)) end
   end
   for index, name in ipairs(list) do
-    emulator.clock:after(pause * (index - 1), function() steps[name](emulator.letters, letter, body) end)
+    emulator.clock:after(pause * (index - 1), function() steps[name](emulator, letter, body) end)
   end
 end
 
@@ -257,32 +312,38 @@ end
 ---@return table reply
 function M.step(emulator, request, body)
   local letter, name = emulator.letters.by_id[request.parameters.id], request.parameters.step
-  if not letter then return router.empty(404) end
+  if not letter then return M.missing("letter", request.parameters.id, "/letters") end
   local how, message = shape.read(body, step_members)
   if not how then return wrong(message) end
   if name == "walk" then message = walk(emulator, letter, how)
-  elseif steps[name] then steps[name](emulator.letters, letter, how)
+  elseif steps[name] then message = steps[name](emulator, letter, how)
   else message = ("there is no step '%s'%s; there are %s, walk"):format(name, suggest.hint(name, steps),
     table.concat(M.steps, ", ")) end
-  return message and wrong(message) or router.plain(200, letter_view(letter))
+  return message and wrong(message) or router.plain(200, letter_view(emulator, letter))
 end
 
-local attachment_steps = { publish = "publish_attachment", fail = "fail_attachment", expire = "expire_attachment",
-  purge = "purge_attachment" }
+local attachment_steps = {
+  publish = function(all, one) all:publish(one) end,
+  fail = function(all, one, body) all:fail(one, body.text) end,
+  expire = function(all, one) all:expire(one) end,
+  purge = function(all, one) all:purge(one) end,
+}
 
 --- A step in an attachment's life.
 ---@param emulator table
 ---@param request table
+---@param body table
 ---@return table reply
-function M.attachment_step(emulator, request)
-  local all, name = emulator.letters, request.parameters.step
-  local one = all.attachments[request.parameters.id]
-  if not one then return router.empty(404) end
-  local method = attachment_steps[name]
-  if not method then
+function M.attachment_step(emulator, request, body)
+  local all, name = emulator.files, request.parameters.step
+  local one = all.by_id[request.parameters.id]
+  if not one then return M.missing("attachment", request.parameters.id, "/letters/{id}") end
+  local how, message = shape.read(body, { text = "text" })
+  if not how then return wrong(message) end
+  if not attachment_steps[name] then
     return wrong(("there is no step '%s'%s"):format(name, suggest.hint(name, attachment_steps)))
   end
-  all[method](all, one)
+  attachment_steps[name](all, one, how)
   return router.plain(200, view.attachment(one, true))
 end
 

@@ -7,6 +7,7 @@ local settlement = require "altinn.events.host.settlement"
 local clock = require "altinn.events.emulator.clock"
 local control = require "altinn.events.emulator.control"
 local delivery = require "altinn.events.emulator.delivery"
+local files = require "altinn.events.emulator.files"
 local letters = require "altinn.events.emulator.letters"
 local letters_api = require "altinn.events.emulator.letters_api"
 local attachments = require "altinn.events.emulator.attachments"
@@ -43,7 +44,7 @@ function Emulator:reset()
   local delay = self.pull and self.pull.delay
   self.pull = pull.new(self)
   self.pull.delay = delay or self.pull.delay
-  self.letters = letters.new(self)
+  self.files, self.letters = files.new(self), letters.new(self)
   self.requests, self.troubles = {}, {}
 end
 
@@ -68,8 +69,8 @@ end
 
 --- An emulator that listens.
 ---@param options { listen: table, speed: number|nil, pipeline: string|nil, timeout: number|nil, platform: string|nil,
----  issuer: string|nil, visible_after: number|nil, http_endpoints: string|nil, organisation: string|nil,
----  accept_any_grant: boolean|nil, signals: boolean|nil, log: table|nil }
+---  issuer: string|nil, visible_after: number|nil, http_endpoints: string|nil, world: table|nil, signals: boolean|nil,
+---  log: table|nil }
 ---@return table|nil emulator
 ---@return string|nil message
 ---@return string|nil code
@@ -83,10 +84,9 @@ function M.new(options)
     server = server, base = base, platform = (options.platform or base):gsub("/+$", ""),
     issuer = options.issuer or base .. "/", multi = curl.new { connections = PUSHES_AT_ONCE },
     clock = clock.new(function() return server:now() end, options.speed or 1), skew = 0,
-    pipeline = options.pipeline or "older", timeout = options.timeout or 45,
+    pipeline = options.pipeline or "new", timeout = options.timeout or 45,
     http_endpoints = options.http_endpoints or "loopback", log = settlement.logger(options.log), goals = {},
-    world = world.new { organisation = options.organisation or "987654321",
-      accept_any_grant = options.accept_any_grant },
+    world = options.world or world.new {},
   }, Emulator)
   self:reset()
   self.pull.delay = options.visible_after or self.pull.delay
@@ -142,6 +142,7 @@ end
 local function handle(self, request)
   local route, found = self.router:find(request.method, request.path)
   if not route then
+    if request.control then return control.lost(request, found) end
     if #found > 0 then return router.empty(405, { Allow = table.concat(found, ", ") }) end
     return router.empty(404)
   end
@@ -164,7 +165,7 @@ local function answer(self, request)
 end
 
 local function dispatch(self, request)
-  request.control = request.path:find("^/emulator") ~= nil
+  request.control = (request.path .. "/"):find("^/emulator/") ~= nil
   request.respond = function(reply) respond(self, request, reply) end
   local one = not request.control and trouble(self, request)
   if not one then return answer(self, request) end
@@ -177,10 +178,10 @@ end
 
 -- Time.
 
--- Moves the clock forward: every timer on the way runs at its time, and pushes end before it goes on. `done` is called
--- at the end.
-function Emulator:advance(seconds, done)
-  self.goals[#self.goals + 1] = { time = math.min(self.clock:now() + seconds, wire.last_moment), done = done }
+-- Moves the clock forward to a time: every timer on the way runs at its time, and pushes end before it goes on. `done`
+-- is called at the end.
+function Emulator:advance(time, done)
+  self.goals[#self.goals + 1] = { time = math.min(time, wire.last_moment), done = done }
   table.sort(self.goals, function(a, b) return a.time < b.time end)
 end
 

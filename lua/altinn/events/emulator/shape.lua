@@ -35,6 +35,7 @@ local kinds = {
   boolean = of_type("boolean", "a"),
   any = function(value) return value end,
   count = whole(1, 1 << 31, "from 1"),
+  whole = whole(-(1 << 31), (1 << 31) - 1, "of 32 bits"),
   size = whole(0, 1 << 40, "of bytes"),
   status = whole(100, 599, "from 100 to 599"),
   name = function(value)
@@ -42,6 +43,12 @@ local kinds = {
       return value
     end
     return nil, "must be a text of one line, not empty"
+  end,
+  scan = function(value)
+    if type(value) == "boolean" then return value and 0 or false end
+    local seconds = duration.parse(value)
+    if seconds and seconds <= LONGEST_SPAN then return seconds end
+    return nil, 'must be true (at once), false (when it is told to), or a span of time: "1m"'
   end,
   span = function(value)
     local seconds, message = duration.parse(value)
@@ -80,8 +87,8 @@ end
 --- Reads an object: its members as they are used, those that are null left
 --- out.
 ---@param value any of a decoder
----@param members table<string, string> name -> kind: text, name, boolean, any, count, size, status, span, time,
----  object, list, names
+---@param members table<string, string> name -> kind: text, name, boolean, any, count, whole, size, status, scan,
+---  span, time, object, list, names
 ---@param others string|nil what is done with other members: nil refuses them, "keep" or "drop"
 ---@return table|nil read
 ---@return string|nil message

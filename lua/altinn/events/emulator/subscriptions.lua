@@ -53,8 +53,27 @@ local function split_url(text)
   return scheme:lower(), host:lower(), path
 end
 
+-- Without . and .. in the path, which is what becomes of them on the way.
+local function without_dots(path)
+  local kept = {}
+  for part in path:gmatch("[^/]*") do
+    if part == ".." then
+      if #kept > 1 then kept[#kept] = nil end
+    elseif part ~= "." then
+      kept[#kept + 1] = part
+    end
+  end
+  local ends_so = path:find("/%.%.?$") and "/" or ""
+  return table.concat(kept, "/") .. ends_so
+end
+
+local function escaped(text)
+  return (text:gsub("[^%w%-._~:/?#%[%]@!$&'()*+,;=%%]", function(octet) return ("%%%02X"):format(octet:byte()) end)
+    :gsub("%%(%x?%x?)", function(hex) return #hex < 2 and "%25" .. hex or nil end))
+end
+
 --- An absolute address as .NET writes it: lower-case scheme and host, no port that goes without saying, at least a
---- slash.
+--- slash, no dot segments, percent-encoded.
 ---@param text any
 ---@return string|nil address nil: it is none
 function M.normal_url(text)
@@ -62,7 +81,8 @@ function M.normal_url(text)
   if not scheme then return nil end
   host = host:gsub(scheme == "https" and ":443$" or ":80$", "")
   if path == "" or path:find("^[?#]") then path = "/" .. path end
-  return ("%s://%s%s"):format(scheme, host, path)
+  local folder, rest = path:match("^([^?#]*)(.*)$")
+  return ("%s://%s%s"):format(scheme, host, escaped(without_dots(folder) .. rest))
 end
 
 local function is_loopback(host)
@@ -123,13 +143,17 @@ local function is_app(wanted)
   return host ~= nil and host:find("%.apps%.") ~= nil
 end
 
+local function is_empty(text) return text == nil or text == "" end
+
 local function check_generic(wanted)
-  if not wanted.resourceFilter or wanted.resourceFilter == "" then return "Resource filter is required." end
+  if not wanted.resourceFilter then return "Resource filter is required." end
   if wanted.sourceFilter then return "Source filter is not supported for subscriptions on this resource." end
-  if wanted.alternativeSubjectFilter then
+  if not is_empty(wanted.alternativeSubjectFilter) then
     return "AlternativeSubject filter is not supported for subscriptions on this resource."
   end
-  if wanted.includeSubunits and not wanted.subjectFilter then return "IncludeSubunits requires a subject filter." end
+  if wanted.includeSubunits and is_empty(wanted.subjectFilter) then
+    return "IncludeSubunits requires a subject filter."
+  end
 end
 
 -- /org/{number}, /organisation/…, /organization/…, /person/… as /party/{id}.
@@ -147,12 +171,14 @@ local function app_of(source)
 end
 
 local function check_app(self, wanted, entry)
-  if wanted.alternativeSubjectFilter then
-    wanted.subjectFilter = resolve(self, wanted.alternativeSubjectFilter)
-    if not wanted.subjectFilter then return NO_SUBJECT end
+  if not is_empty(wanted.alternativeSubjectFilter) then
+    if is_empty(wanted.subjectFilter) then wanted.subjectFilter = resolve(self, wanted.alternativeSubjectFilter) end
+    if is_empty(wanted.subjectFilter) then return NO_SUBJECT end
   end
-  if not wanted.subjectFilter and not entry.claims["urn:altinn:org"] then return NO_SUBJECT end
-  if wanted.includeSubunits and not wanted.subjectFilter then return "IncludeSubunits requires a subject filter." end
+  if is_empty(wanted.subjectFilter) and not entry.claims["urn:altinn:org"] then return NO_SUBJECT end
+  if wanted.includeSubunits and is_empty(wanted.subjectFilter) then
+    return "IncludeSubunits requires a subject filter."
+  end
   if not self.emulator.tokens.consumer(entry) then return "Missing event consumer" end
   if not wanted.sourceFilter then return nil end
   local org, app = app_of(wanted.sourceFilter)
@@ -162,6 +188,19 @@ local function check_app(self, wanted, entry)
     return "Provided resource filter and source filter are not compatible"
   end
   wanted.resourceFilter = resource
+end
+
+-- The policy's refusal, or nil. The answer names no cause; the log does.
+local function check_policy(self, wanted, entry, app)
+  local tokens, world = self.emulator.tokens, self.emulator.world
+  local consumer = tokens.consumer(entry)
+  if world:permits(consumer, wanted.resourceFilter, app and "read" or "subscribe", wanted.subjectFilter,
+      tokens:party(entry)) then return nil end
+  local why = world.policy and "the policy given to the emulator does not permit it"
+    or is_empty(wanted.subjectFilter) and "a subjectFilter is required of everybody who is not the resource's owner"
+    or "subjectFilter is not the caller's own party"
+  self.emulator.log("warn", "refused", { target = consumer, reason = why })
+  return router.json(403, ("Not authorized to create a subscription for resource %s."):format(wanted.resourceFilter))
 end
 
 -- All checks of a POST: a refusal, or nil.
@@ -174,17 +213,13 @@ local function check(self, wanted, entry)
   end
   local app = is_app(wanted)
   if not app and not self.emulator.tokens.has_scope(entry, "altinn:events.subscribe") then return router.empty(403) end
-  if wanted.resourceFilter and wanted.resourceFilter ~= "" and not M.is_urn(wanted.resourceFilter) then
+  if wanted.resourceFilter and not M.is_urn(wanted.resourceFilter) then
     return router.json(400, "Resource filter must be a valid urn")
   end
   local text
   if app then text = check_app(self, wanted, entry) else text = check_generic(wanted) end
   if text then return router.json(400, text) end
-  local consumer = self.emulator.tokens.consumer(entry)
-  if not self.emulator.world:permits(consumer, wanted.resourceFilter, app and "read" or "subscribe",
-      wanted.subjectFilter) then
-    return router.json(403, ("Not authorized to create a subscription for resource %s."):format(wanted.resourceFilter))
-  end
+  return check_policy(self, wanted, entry, app)
 end
 
 -- The calls.
@@ -220,7 +255,7 @@ local function create(self, request)
   local s = self:add {
     endpoint = M.normal_url(wanted.endPoint), resource = wanted.resourceFilter:lower(), source = wanted.sourceFilter,
     subject = wanted.subjectFilter, type = wanted.typeFilter, subunits = wanted.includeSubunits or false,
-    consumer = self.emulator.tokens.consumer(entry), app = is_app(wanted),
+    consumer = self.emulator.tokens.consumer(entry), party = self.emulator.tokens:party(entry), app = is_app(wanted),
   }
   self.emulator.log("info", "subscribed", { target = "subscription " .. s.id, reason = s.resource })
   return router.json(201, view(s), { Location = "/events/api/v1/subscription/" .. s.id })
@@ -236,15 +271,20 @@ local function listing(self, request)
   return router.json(200, wire.object { { "count", #rows }, { "subscriptions", rows } })
 end
 
+-- The id of a path, a whole number of 32 bits; nil and the refusal.
+local function id_of(request)
+  local text = request.parameters.id
+  local id = text:find("^%-?%d+$") and math.tointeger(tonumber(text))
+  if id and id >= -(1 << 31) and id < 1 << 31 then return id end
+  return nil, router.validation_problem { id = { ("The value '%s' is not valid."):format(text) } }
+end
+
 -- One of the caller's own; nil and the refusal.
 local function own(self, request)
   local entry = self.emulator.tokens:altinn(request)
   if not entry then return nil, router.empty(401) end
-  local text = request.parameters.id
-  local id = text:find("^%-?%d+$") and math.tointeger(tonumber(text))
-  if not id then
-    return nil, router.validation_problem { id = { ("The value '%s' is not valid."):format(text) } }
-  end
+  local id, refusal = id_of(request)
+  if not id then return nil, refusal end
   local s = self.by_id[id]
   if not s then return nil, router.empty(404) end
   if s.consumer ~= self.emulator.tokens.consumer(entry) then return nil, router.empty(403) end
@@ -272,13 +312,16 @@ local function delete(self, request)
   return router.empty(200)
 end
 
--- Altinn's own components only.
+-- Altinn's own components only. The answer shows the subscription as it was before.
 local function set_validated(self, request)
   if not request.headers.platformaccesstoken then return router.empty(401) end
-  local s = self.by_id[math.tointeger(tonumber(request.parameters.id)) or 0]
+  local id, refusal = id_of(request)
+  if not id then return refusal end
+  local s = self.by_id[id]
   if not s then return router.empty(404) end
+  local reply = router.json(200, view(s))
   s.validated = true
-  return router.empty(200)
+  return reply
 end
 
 --- Adds its routes to an emulator's.

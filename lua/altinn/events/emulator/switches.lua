@@ -42,14 +42,23 @@ local function unknown(word, candidates, what)
     table.concat(names, ", "))
 end
 
--- Sets one; nil and a message when that cannot be.
-function Switches:set(name, value)
+--- Why a switch cannot have a value; nil: it can.
+---@param name string
+---@param value any
+---@return string|nil
+function M.fault(name, value)
   local switch = M.switches[name]
-  if not switch then return nil, unknown(name, M.switches, "switch") end
+  if not switch then return unknown(name, M.switches, "switch") end
   local is_chance = switch.chance and type(value) == "number" and value >= 0 and value <= 1
   if type(value) ~= "boolean" and not is_chance then
-    return nil, ("%s must be true or false%s"):format(name, switch.chance and ", or a chance between 0 and 1" or "")
+    return ("%s must be true or false%s"):format(name, switch.chance and ", or a chance between 0 and 1" or "")
   end
+end
+
+-- Sets one; nil and a message when that cannot be.
+function Switches:set(name, value)
+  local message = M.fault(name, value)
+  if message then return nil, message end
   self.on[name] = value ~= 0 and value or nil
   return true
 end

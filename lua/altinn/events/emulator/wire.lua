@@ -1,5 +1,5 @@
 -- What goes over the wire: JSON in Altinn's member order and escaping, times,
--- random names, base64url, LIKE.
+-- names, base64url, LIKE.
 local events = require "altinn.events"
 
 local M = {}
@@ -19,6 +19,34 @@ function M.uuid()
   local variant = ("89ab"):sub(tonumber(hex:sub(17, 17), 16) % 4 + 1):sub(1, 1)
   return ("%s-%s-4%s-%s%s-%s"):format(hex:sub(1, 8), hex:sub(9, 12), hex:sub(14, 16), variant, hex:sub(18, 20),
     hex:sub(21))
+end
+
+--- A GUID in the form in which .NET writes it.
+---@param text any with hyphens or without, in braces or parentheses or without
+---@return string|nil guid nil: it is none
+function M.guid(text)
+  if type(text) ~= "string" then return nil end
+  local inner = text:match("^{(.*)}$") or text:match("^%((.*)%)$")
+  local hex = (inner or text):match("^(%x%x%x%x%x%x%x%x%-%x%x%x%x%-%x%x%x%x%-%x%x%x%x%-%x%x%x%x%x%x%x%x%x%x%x%x)$")
+  if not hex and not inner then hex = #text == 32 and text:match("^%x+$") end
+  if not hex then return nil end
+  hex = hex:gsub("-", ""):lower()
+  return ("%s-%s-%s-%s-%s"):format(hex:sub(1, 8), hex:sub(9, 12), hex:sub(13, 16), hex:sub(17, 20), hex:sub(21))
+end
+
+local weights = { { 3, 7, 6, 1, 8, 9, 4, 5, 2, 1 }, { 5, 4, 3, 2, 7, 6, 5, 4, 3, 2, 1 } }
+
+--- Whether eleven digits are a national identity number: its two check digits are right.
+---@param digits string
+---@return boolean
+function M.is_person(digits)
+  if not digits:find("^%d%d%d%d%d%d%d%d%d%d%d$") then return false end
+  for _, row in ipairs(weights) do
+    local sum = 0
+    for index, weight in ipairs(row) do sum = sum + weight * tonumber(digits:sub(index, index)) end
+    if sum % 11 ~= 0 then return false end
+  end
+  return true
 end
 
 -- JSON. System.Text.Json's default encoder escapes all that is not ASCII, and + < > & ' " `.
@@ -49,7 +77,14 @@ local function quote_plainly(text)
   end) .. '"'
 end
 
-local Object, List = {}, {}
+local Object, List, Raw = {}, {}, {}
+
+--- JSON that is written as it stands.
+---@param text string
+---@return table
+function M.raw(text)
+  return setmetatable({ text = text }, Raw)
+end
 
 --- An object whose members are written in this order; nil ones are left out.
 ---@param members table[] each { name, value }
@@ -97,7 +132,9 @@ function encode(value, quoted)
   local kind = type(value)
   if kind == "string" then return quoted(value) end
   if kind == "table" then
-    return getmetatable(value) == Object and encode_object(value, quoted) or encode_table(value, quoted)
+    local mt = getmetatable(value)
+    if mt == Raw then return value.text end
+    return mt == Object and encode_object(value, quoted) or encode_table(value, quoted)
   end
   if kind == "number" then
     return math.tointeger(value) and ("%d"):format(value) or ("%.17g"):format(value)
@@ -130,65 +167,6 @@ function M.decode(text)
   return decoder.decode(text)
 end
 
--- Where the JSON string that begins at `at` ends.
-local function string_end(text, at)
-  repeat
-    at = text:find('["\\]', at + 1)
-    local escape = text:sub(at, at) == "\\"
-    if escape then at = at + 1 end
-  until not escape
-  return at
-end
-
--- Where a JSON value that begins at `at` ends.
-local function value_end(text, at)
-  local depth = 0
-  while true do
-    at = text:find('["{}%[%],]', at)
-    local c = text:sub(at, at)
-    if c == '"' then
-      at = string_end(text, at)
-    elseif c == "{" or c == "[" then
-      depth = depth + 1
-    elseif c == "}" or c == "]" then
-      if depth == 0 then return at - 1 end
-      depth = depth - 1
-    elseif c == "," and depth == 0 then
-      return at - 1
-    end
-    at = at + 1
-  end
-end
-
---- A JSON text with its strings escaped as Altinn does.
----@param text string valid JSON
----@return string
-function M.escape(text)
-  local out, at = {}, 1
-  while true do
-    local open = text:find('"', at, true)
-    if not open then break end
-    local close = string_end(text, open)
-    out[#out + 1] = text:sub(at, open - 1) .. quote(decoder.decode("[" .. text:sub(open, close) .. "]")[1])
-    at = close + 1
-  end
-  return table.concat(out) .. text:sub(at)
-end
-
---- The members of an object's text without blanks, as they stand there.
----@param text string valid JSON, an object
----@return table[] members each { name, text of the value }
-function M.members(text)
-  local list, at = {}, 2
-  while text:sub(at, at) == '"' do
-    local name, from = text:match('^"([^"]*)":()', at)
-    local to = value_end(text, from)
-    list[#list + 1] = { name, text:sub(from, to) }
-    at = to + 2
-  end
-  return list
-end
-
 -- Times.
 
 local function fraction_of(ticks)
@@ -207,15 +185,26 @@ function M.time(seconds)
   return os.date("!%Y-%m-%dT%H:%M:%S", whole) .. fraction_of(ticks) .. "Z"
 end
 
---- A moment as the letters' API writes it.
+--- A moment as the letters' API writes it: at most six digits, which is what the database keeps, without the zeros at
+--- their end; the plus is not escaped.
 ---@param seconds number|nil since 1970
----@return string|nil
+---@return table|nil JSON text
 function M.offset_time(seconds)
   if not seconds then return nil end
-  local whole = math.floor(seconds)
-  local ticks = math.floor((seconds - whole) * 1e7)
-  local fraction = ticks > 0 and ((".%07d"):format(ticks):gsub("0+$", "")) or ""
-  return os.date("!%Y-%m-%dT%H:%M:%S", whole) .. fraction .. "+00:00"
+  local micros = math.floor(seconds * 1e6 + 0.5)
+  local whole = micros // 1000000
+  local digits = ("%06d"):format(micros % 1000000):gsub("0+$", "")
+  return M.raw(('"%s%s+00:00"'):format(os.date("!%Y-%m-%dT%H:%M:%S", whole), digits ~= "" and "." .. digits or ""))
+end
+
+--- An event's time as the query API writes it: in UTC.
+---@param text string RFC 3339
+---@return string
+function M.utc_time(text)
+  local fraction, zone = text:match("T%d+:%d+:%d+(%.?%d*)(.*)$")
+  if not zone or zone == "Z" then return text end
+  local seconds = M.parse_time((text:gsub("%.%d+", "", 1)))
+  return seconds and os.date("!%Y-%m-%dT%H:%M:%S", math.floor(seconds)) .. fraction .. "Z" or text
 end
 
 --- An event's time as the server writes it again: an offset of nothing

@@ -1,5 +1,7 @@
 -- Who and what exists around the emulator: clients with their keys, service
--- owners, main units, parties, owners of resources, and the policy.
+-- owners, main units, parties, owners of resources, recipients and their
+-- addresses, and the policy.
+local events = require "altinn.events"
 local shape = require "altinn.events.emulator.shape"
 local suggest = require "altinn.events.support.suggest"
 local wire = require "altinn.events.emulator.wire"
@@ -9,16 +11,24 @@ local M = {}
 local World = {}
 World.__index = World
 
--- Each member is a table by key, but for the policy.
-local members = { "clients", "service_owners", "main_units", "parties", "owners", "system_users", "recipients" }
+local DIGDIR = "991825827"
 
---- A world where everything is allowed and Digdir is the one service owner.
----@param options { organisation: string, accept_any_grant: boolean|nil }
+-- Each member is a table by key, but for the policy.
+local members = { "clients", "service_owners", "main_units", "parties", "owners", "system_users", "recipients",
+  "contacts" }
+
+--- What becomes of notifications to a party or an address: the default comes first.
+M.outcomes = { "delivered", "failed", "notice-failed", "reminder-failed", "silent", "refused" }
+
+--- A world where Digdir is the one service owner, every resource is its own, and the policy is the one that resources
+--- usually have.
+---@param options { organisation: string|nil, accept_any_grant: boolean|nil }
 ---@return table world
 function M.new(options)
-  local self = setmetatable({ organisation = options.organisation, accept_any_grant = options.accept_any_grant }, World)
+  local self = setmetatable({ organisation = options.organisation or "987654321",
+    accept_any_grant = options.accept_any_grant }, World)
   for _, member in ipairs(members) do self[member] = {} end
-  self.service_owners["991825827"] = "digdir"
+  self.service_owners[DIGDIR] = "digdir"
   return self
 end
 
@@ -63,8 +73,8 @@ local function each_of(read_one, what)
     if type(value) ~= "table" then return nil, name .. " must be an object" end
     local list = {}
     for key, one in pairs(value) do
-      local used, message = read_one(one)
-      if not used then return nil, ("%s %s: %s"):format(what, tostring(key), message) end
+      local used, message = read_one(one, key)
+      if used == nil then return nil, ("%s %s: %s"):format(what, tostring(key), message) end
       list[key] = used
     end
     return list
@@ -76,16 +86,42 @@ local function read_rule(value)
     decision = "any" })
 end
 
+local function read_owner(value)
+  if value == false or type(value) == "string" and value:find("^%d%d%d%d%d%d%d%d%d$") then return value end
+  return nil, "must be the nine digits of an organisation, or false: there is no such resource"
+end
+
+local recipient_words = { unknown = true, reserved = true, ["no-roles"] = true }
+
+local function read_recipient(value, key)
+  if value == false then value = "unknown" end
+  if not recipient_words[value] then return nil, "must be unknown, reserved or no-roles" end
+  if value == "reserved" and not tostring(key):find("^%d%d%d%d%d%d%d%d%d%d%d$") then
+    return nil, "only persons can have reserved themselves: their number has eleven digits"
+  end
+  return value
+end
+
+local function read_contact(value)
+  for _, word in ipairs(M.outcomes) do
+    if value == word then return value end
+  end
+  return nil, "must be one of " .. table.concat(M.outcomes, ", ")
+end
+
 local readers = {
   clients = each_of(read_client, "client"), policy = each_of(read_rule, "row"), service_owners = map_of "name",
-  main_units = map_of "name", parties = map_of "count", owners = map_of "name", system_users = map_of "any",
-  recipients = map_of "any",
+  main_units = map_of "name", parties = map_of "count", owners = each_of(read_owner, "owners"),
+  system_users = map_of "any", recipients = each_of(read_recipient, "recipients"),
+  contacts = each_of(read_contact, "contacts"),
 }
 
--- Adds what a table says, all of it or nothing; nil and a message when it is wrong.
+-- Adds what a table says, all of it or nothing; nil and a message when it is wrong. A policy that is null is the usual
+-- one again.
 function World:merge(values)
-  local read_values = {}
+  local read_values, no_policy = {}, values.policy == events.null
   for name, value in pairs(values) do
+    if name == "policy" and no_policy then value = {} end
     if not readers[name] then
       return nil, ("unknown member '%s'%s; known are policy, %s"):format(tostring(name),
         suggest.hint(tostring(name), readers), table.concat(members, ", "))
@@ -94,7 +130,7 @@ function World:merge(values)
     if not one then return nil, message end
     read_values[name] = one
   end
-  self.policy = read_values.policy or self.policy
+  if read_values.policy then self.policy = not no_policy and read_values.policy or nil end
   read_values.policy = nil
   for name, value in pairs(read_values) do
     for key, one in pairs(value) do self[name][key] = one end
@@ -141,6 +177,11 @@ function World:urn(text)
   return ("urn:altinn:%s:identifier-no:%s"):format(kind, digits)
 end
 
+-- The number for which somebody acts whom Events calls so; nil: that is not in its name.
+function World.party_of(consumer)
+  return (World.number(consumer:match("^/organisation/(%d+)$")))
+end
+
 -- The party's number in the register; made up, always the same.
 function World:party_id(number)
   if not self.parties[number] then self.parties[number] = 50000000 + tonumber(number:sub(-7)) end
@@ -156,13 +197,38 @@ function World:main_unit(subject)
   return main and self:urn(main) or nil
 end
 
+-- The number of the organisation that owns a resource, its short id or its URN; false: there is no such resource.
+function World:owner(resource)
+  local owner = self.owners[resource:match("^urn:altinn:resource:(.*)$") or resource]
+  if owner ~= nil then return owner end
+  return self.service_owners[self.organisation] and self.organisation or DIGDIR
+end
+
+-- Who a resource's owner is to Events: /org/{acronym}.
+function World:owner_identity(resource)
+  return "/org/" .. (self.service_owners[self:owner(resource)] or self.service_owners[DIGDIR])
+end
+
 local function fits(wanted, value)
   return wanted == nil or wanted == "*" or wanted == value
 end
 
--- What the policy says: true or false. Without a policy everything is allowed; with one, only what it permits.
-function World:permits(consumer, resource, action, subject)
-  if not self.policy then return true end
+-- The usual policy: the resource's owner may subscribe to everything, everybody else to what is about itself or about
+-- units of its own. All other actions are allowed here; what they ask for is decided where they are.
+local function usually(self, consumer, resource, action, subject, party)
+  if action ~= "subscribe" then return true end
+  local owned = self.owners[resource:match("^urn:altinn:resource:(.*)$") or resource]
+  local is_owner = consumer:find("^/org/") and (owned == nil or consumer == self:owner_identity(resource))
+  if is_owner then return true end
+  if not subject or not party then return false end
+  return subject == "/party/" .. self:party_id(party) or self.number(subject) == party
+    or self.number(self:main_unit(subject)) == party
+end
+
+-- What the policy says: true or false. `party` is the number for which the consumer acts. A policy of one's own permits
+-- only what it says.
+function World:permits(consumer, resource, action, subject, party)
+  if not self.policy then return usually(self, consumer or "", resource or "", action, subject, party) end
   for _, row in ipairs(self.policy) do
     if fits(row.consumer, consumer) and fits(row.resource, resource) and fits(row.action, action)
       and fits(row.subject, subject) then

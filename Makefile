@@ -99,7 +99,7 @@ $(OBJ)/%.o: csrc/%.c $(BUILD)/flags | $(BUILD_SETUP)
 	@$(CC) $(ALL_CFLAGS) -MMD -MP -c -o $@ $<
 
 $(OUT)/core.so: $(call objects,$(CORE_C) $(BOTH_C) $(call binding,core))
-$(OUT)/curl.so: $(call objects,csrc/core/slice.c $(CURL_C) $(call binding,curl))
+$(OUT)/curl.so: $(call objects,csrc/core/slice.c csrc/core/loopback.c $(CURL_C) $(call binding,curl))
 $(OUT)/curl.so: LIBS = -lcurl
 $(OUT)/grant.so: $(call objects,csrc/core/slice.c csrc/core/json.c csrc/core/base64.c $(GRANT_C) $(call binding,grant))
 $(OUT)/grant.so: LIBS = -lcrypto
@@ -219,8 +219,9 @@ rock: | $(BUILD_SETUP) setup-rock
 rockspecs: | $(BUILD_SETUP)
 	lua5.4 rockspec/release.lua write
 
-# The closed sets of the core (event types, statuses, environments) as definitions for editors.
+# The closed sets of the core (event types, statuses, environments) as definitions for editors, and the README's table.
 definitions: modules
+	$(ENV) lua5.4 spec/support/types_table.lua README.md
 	$(ENV) lua5.4 spec/support/catalogue.lua >$(BUILD)/catalogue.lua
 	mv $(BUILD)/catalogue.lua lua/altinn/events/library/catalogue.lua
 

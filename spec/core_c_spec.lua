@@ -83,13 +83,13 @@ end)
 
 describe("the modules in C", function()
   it("survive the end of memory at every request, and are usable after it", function()
-    local bindings = must("ls csrc/lua/core/*.c"):gsub("%s+", " ")
+    local bindings = must("ls csrc/lua/*.c csrc/lua/core/*.c"):gsub("%s+", " ")
     for _, version in ipairs { "5.1", "5.4" } do
       local memory = compile("memory" .. version, ("-isystem /usr/include/lua%s -Icsrc spec/c/memory.c %s %s " ..
         "-Wl,--wrap=malloc,--wrap=calloc,--wrap=realloc,--wrap=free -llua%s")
         :format(version, bindings, LIBRARY, version))
       local fact = facts(must(("env LUA_PATH='lua/?.lua' %s spec/c/memory.lua"):format(memory)))
-      assert(fact.loading > 1000 and fact.script > 1000, "few requests were counted")
+      assert(fact.loading > 1000 and fact.script > 500, "few requests were counted")
     end
   end)
 end)

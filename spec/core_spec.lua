@@ -133,6 +133,11 @@ describe("events.describe", function()
       ["/org/987654321"] = { kind = "organisation", number = "987654321" },
       ["/person/12345678901"] = { kind = "person", number = "12345678901" },
       ["/party/50002108"] = { kind = "party", number = "50002108" },
+      ["urn:altinn:organization:identifier-no::987654321"] = { kind = "organisation", number = "987654321" },
+      ["urn:altinn:person:idporten-email:ola%2Btest%40example.no"] =
+        { kind = "email", number = "ola+test@example.no" },
+      ["urn:altinn:person:legacy-selfidentified:Ola%20N%zz"] = { kind = "self_identified", number = "Ola N%zz" },
+      ["urn:altinn:person:legacy-selfidentified:%ff"] = { kind = "self_identified", number = "%ff" },
       ["something else"] = { kind = "other" },
     }
     for subject, party in pairs(cases) do assert.are.same(party, describe_it({ subject = subject }).party, subject) end
@@ -242,7 +247,7 @@ end)
 
 describe("the catalogue", function()
   it("has each type once, with all that is known", function()
-    local full, count = {}, 0
+    local full, places, count = {}, {}, 0
     for name, entry in pairs(events.types) do
       count = count + 1
       assert.is_string(entry.type, name)
@@ -251,14 +256,17 @@ describe("the catalogue", function()
       assert.is_string(entry.about, name)
       assert.is_boolean(entry.raised, name)
       assert.is_boolean(entry.once, name)
-      assert(#entry.summary > 5, name)
+      assert(#entry.summary > 5 and #entry.advice > 5, name)
+      assert.is_nil(places[entry.place], name)
+      places[entry.place] = name
       local meaning = assert(events.describe { specversion = "1.0", id = "1", source = "/", type = entry.type })
       assert.are.equal(name, meaning.name)
       assert.are.equal(entry.about, meaning.about)
       assert.are.equal(entry.addressed_to, meaning.addressed_to)
       assert.is_true(meaning.known)
     end
-    assert(count >= 24 + 17, count)
+    assert.are.equal(24 + 1 + 23 + 8 + 3, count)
+    assert.are.equal(count, #places)
   end)
 
   it("says whom, and whether it is raised", function()
@@ -266,7 +274,40 @@ describe("the catalogue", function()
     assert.are.equal("sender", events.types.correspondencereceiverread.addressed_to)
     assert.is_false(events.types.correspondencearchived.raised)
     assert.is_true(events.types.correspondencepublished.raised)
-    assert.is_false(events.types.correspondencenotificationfailed.once)
+    assert.is_true(events.types.correspondencepublished.once)
+  end)
+
+  it("takes nothing for once in a letter's life that comes once an order", function()
+    for _, name in ipairs { "failed", "allfailed", "delivered", "reminderdelivered", "creationfailed" } do
+      assert.is_false(events.types["correspondencenotification" .. name].once, name)
+    end
+    assert.is_true(events.types.notificationcreated.once)  -- its thing is the order
+  end)
+
+  it("knows the activities of Dialogporten", function()
+    local meaning = events.describe { specversion = "1.0", id = "1", source = "/",
+      type = "dialogporten.dialog.activity.correspondence-opened.v1" }
+    assert.is_true(meaning.known)
+    assert.are.equal("dialogactivitycorrespondenceopened", meaning.name)
+    assert.are.equal("dialog", events.types.dialogtransmissioncreated.about)
+  end)
+
+  it("suggests the type that has the words, then the one with the fewest edits", function()
+    local core = require "altinn.events.core"
+    for word, wanted in pairs {
+      correspondenceneverread = "correspondencereceiverneverread", neverread = "correspondencereceiverneverread",
+      correspondenceread = "correspondencereceiverread", read = "correspondencereceiverread",
+      letterread = "correspondencereceiverread", notificationfailed = "correspondencenotificationfailed",
+      published = "correspondencepublished", confirmed = "correspondencereceiverconfirmed",
+      Unread = "correspondencereceiverneverread", ["letter_purged"] = "correspondencepurged",
+      expired = "attachmentexpired", correspondencepublishd = "correspondencepublished",
+      correspondencerecieverread = "correspondencereceiverread",
+      ["no.altinn.correspondence.neverread"] = "no.altinn.correspondence.correspondencereceiverneverread",
+    } do
+      assert.are.equal(wanted, core.suggest(word), word)
+    end
+    -- Each name is made of words that the core knows: far more is before it than an edit would allow.
+    for name in pairs(core.types()) do assert.are.equal(name, core.suggest(("-"):rep(30) .. name)) end
   end)
 
   it("an unknown name raises; far ones without a suggestion", function()

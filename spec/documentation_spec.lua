@@ -190,6 +190,16 @@ describe("README.md", function()
     assert.is_true(count > 10)
   end)
 
+  it("has the catalogue's event types, each with all that is known (make definitions)", function()
+    local types_table = require "spec.support.types_table"
+    local from = select(2, assert(text:find(types_table.FIRST .. "\n", 1, true)))
+    local shown = text:sub(from + 1, assert(text:find(types_table.LAST, from, true)) - 1)
+    assert.are.equal(types_table.text(), shown)
+    for name in pairs(require("altinn.events.core").types()) do
+      assert.is_truthy(shown:find("`" .. name .. "`", 1, true), name)
+    end
+  end)
+
   it("links to files that are there", function()
     for target in text:gmatch("%]%(([^)#:]+)%)") do
       local file = io.open(target, "rb")

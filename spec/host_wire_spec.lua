@@ -435,10 +435,10 @@ describe("the receiver", function()
       clients[i] = http.connect(two.port)
       clients[i]:send("POST /events HTTP/1.1\r\nHost: x\r\nX: " .. ("x"):rep(12000))
     end
-    assert(process.wait(5, function() return kilobytes() > before + 8000 end))
+    assert(process.wait(30, function() return kilobytes() > before + 8000 end))
     for _, client in ipairs(clients) do client:close() end
     if not altinn.measures_memory then return end
-    assert(process.wait(5, function() return kilobytes() < before + 3000 end), kilobytes() - before)
+    assert(process.wait(30, function() return kilobytes() < before + 3000 end), kilobytes() - before)
   end)
 
   it("has its health and metrics on the admin port", function()

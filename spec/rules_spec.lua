@@ -106,7 +106,7 @@ describe("a problem in a rule file", function()
   it("has file and line: a misspelt type", function()
     local lines = problems_of { ["one.lua"] = 'rule { name = "one", on = "correspondencepublihsed", run = print }' }
     assert.are.same({ "one.lua:1: rule 'one': on: 'correspondencepublihsed' is no event type that Altinn raises"
-      .. " (did you mean 'correspondencepublished'?)" }, lines)
+      .. " (did you mean 'correspondencepublished'?); 'altinn-events types' lists them" }, lines)
   end)
 
   it("has file and line: a syntax error", function()

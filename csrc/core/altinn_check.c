@@ -7,6 +7,7 @@
 #include "core/altinn_private.h"
 #include "core/catalogue.h"
 #include "core/judge.h"
+#include "core/loopback.h"
 #include "core/scan.h"
 #include "core/timestamp.h"
 #include "core/urn.h"
@@ -49,22 +50,9 @@ static bool has_scheme (ae_slice url, ae_slice scheme) {
          ae_same_word((ae_slice){url.data, scheme.length}, scheme);
 }
 
-/* 127.0.0.0/8 in full form, localhost, [::1]. */
-static bool is_loopback_host (ae_slice host) {
-  int dots = 0;
-  if (ae_same_word(host, AE_LITERAL("localhost")) || ae_slice_equal(host, AE_LITERAL("[::1]")))
-    return true;
-  if (!ae_slice_starts(host, AE_LITERAL("127."))) return false;
-  for (size_t i = 0; i < host.length; i++) {
-    if (host.data[i] == '.') dots++;
-    else if (!ae_is_digit(host.data[i])) return false;
-  }
-  return dots == 3;
-}
-
 bool ae_url_is_loopback (ae_slice url) {
   return (has_scheme(url, AE_LITERAL("http://")) || has_scheme(url, AE_LITERAL("https://"))) &&
-         is_loopback_host(host_of(url));
+         ae_host_is_loopback(host_of(url));
 }
 
 bool ae_url_is_base (ae_slice url, const char **reason) {
@@ -76,7 +64,7 @@ bool ae_url_is_base (ae_slice url, const char **reason) {
   if (!secure && !has_scheme(url, AE_LITERAL("http://")))
     *reason = "it begins with neither https:// nor http://";
   else if (host_of(url).length == 0) *reason = "it names no host";
-  else if (!secure && !is_loopback_host(host_of(url)))
+  else if (!secure && !ae_host_is_loopback(host_of(url)))
     *reason = "http is for loopback hosts: a token must not travel in clear";
   else if (memchr(url.data, '?', url.length) || memchr(url.data, '#', url.length) ||
            memchr(url.data, '@', url.length))
@@ -198,7 +186,8 @@ static const char *urn_fault (ae_slice subject) {
     case AE_PARTY_UUID:
       return ae_is_uuid(number_in(subject, ':')) ? NULL : "must end with a UUID";
     case AE_PARTY_NONE:
-    case AE_PARTY_OTHER: break;
+    case AE_PARTY_OTHER:
+    case AE_PARTY_KIND_COUNT: break;
   }
   return "is a URN that no event carries: urn:altinn:organization:identifier-no:NNNNNNNNN is the usual one";
 }

@@ -4,210 +4,72 @@
 #include "core/catalogue.h"
 
 #include "core/scan.h"
+#include "core/types.h"
 
-#define CORRESPONDENCE_PREFIX "no.altinn.correspondence."
-#define BROKER_PREFIX "no.altinn.broker."
-#define APP_PREFIX "app.instance."
-#define DIALOG_PREFIX "dialogporten.dialog."
-
-/* Type names of Correspondence: X(name, about, to, raised, once, summary).
-** Sources: the enumeration of the server and its handlers; "once" means
-** that a second event of the type about the same thing and subject is the
-** first one published again. */
-#define AE_CORRESPONDENCE_TYPES(X) \
-  X("attachmentinitialized", ATTACHMENT, "sender", true, true, \
-    "attachment registered, its bytes not yet uploaded") \
-  X("attachmentpublished", ATTACHMENT, "sender", true, true, \
-    "attachment passed the malware scan") \
-  X("attachmentuploadfailed", ATTACHMENT, "sender", true, true, \
-    "malware was found in the attachment, or the scan failed") \
-  X("attachmentexpired", ATTACHMENT, "sender", true, true, \
-    "attachment reached its time of expiry") \
-  X("attachmentuploadprocessing", ATTACHMENT, "sender", false, true, \
-    "attachment is being processed") \
-  X("attachmentpurged", ATTACHMENT, "sender", false, true, "attachment was deleted") \
-  X("attachmentdownloaded", ATTACHMENT, "sender", false, false, "attachment was downloaded") \
-  X("correspondenceinitialized", LETTER, "sender", true, true, "letter created") \
-  X("correspondencepublished", LETTER, "recipient", true, true, \
-    "letter published to its recipient") \
-  X("correspondencepublishfailed", LETTER, "sender", true, true, \
-    "letter could not be published") \
-  X("correspondencearchived", LETTER, "sender", false, true, \
-    "letter archived by its recipient") \
-  X("correspondencepurged", LETTER, "sender", true, true, "letter deleted, by either side") \
-  X("correspondencereceiverread", LETTER, "sender", true, true, "recipient read the letter") \
-  X("correspondencereceiverconfirmed", LETTER, "sender", true, true, \
-    "recipient confirmed the letter") \
-  X("correspondencereceiverneverread", LETTER, "recipient", true, true, \
-    "letter not read by its due date") \
-  X("correspondencereceiverneverconfirmed", LETTER, "recipient", true, true, \
-    "letter not confirmed by its due date") \
-  X("correspondencereceiverreplied", LETTER, "sender", false, false, "recipient replied") \
-  X("correspondencereceiverreserved", LETTER, "sender", false, true, \
-    "recipient has reserved against digital mail") \
-  X("notificationcreated", ORDER, "sender", true, true, "notification order accepted") \
-  X("correspondencenotificationcreationfailed", LETTER, "sender", true, false, \
-    "notification order could not be created") \
-  X("correspondencenotificationfailed", LETTER, "sender", true, false, \
-    "a notification failed for at least one address") \
-  X("correspondencenotificationallfailed", LETTER, "sender", true, true, \
-    "the notification failed for all addresses") \
-  X("correspondencenotificationdelivered", LETTER, "sender", true, true, \
-    "the notification reached at least one address") \
-  X("correspondencenotificationreminderdelivered", LETTER, "sender", true, true, \
-    "the reminder reached at least one address") \
-  /* further ones go before this line */
-
-/* The types of the others: X(name, type, about, once, summary). */
-#define AE_OTHER_TYPES(X) \
-  X("validatesubscription", "platform.events.validatesubscription", SUBSCRIPTION, false, \
-    "Altinn tries the endpoint of a subscription") \
-  X("dialogcreated", DIALOG_PREFIX "created.v1", DIALOG, true, "dialog created") \
-  X("dialogupdated", DIALOG_PREFIX "updated.v1", DIALOG, false, "dialog changed") \
-  X("dialogdeleted", DIALOG_PREFIX "deleted.v1", DIALOG, false, "dialog deleted") \
-  X("dialogrestored", DIALOG_PREFIX "restored.v1", DIALOG, false, "dialog restored") \
-  X("dialogseen", DIALOG_PREFIX "seen.v1", DIALOG, false, "dialog seen") \
-  X("filetransferinitialized", BROKER_PREFIX "filetransferinitialized", TRANSFER, true, \
-    "file transfer registered") \
-  X("uploadprocessing", BROKER_PREFIX "uploadprocessing", TRANSFER, true, \
-    "uploaded file is being scanned") \
-  X("filepublished", BROKER_PREFIX "published", TRANSFER, true, \
-    "file ready for its recipients") \
-  X("uploadfailed", BROKER_PREFIX "uploadfailed", TRANSFER, true, \
-    "malware was found in the file, or the upload failed") \
-  X("downloadconfirmed", BROKER_PREFIX "downloadconfirmed", TRANSFER, false, \
-    "one recipient confirmed the download") \
-  X("allconfirmeddownloaded", BROKER_PREFIX "allconfirmeddownloaded", TRANSFER, true, \
-    "all recipients confirmed the download") \
-  X("filepurged", BROKER_PREFIX "filepurged", TRANSFER, true, "file deleted") \
-  X("fileneverconfirmeddownloaded", BROKER_PREFIX "fileneverconfirmeddownloaded", TRANSFER, \
-    true, "file expired before all had confirmed the download") \
-  X("instancecreated", APP_PREFIX "created", INSTANCE, true, "instance of an app created") \
-  X("processcompleted", APP_PREFIX "process.completed", INSTANCE, true, \
-    "process of an app instance completed") \
-  X("substatuschanged", APP_PREFIX "substatus.changed", INSTANCE, false, \
-    "sub-status of an app instance changed") \
-  /* further ones go before this line */
-
-#define LETTER_TYPE(name, about, to, raised, once, summary) \
-  {name, CORRESPONDENCE_PREFIX name, AE_ABOUT_##about, to, raised, once, summary},
-#define OTHER_TYPE(name, type, about, once, summary) \
-  {name, type, AE_ABOUT_##about, NULL, true, once, summary},
+#define LENGTHS(name, type) sizeof(name) - 1, sizeof(type) - 1
+#define LETTER_TYPE(name, about, to, raised, once, summary, advice, note) \
+  {name, \
+   AE_CORRESPONDENCE_PREFIX name, \
+   AE_ABOUT_##about, \
+   to, \
+   raised, \
+   once, \
+   summary, \
+   advice, \
+   note, \
+   LENGTHS(name, AE_CORRESPONDENCE_PREFIX name)},
+#define OTHER_TYPE(name, type, about, once, summary, advice) \
+  {name, type, AE_ABOUT_##about, NULL, true, once, summary, advice, NULL, LENGTHS(name, type)},
 
 const ae_event_type ae_event_types[] = {AE_CORRESPONDENCE_TYPES(LETTER_TYPE)
                                           AE_OTHER_TYPES(OTHER_TYPE)};
-const size_t ae_event_type_count = sizeof(ae_event_types) / sizeof(*ae_event_types);
-
-static bool is_text (ae_slice slice, const char *text) {
-  return strlen(text) == slice.length && memcmp(text, slice.data, slice.length) == 0;
-}
+const size_t ae_event_type_count = sizeof ae_event_types / sizeof *ae_event_types;
 
 const ae_event_type *ae_catalogue_type (ae_slice type) {
-  for (size_t i = 0; i < ae_event_type_count; i++)
-    if (is_text(type, ae_event_types[i].type)) return &ae_event_types[i];
+  for (size_t i = 0; i < ae_event_type_count; i++) {
+    const ae_event_type *entry = &ae_event_types[i];
+    if (ae_slice_equal(type, (ae_slice){entry->type, entry->type_length})) return entry;
+  }
   return NULL;
 }
 
 const ae_event_type *ae_catalogue_name (ae_slice name) {
-  for (size_t i = 0; i < ae_event_type_count; i++)
-    if (is_text(name, ae_event_types[i].name)) return &ae_event_types[i];
+  for (size_t i = 0; i < ae_event_type_count; i++) {
+    const ae_event_type *entry = &ae_event_types[i];
+    if (ae_slice_equal(name, (ae_slice){entry->name, entry->name_length})) return entry;
+  }
   return NULL;
 }
 
-/* {====================================================================
-** The nearest word
-** ===================================================================== */
-
-#define LONGEST_WORD 96
-
-static unsigned smallest (unsigned a, unsigned b, unsigned c) {
-  unsigned least = a < b ? a : b;
-  return least < c ? least : c;
-}
-
-static char lower (char c) {
-  return c >= 'A' && c <= 'Z' ? (char)(c + 32) : c;
-}
-
-/* Edits between two words of at most LONGEST_WORD bytes: insertions,
-** deletions, changes and swaps of neighbours (Damerau-Levenshtein with
-** adjacent transpositions); case does not count. */
-static unsigned distance (ae_slice a, const char *b, size_t b_length) {
-  unsigned rows[3][LONGEST_WORD + 1];
-  unsigned *before = rows[0], *above = rows[1], *row = rows[2];
-  for (size_t j = 0; j <= b_length; j++) above[j] = (unsigned)j;
-  for (size_t i = 1; i <= a.length; i++) {
-    row[0] = (unsigned)i;
-    for (size_t j = 1; j <= b_length; j++) {
-      char x = lower(a.data[i - 1]), y = lower(b[j - 1]);
-      row[j] = smallest(above[j] + 1, row[j - 1] + 1, above[j - 1] + (x != y));
-      if (i > 1 && j > 1 && x == lower(b[j - 2]) && lower(a.data[i - 2]) == y &&
-          before[j - 2] + 1 < row[j])
-        row[j] = before[j - 2] + 1;
-    }
-    unsigned *reuse = before;
-    before = above;
-    above = row;
-    row = reuse;
-  }
-  return above[b_length];
-}
-
-static void consider (ae_slice word, const char *candidate, const char **best,
-                      unsigned *least) {
-  size_t length = strlen(candidate);
-  size_t apart = length > word.length ? length - word.length : word.length - length;
-  if (length > LONGEST_WORD || apart >= *least) return; /* as many edits at least */
-  unsigned edits = distance(word, candidate, length);
-  if (edits < *least) {
-    *least = edits;
-    *best = candidate;
-  }
-}
-
-const char *ae_catalogue_suggest (ae_slice word) {
-  const char *best = NULL;
-  if (word.length == 0 || word.length > LONGEST_WORD) return NULL;
-  unsigned least = (unsigned)(word.length / 3) + 2;
-  for (size_t i = 0; i < ae_event_type_count; i++) {
-    consider(word, ae_event_types[i].name, &best, &least);
-    consider(word, ae_event_types[i].type, &best, &least);
-  }
-  return best;
-}
-
-/* }==================================================================== */
-
 const char *ae_about_name (ae_about about) {
-  static const char *const names[] = {NULL,     "letter",   "attachment", "order",
-                                      "dialog", "transfer", "instance",   "subscription"};
+#define ABOUT_NAME(code, name) name,
+  static const char *const names[] = {AE_ABOUTS(ABOUT_NAME)};
+#undef ABOUT_NAME
   return names[about];
 }
 
+#define PUBLISHER(code, name, prefix) {name, {prefix, sizeof(prefix) - 1}},
+static const struct {
+  const char *name;
+  ae_slice prefix; /* of all its types */
+} publishers[] = {AE_PUBLISHERS(PUBLISHER)};
+#undef PUBLISHER
+
 const char *ae_publisher_name (ae_publisher publisher) {
-  static const char *const names[] = {"correspondence", "dialogporten", "broker", "app",
-                                      "platform",       "other"};
-  return names[publisher];
+  return publishers[publisher].name;
 }
 
+/* The last one has no prefix, and takes all. */
 static ae_publisher publisher_of (ae_slice type) {
-  if (ae_slice_starts(type, AE_LITERAL(CORRESPONDENCE_PREFIX))) return AE_CORRESPONDENCE;
-  if (ae_slice_starts(type, AE_LITERAL("dialogporten."))) return AE_DIALOGPORTEN;
-  if (ae_slice_starts(type, AE_LITERAL(BROKER_PREFIX))) return AE_BROKER;
-  if (ae_slice_starts(type, AE_LITERAL("app."))) return AE_APP;
-  if (ae_slice_starts(type, AE_LITERAL("platform.events."))) return AE_PLATFORM;
-  return AE_OTHER;
+  unsigned publisher = 0;
+  while (!ae_slice_starts(type, publishers[publisher].prefix)) publisher++;
+  return (ae_publisher)publisher;
 }
 
 /* What stands after the publisher's prefix. */
 static ae_slice short_name (ae_slice type, ae_publisher publisher) {
-  static const size_t skipped[] = {
-    sizeof(CORRESPONDENCE_PREFIX) - 1, sizeof("dialogporten.") - 1,
-    sizeof(BROKER_PREFIX) - 1,         sizeof("app.") - 1,
-    sizeof("platform.events.") - 1,    0};
-  type.data += skipped[publisher];
-  type.length -= skipped[publisher];
-  return type;
+  size_t skipped = publishers[publisher].prefix.length;
+  return (ae_slice){type.data + skipped, type.length - skipped};
 }
 
 /* An unknown type of a known publisher is about what its others are about. */
@@ -221,13 +83,15 @@ static ae_about about_of (ae_publisher publisher, ae_slice name) {
     case AE_BROKER: return AE_ABOUT_TRANSFER;
     case AE_APP: return AE_ABOUT_INSTANCE;
     case AE_PLATFORM:
-    case AE_OTHER: break;
+    case AE_OTHER:
+    case AE_PUBLISHER_COUNT: break;
   }
   return AE_ABOUT_NOTHING;
 }
 
 /* {====================================================================
-** Environments (domain 1.5): X(name, host suffix)
+** Environments: X(name, host suffix), as in the appsettings.*.json of
+** Altinn/altinn-correspondence
 ** ===================================================================== */
 
 #define AE_ENVIRONMENTS(X) \
@@ -282,8 +146,8 @@ static const char *environment_of (ae_slice source) {
 
 /* }==================================================================== */
 
-/* The number of the subscription stands at the end of the source
-** (domain 5.8). */
+/* The source of a validation event ends with the number of its
+** subscription: https://platform.altinn.no/events/api/v1/subscriptions/1234. */
 static ae_slice last_segment (ae_slice source) {
   size_t at = source.length;
   while (at > 0 && source.data[at - 1] != '/') at--;

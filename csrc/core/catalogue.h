@@ -1,8 +1,7 @@
 /*
 ** catalogue.h: what Altinn's events mean: the types that are raised, what
 ** each is about, whom it is addressed to; and the parties in subjects.
-** To add an event type, add one line to one of the two lists at the beginning
-** of catalogue.c: AE_CORRESPONDENCE_TYPES or AE_OTHER_TYPES. All else follows:
+** To add an event type, add an entry to a list of types.h. All else follows:
 ** events.types in Lua, short names in rules, suggestions, events.describe.
 */
 #ifndef ALTINN_EVENTS_CATALOGUE_H
@@ -11,26 +10,36 @@
 #include "core/event.h"
 #include "core/urn.h"
 
-typedef enum ae_about {
-  AE_ABOUT_NOTHING,
-  AE_ABOUT_LETTER,
-  AE_ABOUT_ATTACHMENT,
-  AE_ABOUT_ORDER,
-  AE_ABOUT_DIALOG,
-  AE_ABOUT_TRANSFER,
-  AE_ABOUT_INSTANCE,
-  AE_ABOUT_SUBSCRIPTION
-} ae_about;
+/* The kinds of things that events are about: X(code, name). */
+#define AE_ABOUTS(X) \
+  X(AE_ABOUT_NOTHING, NULL) \
+  X(AE_ABOUT_LETTER, "letter") \
+  X(AE_ABOUT_ATTACHMENT, "attachment") \
+  X(AE_ABOUT_ORDER, "order") \
+  X(AE_ABOUT_DIALOG, "dialog") \
+  X(AE_ABOUT_TRANSFER, "transfer") \
+  X(AE_ABOUT_INSTANCE, "instance") \
+  X(AE_ABOUT_SUBSCRIPTION, "subscription")
 
-typedef enum ae_publisher {
-  AE_CORRESPONDENCE,
-  AE_DIALOGPORTEN,
-  AE_BROKER,
-  AE_APP,
-  AE_PLATFORM,
-  AE_OTHER
-} ae_publisher;
+#define AE_ABOUT_ENUM(code, name) code,
+typedef enum ae_about { AE_ABOUTS(AE_ABOUT_ENUM) AE_ABOUT_COUNT } ae_about;
+#undef AE_ABOUT_ENUM
 
+/* Who raises events: X(code, name, beginning of its types). The last takes
+** all that no other does. */
+#define AE_PUBLISHERS(X) \
+  X(AE_CORRESPONDENCE, "correspondence", "no.altinn.correspondence.") \
+  X(AE_DIALOGPORTEN, "dialogporten", "dialogporten.") \
+  X(AE_BROKER, "broker", "no.altinn.broker.") \
+  X(AE_APP, "app", "app.") \
+  X(AE_PLATFORM, "platform", "platform.events.") \
+  X(AE_OTHER, "other", "")
+
+#define AE_PUBLISHER_ENUM(code, name, prefix) code,
+typedef enum ae_publisher { AE_PUBLISHERS(AE_PUBLISHER_ENUM) AE_PUBLISHER_COUNT } ae_publisher;
+#undef AE_PUBLISHER_ENUM
+
+/* All texts are static. See types.h for what each says. */
 typedef struct ae_event_type {
   const char *name; /* the short name: correspondencepublished */
   const char *type; /* the full type */
@@ -38,9 +47,13 @@ typedef struct ae_event_type {
   const char *addressed_to; /* "sender", "recipient", or NULL */
   bool raised;              /* false: in Altinn's enumeration, never raised */
   bool once;                /* happens at most once to a thing */
-  const char *summary;
+  const char *summary;      /* when it comes */
+  const char *advice;       /* what a receiver does with it */
+  const char *note;         /* what Altinn's documentation does not say; NULL */
+  size_t name_length, type_length;
 } ae_event_type;
 
+/* In the order of types.h. */
 extern const ae_event_type ae_event_types[];
 extern const size_t ae_event_type_count;
 
@@ -48,8 +61,9 @@ extern const size_t ae_event_type_count;
 const ae_event_type *ae_catalogue_type (ae_slice type);
 /* The entry of a short name, or NULL. */
 const ae_event_type *ae_catalogue_name (ae_slice name);
-/* The known word nearest to a misspelt one, or NULL when none is near
-** (Damerau-Levenshtein distance over short names and full types). */
+/* The known short name or full type that a wrong word is likely to mean: the
+** one that has all its words ("letterread", "neverread"), else the one with
+** the fewest edits (Damerau-Levenshtein distance); NULL when none is near. */
 const char *ae_catalogue_suggest (ae_slice word);
 
 /* An environment of Altinn and the host of its platform; false: no more.
@@ -60,7 +74,7 @@ bool ae_environment (size_t index, const char **name, ae_slice *host);
 const char *ae_about_name (ae_about about); /* NULL: nothing */
 const char *ae_publisher_name (ae_publisher publisher);
 
-/* What an event means; see events.describe in the design. */
+/* What an event means. */
 typedef struct ae_meaning {
   const ae_event_type *type; /* NULL: not in the catalogue */
   ae_slice name;             /* last part of the type, or the short name */

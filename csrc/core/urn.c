@@ -345,7 +345,7 @@ bool ae_uri_absolute (ae_slice text, const char **reason) {
 }
 
 /* {====================================================================
-** Parties (domain: subjects and alternative subjects)
+** Parties: subjects and alternative subjects
 ** ===================================================================== */
 
 #define AE_PARTY_FORMS(X) \
@@ -369,13 +369,16 @@ typedef struct party_form {
 #define PARTY_FORM(prefix, kind) {{prefix, sizeof(prefix) - 1}, kind},
 static const party_form party_forms[] = {AE_PARTY_FORMS(PARTY_FORM)};
 
-/* Old numbers may carry the register's code: "0192:" (domain 1.4). */
+/* Drops the prefix from a text that has it. */
+static ae_slice without (ae_slice text, ae_slice prefix) {
+  if (!ae_slice_starts(text, prefix)) return text;
+  return (ae_slice){text.data + prefix.length, text.length - prefix.length};
+}
+
+/* Old numbers may carry the register's code, 0192 (ISO 6523); Dialogporten's
+** documentation has a colon too many: identifier-no::987654321. */
 static ae_slice organisation_number (ae_slice number) {
-  if (ae_slice_starts(number, AE_LITERAL("0192:"))) {
-    number.data += 5;
-    number.length -= 5;
-  }
-  return number;
+  return without(without(number, AE_LITERAL(":")), AE_LITERAL("0192:"));
 }
 
 ae_party ae_party_parse (ae_slice text) {
@@ -394,9 +397,25 @@ ae_party ae_party_parse (ae_slice text) {
   return party;
 }
 
+size_t ae_percent_decode (ae_slice text, char *out) {
+  size_t to = 0;
+  for (size_t at = 0; at < text.length; at++) {
+    char c = text.data[at];
+    int high = c == '%' && at + 2 < text.length ? ae_hex(text.data[at + 1]) : -1;
+    int low = high >= 0 ? ae_hex(text.data[at + 2]) : -1;
+    if (low >= 0) {
+      c = (char)(high * 16 + low);
+      at += 2;
+    }
+    out[to++] = c;
+  }
+  return to;
+}
+
 const char *ae_party_kind_name (ae_party_kind kind) {
-  static const char *const names[] = {
-    "none", "organisation", "person", "email", "self_identified", "party", "uuid", "other"};
+#define KIND_NAME(code, name) name,
+  static const char *const names[] = {AE_PARTY_KINDS(KIND_NAME)};
+#undef KIND_NAME
   return names[kind];
 }
 

@@ -1,6 +1,16 @@
 /*
 ** curl.h: HTTP requests over libcurl's multi interface, many at once.
-** TLS is verified, redirects are not followed, no signals are used.
+** TLS is verified, redirects are not followed, no signals are used, and a
+** loopback address is never asked by way of a proxy.
+**
+** An exchange waits in line, runs, is finished, and is given out:
+**
+**   add --> [in line] --> [running] --> [finished] --> next
+**              |  the site has room   |  the reply, a fault, or the timeout
+**              '------ cancel --------'
+**
+** A site is a scheme, host and port. It holds at most so many exchanges that
+** run, so that one which does not answer leaves room for the others.
 */
 #ifndef ALTINN_EVENTS_CURL_H
 #define ALTINN_EVENTS_CURL_H
@@ -17,11 +27,11 @@ typedef struct ae_field {
 /* A request; everything is copied when it is added. */
 typedef struct ae_request {
   const char *method;      /* "POST" */
-  const char *url;         /* http or https */
+  const char *url;         /* http or https; the path is sent as it is */
   const ae_field *headers; /* no CR, LF or NUL in them: the caller's duty */
   size_t header_count;
   ae_slice body;       /* absent: none */
-  double timeout;      /* seconds for the whole exchange; 0 = 30 */
+  double timeout;      /* seconds for the whole exchange once it runs; 0 = 30 */
   size_t max_body;     /* of the reply, bytes; 0 = 1 MiB */
   const char *ca_file; /* PEM file of trusted authorities; NULL: the system's */
   bool stream;         /* a 2xx body comes in parts, however large it is */
@@ -44,13 +54,16 @@ typedef struct ae_reply {
   long status; /* 0: no answer */
   ae_slice header_text, body;
   ae_code code;        /* AE_OK, AE_NETWORK, AE_TLS, AE_TIMEOUT,
-                               AE_TOO_LARGE, AE_INVALID (the URL) */
+                               AE_TOO_LARGE, AE_INVALID (the URL), AE_MEMORY */
   const char *message; /* when code is not AE_OK: a sentence */
+  bool not_sent;       /* it failed, and no byte of the request was written: certain */
+  bool proxied;        /* a proxy of the environment stood between */
 } ae_reply;
 
-/* `connections`: most at once, further requests wait. NULL: no memory.
-** Calls curl_global_init once in a process. */
-ae_curl *ae_curl_new (unsigned connections);
+/* `connections`: exchanges that run at once; `per_site`: of them those with
+** one site. Further ones wait in line, and their clocks do not run. Both are
+** 1 or more. NULL: no memory. Calls curl_global_init once in a process. */
+ae_curl *ae_curl_new (unsigned connections, unsigned per_site);
 /* Cancels what is under way and frees all. */
 void ae_curl_free (ae_curl *curl);
 
@@ -69,7 +82,9 @@ bool ae_curl_part (ae_curl *curl, ae_part *part);
 bool ae_curl_more (ae_curl *curl, uint64_t id);
 
 /* Works on the transfers; waits up to `timeout` seconds for one of them or
-** for `descriptor` to become readable (-1: none). */
+** for `descriptor` to become readable (-1: none). What has arrived is read
+** before a timeout is judged, and time in which nobody called this for long
+** (a stopped process, a rule in a C function) is no exchange's. */
 void ae_curl_step (ae_curl *curl, double timeout, int descriptor);
 /* The next finished exchange; false: no more. A streamed one comes after
 ** its last part was taken. */

@@ -7,6 +7,7 @@
 
 #include "core/catalogue.h"
 #include "core/judge.h"
+#include "core/loopback.h"
 
 static ae_slice check_slice (lua_State *L, int index) {
   ae_slice text;
@@ -56,6 +57,12 @@ static int core_is_utf8 (lua_State *L) {
   return 1;
 }
 
+/* is_loopback(host, without a port) -> boolean */
+static int core_is_loopback (lua_State *L) {
+  lua_pushboolean(L, ae_host_is_loopback(check_slice(L, 1)));
+  return 1;
+}
+
 /* json(value) -> JSON text */
 static int core_json (lua_State *L) {
   luaL_checkany(L, 1);
@@ -86,10 +93,23 @@ static void set_boolean (lua_State *L, const char *name, bool value) {
   lua_setfield(L, -2, name);
 }
 
+/* An e-mail address or user name, percent-decoded once; as it is when what
+** comes out would be no UTF-8. */
+static void set_name (lua_State *L, const char *name, ae_slice text) {
+  char *out = lua_newuserdata(L, text.length + 1);
+  ae_slice decoded = {out, ae_percent_decode(text, out)};
+  if (!ae_text_is_utf8(decoded)) decoded = text;
+  lua_pushlstring(L, decoded.data, decoded.length);
+  lua_setfield(L, -3, name);
+  lua_pop(L, 1);
+}
+
 static void push_party (lua_State *L, const ae_party *party) {
+  bool encoded = party->kind == AE_PARTY_EMAIL || party->kind == AE_PARTY_SELF_IDENTIFIED;
   lua_createtable(L, 0, 2);
   set_text(L, "kind", ae_party_kind_name(party->kind));
-  set_slice(L, "number", party->number);
+  if (encoded) set_name(L, "number", party->number);
+  else set_slice(L, "number", party->number);
   lua_setfield(L, -2, "party");
 }
 
@@ -118,13 +138,17 @@ static int core_types (lua_State *L) {
   lua_createtable(L, 0, (int)ae_event_type_count);
   for (size_t i = 0; i < ae_event_type_count; i++) {
     const ae_event_type *type = &ae_event_types[i];
-    lua_createtable(L, 0, 6);
+    lua_createtable(L, 0, 9);
     set_text(L, "type", type->type);
     set_text(L, "about", ae_about_name(type->about));
     set_text(L, "addressed_to", type->addressed_to);
     set_boolean(L, "raised", type->raised);
     set_boolean(L, "once", type->once);
     set_text(L, "summary", type->summary);
+    set_text(L, "advice", type->advice);
+    set_text(L, "note", type->note);
+    ae_push_integer(L, (int64_t)i + 1);
+    lua_setfield(L, -2, "place");
     lua_setfield(L, -2, type->name);
   }
   return 1;
@@ -145,6 +169,7 @@ static const luaL_Reg functions[] = {{"parse", ae_lua_parse},
                                      {"suggest", core_suggest},
                                      {"is_json", core_is_json},
                                      {"is_utf8", core_is_utf8},
+                                     {"is_loopback", core_is_loopback},
                                      {"json", core_json},
                                      {"mask", core_mask},
                                      {"is_event", core_is_event},

@@ -13,33 +13,45 @@ static ae_curl *check_multi (lua_State *L) {
   return *box;
 }
 
-/* The only option; a misspelt one would be taken for its default. */
+/* A misspelt option would be taken for its default. */
 static void check_options (lua_State *L) {
   lua_pushnil(L);
   while (lua_next(L, 1)) {
     const char *name = lua_type(L, -2) == LUA_TSTRING ? lua_tostring(L, -2)
                                                       : luaL_typename(L, -2);
-    if (strcmp(name, "connections") != 0)
-      luaL_error(L, "unknown option '%s' of curl.new: it takes connections", name);
+    if (strcmp(name, "connections") != 0 && strcmp(name, "per_site") != 0)
+      luaL_error(L, "unknown option '%s' of curl.new: it takes connections and per_site",
+                 name);
     lua_pop(L, 1);
   }
 }
 
-/* new{ connections = N } -> multi */
+static unsigned check_count (lua_State *L, const char *name, lua_Integer otherwise) {
+  lua_getfield(L, 1, name);
+  lua_Integer count = luaL_optinteger(L, -1, otherwise);
+  if (count <= 0 || count > 65536) luaL_error(L, "%s of curl.new: 1 to 65536", name);
+  lua_pop(L, 1);
+  return (unsigned)count;
+}
+
+/* new{ connections = exchanges that run at once, 64; per_site = of them those
+** with one scheme, host and port: half } -> multi */
 static int curl_new (lua_State *L) {
-  lua_Integer connections = 64;
-  if (!lua_isnoneornil(L, 1)) {
-    luaL_checktype(L, 1, LUA_TTABLE);
-    check_options(L);
-    lua_getfield(L, 1, "connections");
-    connections = luaL_optinteger(L, -1, 64);
-    luaL_argcheck(L, connections > 0 && connections <= 65536, 1, "connections out of range");
+  unsigned connections, per_site;
+  lua_settop(L, 1);
+  if (lua_isnil(L, 1)) {
+    lua_newtable(L);
+    lua_replace(L, 1);
   }
-  ae_curl **box = lua_newuserdata(L, sizeof(*box));
+  luaL_checktype(L, 1, LUA_TTABLE);
+  check_options(L);
+  connections = check_count(L, "connections", 64);
+  per_site = check_count(L, "per_site", (connections + 1) / 2);
+  ae_curl **box = lua_newuserdata(L, sizeof *box);
   *box = NULL;
   luaL_setmetatable(L, MULTI);
-  *box = ae_curl_new((unsigned)connections);
-  if (!*box) return luaL_error(L, "libcurl could not be started: out of memory");
+  *box = ae_curl_new(connections, per_site);
+  if (*box == NULL) return luaL_error(L, "libcurl could not be started: out of memory");
   return 1;
 }
 
@@ -166,8 +178,18 @@ static void push_headers (lua_State *L, ae_slice text) {
   }
 }
 
+/* Left out where it is false. */
+static void set_flag (lua_State *L, const char *name, bool value) {
+  if (!value) return;
+  lua_pushboolean(L, 1);
+  lua_setfield(L, -2, name);
+}
+
+/* { id, status, headers, body, proxied = true }; of one that failed also
+** error, code and not_sent: whether it is certain that no byte of the request
+** was written */
 static void push_reply (lua_State *L, const ae_reply *reply) {
-  lua_createtable(L, 0, 6);
+  lua_createtable(L, 0, 8);
   lua_pushinteger(L, (lua_Integer)reply->id);
   lua_setfield(L, -2, "id");
   lua_pushinteger(L, (lua_Integer)reply->status);
@@ -176,11 +198,14 @@ static void push_reply (lua_State *L, const ae_reply *reply) {
   lua_setfield(L, -2, "headers");
   lua_pushlstring(L, reply->body.data ? reply->body.data : "", reply->body.length);
   lua_setfield(L, -2, "body");
+  set_flag(L, "proxied", reply->proxied);
   if (reply->code != AE_OK) {
     lua_pushstring(L, reply->message);
     lua_setfield(L, -2, "error");
     lua_pushstring(L, ae_code_name(reply->code));
     lua_setfield(L, -2, "code");
+    lua_pushboolean(L, reply->not_sent);
+    lua_setfield(L, -2, "not_sent");
   }
 }
 
@@ -233,13 +258,13 @@ static int multi_cancel (lua_State *L) {
   return 1;
 }
 
-/* multi:count() -> requests under way */
+/* multi:count() -> requests whose reply was not given out */
 static int multi_count (lua_State *L) {
   lua_pushinteger(L, (lua_Integer)ae_curl_count(check_multi(L)));
   return 1;
 }
 
-/* multi:perform(request) -> reply | nil, message, code. Blocks; other
+/* multi:perform(request) -> reply | nil, message, code, reply. Blocks; other
 ** exchanges of this multi that end meanwhile are dropped. */
 static int multi_perform (lua_State *L) {
   ae_curl *curl = check_multi(L);
@@ -254,12 +279,13 @@ static int multi_perform (lua_State *L) {
     ae_curl_step(curl, 60, -1);
     while (ae_curl_next(curl, &reply)) {
       if (reply.id != id) continue;
+      if (reply.code != AE_OK) {
+        lua_pushnil(L);
+        lua_pushstring(L, reply.message);
+        lua_pushstring(L, ae_code_name(reply.code));
+      }
       push_reply(L, &reply);
-      if (reply.code == AE_OK) return 1;
-      lua_pushnil(L);
-      lua_pushstring(L, reply.message);
-      lua_pushstring(L, ae_code_name(reply.code));
-      return 3;
+      return reply.code == AE_OK ? 1 : 4;
     }
   }
 }

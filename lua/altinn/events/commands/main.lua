@@ -199,6 +199,8 @@ end
 
 function verbs.emulate(args) return require("altinn.events.emulator.command").run(args) end
 
+function verbs.types(args) return require("altinn.events.commands.types").run(args) end
+
 function verbs.version()
   out(("altinn-events %s (%s)"):format(require("altinn.events")._VERSION, _VERSION))
   return 0

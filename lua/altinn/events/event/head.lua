@@ -137,7 +137,7 @@ local function type_alternative(word)
   if entry then return { entry, prefix = false } end
   if word:find("^no%.altinn%.correspondence%.") and not core.type_known(word) or not word:find(".", 1, true) then
     local near = core.suggest(word)
-    return nil, ("on: '%s' is no event type that Altinn raises%s"):format(word,
+    return nil, ("on: '%s' is no event type that Altinn raises%s; 'altinn-events types' lists them"):format(word,
       near and (" (did you mean '%s'?)"):format(near) or "")
   end
   return { word, prefix = false }
@@ -229,13 +229,29 @@ local function sorted_names(when)
   return names
 end
 
+-- Whether a word of `on` names a type of somebody else, whose attributes are not known here.
+local function is_foreign(word)
+  if type(word) ~= "string" or not word:find("^[%w._-]+%.[%w._-]+%*?$") then return false end
+  local event = core.parse(('{"specversion":"1.0","id":"1","source":"/","type":"%s"}'):format((word:gsub("%*$", ""))))
+  return event ~= nil and core.describe(event).publisher == "other"
+end
+
+local function is_all_foreign(on)
+  for _, word in ipairs(type(on) == "table" and on or { on }) do
+    if not is_foreign(word) then return false end
+  end
+  return on ~= nil
+end
+
 --- What in a head can match no event that Altinn delivers: an attribute that
 --- none carries, a value that none has. What client:subscribe refuses as a
---- filter is refused here in the same words.
----@param head { when: table<string, any>|nil } that compile takes
+--- filter is refused here in the same words. A head that names only types
+--- of others than Altinn has no faults: nobody here knows what they carry.
+---@param head { on: string|string[]|nil, when: table<string, any>|nil } that compile takes
 ---@return string[] faults empty: all of it can match
 function M.faults(head)
   local faults = {}
+  if is_all_foreign(head.on) then return faults end
   for _, name in ipairs(sorted_names(head.when or {})) do condition_faults(name, head.when[name], faults) end
   return faults
 end

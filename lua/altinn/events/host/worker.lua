@@ -18,7 +18,8 @@ local STOP_SECONDS = 10  -- what runs at a stop may go on for
 local REST = 10          -- times as long as the overrun
 local AT_ONCE = 128      -- runs of a rule
 local SENDING = 16        -- of them those that send effects: a target is nobody's load test
-local CONNECTIONS = 128
+local CONNECTIONS = 512
+local PER_SITE = 128     -- a site that does not answer leaves room for the others
 local KEPT_BYTES = 512 * 1024 * 1024  -- by a worker, before its rules are loaded anew
 local LOOK_SECONDS = 1
 local TURN_SECONDS = 0.1  -- that runs may begin for, before answers and messages are looked at again
@@ -382,7 +383,9 @@ local function new(jobs, budget)
   self.globals = { coroutine = library, xpcall = guarded, log = log, print = log.info }
   self.scheduler = scheduler.new({
     budget = budget, fd = jobs:descriptor(),
-    open = function() return libraries.load("altinn.events.curl").new { connections = CONNECTIONS } end,
+    open = function()
+      return libraries.load("altinn.events.curl").new { connections = CONNECTIONS, per_site = PER_SITE }
+    end,
     clock = function() return (select(2, jobs:now())) end,
   })
   log_reveals(self)

@@ -5,7 +5,7 @@
 ---@alias altinn.events.type
 ---| "allconfirmeddownloaded" # all recipients confirmed the download
 ---| "attachmentdownloaded" # attachment was downloaded; to the sender; not raised today
----| "attachmentexpired" # attachment reached its time of expiry; to the sender
+---| "attachmentexpired" # the attachment's latest time of expiry, over all its letters, has passed; to the sender
 ---| "attachmentinitialized" # attachment registered, its bytes not yet uploaded; to the sender
 ---| "attachmentpublished" # attachment passed the malware scan; to the sender
 ---| "attachmentpurged" # attachment was deleted; to the sender; not raised today
@@ -13,24 +13,42 @@
 ---| "attachmentuploadprocessing" # attachment is being processed; to the sender; not raised today
 ---| "correspondencearchived" # letter archived by its recipient; to the sender; not raised today
 ---| "correspondenceinitialized" # letter created; to the sender
----| "correspondencenotificationallfailed" # the notification failed for all addresses; to the sender
----| "correspondencenotificationcreationfailed" # notification order could not be created; to the sender
----| "correspondencenotificationdelivered" # the notification reached at least one address; to the sender
----| "correspondencenotificationfailed" # a notification failed for at least one address; to the sender
----| "correspondencenotificationreminderdelivered" # the reminder reached at least one address; to the sender
+---| "correspondencenotificationallfailed" # all addresses of an order to the letter's own recipient failed, first notice or reminder; to the sender
+---| "correspondencenotificationcreationfailed" # a notification order of the letter was not accepted; to the sender
+---| "correspondencenotificationdelivered" # a notification order reached at least one address; to the sender
+---| "correspondencenotificationfailed" # at least one address of a notification order failed, first notice or reminder; to the sender
+---| "correspondencenotificationreminderdelivered" # the reminder of a notification order reached at least one address; to the sender
 ---| "correspondencepublished" # letter published to its recipient; to the recipient
 ---| "correspondencepublishfailed" # letter could not be published; to the sender
 ---| "correspondencepurged" # letter deleted, by either side; to the sender
 ---| "correspondencereceiverconfirmed" # recipient confirmed the letter; to the sender
 ---| "correspondencereceiverneverconfirmed" # letter not confirmed by its due date; to the recipient
 ---| "correspondencereceiverneverread" # letter not read by its due date; to the recipient
----| "correspondencereceiverread" # recipient read the letter; to the sender
+---| "correspondencereceiverread" # recipient marked the letter as read, or fetched its content; to the sender
 ---| "correspondencereceiverreplied" # recipient replied; to the sender; not raised today
 ---| "correspondencereceiverreserved" # recipient has reserved against digital mail; to the sender; not raised today
+---| "dialogactivityclosed" # activity of a dialog: closed
+---| "dialogactivitycorrespondenceconfirmed" # activity of a dialog: letter confirmed
+---| "dialogactivitycorrespondenceopened" # activity of a dialog: letter opened
+---| "dialogactivitycreated" # activity of a dialog: created
+---| "dialogactivitydialogdeleted" # activity of a dialog: dialog deleted
+---| "dialogactivitydialogopened" # activity of a dialog: dialog opened
+---| "dialogactivitydialogrestored" # activity of a dialog: dialog restored
+---| "dialogactivityformsaved" # activity of a dialog: form saved
+---| "dialogactivityformsubmitted" # activity of a dialog: form submitted
+---| "dialogactivityinformation" # activity of a dialog: information
+---| "dialogactivitypaymentmade" # activity of a dialog: payment made
+---| "dialogactivitysenttoformfill" # activity of a dialog: sent to form filling
+---| "dialogactivitysenttopayment" # activity of a dialog: sent to payment
+---| "dialogactivitysenttosendin" # activity of a dialog: sent to sending in
+---| "dialogactivitysenttosigning" # activity of a dialog: sent to signing
+---| "dialogactivitysignatureprovided" # activity of a dialog: signature provided
+---| "dialogactivitytransmissionopened" # activity of a dialog: transmission opened
 ---| "dialogcreated" # dialog created
 ---| "dialogdeleted" # dialog deleted
 ---| "dialogrestored" # dialog restored
 ---| "dialogseen" # dialog seen
+---| "dialogtransmissioncreated" # transmission added to a dialog
 ---| "dialogupdated" # dialog changed
 ---| "downloadconfirmed" # one recipient confirmed the download
 ---| "fileneverconfirmeddownloaded" # file expired before all had confirmed the download
@@ -49,7 +67,7 @@
 ---@alias altinn.events.full_type
 ---| "no.altinn.broker.allconfirmeddownloaded" # all recipients confirmed the download
 ---| "no.altinn.correspondence.attachmentdownloaded" # attachment was downloaded; to the sender; not raised today
----| "no.altinn.correspondence.attachmentexpired" # attachment reached its time of expiry; to the sender
+---| "no.altinn.correspondence.attachmentexpired" # the attachment's latest time of expiry, over all its letters, has passed; to the sender
 ---| "no.altinn.correspondence.attachmentinitialized" # attachment registered, its bytes not yet uploaded; to the sender
 ---| "no.altinn.correspondence.attachmentpublished" # attachment passed the malware scan; to the sender
 ---| "no.altinn.correspondence.attachmentpurged" # attachment was deleted; to the sender; not raised today
@@ -57,24 +75,42 @@
 ---| "no.altinn.correspondence.attachmentuploadprocessing" # attachment is being processed; to the sender; not raised today
 ---| "no.altinn.correspondence.correspondencearchived" # letter archived by its recipient; to the sender; not raised today
 ---| "no.altinn.correspondence.correspondenceinitialized" # letter created; to the sender
----| "no.altinn.correspondence.correspondencenotificationallfailed" # the notification failed for all addresses; to the sender
----| "no.altinn.correspondence.correspondencenotificationcreationfailed" # notification order could not be created; to the sender
----| "no.altinn.correspondence.correspondencenotificationdelivered" # the notification reached at least one address; to the sender
----| "no.altinn.correspondence.correspondencenotificationfailed" # a notification failed for at least one address; to the sender
----| "no.altinn.correspondence.correspondencenotificationreminderdelivered" # the reminder reached at least one address; to the sender
+---| "no.altinn.correspondence.correspondencenotificationallfailed" # all addresses of an order to the letter's own recipient failed, first notice or reminder; to the sender
+---| "no.altinn.correspondence.correspondencenotificationcreationfailed" # a notification order of the letter was not accepted; to the sender
+---| "no.altinn.correspondence.correspondencenotificationdelivered" # a notification order reached at least one address; to the sender
+---| "no.altinn.correspondence.correspondencenotificationfailed" # at least one address of a notification order failed, first notice or reminder; to the sender
+---| "no.altinn.correspondence.correspondencenotificationreminderdelivered" # the reminder of a notification order reached at least one address; to the sender
 ---| "no.altinn.correspondence.correspondencepublished" # letter published to its recipient; to the recipient
 ---| "no.altinn.correspondence.correspondencepublishfailed" # letter could not be published; to the sender
 ---| "no.altinn.correspondence.correspondencepurged" # letter deleted, by either side; to the sender
 ---| "no.altinn.correspondence.correspondencereceiverconfirmed" # recipient confirmed the letter; to the sender
 ---| "no.altinn.correspondence.correspondencereceiverneverconfirmed" # letter not confirmed by its due date; to the recipient
 ---| "no.altinn.correspondence.correspondencereceiverneverread" # letter not read by its due date; to the recipient
----| "no.altinn.correspondence.correspondencereceiverread" # recipient read the letter; to the sender
+---| "no.altinn.correspondence.correspondencereceiverread" # recipient marked the letter as read, or fetched its content; to the sender
 ---| "no.altinn.correspondence.correspondencereceiverreplied" # recipient replied; to the sender; not raised today
 ---| "no.altinn.correspondence.correspondencereceiverreserved" # recipient has reserved against digital mail; to the sender; not raised today
+---| "dialogporten.dialog.activity.closed.v1" # activity of a dialog: closed
+---| "dialogporten.dialog.activity.correspondence-confirmed.v1" # activity of a dialog: letter confirmed
+---| "dialogporten.dialog.activity.correspondence-opened.v1" # activity of a dialog: letter opened
+---| "dialogporten.dialog.activity.created.v1" # activity of a dialog: created
+---| "dialogporten.dialog.activity.dialog-deleted.v1" # activity of a dialog: dialog deleted
+---| "dialogporten.dialog.activity.dialog-opened.v1" # activity of a dialog: dialog opened
+---| "dialogporten.dialog.activity.dialog-restored.v1" # activity of a dialog: dialog restored
+---| "dialogporten.dialog.activity.form-saved.v1" # activity of a dialog: form saved
+---| "dialogporten.dialog.activity.form-submitted.v1" # activity of a dialog: form submitted
+---| "dialogporten.dialog.activity.information.v1" # activity of a dialog: information
+---| "dialogporten.dialog.activity.payment-made.v1" # activity of a dialog: payment made
+---| "dialogporten.dialog.activity.sent-to-form-fill.v1" # activity of a dialog: sent to form filling
+---| "dialogporten.dialog.activity.sent-to-payment.v1" # activity of a dialog: sent to payment
+---| "dialogporten.dialog.activity.sent-to-send-in.v1" # activity of a dialog: sent to sending in
+---| "dialogporten.dialog.activity.sent-to-signing.v1" # activity of a dialog: sent to signing
+---| "dialogporten.dialog.activity.signature-provided.v1" # activity of a dialog: signature provided
+---| "dialogporten.dialog.activity.transmission-opened.v1" # activity of a dialog: transmission opened
 ---| "dialogporten.dialog.created.v1" # dialog created
 ---| "dialogporten.dialog.deleted.v1" # dialog deleted
 ---| "dialogporten.dialog.restored.v1" # dialog restored
 ---| "dialogporten.dialog.seen.v1" # dialog seen
+---| "dialogporten.dialog.transmission.created.v1" # transmission added to a dialog
 ---| "dialogporten.dialog.updated.v1" # dialog changed
 ---| "no.altinn.broker.downloadconfirmed" # one recipient confirmed the download
 ---| "no.altinn.broker.fileneverconfirmeddownloaded" # file expired before all had confirmed the download
@@ -127,7 +163,7 @@
 ---@class altinn.events.types
 ---@field allconfirmeddownloaded altinn.events.catalogue_entry all recipients confirmed the download
 ---@field attachmentdownloaded altinn.events.catalogue_entry attachment was downloaded; to the sender; not raised today
----@field attachmentexpired altinn.events.catalogue_entry attachment reached its time of expiry; to the sender
+---@field attachmentexpired altinn.events.catalogue_entry the attachment's latest time of expiry, over all its letters, has passed; to the sender
 ---@field attachmentinitialized altinn.events.catalogue_entry attachment registered, its bytes not yet uploaded; to the sender
 ---@field attachmentpublished altinn.events.catalogue_entry attachment passed the malware scan; to the sender
 ---@field attachmentpurged altinn.events.catalogue_entry attachment was deleted; to the sender; not raised today
@@ -135,24 +171,42 @@
 ---@field attachmentuploadprocessing altinn.events.catalogue_entry attachment is being processed; to the sender; not raised today
 ---@field correspondencearchived altinn.events.catalogue_entry letter archived by its recipient; to the sender; not raised today
 ---@field correspondenceinitialized altinn.events.catalogue_entry letter created; to the sender
----@field correspondencenotificationallfailed altinn.events.catalogue_entry the notification failed for all addresses; to the sender
----@field correspondencenotificationcreationfailed altinn.events.catalogue_entry notification order could not be created; to the sender
----@field correspondencenotificationdelivered altinn.events.catalogue_entry the notification reached at least one address; to the sender
----@field correspondencenotificationfailed altinn.events.catalogue_entry a notification failed for at least one address; to the sender
----@field correspondencenotificationreminderdelivered altinn.events.catalogue_entry the reminder reached at least one address; to the sender
+---@field correspondencenotificationallfailed altinn.events.catalogue_entry all addresses of an order to the letter's own recipient failed, first notice or reminder; to the sender
+---@field correspondencenotificationcreationfailed altinn.events.catalogue_entry a notification order of the letter was not accepted; to the sender
+---@field correspondencenotificationdelivered altinn.events.catalogue_entry a notification order reached at least one address; to the sender
+---@field correspondencenotificationfailed altinn.events.catalogue_entry at least one address of a notification order failed, first notice or reminder; to the sender
+---@field correspondencenotificationreminderdelivered altinn.events.catalogue_entry the reminder of a notification order reached at least one address; to the sender
 ---@field correspondencepublished altinn.events.catalogue_entry letter published to its recipient; to the recipient
 ---@field correspondencepublishfailed altinn.events.catalogue_entry letter could not be published; to the sender
 ---@field correspondencepurged altinn.events.catalogue_entry letter deleted, by either side; to the sender
 ---@field correspondencereceiverconfirmed altinn.events.catalogue_entry recipient confirmed the letter; to the sender
 ---@field correspondencereceiverneverconfirmed altinn.events.catalogue_entry letter not confirmed by its due date; to the recipient
 ---@field correspondencereceiverneverread altinn.events.catalogue_entry letter not read by its due date; to the recipient
----@field correspondencereceiverread altinn.events.catalogue_entry recipient read the letter; to the sender
+---@field correspondencereceiverread altinn.events.catalogue_entry recipient marked the letter as read, or fetched its content; to the sender
 ---@field correspondencereceiverreplied altinn.events.catalogue_entry recipient replied; to the sender; not raised today
 ---@field correspondencereceiverreserved altinn.events.catalogue_entry recipient has reserved against digital mail; to the sender; not raised today
+---@field dialogactivityclosed altinn.events.catalogue_entry activity of a dialog: closed
+---@field dialogactivitycorrespondenceconfirmed altinn.events.catalogue_entry activity of a dialog: letter confirmed
+---@field dialogactivitycorrespondenceopened altinn.events.catalogue_entry activity of a dialog: letter opened
+---@field dialogactivitycreated altinn.events.catalogue_entry activity of a dialog: created
+---@field dialogactivitydialogdeleted altinn.events.catalogue_entry activity of a dialog: dialog deleted
+---@field dialogactivitydialogopened altinn.events.catalogue_entry activity of a dialog: dialog opened
+---@field dialogactivitydialogrestored altinn.events.catalogue_entry activity of a dialog: dialog restored
+---@field dialogactivityformsaved altinn.events.catalogue_entry activity of a dialog: form saved
+---@field dialogactivityformsubmitted altinn.events.catalogue_entry activity of a dialog: form submitted
+---@field dialogactivityinformation altinn.events.catalogue_entry activity of a dialog: information
+---@field dialogactivitypaymentmade altinn.events.catalogue_entry activity of a dialog: payment made
+---@field dialogactivitysenttoformfill altinn.events.catalogue_entry activity of a dialog: sent to form filling
+---@field dialogactivitysenttopayment altinn.events.catalogue_entry activity of a dialog: sent to payment
+---@field dialogactivitysenttosendin altinn.events.catalogue_entry activity of a dialog: sent to sending in
+---@field dialogactivitysenttosigning altinn.events.catalogue_entry activity of a dialog: sent to signing
+---@field dialogactivitysignatureprovided altinn.events.catalogue_entry activity of a dialog: signature provided
+---@field dialogactivitytransmissionopened altinn.events.catalogue_entry activity of a dialog: transmission opened
 ---@field dialogcreated altinn.events.catalogue_entry dialog created
 ---@field dialogdeleted altinn.events.catalogue_entry dialog deleted
 ---@field dialogrestored altinn.events.catalogue_entry dialog restored
 ---@field dialogseen altinn.events.catalogue_entry dialog seen
+---@field dialogtransmissioncreated altinn.events.catalogue_entry transmission added to a dialog
 ---@field dialogupdated altinn.events.catalogue_entry dialog changed
 ---@field downloadconfirmed altinn.events.catalogue_entry one recipient confirmed the download
 ---@field fileneverconfirmeddownloaded altinn.events.catalogue_entry file expired before all had confirmed the download

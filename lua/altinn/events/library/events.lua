@@ -86,7 +86,10 @@
 ---@field addressed_to "sender"|"recipient"|nil
 ---@field raised boolean false: Altinn knows the name and raises none
 ---@field once boolean whether it happens at most once to a thing
----@field summary string
+---@field summary string when it comes
+---@field advice string what a receiver does with it
+---@field note string|nil what Altinn's documentation does not say
+---@field place integer its place in the list of altinn-events types
 
 --- Bounds of reading.
 ---@class altinn.events.parse_options

@@ -14,9 +14,7 @@ local required = { specversion = true, id = true, source = true, type = true }
 local never_empty = { specversion = true, id = true, source = true, type = true, subject = true, resource = true }
 
 -- Types that Altinn raises and the catalogue does not list one by one.
-local families = {
-  "dialogporten.dialog.transmission.", "dialogporten.dialog.activity.", "app.instance.process.movedTo.",
-}
+local families = { "app.instance.process.movedTo." }
 
 local function starts(text, stem)
   return text:sub(1, #stem) == stem

@@ -1,0 +1,106 @@
+/*
+** curl_private.h: what the files of curl share.
+**
+**   curl.c          exchanges, from add to next
+**   curl_request.c  a request becomes the options of a libcurl handle
+**   curl_body.c     the callbacks that store what comes
+**   curl_site.c     who may run: a line for each site
+**   curl_fault.c    what a failure is called
+*/
+#ifndef ALTINN_EVENTS_CURL_PRIVATE_H
+#define ALTINN_EVENTS_CURL_PRIVATE_H
+
+#include "net/curl.h"
+
+#if defined(__has_include)
+#if !__has_include(<curl/curl.h>)
+#error \
+  "curl/curl.h not found: install libcurl4-openssl-dev (Debian, Ubuntu), libcurl-devel (Fedora), curl-dev (Alpine) or curl (Homebrew)"
+#endif
+#endif
+#include <curl/curl.h>
+
+#define AE_CURL_PART \
+  ((size_t)256 << 10) /* of a streamed body, and what a spare buffer keeps */
+
+typedef struct ae_curl_text {
+  char *data;
+  size_t length, room;
+} ae_curl_text;
+
+typedef struct ae_exchange ae_exchange;
+typedef struct ae_site ae_site;
+
+/* One request on its way. Handles are kept and used again, so that
+** connections and their memory are. */
+struct ae_exchange {
+  ae_exchange *next; /* in the list that it stands in */
+  ae_site *site;     /* until it is finished */
+  CURL *easy;
+  struct curl_slist *fields;
+  uint64_t id;
+  ae_curl_text header, body;
+  char *request_body;
+  size_t max_body;
+  double timeout, began, deadline; /* seconds; the last two by ae_curl_clock, once it runs */
+  bool running;                    /* libcurl has it */
+  bool overflow;
+  bool stream;   /* asked for */
+  bool part_out; /* the body's bytes are in use until ae_curl_more */
+  bool paused;   /* libcurl holds the rest back */
+  bool proxied;
+  bool not_sent;
+  ae_code code;
+  char message[AE_MESSAGE_SIZE];
+  char error[CURL_ERROR_SIZE];
+};
+
+/* A line of exchanges: first in, first out. */
+typedef struct ae_line {
+  ae_exchange *first, *last;
+} ae_line;
+
+struct ae_site {
+  ae_site *next;
+  size_t running;
+  ae_line line;
+  size_t length;
+  char name[]; /* scheme, host and port */
+};
+
+/* Sites, in turn: the first of the list is the next to be served. */
+typedef struct ae_sites {
+  ae_site *first;
+  size_t running, most, most_of_site;
+} ae_sites;
+
+/* Seconds, never jumping. */
+double ae_curl_clock (void);
+
+/* curl_site.c. Puts the exchange into the line of its site; false: no memory. */
+bool ae_sites_enter (ae_sites *sites, ae_exchange *e, ae_slice name);
+/* The next exchange that may run, taken from its line; NULL: none may. */
+ae_exchange *ae_sites_start (ae_sites *sites);
+/* The exchange is over, whether it ran or stands in line. */
+void ae_sites_leave (ae_sites *sites, ae_exchange *e);
+/* The exchange with that id that stands in line; NULL: none. */
+ae_exchange *ae_sites_find (const ae_sites *sites, uint64_t id);
+/* Any exchange that stands in line; NULL: none does. */
+ae_exchange *ae_sites_any (const ae_sites *sites);
+
+/* curl_request.c. Sets up the handle, and enters the exchange into its site's
+** line; false: no memory. */
+bool ae_exchange_prepare (ae_exchange *e, const ae_request *request, ae_sites *sites);
+
+/* curl_body.c. Whether what is in `body` is, or is to be, a part. */
+bool ae_exchange_is_streamed (const ae_exchange *e);
+long ae_exchange_status (const ae_exchange *e);
+/* Tells the handle where header and body go. */
+void ae_exchange_receive (ae_exchange *e);
+
+/* curl_fault.c. Fills code, message and not_sent. */
+void ae_exchange_judge (ae_exchange *e, CURLcode result);
+/* The same for an exchange whose deadline has passed. */
+void ae_exchange_expire (ae_exchange *e);
+
+#endif

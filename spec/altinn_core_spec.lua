@@ -84,6 +84,19 @@ describe("a request", function()
       .. "&from=2026-01-01T00:00:00Z&to=2026-01-01T00:00:00.000001Z&status=Read", got.target)
   end)
 
+  it("to list letters has all filters of the server", function()
+    local list = { resource = "acme-letters", role = "Sender" }
+    local got = assert(altinn.request("letters", with(list, { onBehalfOf = "987654321", sendersReference = "a b&c",
+      idempotentKey = ID, altinn2CorrespondenceId = "12345" })))
+    assert.are.equal("/correspondence/api/v1/correspondence?resourceId=acme-letters&role=Sender"
+      .. "&onBehalfOf=0192:987654321&sendersReference=a%20b%26c&idempotentKey=" .. ID
+      .. "&altinn2CorrespondenceId=12345", got.target)
+    for _, party in ipairs { "0192:987654321", "01017012345", ORGANISATION } do
+      got = assert(altinn.request("letters", with(list, { onBehalfOf = party })))
+      assert.is_truthy(got.target:find("onBehalfOf=" .. party, 1, true), got.target)
+    end
+  end)
+
   it("may be long", function()
     local endpoint = "https://hooks.example.org/" .. ("a"):rep(100000)
     local got = assert(altinn.request("subscribe", with(SUBSCRIPTION, { endpoint = endpoint })))
@@ -196,6 +209,13 @@ describe("what is refused", function()
       refused("details", { id = id }, "id", "UUID")
       refused("download", { id = ID, attachment = id }, "attachment", "UUID")
     end
+    local list = { resource = "acme-letters", role = "Sender" }
+    for _, party in ipairs { "", "98765432", "987 654 321", "0192:1", "urn:altinn:organization:identifier-no:1" } do
+      refused("letters", with(list, { onBehalfOf = party }), "onBehalfOf", "digits")
+    end
+    refused("letters", with(list, { sendersReference = "" }), "sendersReference", "is empty")
+    refused("letters", with(list, { idempotentKey = "1" }), "idempotentKey", "UUID")
+    refused("letters", with(list, { altinn2CorrespondenceId = "1x" }), "altinn2CorrespondenceId", "whole number")
     for _, id in ipairs { "", "1a", "-1", "1/2", "1.5", ("9"):rep(30) } do
       refused("subscription", { id = id }, "id", "whole number")
     end

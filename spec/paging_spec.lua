@@ -193,6 +193,16 @@ describe("lists of letters", function()
     assert.are.same({}, letters { status = "confirmed" })
   end)
 
+  it("pass on all filters of Altinn's list, under its names", function()
+    lists "all = {}"
+    assert.are.same({}, letters { onBehalfOf = "987654321", sendersReference = "r-1", altinn2CorrespondenceId = 12,
+      idempotentKey = "0198c3a2-7b1d-7c55-8f0e-2a4b6c8d0e1f" })
+    assert.are.equal("resourceId=acme-letters&role=Recipient&onBehalfOf=0192:987654321&sendersReference=r-1"
+      .. "&idempotentKey=0198c3a2-7b1d-7c55-8f0e-2a4b6c8d0e1f&altinn2CorrespondenceId=12", server:requests()[1].query)
+    assert.has_error(function() letters { senders_reference = "x" } end,
+      "unknown option 'senders_reference' of letters (did you mean 'sendersReference'?)")
+  end)
+
   it("split by status what has one and the same time, and say when that is not enough", function()
     lists [[
       for number = 1, 1800 do

@@ -110,7 +110,8 @@ static void put_parameter (writer *w, const char *name, ae_slice value) {
 }
 
 /*
-** A type as the server's LIKE wants it (domain 6.1): a text with % is a
+** A type as the server's LIKE wants it (Altinn/altinn-events, SQL function
+** getevents_v2): a text with % is a
 ** pattern of the server's; `*` at the end stands for any rest, and before
 ** it, as in rules, the letters' prefix may be left out. What is no pattern
 ** has its underscore and backslash escaped.
@@ -143,7 +144,7 @@ static ae_slice listed (const char *const *list, ae_slice word) {
   return name ? (ae_slice){name, strlen(name)} : (ae_slice){NULL, 0};
 }
 
-/* domain 6.1 */
+/* EventsController.cs, GET /events. */
 static void put_events_query (writer *w, const ae_wish *wish) {
   put_parameter(w, "resource", AE_LITERAL(AE_RESOURCE_PREFIX));
   put_encoded(w, ae_resource_id(wish->resource));
@@ -153,13 +154,26 @@ static void put_events_query (writer *w, const ae_wish *wish) {
   put_number(w, "size", wish->size);
 }
 
-/* domain 8.3 */
+/* The list takes no bare number of an organisation
+** (ValidationAttributes/OnBehalfOfAttribute.cs). */
+static void put_on_behalf_of (writer *w, ae_slice party) {
+  bool bare = party.length == 9;
+  for (size_t i = 0; bare && i < party.length; i++) bare = ae_is_digit(party.data[i]);
+  put_parameter(w, "onBehalfOf", bare ? AE_LITERAL("0192:") : party);
+  if (bare) put_encoded(w, party);
+}
+
+/* CorrespondenceController.cs, GET /correspondence. */
 static void put_letters_query (writer *w, const ae_wish *wish) {
   put_parameter(w, "resourceId", ae_resource_id(wish->resource));
   put_parameter(w, "role", listed(ae_roles, wish->role));
   put_parameter(w, "from", wish->from);
   put_parameter(w, "to", wish->to);
   put_parameter(w, "status", listed(ae_statuses, wish->status));
+  put_on_behalf_of(w, wish->on_behalf_of);
+  put_parameter(w, "sendersReference", wish->senders_reference);
+  put_parameter(w, "idempotentKey", wish->idempotent_key);
+  put_parameter(w, "altinn2CorrespondenceId", wish->altinn2_id);
 }
 
 static void put_member (writer *w, const char *name, ae_slice value) {
@@ -172,7 +186,8 @@ static void put_member (writer *w, const char *name, ae_slice value) {
   w->at += ae_json_quote(value, room ? w->out + w->at : NULL, room);
 }
 
-/* domain 3.1. The resource is ASCII without quotes: it was checked. */
+/* Models/SubscriptionRequestModel.cs. The resource is ASCII without quotes:
+** it was checked. */
 static void put_subscription (writer *w, const ae_wish *wish) {
   w->between = '\0';
   put_member(w, "endPoint", wish->endpoint);
@@ -184,7 +199,7 @@ static void put_subscription (writer *w, const ae_wish *wish) {
   put_text(w, wish->include_subunits ? ",\"includeSubunits\":true}" : "}");
 }
 
-/* What a list without the produced type gets is 406 (domain 8.2). */
+/* A call whose Accept lacks the type that the server produces gets 406. */
 static const char *accept_of (ae_call call) {
   switch (ae_call_entries[call].shape) {
     case AE_SHAPE_EVENTS: return "application/cloudevents+json, */*;q=0.1";

@@ -3,7 +3,12 @@
 ** and body, each reply judged. What the server would refuse, or what could
 ** never match, is refused before a request exists.
 **
-** Sources: domain sections 3 (subscriptions), 6 (pull), 8 (letters).
+** Sources, on GitHub: Altinn/altinn-events src/Events/Controllers
+** (subscriptions, pulled events), Altinn/altinn-correspondence
+** src/Altinn.Correspondence.API/Controllers (letters, attachments) and
+** src/Altinn.Correspondence.Application/Errors.cs. The same as documents:
+** https://platform.altinn.no/correspondence/api/v1/swagger/v1/swagger.json and
+** https://docs.altinn.studio/api/events/.
 */
 #ifndef ALTINN_EVENTS_ALTINN_H
 #define ALTINN_EVENTS_ALTINN_H
@@ -44,7 +49,8 @@
 typedef enum ae_call { AE_CALLS(AE_CALL_ENUM) AE_CALL_COUNT } ae_call;
 #undef AE_CALL_ENUM
 
-/* What a letter can have been (domain 8.5), in the server's order. */
+/* What a letter can have been, in the server's order
+** (src/Altinn.Correspondence.API/Models/Enums/CorrespondenceStatusExt.cs). */
 // clang-format off
 #define AE_STATUSES(X) \
   X("Initialized") X("ReadyForPublish") X("Published") X("Fetched") X("Read") \
@@ -52,7 +58,7 @@ typedef enum ae_call { AE_CALLS(AE_CALL_ENUM) AE_CALL_COUNT } ae_call;
   X("Archived") X("Reserved") X("Failed") X("AttachmentsDownloaded") X("Forwarded")
 // clang-format on
 
-/* On which side of a letter the caller looks (domain 8.3). */
+/* On which side of a letter the caller looks. */
 #define AE_ROLES(X) X("Recipient") X("Sender") X("RecipientAndSender")
 
 extern const char *const ae_statuses[]; /* ends with NULL */
@@ -79,6 +85,10 @@ typedef struct ae_wish {
   uint32_t size;                        /* of a page, 1 to 1000; 0: not said */
   ae_slice role, status;                /* of ae_roles, ae_statuses, in any case */
   ae_slice from, to;                    /* RFC 3339 in UTC, both exclusive */
+  ae_slice senders_reference;
+  ae_slice on_behalf_of;   /* a party's URN, 0192:N, nine or eleven digits */
+  ae_slice idempotent_key; /* a UUID; finds one letter, whatever else is said */
+  ae_slice altinn2_id;     /* digits; likewise */
 } ae_wish;
 
 /* Most events in a page, most ids in a list: the server's limits. */
@@ -133,7 +143,7 @@ typedef struct ae_answer {
   bool already;                  /* success, because it was done before */
   bool renew;                    /* a new token would mend it */
   bool retry;                    /* the same request may succeed in a moment */
-  bool temporary;                /* it may succeed later (domain 8.6) */
+  bool temporary;                /* it may succeed later */
   bool fetch;                    /* the overview has to be fetched first */
   char message[AE_MESSAGE_SIZE]; /* for people, identity numbers masked */
   char text[AE_MESSAGE_SIZE];    /* the server's own sentence, cleaned; "": none */

@@ -342,6 +342,34 @@ static ae_code check_moment (const char *field, ae_slice text, ae_timestamp *out
   return refuse(error, field, reason);
 }
 
+/* Why a text is not how the list of letters names a party; NULL: it is. */
+static const char *behalf_fault (ae_slice party) {
+  ae_slice prefix = AE_LITERAL("0192:"), number = party;
+  if (ae_slice_starts(party, prefix))
+    number = (ae_slice){party.data + prefix.length, party.length - prefix.length};
+  if (all_digits(number, 9) || all_digits(party, 11)) return NULL;
+  return ae_slice_starts(party, AE_LITERAL("urn:"))
+           ? urn_fault(party)
+           : "is no party: nine digits, eleven digits, or a URN such as "
+             "urn:altinn:organization:identifier-no:NNNNNNNNN";
+}
+
+static ae_code check_found_by (const ae_wish *wish, ae_error *error) {
+  if (wish->senders_reference.data != NULL && wish->senders_reference.length == 0)
+    return refuse(error, "sendersReference", "is empty; leave it out for any");
+  if (wish->on_behalf_of.data != NULL) {
+    const char *fault = behalf_fault(wish->on_behalf_of);
+    if (fault != NULL) return refuse(error, "onBehalfOf", fault);
+  }
+  if (wish->idempotent_key.data != NULL && !ae_is_uuid(wish->idempotent_key))
+    return refuse(error, "idempotentKey",
+                  "is no UUID, such as 0198c3a2-7b1d-7c55-8f0e-2a4b6c8d0e1f");
+  if (wish->altinn2_id.data != NULL &&
+      (!all_digits(wish->altinn2_id, 0) || wish->altinn2_id.length > 9))
+    return refuse(error, "altinn2CorrespondenceId", "is no whole number");
+  return AE_OK;
+}
+
 static ae_code check_list (const ae_wish *wish, ae_error *error) {
   ae_timestamp from, to;
   ae_code code = check_resource(wish->resource, false, error);
@@ -358,7 +386,7 @@ static ae_code check_list (const ae_wish *wish, ae_error *error) {
     return refuse(
       error, "status",
       "Altinn has no such status: Published, Read, Confirmed are some that it has");
-  return AE_OK;
+  return check_found_by(wish, error);
 }
 
 static ae_code check_subscription_id (ae_slice id, ae_error *error) {

@@ -1,6 +1,6 @@
 /*
-** altinn_reply.c: what a reply means: success, also one that was had
-** before; or a code and a sentence (domain 3.3, 6.1, 8.6).
+** altinn_reply.c: what a reply means: success (also when the thing had been
+** done before), or a code and a sentence.
 */
 #include "core/altinn_private.h"
 #include "core/json.h"
@@ -12,14 +12,19 @@
 /* How an error number is to be taken. */
 typedef enum treat { FOR_GOOD, LATER, FETCH, DENIED } treatment;
 
-/* Error numbers (domain 8.6): X(number, treat, what it means). */
+/* Error numbers: X(number, treat, what it means). The numbers are those of
+** Altinn/altinn-correspondence src/Altinn.Correspondence.Application/Errors.cs. */
 #define AE_ALTINN_ERRORS(X) \
   X(1001, FOR_GOOD, \
     "the letter is not there: purged, never there, or hidden from this caller") \
   X(1013, FOR_GOOD, "a sender cannot purge after publishing") \
   X(1014, FOR_GOOD, "already purged") \
   X(1015, LATER, "the letter has no status yet") \
-  X(1018, LATER, "an attachment is not published yet") \
+  X(1007, FOR_GOOD, "an attachment that the new letter names is unknown") \
+  X(1008, FOR_GOOD, "the due date is past") \
+  X(1009, FOR_GOOD, "the due date is before the time of publishing") \
+  X(1016, FOR_GOOD, "a letter that is to be confirmed needs a due date") \
+  X(1018, LATER, "an attachment that the new letter names is not published yet") \
   X(1024, FETCH, "the overview has to be fetched before the letter is read") \
   X(1025, FETCH, \
     "the overview has to be fetched before the letter is confirmed; with a token that holds " \
@@ -35,10 +40,17 @@ typedef enum treat { FOR_GOOD, LATER, FETCH, DENIED } treatment;
   X(1043, FOR_GOOD, "the letter is part of a transmission of Dialogporten") \
   X(1044, FOR_GOOD, "nobody at the recipient can read it") \
   X(1047, FOR_GOOD, "an idempotency key goes with one recipient only") \
+  X(1063, FOR_GOOD, "the letter may not be forwarded") \
+  X(1064, FOR_GOOD, "the letter was forwarded to this address before") \
+  X(1065, FOR_GOOD, "the letter has to be read before it is forwarded") \
   X(2001, FOR_GOOD, "the attachment is not there") \
   X(2002, LATER, "the upload failed") \
+  X(2003, FOR_GOOD, "a letter holds the attachment already: nothing more is uploaded to it") \
+  X(2005, FOR_GOOD, "the attachment was uploaded before") \
   X(2006, FOR_GOOD, "the attachment was purged") \
+  X(2007, FOR_GOOD, "a letter holds the attachment") \
   X(2016, FOR_GOOD, "a sender may no longer download the attachment") \
+  X(2017, FOR_GOOD, "the attachment's life is too short") \
   X(2018, FOR_GOOD, "the attachment has expired") \
   X(2019, FOR_GOOD, "the attachment was purged") \
   X(2020, FOR_GOOD, "the attachment has expired") \

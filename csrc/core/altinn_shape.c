@@ -1,6 +1,8 @@
 /*
 ** altinn_shape.c: whether the body of a reply is what its call gives: the
-** kinds of its members, as far down as the client looks (domain 3.2, 8.4).
+** kinds of its members, as far down as the client looks. The members are
+** those of the models in Altinn/altinn-events src/Events/Models and
+** Altinn/altinn-correspondence src/Altinn.Correspondence.API/Models.
 ** Members that nobody knows are let through: the server may grow.
 */
 #include "core/altinn_private.h"

@@ -79,6 +79,10 @@ static void read_wish (lua_State *L, ae_wish *wish) {
   wish->status = wish_text(L, "status");
   wish->from = wish_text(L, "from");
   wish->to = wish_text(L, "to");
+  wish->senders_reference = wish_text(L, "sendersReference");
+  wish->on_behalf_of = wish_text(L, "onBehalfOf");
+  wish->idempotent_key = wish_text(L, "idempotentKey");
+  wish->altinn2_id = wish_text(L, "altinn2CorrespondenceId");
   lua_getfield(L, 2, "size");
   lua_Integer size = luaL_optinteger(L, -1, 0);
   wish->size = size < 0 || size > AE_PAGE_MOST ? AE_PAGE_MOST + 1 : (uint32_t)size;

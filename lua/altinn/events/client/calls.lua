@@ -277,19 +277,33 @@ end
 
 -- Letters
 
-local LIST = { resource = true, role = true, from = true, to = true, status = true }
+local LIST = {
+  resource = true, role = true, from = true, to = true, status = true, onBehalfOf = true, sendersReference = true,
+  idempotentKey = true, altinn2CorrespondenceId = true,
+}
+
+-- Altinn's old ids are numbers.
+local function old_id(wanted, level)
+  local id = wanted.altinn2CorrespondenceId
+  if type(id) == "number" and id % 1 == 0 and id >= 0 and id < 2 ^ 31 then return ("%d"):format(id) end
+  return check_kind(wanted, "altinn2CorrespondenceId", "string", level + 1)
+end
 
 --- The ids of letters, newest time of publishing first. Altinn lists 1000 at
 --- most: past that, time is cut in slices.
----@param wanted { resource: string, role: string, from: string|number|nil, to: string|number|nil, status: string|nil }
----  role: Recipient, Sender or RecipientAndSender; from and to: RFC 3339 or seconds since 1970, both exclusive
+---@param wanted { resource: string, role: string, from: string|number|nil, to: string|number|nil, status: string|nil,
+---  onBehalfOf: string|nil, sendersReference: string|nil, idempotentKey: string|nil,
+---  altinn2CorrespondenceId: integer|string|nil } role: Recipient, Sender or RecipientAndSender; from and to: RFC 3339
+---  or seconds since 1970, both exclusive; status: that they have ever had; onBehalfOf: a party, nine digits of an
+---  organisation too; idempotentKey and altinn2CorrespondenceId find one letter, whatever the other filters say
 ---@return fun(): string|nil next_id a failure raises { message, code, detail }, which prints as its message
 function Client:letters(wanted)
   check_keys("letters", wanted, LIST, 2)
   local wish = {}
-  for _, name in ipairs { "resource", "role", "status" } do
+  for _, name in ipairs { "resource", "role", "status", "onBehalfOf", "sendersReference", "idempotentKey" } do
     wish[name] = check_kind(wanted, name, "string", 2)
   end
+  wish.altinn2CorrespondenceId = old_id(wanted, 2)
   return (paging.letters(settings[self], wish, wanted.from, wanted.to))  -- no tail call: levels of errors
 end
 

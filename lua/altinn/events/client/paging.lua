@@ -42,7 +42,7 @@ local function page(self, size)
 end
 
 -- Access is checked after paging: an empty page is no end before the largest
--- one is empty too (domain 6.1).
+-- one is empty too (Altinn/altinn-events src/Events/Services/EventsService.cs).
 local function next_page(self)
   local events = page(self, self.size)
   if #events == 0 and self.size < MOST then events = page(self, MOST) end
@@ -193,7 +193,7 @@ end
 
 --- An iterator over the ids of letters, newest time of publishing first.
 ---@param settings table of the client
----@param wish table resource, role, status
+---@param wish table resource, role, status, onBehalfOf, sendersReference, idempotentKey, altinn2CorrespondenceId
 ---@param from string|number|nil RFC 3339 or seconds since 1970, exclusive
 ---@param to string|number|nil the same
 ---@return fun(): string|nil next_id raises { message, code, detail }

@@ -73,7 +73,11 @@
 ---@field role altinn.events.role
 ---@field from string|number|nil RFC 3339 or seconds since 1970, exclusive
 ---@field to string|number|nil RFC 3339 or seconds since 1970, exclusive
----@field status altinn.events.status|nil
+---@field status altinn.events.status|nil that they have ever had
+---@field onBehalfOf string|nil a party: nine or eleven digits, or its URN
+---@field sendersReference string|nil
+---@field idempotentKey string|nil a UUID; finds one letter, whatever the other filters say
+---@field altinn2CorrespondenceId integer|string|nil likewise
 
 --- An entry of a history.
 ---@class altinn.events.status_entry

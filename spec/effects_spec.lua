@@ -10,21 +10,25 @@ local targets = {
   bare = { url = "http://127.0.0.1:9" },
 }
 
+local ABOUT = { rule = "r", place = 1, event = assert(events.parse
+  '{"specversion":"1.0","id":"b","source":"/","type":"t"}') }
+
 -- An effect as a rule makes it, for the target "bare" when none is named.
 local function effect(fields, target)
-  fields.key = fields.key or "k"
+  fields.key = fields.key or "k:1"
   return rule.send.http(target or "bare")(fields)
 end
 
 local function prepare(fields, target)
-  local request, key = effects.prepare(effect(fields, target), targets)
-  assert(request, key)
-  return request, key
+  local item, message = effects.prepare(effect(fields, target), ABOUT, targets)
+  assert(item, message)
+  local request, _, judge = effects.carry(item, item.text, targets)
+  return request, item.key, judge
 end
 
 local function refused(fields, ...)
-  local request, message = effects.prepare(effect(fields), targets)
-  assert.is_nil(request)
+  local item, message = effects.prepare(effect(fields), ABOUT, targets)
+  assert.is_nil(item)
   for _, wanted in ipairs { "effect for target 'bare'", ... } do
     assert(message:find(wanted, 1, true), ("%q does not say %q"):format(message, wanted))
   end
@@ -44,14 +48,14 @@ end
 describe("effects.prepare", function()
   it("makes the whole request", function()
     local request, key = prepare({
-      key = { "print", "a1" }, path = "/v1/jobs", json = { letter = "a1", n = 3 },
+      key = "print:a1", path = "/v1/jobs", json = { letter = "a1", n = 3 },
     }, "print")
     assert.are.same({
       method = "POST", url = "https://print.example.no/api/v1/jobs", timeout = 7, body = '{"letter":"a1","n":3}',
       headers = { Authorization = "Bearer abc", ["Content-Type"] = "application/json",
-        ["Idempotency-Key"] = "print:print/a1" },
+        ["Idempotency-Key"] = "print:print:a1" },
     }, request)
-    assert.are.equal("print:print/a1", key)
+    assert.are.equal("print:print:a1", key)
   end)
 
   it("leaves the target's table as it is", function()
@@ -65,61 +69,61 @@ describe("effects.prepare", function()
     assert.are.equal(30, request.timeout)
     assert.are.equal("", request.body)
     assert.are.equal("http://127.0.0.1:9", request.url)
-    assert.are.same({ ["Idempotency-Key"] = "bare:k" }, request.headers)
+    assert.are.same({ ["Idempotency-Key"] = "bare:k:1" }, request.headers)
   end)
 
   it("names an unknown target with the nearest right one", function()
-    local request, message = effects.prepare(effect({}, "pritn"), targets)
+    local request, message = effects.prepare(effect({}, "pritn"), ABOUT, targets)
     assert.is_nil(request)
     assert.are.equal("effect for target 'pritn': there is no such target (did you mean 'print'?);"
       .. " targets stand in the configuration", message)
-    request, message = effects.prepare(effect({}, "print"), nil)
+    request, message = effects.prepare(effect({}, "print"), ABOUT, nil)
     assert.is_nil(request)
     assert.is_truthy(message:find("there is no such target", 1, true))
-    request, message = effects.prepare(effect({}, "log"), { log = { file = "/var/log/x" } })
+    request, message = effects.prepare(effect({}, "log"), ABOUT, { log = { file = "/var/log/x" } })
     assert.is_nil(request)
     assert.is_truthy(message:find("no url", 1, true))
   end)
 end)
 
 describe("the key", function()
-  it("is the target and the parts; whole numbers have no point", function()
+  it("is the target, the rule and the parts; whole numbers have no point", function()
     local _, key = prepare { key = { "a", 5, 5.0, 1.5, "007", "b" } }
-    assert.are.equal("bare:a/5/5/1.5/007/b", key)
+    assert.are.equal("bare:r/a/5/5/1.5/007/b", key)
   end)
 
   it("differs by target, so that two targets are two effects", function()
-    local _, first = prepare { key = "x" }
-    local _, second = prepare({ key = "x" }, "print")
+    local _, first = prepare { key = "b" }
+    local _, second = prepare({ key = "b" }, "print")
     assert.are_not.equal(first, second)
   end)
 
   it("tells apart what is written with a slash and what has one", function()
     local _, first = prepare { key = { "a/b", "c" } }
     local _, second = prepare { key = { "a", "b/c" } }
-    assert.are.same({ "bare:a%2Fb/c", "bare:a/b%2Fc" }, { first, second })
+    assert.are.same({ "bare:r/a%2Fb/c", "bare:r/a/b%2Fc" }, { first, second })
     local _, third = prepare { key = "a/b/c" }
-    assert.are.equal("bare:a/b/c", third)
+    assert.are.equal("bare:r/a/b/c", third)
   end)
 
   it("holds no control character and has a bound", function()
-    refused({ key = "a\nb" }, "the key holds a control character")
-    refused({ key = { "a", "b\r\nX-Injected: 1" } }, "the key holds a control character")
-    refused({ key = "a\0b" }, "the key holds a control character")
-    refused({ key = ("x"):rep(508) }, "the key is longer than 512 bytes")
-    prepare { key = ("x"):rep(507) }
+    refused({ key = "a:\nb" }, "the key holds a control character")
+    refused({ key = { "b", "b\r\nX-Injected: 1" } }, "the key holds a control character")
+    refused({ key = "b\0b" }, "the key holds a control character")
+    refused({ key = ":" .. ("x"):rep(507) }, "the key is longer than 512 bytes")
+    prepare { key = ":" .. ("x"):rep(506) }
   end)
 
   it("may be made of any number", function()
     for _, number in ipairs { 1e300, -1e300, 2 ^ 63, math.huge } do
-      local request, message = effects.prepare(effect { key = { number } }, targets)
-      assert(request, message)
+      local item, message = effects.prepare(effect { key = { "b", number } }, ABOUT, targets)
+      assert(item, message)
     end
   end)
 
   it("is not the rule's to overwrite", function()
     for _, name in ipairs { "Idempotency-Key", "idempotency-key", "IDEMPOTENCY-KEY" } do
-      assert.are.same({ "bare:k" }, header(prepare { headers = { [name] = "mine" } }, "Idempotency-Key"))
+      assert.are.same({ "bare:k:1" }, header(prepare { headers = { [name] = "mine" } }, "Idempotency-Key"))
     end
   end)
 end)
@@ -178,7 +182,7 @@ describe("headers", function()
   end)
 
   it("of a target are judged too", function()
-    local request, message = effects.prepare(effect({}, "bad"), {
+    local request, message = effects.prepare(effect({}, "bad"), ABOUT, {
       bad = { url = "http://127.0.0.1:9", headers = { Authorization = "a\r\nb" } } })
     assert.is_nil(request)
     assert.is_truthy(message:find("the header Authorization holds a control character", 1, true))
@@ -222,7 +226,7 @@ describe("the method", function()
       assert.are.equal(method, prepare { method = method }.method)
     end
     for _, method in ipairs { "GET", "post", "CONNECT", "POST / HTTP/1.1\r\n", 5 } do
-      local made, message = effects.prepare(effect { method = method }, targets)
+      local made, message = effects.prepare(effect { method = method }, ABOUT, targets)
       assert.is_nil(made)
       assert.is_truthy(message:find("the method must be POST, PUT, PATCH or DELETE", 1, true))
     end

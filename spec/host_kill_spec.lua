@@ -225,7 +225,7 @@ describe("kill -9 at random instants", function()
     local sent, more = {}, 0
     for _, request in ipairs(service:requests()) do
       local id = cjson.decode(request.body).id
-      assert.are.equal("log:" .. id, request.headers["idempotency-key"], hint)
+      assert.are.equal("log:note/" .. id, request.headers["idempotency-key"], hint)
       if sent[id] then more = more + 1 end
       sent[id] = true
     end

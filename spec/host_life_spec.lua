@@ -245,7 +245,7 @@ describe("the host", function()
     assert(one:settle())
     local keys = {}
     for i, request in ipairs(service:requests()) do keys[i] = request.headers["idempotency-key"] end
-    assert.are.same({ "print:t-1", "print:t-2" }, keys)
+    assert.are.same({ "print:send/t-1", "print:send/t-2" }, keys)
   end)
 
   it("while it stops, refuses what is whole only now", function()

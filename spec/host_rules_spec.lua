@@ -133,7 +133,7 @@ describe("an effect", function()
     local list = assert(service:wait(1))
     assert.are.equal("POST", list[1].method)
     assert.are.equal("/jobs", list[1].path)
-    assert.are.equal("print:print/0198c3a2-7b1d-7c55-8f0e-2a4b6c8d0e1f", list[1].headers["idempotency-key"])
+    assert.are.equal("print:print/print/0198c3a2-7b1d-7c55-8f0e-2a4b6c8d0e1f", list[1].headers["idempotency-key"])
     assert.are.equal("Bearer very-secret-token", list[1].headers.authorization)
     assert.are.equal("application/json", list[1].headers["content-type"])
     assert.are.equal("0198c3a2-7b1d-7c55-8f0e-2a4b6c8d0e1f", cjson.decode(list[1].body).letter)
@@ -206,7 +206,7 @@ describe("an effect", function()
 
   it("of several runs under way goes out once, whichever rule it is of", function()
     local rules = PRINT:gsub('name = "print"', 'name = "print", order = false, retry = { attempts = 1 }')
-      :gsub("event%.id", '"the same"')
+      :gsub('{ "print", event.id }', '"the:same"')
     start_with_target({ print = rules, too = rules:gsub('name = "print"', 'name = "too"') }, { "503 0.2", "200 0.2" })
     for i = 1, 2 do post { id = "c-" .. i } end
     assert(one:settle())
@@ -220,11 +220,11 @@ describe("an effect", function()
   it("has a key of its own among those of its run", function()
     start_with_target { print = [[
       rule { name = "print", on = "*", run = function()
-        return { send.http("print") { key = "x", path = "/a" }, send.http("print") { key = "x", path = "/b" } }
+        return { send.http("print") { key = "x:1", path = "/a" }, send.http("print") { key = "x:1", path = "/b" } }
       end }]] }
     post { id = "two" }
     assert(one:wait_log("verdict=dead"))
-    assert.truthy(verdicts()["two/print"].reason:find("two effects have the key print:x", 1, true))
+    assert.truthy(verdicts()["two/print"].reason:find("two effects have the key print:x:1", 1, true))
     assert.are.equal(0, #service:requests())
   end)
 
@@ -358,7 +358,7 @@ describe("an effect", function()
     service = script.start()
     service:answer "return { status = 200, bytes = 2000000 }"
     one = host.start { config = config_for(service.url), rules = { large = [[
-      rule { name = "large", on = "*", run = function() return send.http("print") { key = "k", body = "x" } end }]] } }
+      rule { name = "large", on = "*", run = function() return send.http("print") { body = "x" } end }]] } }
     post { id = "large" }
     assert(one:wait_log "rule=large.-verdict=done")
     assert.are.equal(1, #service:requests())
@@ -366,7 +366,7 @@ describe("an effect", function()
 
   it("does not go out again when its run was discarded by hand", function()
     start_with_target({ gone = [[
-      rule { name = "gone", on = "*", run = function() return send.http("print") { key = "k", body = "x" } end }]] },
+      rule { name = "gone", on = "*", run = function() return send.http("print") { key = "k:1", body = "x" } end }]] },
       { "503" })
     post { id = "gone" }
     assert(one:wait_log "rule=gone.-verdict=retry")
@@ -382,7 +382,7 @@ describe("an effect", function()
   it("goes out although the one before it in the list is none", function()
     start_with_target { holes = [[
       rule { name = "holes", on = "*", run = function()
-        return { nil, send.http("print") { key = "b", body = "b" }, nil, send.http("print") { key = "d", body = "d" } }
+        return { nil, send.http("print") { body = "b" }, nil, send.http("print") { body = "d" } }
       end }]] }
     post { id = "holes" }
     assert(one:wait_log "rule=holes.-verdict=done")
@@ -396,7 +396,7 @@ describe("identity numbers", function()
   it("stand nowhere in clear, nor does a token", function()
     start_with_target({ rules = [[
       rule { name = "leaks", on = "*", run = function()
-        return send.http("query") { key = "leaks" }
+        return send.http("query") { key = "leaks:1" }
       end }
       rule { name = "throws", on = "*", run = function(event) error("bad subject " .. event.subject) end }
       rule { name = "logs", on = "*", run = function(event, _, context)

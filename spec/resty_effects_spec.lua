@@ -54,17 +54,18 @@ describe("an effect in nginx", function()
       rule { name = "path", on = "x.path", run = function()
         return { send.http("print") { body = "3" }, send.http("print") { body = "4", path = "no slash" } } end }
       rule { name = "twice", on = "x.twice", run = function()
-        return { send.http("print") { key = "k", body = "5" }, send.http("print") { key = "k", body = "6" } } end }]] }
+        local key = "k:1"
+        return { send.http("print") { key = key, body = "5" }, send.http("print") { key = key, body = "6" } } end }]] }
     for _, type in ipairs { "target", "path", "twice" } do
       assert.are.equal(200, (post(type, { type = "x." .. type })))
     end
-    assert.is_truthy(one:wait_log "two effects have the key print:k: each needs its own")
+    assert.is_truthy(one:wait_log "two effects have the key print:k:1: each needs its own")
     assert.are.same({}, bodies())
   end)
 
   it("goes out once by its key also when two events have it at the same time", function()
     start({ key = [[rule { name = "key", on = "*", order = false, run = function()
-      return send.http("print") { key = "the same", body = "x" } end }]] }, { "200 0.3" })
+      return send.http("print") { key = "the:same", body = "x" } end }]] }, { "200 0.3" })
     local clients = {}
     for id = 1, 6 do
       local text = sample.text { id = tostring(id) }
@@ -104,7 +105,7 @@ describe("a rule in nginx that is tried again", function()
       rule { name = "on", on = "x.on", retry = { on = { 500, "network" } }, run = failing }
       rule { name = "within", on = "x.within", retry = { within = "1s" }, run = function(_, _, context)
         log("attempt " .. context.attempt .. " after " .. math.floor(ngx.now() - context.received))
-        return retry_after(1, "not yet")
+        error("not yet")
       end }]] }, { "503" })
     assert.are.equal(503, (post("a", { type = "x.attempts" })))
     assert.are.equal(200, (post("a", { type = "x.attempts" })))
@@ -116,7 +117,7 @@ describe("a rule in nginx that is tried again", function()
       local status = post("w", { type = "x.within" })
       return status == 200 and status
     end))
-    assert.is_truthy(one:wait_log "gave up after 0.000277778 h: not yet")
+    assert.is_truthy(one:wait_log "gave up after 1")
     assert.is_truthy(one:wait_log "attempt 2 after 0")
   end)
 
@@ -132,15 +133,74 @@ describe("a rule in nginx that is tried again", function()
     assert.is_truthy(one:wait_log "verdict=dead")
   end)
 
-  it("tells on_dead before it is done with the event, and again when that failed", function()
-    start({ dead = 'rule { name = "dead", on = "*", run = function() return fail "never" end }' }, nil, [[,
+  it("waits as long as it wishes, which is no failure; but for Altinn's last attempt", function()
+    start { wish = [[
+      rule { name = "soon", on = "x.soon", retry = { within = "1s", attempts = 1 }, run = function(_, _, context)
+        if ngx.now() - context.received < 1.2 then return retry_after("1s", "not yet") end
+        return done("now")
+      end }
+      rule { name = "never", on = "x.never", run = function() return retry_after("3d", "not yet") end }]] }
+    local status, headers = post("s", { type = "x.soon" })
+    assert.are.same({ 503, "1" }, { status, headers["retry-after"] })
+    assert.is_truthy(one:wait_log 'verdict=later reason="not yet; again in 1 s" attempt=1')
+    assert.are.equal(200, process.wait(5, function()
+      local now = post("s", { type = "x.soon" })
+      return now == 200 and now
+    end))
+    assert.is_truthy(one:wait_log "verdict=done reason=now")
+    assert.are.equal(200, (post("n", { type = "x.never" })))
+    assert.is_truthy(one:wait_log "it cannot wait for 3 d: Altinn brings the event again for 34 h at most: not yet")
+  end)
+
+  it("tells on_dead once the verdict stands: what that raises is logged, and undoes nothing", function()
+    start({ dead = [[
+      rule { name = "dead", on = "*", run = function() return fail "never" end }
+      rule { name = "waits", on = "*", run = function() return retry_after(1) end }]] }, nil, [[,
       on_dead = function(event, rule, reason)
-        if ngx.shared.altinn_events:incr("told", 1, 0) == 1 then error("the queue is away") end
         ngx.log(ngx.ERR, "told: ", rule, " ", reason)
+        error("the queue is away")
       end]])
     assert.are.equal(503, (post(1)))
-    assert.are.equal(200, (post(1)))
-    assert.is_truthy(one:wait_log "told: dead never")
+    assert.are.equal(503, (post(1)))
+    assert.is_truthy(one:wait_log "msg=on_dead rule=dead event=1 reason=")
+    assert.is_truthy(one:wait_log "the queue is away")
+    local told = select(2, one:log():gsub("told: dead never", ""))
+    assert.are.equal(1, told)
+  end)
+end)
+
+describe("an effect in nginx of which nobody knows what came", function()
+  it("goes out with the same bytes again; one that certainly failed is made anew", function()
+    service = target.start { "close", "503", "200" }
+    one = nginx.start { http = HTTP:format(service.url, ""), server = SERVER, rules = { a = [[
+      local count = 0
+      rule { name = "a", on = "*", run = function()
+        count = count + 1
+        return send.http("print") { key = "a:b", path = "/" .. count, body = "v" .. count }
+      end }]] }, workers = 1 }
+    for _, wanted in ipairs { 503, 503, 200 } do assert.are.equal(wanted, (post(1))) end
+    local found = {}
+    for index, request in ipairs(service:requests()) do found[index] = request.path .. " " .. request.body end
+    assert.are.same({ "/1 v1", "/1 v1", "/3 v3" }, found)
+  end)
+
+  it("that another event has sent under the key is skipped, and names that event", function()
+    start { a = [[rule { name = "a", on = "*", run = function()
+      return send.http("print") { key = "a:b", body = "x" } end }]] }
+    assert.are.equal(200, (post "first"))
+    assert.are.equal(200, (post "second"))
+    assert.is_truthy(one:wait_log 'verdict=skipped reason="not sent: event first has sent print:a:b"')
+    assert.are.equal(1, #bodies())
+  end)
+end)
+
+describe("what a rule in nginx forgets to return", function()
+  it("is told at its line, and nothing is taken for done", function()
+    start { a = [[rule { name = "a", on = "*", run = function()
+      send.http("print") { body = "x" }
+    end }]] }
+    assert.are.equal(503, (post(1)))
+    assert.is_truthy(one:wait_log "a.lua:2: an effect for 'print' was made but not returned")
   end)
 end)
 

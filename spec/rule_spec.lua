@@ -406,7 +406,7 @@ describe("verdicts:", function()
 
   it("retry_after takes a span and perhaps a reason", function()
     local verdict = rule.verdict(rule.retry_after("10m", "busy"))
-    assert.are.equal("retry", verdict.verdict)
+    assert.are.equal("later", verdict.verdict)
     assert.are.equal(600, verdict.after)
     assert.are.equal("busy", verdict.reason)
     assert.are.equal(2.5, rule.retry_after(2.5).after)

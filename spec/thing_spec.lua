@@ -112,7 +112,7 @@ describe("an attachment in a rule", function()
   it("has overview and details", function()
     answer = { status = 200, body = ('{"attachmentId":"%s","status":"Published","statusHistory":[]}'):format(ID) }
     assert.are.equal("Published", thing(nil, "attachment"):details().status)
-    assert.is_nil(thing(nil, "attachment").confirm)
+    assert.is_false((pcall(function() return thing(nil, "attachment").confirm end)))
     assert.are.same({ "GET attachment/" .. ID .. "/details" }, calls)
   end)
 end)
@@ -124,6 +124,28 @@ describe("another thing in a rule", function()
     local ok, message = pcall(function() return order:details() end)
     assert.is_false(ok)
     assert.is_truthy(message:find("of kind 'order': only letters and attachments", 1, true), message)
-    assert.is_nil(order.whatever)
+    ok, message = pcall(function() return order.correspondenceId end)
+    assert.is_false(ok)
+    assert.is_truthy(message:find "thing_spec.lua:%d+: there is no 'correspondenceId' in a thing of kind 'order'")
+  end)
+end)
+
+describe("a letter's member", function()
+  it("that is misspelt is told with the nearest one, at the rule's line", function()
+    local ok, message = pcall(function() return thing().detials end)
+    assert.is_false(ok)
+    assert.is_truthy(message:find("thing_spec.lua:%d+: there is no 'detials' in a thing of kind 'letter'"
+      .. " %(did you mean 'details'%?%)"), message)
+  end)
+
+  it("that is called with a point wants a colon", function()
+    for _, method in ipairs { "details", "overview", "confirm", "has_been" } do
+      local ok, message = pcall(function()
+        thing()[method]()
+      end)
+      assert.is_false(ok)
+      assert.is_truthy(message:find(("thing_spec.lua:%%d+: %s is called without its letter: write a colon, as in "
+        .. "letter:%s"):format(method, method)), message)
+    end
   end)
 end)

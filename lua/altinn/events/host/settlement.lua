@@ -1,5 +1,6 @@
 -- settlement: what a run ends with: verdicts, effects, retries, the log.
 local cjson = require "cjson.safe"
+local effects = require "altinn.events.rules.effects"
 local events = require "altinn.events"
 local logfmt = require "altinn.events.support.logfmt"
 local retries = require "altinn.events.client.retry"
@@ -111,12 +112,12 @@ local function prepare(worker, job, rule, list)
       return nil, ("the rule may not send to target '%s': \"send:%s\" is missing in its may")
         :format(target, target)
     end
-    if effect.key == nil then  -- the rule may return the same effect again
-      local place = tostring(effect.place or i)
-      effect = setmetatable({ key = { job.rule, tostring(job.sequence), place } }, { __index = effect })
-    end
-    local request, key = require("altinn.events.rules.effects").prepare(effect, worker.settings.targets)
-    if not request then return nil, key end
+    local meaning = events.describe(job.event)
+    local item, message = effects.prepare(effect, {
+      rule = job.rule, event = job.event, thing = meaning and meaning.about and meaning or nil, place = i,
+    }, worker.settings.targets)
+    if not item then return nil, message end
+    local key, request = item.key, effects.carry(item, item.text, worker.settings.targets)
     if seen[key] then return nil, ("two effects have the key %s: each needs its own"):format(key) end
     seen[key] = true
     prepared[i] = { target = target, request = request, key = key }
@@ -140,12 +141,12 @@ end
 
 local copies = {}
 
-function copies.done() return { verdict = "done" } end
+function copies.done(verdict) return { verdict = "done", reason = text_of(verdict.reason, "reason") } end
 function copies.skip(verdict) return { verdict = "skip", reason = text_of(verdict.reason, "reason") } end
 function copies.fail(verdict) return { verdict = "fail", reason = text_of(verdict.reason, "reason") } end
 
-function copies.retry(verdict)
-  return { verdict = "retry", reason = text_of(verdict.reason, "reason"), after = pause_of(verdict.after) }
+function copies.later(verdict)
+  return { verdict = "later", reason = text_of(verdict.reason, "reason"), after = pause_of(verdict.after) }
 end
 
 ---What a rule's value stands for, read completely: the caller is the rule's
@@ -252,9 +253,9 @@ function M.failure(worker, job, rule, text, raised)
     { kind = failure.code, status = status, least = failure.detail.retry_after })
 end
 
-local function shadow_reason(effects)
+local function shadow_reason(list)
   local names = {}
-  for i, effect in ipairs(effects) do names[i] = tostring(effect.target) end
+  for i, effect in ipairs(list) do names[i] = tostring(effect.target) end
   return "shadow: would send to " .. table.concat(names, ", ")
 end
 
@@ -266,7 +267,7 @@ end
 ---@return table outcome
 function M.outcome(worker, job, rule, verdict)
   local kind = verdict.verdict
-  if kind == "done" then return { state = "done" } end
+  if kind == "done" then return { state = "done", reason = verdict.reason } end
   if kind == "effects" then return { state = "skipped", reason = shadow_reason(verdict.effects) } end
   if kind == "skip" then return { state = "skipped", reason = verdict.reason } end
   if kind == "fail" then return { state = "dead", reason = verdict.reason } end

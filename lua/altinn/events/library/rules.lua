@@ -3,12 +3,17 @@
 
 -- Verdicts and effects --------------------------------------------------------
 
---- What skip, retry_after, fail and send make, for a rule to return.
+--- What done, skip, retry_after, fail and send make, for a rule to return. One that is made and not returned is a
+--- mistake of the rule.
 ---@class altinn.events.verdict
+
+--- A thing, an event, a text or a number.
+---@alias altinn.events.key_part altinn.events.thing|altinn.events.event|string|number
 
 --- An HTTP request that is sent once by its key.
 ---@class altinn.events.http_effect
----@field key string|number|(string|number)[]|nil the same key is not sent again once it has succeeded
+---@field key altinn.events.key_part|altinn.events.key_part[]|nil the same key is not sent again once it has succeeded;
+---  it must hold something of the event, unless it is a text with a colon; left out: this event, this place
 ---@field path string|nil is added to the target's url; begins with one slash
 ---@field method "POST"|"PUT"|"PATCH"|"DELETE"|nil POST when it is left out
 ---@field headers table<string, string|number>|nil
@@ -24,12 +29,17 @@ send = {}
 ---@return fun(fields: altinn.events.http_effect): altinn.events.verdict
 function send.http(target) end
 
+--- Nothing to do.
+---@param reason string|nil
+---@return altinn.events.verdict
+function done(reason) end
+
 --- Nothing to do, and why.
 ---@param reason string
 ---@return altinn.events.verdict
 function skip(reason) end
 
---- Not now: try the event again after a while.
+--- Not now: the body again after a while. This is no failure: `retry` does not bound it.
 ---@param span string|number "10m", "36h", "3d", or seconds
 ---@param reason string|nil
 ---@return altinn.events.verdict
@@ -73,7 +83,7 @@ present = nil
 
 --- About the run itself.
 ---@class altinn.events.context
----@field attempt integer 1 at the first
+---@field attempt integer 1 at the first call of the body, one more at each that follows
 ---@field received number when the event came in, seconds since 1970
 ---@field came_by "push"|"pull"
 ---@field subscription string|nil the name after the secret in the endpoint's address
@@ -163,7 +173,7 @@ function Attachment:details() end
 
 --- What is tried again, and how long.
 ---@class altinn.events.retry
----@field within string|number|nil "36h" (the default), or seconds
+---@field within string|number|nil of failures: "36h" (the default), or seconds
 ---@field attempts integer|nil at most so many
 ---@field on ("network"|"timeout"|"server"|"throttled"|"tls"|integer)[]|nil classes and statuses
 

@@ -241,6 +241,7 @@ end
 local function exchange(request, place, connection)
   handshake(connection, place)
   local head, body = head_text(request, place), request.body or ""
+  connection.wrote = true  -- what is written from here on may have been read
   if #head + #body <= PART then
     send(connection, head .. body)
   else
@@ -261,16 +262,32 @@ local function is_stale(connection, result)
   return connection.reused and not connection.began and getmetatable(result) == Failure and result.code == "network"
 end
 
+local function attempt(request, place, connection)
+  local ok, result = pcall(exchange, request, place, connection)
+  if ok then return result end
+  connection.socket:close()
+  if getmetatable(result) == Failure then result.wrote = connection.wrote end
+  return nil, result
+end
+
 local function carry(request)
   local place = parts_of(request.url)
   local deadline = ngx.now() + (request.timeout or 30)
-  for attempt = 1, 2 do
-    local connection = connect(place, deadline, attempt == 2)
-    local ok, result = pcall(exchange, request, place, connection)
-    if ok then return result end
-    connection.socket:close()
-    if attempt == 2 or not is_stale(connection, result) then error(result, 0) end
+  local connection = connect(place, deadline)
+  local reply, failure = attempt(request, place, connection)
+  if reply then return reply end
+  if not is_stale(connection, failure) then error(failure, 0) end
+  local ok
+  ok, connection = pcall(connect, place, deadline, true)
+  if not ok then
+    if getmetatable(connection) == Failure then connection.wrote = failure.wrote end
+    error(connection, 0)
   end
+  local wrote = failure.wrote
+  reply, failure = attempt(request, place, connection)
+  if reply then return reply end
+  if getmetatable(failure) == Failure then failure.wrote = failure.wrote or wrote end
+  error(failure, 0)
 end
 
 --- Carries a request: a transport of altinn.events.client.
@@ -278,15 +295,17 @@ end
 ---@return { status: integer, headers: table<string, string>, body: string }|nil reply
 ---@return string|nil message
 ---@return string|nil code network, timeout, tls, too_large, cancelled; unsupported: not in this phase of nginx
+---@return boolean|nil unsent that no byte of the request was written is certain
 function M.request(request)
   local phase = ngx.get_phase()
   if not PHASES[phase] then
-    return nil, ("nginx has no cosockets in the phase %s: do it in ngx.timer.at(0, …)"):format(phase), "unsupported"
+    return nil, ("nginx has no cosockets in the phase %s: do it in ngx.timer.at(0, …)"):format(phase), "unsupported",
+      true
   end
   local ok, result = pcall(carry, request)
   if ok then return result end
-  if getmetatable(result) == Failure then return nil, result.message, result.code end
-  error(result, 0)
+  if getmetatable(result) ~= Failure then error(result, 0) end
+  return nil, result.message, result.code, not result.wrote
 end
 
 return M

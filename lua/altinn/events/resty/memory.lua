@@ -130,24 +130,34 @@ function Memory:is_settled(event, rule) return self.dict:get(key_of("run:", even
 ---@param rule string
 function Memory:settle(event, rule) set(self, key_of("run:", event, rule), DONE, REMEMBERED) end
 
---- The attempts of a rule at an event that have failed.
+--- The attempts of a rule at an event.
 ---@param event string its key
 ---@param rule string
----@return integer count
----@return number first when the first one was, or is now: seconds since 1970
+---@return { failures: integer, tries: integer, since: number|nil, received: number } attempts that failed, attempts in
+---  all, when the first of those that failed began, when the event came first: seconds since 1970
 function Memory:attempts(event, rule)
   local text = self.dict:get(key_of("attempt:", event, rule))
-  local count, first = tostring(text):match("^(%d+) (%S+)$")
-  return tonumber(count) or 0, tonumber(first) or ngx.now()
+  local failures, tries, since, received = tostring(text):match("^(%d+) (%d+) (%S+) (%S+)$")
+  since = tonumber(since)
+  return {
+    failures = tonumber(failures) or 0, tries = tonumber(tries) or 0, since = since ~= 0 and since or nil,
+    received = tonumber(received) or ngx.now(),
+  }
 end
 
---- An attempt has failed; nobody else is at this event.
+--- Whether something is remembered of a rule's attempts at an event.
 ---@param event string its key
 ---@param rule string
----@param count integer attempts, with this one
----@param first number when the first one was
-function Memory:failed(event, rule, count, first)
-  set(self, key_of("attempt:", event, rule), ("%d %.3f"):format(count, first), REMEMBERED)
+---@return boolean
+function Memory:is_known(event, rule) return self.dict:get(key_of("attempt:", event, rule)) ~= nil end
+
+--- An attempt ended without a verdict; nobody else is at this event.
+---@param event string its key
+---@param rule string
+---@param attempts table as of Memory:attempts, with this one; since 0: none has failed
+function Memory:failed(event, rule, attempts)
+  set(self, key_of("attempt:", event, rule), ("%d %d %.3f %.3f"):format(attempts.failures, attempts.tries,
+    attempts.since, attempts.received), REMEMBERED)
 end
 
 --- Forgets what was remembered of a rule while the event was not done.
@@ -158,14 +168,32 @@ function Memory:forget(event, rule)
   self.dict:delete(key_of("attempt:", event, rule))
 end
 
---- Whether the effect with this key was sent.
+--- What is known of the effect with this key.
 ---@param key string
----@return boolean
-function Memory:is_sent(key) return self.dict:get(key_of("effect:", key)) == DONE end
+---@return "sent"|"unknown"|false state unknown: it was recorded, and may have been sent
+---@return string|nil text as it was recorded, when it is unknown
+---@return string|nil owner the id of the event that sent it
+function Memory:effect(key)
+  local value = self.dict:get(key_of("effect:", key))
+  local kind, text = tostring(value or ""):match("^([su])(.*)$")
+  if kind == "u" then return "unknown", text end
+  if kind == "s" then return "sent", nil, text end
+  return false
+end
+
+--- The effect with this key is about to be sent.
+---@param key string
+---@param text string the whole of it
+function Memory:record(key, text) set(self, key_of("effect:", key), "u" .. text, REMEMBERED) end
+
+--- The effect with this key was certainly not carried out.
+---@param key string
+function Memory:unrecord(key) self.dict:delete(key_of("effect:", key)) end
 
 --- The effect with this key was sent.
 ---@param key string
-function Memory:sent(key) set(self, key_of("effect:", key), DONE, REMEMBERED) end
+---@param event string the id of the event
+function Memory:sent(key, event) set(self, key_of("effect:", key), "s" .. event, REMEMBERED) end
 
 --- Takes a lock, waiting for it; in phases that may wait. Who waits is not
 --- served in the order of arrival.

@@ -1,93 +1,91 @@
--- Effects: what a rule wants sent, as a request and its key.
+-- Effects: what a rule wants done outside, and the key under which it is done once. One file a kind.
+local cjson = require "cjson.safe"
 local json = require "altinn.events.support.json"
 local suggest = require "altinn.events.support.suggest"
 
 local M = {}
 
-local methods = { POST = true, PUT = true, PATCH = true, DELETE = true }
+--- The kinds: send.NAME(target) { … }. Each has `fields` (names), check(fields) -> message, record(effect) ->
+--- record | nil, message, target_problem(target) -> message, request(record, target, key) -> request, and
+--- judge(name, target, reply) -> outcome; see http.lua.
+M.kinds = { http = require "altinn.events.rules.effects.http" }
 
-local function has_control(text)
-  return text:find("[%z\1-\31\127]") ~= nil
-end
+local KEY_BYTES = 512
+local RECORD_BYTES = 1024 * 1024
 
--- Names of headers are the same in any case: the later one counts.
-local function set_header(headers, name, value)
-  for other in pairs(headers) do
-    if other:lower() == name:lower() then headers[other] = nil end
+-- Keys.
+
+-- 64 bits of a text, in arithmetic that every Lua has.
+local function digest(text)
+  local first, second = 5381, 7
+  for index = 1, #text do
+    local byte = text:byte(index)
+    first, second = (first * 33 + byte) % 4294967291, (second * 65599 + byte) % 4294967291
   end
-  headers[name] = value
+  return ("%08x%08x"):format(first, second)
 end
 
-local function check_headers(headers, fields)
-  for name, value in pairs(fields or {}) do
-    if type(name) ~= "string" or not name:find("^[%w!#$%%&'*+%-.^_`|~]+$") then
-      return nil, ("'%s' is no name of an HTTP header"):format(tostring(name):gsub("%c", "?"))
-    end
-    if type(value) ~= "string" and type(value) ~= "number" then
-      return nil, ("the header %s must be a text, not a %s"):format(name, type(value))
-    end
-    value = tostring(value)
-    if has_control(value:gsub("\t", " ")) then
-      return nil, ("the header %s holds a control character"):format(name)
-    end
-    set_header(headers, name, value)
+--- An event as a part of a key: its id is unique within its source only.
+---@param event table
+---@return string
+function M.event_part(event) return ("%s.%s"):format(event.id, digest(event.source)) end
+
+local function part_text(part)
+  if type(part) == "number" and part % 1 == 0 and math.abs(part) < 2 ^ 53 then return ("%d"):format(part) end
+  return tostring(part)
+end
+
+-- A key that the rule composes by itself: the rule's name is not put before it.
+local function is_composed(parts)
+  return #parts == 1 and type(parts[1]) == "string" and parts[1]:find(":", 1, true) ~= nil
+end
+
+local function escaped(text)
+  return (text:gsub("[%%/]", { ["%"] = "%25", ["/"] = "%2F" }))
+end
+
+-- A slash inside a part must not look like the border between two parts.
+local function key_text(effect, parts, rule_name)
+  local texts = {}
+  for index, part in ipairs(parts) do
+    texts[index] = part_text(part)
+    if #parts > 1 then texts[index] = escaped(texts[index]) end
   end
-  return true
+  if not is_composed(parts) then table.insert(texts, 1, escaped(rule_name)) end
+  local text = effect.target .. ":" .. table.concat(texts, "/")
+  if text:find("[%z\1-\31\127]") then return nil, "the key holds a control character" end
+  if #text > KEY_BYTES then return nil, ("the key is longer than %d bytes"):format(KEY_BYTES) end
+  return text
 end
 
-local function has_header(headers, wanted)
-  for name in pairs(headers) do
-    if name:lower() == wanted then return true end
+local function last_word(text) return text and text:match("[^:/]+$") end
+
+-- Whether a part of the key is, or holds, something of this event: then no other event's run has this key.
+local function is_of_event(parts, event, thing)
+  local own = { M.event_part(event), event.id, event.subject, event.resourceinstance, thing and thing.id,
+    last_word(event.subject), last_word(event.resourceinstance) }
+  for _, part in ipairs(parts) do
+    part = part_text(part)
+    for index = 1, 7 do
+      if own[index] and own[index] ~= "" and part:find(own[index], 1, true) then return true end
+    end
   end
   return false
 end
 
--- The target's URL and the effect's path; a path cannot lead to another
--- host.
-local function join(url, path)
-  if path == nil then return url end
-  if type(path) ~= "string" or path:sub(1, 1) ~= "/" or path:sub(1, 2) == "//" then
-    return nil, "the path must begin with one slash"
+local function key_of(effect, about)
+  local parts = effect.key
+  if parts == nil then  -- the rule may return the same effect again: nothing is written into it
+    return key_text(effect, { M.event_part(about.event), effect.place or about.place }, about.rule)
   end
-  if path:find("[%s%c#\\]") then return nil, "the path holds a blank, a control character, '#' or '\\'" end
-  return (url:gsub("/+$", "")) .. path
+  if not is_composed(parts) and not is_of_event(parts, about.event, about.thing) then
+    return nil, "the key holds nothing of this event, so that it would be sent for the first event only: put the"
+      .. " letter or the event into it (or write a text with a colon, if that is meant)"
+  end
+  return key_text(effect, parts, about.rule)
 end
 
-local function key_text(effect)
-  local parts = {}
-  for index, part in ipairs(effect.key) do
-    if type(part) == "number" and part % 1 == 0 and math.abs(part) < 2 ^ 53 then part = ("%d"):format(part) end
-    parts[index] = tostring(part)
-    -- A slash within one of several parts is no border between two.
-    if #effect.key > 1 then parts[index] = parts[index]:gsub("[%%/]", { ["%"] = "%25", ["/"] = "%2F" }) end
-  end
-  local text = effect.target .. ":" .. table.concat(parts, "/")
-  if has_control(text) then return nil, "the key holds a control character" end
-  if #text > 512 then return nil, "the key is longer than 512 bytes" end
-  return text
-end
-
-local function body_of(effect, headers)
-  if effect.json ~= nil then
-    local text, message = json.encode(effect.json)
-    if not text then return nil, "json: " .. message end
-    if not has_header(headers, "content-type") then headers["Content-Type"] = "application/json" end
-    return text
-  end
-  if effect.body ~= nil and type(effect.body) ~= "string" then return nil, "body must be a text" end
-  if effect.body and not has_header(headers, "content-type") then
-    headers["Content-Type"] = "application/octet-stream"
-  end
-  return effect.body or ""
-end
-
-local function method_of(effect)
-  local method = effect.method or "POST"
-  if not methods[method] then
-    return nil, ("the method must be POST, PUT, PATCH or DELETE, not '%s'"):format(tostring(method))
-  end
-  return method
-end
+-- Records.
 
 local function fail(effect, message)
   return nil, ("effect for target '%s': %s"):format(tostring(effect.target), message)
@@ -99,34 +97,56 @@ local function find_target(effect, targets)
     return nil, ("there is no such target%s; targets stand in the configuration")
       :format(suggest.hint(tostring(effect.target), targets or {}))
   end
-  if not target.url then return nil, "the target has no url" end
+  local message = M.kinds[effect.kind].target_problem(target)
+  if message then return nil, message end
   return target
 end
 
---- Makes the request of an effect and the key under which it is sent once.
----@param effect table what send.http(target){…} made; `key` is set
----@param targets table<string, { url: string, headers: table|nil, timeout: number|nil }>
----@return table|nil request { method, url, headers, body, timeout }
----@return string key the key's text (with a request), else what is wrong
-function M.prepare(effect, targets)
+---@class altinn.events.effect_item
+---@field kind string
+---@field target string its name
+---@field key string
+---@field text string the record as JSON, at most 1 MiB
+
+--- Makes an effect ready to be recorded.
+---@param effect table what send.KIND(target) { … } made
+---@param about { rule: string, event: table, thing: table|nil, place: integer } the run: its rule's name, and the
+---  place of the effect among those of the run
+---@param targets table<string, table>
+---@return altinn.events.effect_item|nil item
+---@return string|nil message what is wrong with the effect
+function M.prepare(effect, about, targets)
   local target, message = find_target(effect, targets)
   if not target then return fail(effect, message) end
-  local request = { headers = {}, timeout = target.timeout or 30 }
-  local ok
-  ok, message = check_headers(request.headers, target.headers)
-  if ok then ok, message = check_headers(request.headers, effect.headers) end
-  if not ok then return fail(effect, message) end
-  request.method, message = method_of(effect)
-  if not request.method then return fail(effect, message) end
-  request.url, message = join(target.url, effect.path)
-  if not request.url then return fail(effect, message) end
-  request.body, message = body_of(effect, request.headers)
-  if not request.body then return fail(effect, message) end
-  local key
-  key, message = key_text(effect)
-  if not key then return fail(effect, message) end
-  set_header(request.headers, "Idempotency-Key", key)
-  return request, key
+  local record
+  record, message = M.kinds[effect.kind].record(effect)
+  if not record then return fail(effect, message) end
+  local item = { kind = effect.kind, target = effect.target }
+  item.key, message = key_of(effect, about)
+  if not item.key then return fail(effect, message) end
+  record.kind = effect.kind
+  item.text, message = json.encode(record)
+  if not item.text then return fail(effect, message) end
+  if #item.text > RECORD_BYTES then
+    return fail(effect, ("it is larger than 1 MiB: %d bytes with its headers"):format(#item.text))
+  end
+  return item
+end
+
+--- What carries an effect out.
+---@param item altinn.events.effect_item
+---@param text string the record, as JSON: the item's, or the one of an earlier attempt
+---@param targets table<string, table>
+---@return table|nil request of the kind
+---@return string|nil message
+---@return fun(reply: table): altinn.events.effect_outcome|nil judge
+function M.carry(item, text, targets)
+  local target, message = find_target(item, targets)
+  if not target then return fail(item, message) end
+  local record = cjson.decode(text)
+  local kind = type(record) == "table" and M.kinds[record.kind]
+  if not kind then return fail(item, "what was recorded of it cannot be read") end
+  return kind.request(record, target, item.key), nil, function(reply) return kind.judge(item.target, target, reply) end
 end
 
 return M

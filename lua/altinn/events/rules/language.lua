@@ -1,7 +1,9 @@
 -- The language of rules: rule{…}, its keys, the verdicts, the effects.
 local core = require "altinn.events.core"
 local duration = require "altinn.events.support.duration"
+local effects = require "altinn.events.rules.effects"
 local head = require "altinn.events.event.head"
+local place = require "altinn.events.rules.place"
 local suggest = require "altinn.events.support.suggest"
 local words = require "altinn.events.support.words"
 
@@ -10,75 +12,116 @@ local M = {}
 local Verdict = {}
 Verdict.__index = Verdict
 
+-- A run remembers which verdicts it made, so that one that is not returned can be told, with its place.
 local function verdict(fields)
+  local run = place.run()
+  if run then
+    run.made[#run.made + 1] = fields
+    fields.made_at = place.caller(3)
+  end
   return setmetatable(fields, Verdict)
+end
+
+-- (No tail calls in here: `place` counts levels.)
+
+--- Nothing to do.
+---@param reason string|nil
+---@return table verdict
+function M.done(reason)
+  if reason ~= nil and type(reason) ~= "string" then place.mistake("done: the reason is a text", 2) end
+  local made = verdict { verdict = "done", reason = reason or "the rule is done" }
+  return made
 end
 
 --- Nothing to do, and why.
 ---@param reason string
 ---@return table verdict
 function M.skip(reason)
-  if type(reason) ~= "string" then error("skip wants a reason", 2) end
-  return verdict { verdict = "skip", reason = reason }
+  if type(reason) ~= "string" then place.mistake("skip wants a reason", 2) end
+  local made = verdict { verdict = "skip", reason = reason }
+  return made
 end
 
---- Not now: try the event again after a while.
+--- Not now: the body again after a while. This is no failure: `retry` does not bound it.
 ---@param span string|number "10m", or seconds
 ---@param reason string|nil
 ---@return table verdict
 function M.retry_after(span, reason)
   local seconds, message = duration.parse(span)
-  if not seconds then error("retry_after: " .. message, 2) end
-  if reason ~= nil and type(reason) ~= "string" then error("retry_after: the reason is a text", 2) end
-  return verdict { verdict = "retry", after = seconds, reason = reason or "asked for by the rule" }
+  if not seconds then place.mistake("retry_after: " .. message, 2) end
+  if reason ~= nil and type(reason) ~= "string" then place.mistake("retry_after: the reason is a text", 2) end
+  local made = verdict { verdict = "later", after = seconds, reason = reason or "asked for by the rule" }
+  return made
 end
 
 --- This cannot succeed: the run goes to the dead letters.
 ---@param reason string
 ---@return table verdict
 function M.fail(reason)
-  if type(reason) ~= "string" then error("fail wants a reason", 2) end
-  return verdict { verdict = "fail", reason = reason }
+  if type(reason) ~= "string" then place.mistake("fail wants a reason", 2) end
+  local made = verdict { verdict = "fail", reason = reason }
+  return made
 end
 
-local http_keys = { key = true, path = true, method = true, headers = true, json = true, body = true }
-
-local function check_http(fields, level)
-  if type(fields) ~= "table" then error("send.http(target) wants a table", level) end
+local function check_fields(kind, fields, level)
+  if type(fields) ~= "table" then place.mistake(("send.%s(target) wants a table"):format(kind), level) end
+  local known = effects.kinds[kind].fields
   for name in pairs(fields) do
-    if not http_keys[name] then
-      error(("send.http: unknown key '%s'%s"):format(tostring(name), suggest.hint(tostring(name), http_keys)), level)
+    if not known[name] then
+      place.mistake(("send.%s: unknown key '%s'%s"):format(kind, tostring(name), suggest.hint(tostring(name), known)),
+        level)
     end
   end
-  if fields.json ~= nil and fields.body ~= nil then error("send.http: json and body exclude each other", level) end
+  local message = effects.kinds[kind].check(fields)
+  if message then place.mistake(("send.%s: %s"):format(kind, message), level) end
 end
 
-local function key_list(key, level)
+-- A part of a key as a text or a number; nil when it can be none.
+local function part_of(value)
+  if type(value) == "string" or type(value) == "number" then return value end
+  if core.is_event(value) then return effects.event_part(value) end
+  local meta = type(value) == "table" and getmetatable(value)
+  return type(meta) == "table" and meta.is_thing and rawget(value, "id") or nil
+end
+
+local function key_list(kind, key, level)
   if key == nil then return nil end
-  local list = type(key) == "table" and key or { key }
-  for index = 1, #list do  -- not ipairs: a nil among the parts is a mistake too
-    local part = list[index]
-    if type(part) ~= "string" and type(part) ~= "number" then
-      error(("send.http: part %d of the key is a %s; texts and numbers make a key"):format(index, type(part)), level)
+  local whole = part_of(key)
+  if whole then return { whole } end
+  if type(key) ~= "table" or getmetatable(key) ~= nil then
+    place.mistake(("send.%s: a key is a thing, an event, a text or a list of these, not a %s"):format(kind, type(key)),
+      level)
+  end
+  local list = {}
+  for index = 1, #key do  -- not ipairs: a nil among the parts is a mistake too
+    list[index] = part_of(key[index])
+    if list[index] == nil then
+      place.mistake(("send.%s: part %d of the key is a %s; things, events, texts and numbers make a key")
+        :format(kind, index, type(key[index])), level)
     end
   end
-  if #list == 0 then error("send.http: the key is empty", level) end
+  if #list == 0 then place.mistake(("send.%s: the key is empty"):format(kind), level) end
   return list
 end
 
+local function effect_of(kind, target, fields, level)
+  check_fields(kind, fields, level + 1)
+  local effect = { verdict = "effect", kind = kind, target = target }
+  for name in pairs(effects.kinds[kind].fields) do effect[name] = fields[name] end
+  effect.key = key_list(kind, fields.key, level + 1)
+  return effect
+end
+
+--- Effects by their kind: send.http(target) { … }.
 M.send = {}
 
---- An HTTP request to a target of the configuration, sent once by its key.
----@param target string the target's name
----@return fun(fields: table): table
-function M.send.http(target)
-  if type(target) ~= "string" then error("send.http wants the name of a target", 2) end
-  return function(fields)
-    check_http(fields, 3)
-    return verdict {
-      verdict = "effect", kind = "http", target = target, key = key_list(fields.key, 3),
-      path = fields.path, method = fields.method, headers = fields.headers, json = fields.json, body = fields.body,
-    }
+for kind in pairs(effects.kinds) do
+  M.send[kind] = function(target)
+    if type(target) ~= "string" then place.mistake(("send.%s wants the name of a target"):format(kind), 2) end
+    return function(fields)
+      local made = verdict(effect_of(kind, target, fields, 3))
+      return made
+    end
   end
 end
 
@@ -101,31 +144,56 @@ end
 -- A list may have holes: { A, wanted and B or nil, C }. `place` of an effect
 -- is where it stood.
 local function effects_of(list)
-  local places, effects = places_of(list), {}
+  local places, effects_in = places_of(list), {}
   if not places then
     return nil, "a rule returns nothing, a verdict, an effect or a list of effects, not a table of its own"
   end
-  for index, place in ipairs(places) do
-    local value = rawget(list, place)
+  for index, spot in ipairs(places) do
+    local value = rawget(list, spot)
     if not is_verdict(value) or value.verdict ~= "effect" then
       return nil, ("a rule returns nothing, a verdict, an effect or a list of effects; item %s of its list is none")
-        :format(place)
+        :format(spot)
     end
-    effects[index] = setmetatable({ place = place }, { __index = value })
+    effects_in[index] = setmetatable({ place = spot }, { __index = value })
   end
-  if #effects == 0 then return verdict { verdict = "done" } end
-  return verdict { verdict = "effects", effects = effects }
+  if #effects_in == 0 then return { verdict = "done", reason = "the rule returned an empty list" } end
+  return { verdict = "effects", effects = effects_in }
 end
 
---- What a rule's `run` returned, as a verdict.
+--- What a rule's body returned, as a verdict.
 ---@param value any
----@return table|nil verdict `verdict` is done, skip, retry, fail, effect or effects
+---@return table|nil verdict `verdict` is done, skip, later, fail, effect or effects
 ---@return string|nil message why it is no verdict
 function M.verdict(value)
-  if value == nil then return verdict { verdict = "done" } end
+  if value == nil then return { verdict = "done", reason = "the rule returned nothing" } end
   if is_verdict(value) then return value end
   if type(value) == "table" then return effects_of(value) end
+  if type(value) == "function" then
+    return nil, "a rule returns nothing, a verdict, an effect or a list of effects, not a function: is the table"
+      .. " missing, as in send.http(target) { … }?"
+  end
   return nil, ("a rule returns nothing, a verdict, an effect or a list of effects, not a %s"):format(type(value))
+end
+
+local WORDS = { done = "done()", skip = "skip(…)", later = "retry_after(…)", fail = "fail(…)" }
+
+--- What a run made and did not return, as a mistake of the rule.
+---@param made table[] the verdicts that it made
+---@param value any what its body returned
+---@return string|nil message with the place in the rule's file
+function M.unreturned(made, value)
+  if #made == 0 or #made == 1 and made[1] == value then return nil end
+  local returned = { [value == nil and M or value] = true }
+  if type(value) == "table" and not is_verdict(value) then
+    for _, one in next, value do returned[one] = true end
+  end
+  for _, one in ipairs(made) do
+    if not returned[one] then
+      local word = WORDS[one.verdict] or ("send.%s(%q) { … }"):format(one.kind, one.target)
+      return ("%s: %s was made but not returned, so that it would have no effect: write return %s"):format(
+        one.made_at or "?", one.verdict == "effect" and ("an effect for '%s'"):format(one.target) or word, word)
+    end
+  end
 end
 
 -- Checks of the keys of rule{…}: each returns a message when it is wrong.

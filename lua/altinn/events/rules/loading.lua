@@ -145,6 +145,7 @@ local function environment(state, globals, register)
   env._G = env
   env.rule = register
   env.skip, env.retry_after, env.fail, env.send = rule.skip, rule.retry_after, rule.fail, copy_of(rule.send)
+  env.done = rule.done
   env.prefix, env.no, env.absent, env.present = head.prefix, head.no, head.absent, head.present
   local events = require "altinn.events"
   env.events = setmetatable({ on = scripts_only, types = deep_copy(events.types) },

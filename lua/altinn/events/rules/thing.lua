@@ -4,7 +4,9 @@
 -- call that fails raises, so that no rule takes a failure for an answer.
 local core = require "altinn.events.core"
 local letters = require "altinn.events.client.letter"
+local place = require "altinn.events.rules.place"
 local rules = require "altinn.events.rules.language"
+local suggest = require "altinn.events.support.suggest"
 
 local M = {}
 
@@ -52,6 +54,9 @@ end
 
 local function check_power(self, method)
   local power = POWERS[method]
+  if not private[self] then
+    place.mistake(("%s is called without its letter: write a colon, as in letter:%s()"):format(method, method), 3)
+  end
   local rule = private[self].rule
   if not rules.may(rule, power) then
     raise(("the rule may not call %s:%s(): add \"%s\" to its may"):format(self.kind, method, power), "forbidden")
@@ -61,13 +66,11 @@ end
 -- The client's letter or attachment; the client is made when a rule asks.
 local function asked(self)
   local state = private[self]
-  if not state.asked then
-    local client, message, code = state.connect()
-    -- Nothing was asked, so that it says nothing of the letter: a key file that is not there yet is no letter missing.
-    if code == nil or PERMANENT[code] then code = "usage" end
-    if not client then raise(("Altinn cannot be asked: %s"):format(message), code) end
-    state.asked = client[self.kind](client, self.id)
-  end
+  local client, message, code = state.connect()
+  -- Nothing was asked, so that it says nothing of the letter: a key file that is not there yet is no letter missing.
+  if code == nil or PERMANENT[code] then code = "usage" end
+  if not client then raise(("Altinn cannot be asked: %s"):format(message), code) end
+  if state.client ~= client then state.client, state.asked = client, client[self.kind](client, self.id) end
   return state.asked
 end
 
@@ -94,10 +97,7 @@ local function act(self, method, ...)
   return checked(object[method](object, ...))
 end
 
-local Attachment = { __name = "altinn.events.attachment" }
-Attachment.__index = Attachment
-local Letter = { __name = "altinn.events.client.letter" }
-Letter.__index = Letter
+local Attachment, Letter = {}, {}  -- their methods
 
 --- The letter or attachment as it is; read once in a run. As recipient of a
 --- letter this records Fetched. Needs "read:overview".
@@ -115,8 +115,8 @@ Attachment.details = Letter.details
 ---@param ... string such as "Read"
 ---@return boolean
 function Letter:has_been(...)
-  letters.check_statuses(2, ...)
   check_power(self, "has_been")
+  letters.check_statuses(2, ...)
   return read(self, "details"):has_been(...)
 end
 
@@ -148,29 +148,45 @@ function Letter:purge() return act(self, "purge") end
 ---@return { bytes: integer, media_type: string } what
 function Letter:download(attachment, sink, options) return act(self, "download", attachment, sink, options) end
 
--- Orders, dialogs and the like: Altinn's API for letters knows nothing of them.
-local Other = { __name = "altinn.events.rules.thing" }
-
-function Other:__index(name)
-  if POWERS[name] then
-    error(("this event is about a thing of kind '%s': only letters and attachments can be asked about")
-      :format(rawget(self, "kind")), 2)
-  end
+-- A misspelt member must not be nil: it would be left out of keys and texts without a word.
+local function unknown(self, name, methods)
+  local known = { id = true, kind = true }
+  for method in pairs(methods) do known[method] = true end
+  place.mistake(("there is no '%s' in a thing of kind '%s'%s; it has id, kind%s"):format(tostring(name),
+    tostring(rawget(self, "kind")), suggest.hint(tostring(name), known),
+    next(methods) and " and the methods of its kind; what Altinn says of it is in " .. self.kind .. ":details()" or ""),
+    3)
 end
 
-local classes = { letter = Letter, attachment = Attachment }
-
-for _, class in pairs { Letter, Attachment, Other } do
-  class.__tostring = function(self) return self.kind .. " " .. core.mask(self.id) end
+local function class(name, methods)
+  return {
+    __name = name, is_thing = true, methods = methods,
+    __index = function(self, member)
+      local method = methods[member]
+      if method then return method end
+      -- Orders, dialogs and the like: Altinn's API for letters knows nothing of them.
+      if POWERS[member] and not next(methods) then
+        place.mistake(("this event is about a thing of kind '%s': only letters and attachments can be asked about")
+          :format(tostring(rawget(self, "kind"))), 2)
+      end
+      unknown(self, member, methods)
+    end,
+    __tostring = function(self) return self.kind .. " " .. core.mask(self.id) end,
+  }
 end
+
+local classes = {
+  letter = class("altinn.events.client.letter", Letter), attachment = class("altinn.events.attachment", Attachment),
+}
+local other = class("altinn.events.rules.thing", {})
 
 --- The thing for one run of a rule; nothing is asked yet.
 ---@param rule table the rule, for its powers
 ---@param about { id: string, kind: string } what events.describe says of the event
----@param connect fun(): table|nil, string|nil, string|nil the client, or nil, message, code; called when it is needed
+---@param connect fun(): table|nil, string|nil, string|nil the client, or nil, message, code; called before each call
 ---@return table thing { id, kind }, with methods when it is a letter or an attachment
 function M.new(rule, about, connect)
-  local self = setmetatable({ id = about.id, kind = about.kind }, classes[about.kind] or Other)
+  local self = setmetatable({ id = about.id, kind = about.kind }, classes[about.kind] or other)
   private[self] = { rule = rule, connect = connect, kept = {} }
   return self
 end

@@ -26,4 +26,20 @@ function M.parse(value)
   return total
 end
 
+local names = { { 86400, "d" }, { 3600, "h" }, { 60, "min" } }
+
+--- A span of time as people read it: "10 s", "90 s", "36 h", "2.5 d".
+---@param seconds number
+---@return string
+function M.text(seconds)
+  for _, unit in ipairs(names) do  -- the largest unit that it is a whole number of
+    local count = seconds / unit[1]
+    if count >= 1 and count % 1 == 0 and (unit[2] ~= "d" or count >= 2) then return ("%d %s"):format(count, unit[2]) end
+  end
+  for _, unit in ipairs(names) do
+    if seconds >= 2 * unit[1] then return ("%.4g %s"):format(math.floor(seconds / unit[1] * 10) / 10, unit[2]) end
+  end
+  return ("%.3g s"):format(seconds)
+end
+
 return M

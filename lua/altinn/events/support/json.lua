@@ -6,6 +6,8 @@ local M = {}
 local null = require("altinn.events").null
 local is_utf8 = require("altinn.events.core").is_utf8
 
+local MOST = 1000000  -- values in one text
+
 local escapes = { ['"'] = '\\"', ["\\"] = "\\\\", ["\n"] = "\\n", ["\r"] = "\\r", ["\t"] = "\\t" }
 
 local function quote(text)
@@ -40,17 +42,17 @@ local function is_array(value)
   return count == #value
 end
 
-local function encode_array(value, depth)
+local function encode_array(value, depth, count)
   local parts = {}
   for index = 1, #value do
-    local text, message = encode(value[index], depth + 1)
+    local text, message = encode(value[index], depth + 1, count)
     if not text then return nil, message end
     parts[index] = text
   end
   return "[" .. table.concat(parts, ",") .. "]"
 end
 
-local function encode_object(value, depth)
+local function encode_object(value, depth, count)
   local names = {}
   for name in pairs(value) do
     if type(name) ~= "string" then
@@ -62,15 +64,17 @@ local function encode_object(value, depth)
   table.sort(names)
   local parts = {}
   for index, name in ipairs(names) do
-    local text, message = encode(value[name], depth + 1)
+    local text, message = encode(value[name], depth + 1, count)
     if not text then return nil, ("%s: %s"):format(name, message) end
     parts[index] = quote(name) .. ":" .. text
   end
   return "{" .. table.concat(parts, ",") .. "}"
 end
 
-encode = function(value, depth)
+encode = function(value, depth, count)
   if depth > 100 then return nil, "nested more than 100 deep" end
+  count[1] = count[1] + 1  -- a table that is a member many times over is written as often
+  if count[1] > MOST then return nil, ("more than %d values"):format(MOST) end
   local kind = type(value)
   if kind == "string" then
     if not is_utf8(value) then return nil, "a text is not UTF-8" end
@@ -80,8 +84,8 @@ encode = function(value, depth)
   if kind == "boolean" then return tostring(value) end
   if value == null then return "null" end
   if kind ~= "table" then return nil, ("a %s has no JSON form"):format(kind) end
-  if is_array(value) then return encode_array(value, depth) end
-  return encode_object(value, depth)
+  if is_array(value) then return encode_array(value, depth, count) end
+  return encode_object(value, depth, count)
 end
 
 local Array = { __name = "altinn.events.array" }
@@ -98,7 +102,7 @@ end
 ---@return string|nil text
 ---@return string|nil message
 function M.encode(value)
-  return encode(value, 0)
+  return encode(value, 0, { 0 })
 end
 
 return M

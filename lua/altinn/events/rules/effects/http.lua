@@ -1,0 +1,179 @@
+-- Effects of the kind `send.http`: an HTTP request to a target.
+local core = require "altinn.events.core"
+local json = require "altinn.events.support.json"
+local text = require "altinn.events.support.text"
+
+local M = {}
+
+--- What send.http(target) { … } takes.
+M.fields = { key = true, path = true, method = true, headers = true, json = true, body = true }
+
+local METHODS = { POST = true, PUT = true, PATCH = true, DELETE = true }
+local TIMEOUT = 30  -- seconds, when the target names none
+
+--- Checks the fields when the effect is made.
+---@param fields table
+---@return string|nil message
+function M.check(fields)
+  if fields.json ~= nil and fields.body ~= nil then return "json and body exclude each other" end
+end
+
+local function has_control(value)
+  return value:find("[%z\1-\31\127]") ~= nil
+end
+
+-- The name of a header is the same in any case: the later one counts.
+local function set_header(headers, name, value)
+  for other in pairs(headers) do
+    if other:lower() == name:lower() then headers[other] = nil end
+  end
+  headers[name] = value
+end
+
+local function add_headers(headers, fields)
+  for name, value in pairs(fields or {}) do
+    if type(name) ~= "string" or not name:find("^[%w!#$%%&'*+%-.^_`|~]+$") then
+      return nil, ("'%s' is no name of an HTTP header"):format(tostring(name):gsub("%c", "?"))
+    end
+    if type(value) ~= "string" and type(value) ~= "number" then
+      return nil, ("the header %s must be a text, not a %s"):format(name, type(value))
+    end
+    value = tostring(value)
+    if has_control(value:gsub("\t", " ")) then
+      return nil, ("the header %s holds a control character"):format(name)
+    end
+    set_header(headers, name, value)
+  end
+  return headers
+end
+
+local function has_header(headers, wanted)
+  for name in pairs(headers) do
+    if name:lower() == wanted then return true end
+  end
+  return false
+end
+
+-- A path cannot lead to another host.
+local function check_path(path)
+  if path == nil then return true end
+  if type(path) ~= "string" or path:sub(1, 1) ~= "/" or path:sub(1, 2) == "//" then
+    return nil, "the path must begin with one slash"
+  end
+  if path:find("[%s%c#\\]") then return nil, "the path holds a blank, a control character, '#' or '\\'" end
+  return true
+end
+
+-- A body that is no UTF-8 has no JSON form: each of its bytes becomes the character of that number.
+local function octets_of(bytes)
+  return (bytes:gsub("[\128-\255]", function(byte)
+    byte = byte:byte()
+    return string.char(192 + math.floor(byte / 64), 128 + byte % 64)
+  end))
+end
+
+local function bytes_of(octets)
+  return (octets:gsub("([\194\195])([\128-\191])", function(first, second)
+    return string.char((first:byte() - 192) * 64 + second:byte() - 128)
+  end))
+end
+
+local function set_body(record, effect)
+  if effect.json ~= nil then
+    local body, message = json.encode(effect.json)
+    if not body then return nil, "json: " .. message end
+    record.body, record.media = body, "application/json"
+  elseif effect.body ~= nil then
+    if type(effect.body) ~= "string" then return nil, "body must be a text" end
+    if core.is_utf8(effect.body) then record.body = effect.body else record.octets = octets_of(effect.body) end
+    record.media = "application/octet-stream"
+  end
+  return true
+end
+
+--- The effect as it is recorded: a table that JSON can hold. The target's address and headers are not part of it: a
+--- credential may be another one when the effect is sent.
+---@param effect table what send.http(target) { … } made
+---@return { method: string, path: string|nil, headers: table, body: string|nil, octets: string|nil, media: string|nil
+---  }|nil record media: the type of the body, where no header names one
+---@return string|nil message
+function M.record(effect)
+  local record = { method = effect.method or "POST", path = effect.path }
+  if not METHODS[record.method] then
+    return nil, ("the method must be POST, PUT, PATCH or DELETE, not '%s'"):format(tostring(record.method))
+  end
+  local ok, message = check_path(record.path)
+  if not ok then return nil, message end
+  record.headers, message = add_headers({}, effect.headers)
+  if not record.headers then return nil, message end
+  ok, message = set_body(record, effect)
+  if not ok then return nil, message end
+  return record
+end
+
+--- What is wrong with a target of the configuration, for this kind.
+---@param target table
+---@return string|nil message
+function M.target_problem(target)
+  if not target.url then return "the target has no url" end
+  local _, message = add_headers({}, target.headers)
+  return message
+end
+
+--- The request that carries a record to its target.
+---@param record table what M.record gave, or read from the inbox
+---@param target { url: string, headers: table|nil, timeout: number|nil }
+---@param key string
+---@return { method: string, url: string, headers: table, body: string, timeout: number } request
+function M.request(record, target, key)
+  local headers = assert(add_headers({}, target.headers))
+  assert(add_headers(headers, record.headers))
+  set_header(headers, "Idempotency-Key", key)
+  if record.media and not has_header(headers, "content-type") then headers["Content-Type"] = record.media end
+  return {
+    method = record.method, headers = headers, timeout = tonumber(target.timeout) or TIMEOUT,
+    url = record.path and target.url:gsub("/+$", "") .. record.path or target.url,
+    body = record.octets and bytes_of(record.octets) or record.body or "",
+  }
+end
+
+-- Secrets of a target that a server might echo.
+local function hide(excerpt, target)
+  for _, value in pairs(target.headers or {}) do
+    for word in tostring(value):gmatch("%S+") do
+      if #word >= 8 then excerpt = text.replace(excerpt, word, "…") end
+    end
+  end
+  return excerpt
+end
+
+---@class altinn.events.effect_outcome
+---@field state "sent"|"refused"|"not_sent"|"unknown"
+---@field status integer|nil of the answer
+---@field answer string|nil the first KiB of the answer's body, masked
+---@field reason string|nil why it is not "sent"
+---@field kind string|nil class of a failure without an answer: network, timeout, tls, …
+---@field after number|nil seconds that the server wants to be left alone for
+
+--- What an exchange says of the effect.
+---@param name string the target's
+---@param target table
+---@param reply { status: integer|nil, headers: table|nil, body: string|nil, error: string|nil, code: string|nil,
+---  unsent: boolean|nil } unsent: no byte of the request went out; an answer that is too long to be read has a status
+---  all the same
+---@return altinn.events.effect_outcome outcome
+function M.judge(name, target, reply)
+  local status = reply.status or 0
+  if status == 0 or reply.error and reply.code ~= "too_large" then
+    return { state = reply.unsent and "not_sent" or "unknown", kind = reply.code or "network",
+      reason = ("target '%s': %s"):format(name, reply.error or "no answer") }
+  end
+  local answer = reply.body and reply.body ~= "" and text.excerpt(hide(reply.body:sub(1, 8192), target)) or nil
+  if status >= 200 and status < 300 then return { state = "sent", status = status, answer = answer } end
+  return {
+    state = "refused", status = status, answer = answer, headers = reply.headers,
+    reason = ("target '%s' answered %d%s"):format(name, status, answer and ": " .. text.cut(answer, 200) or ""),
+  }
+end
+
+return M

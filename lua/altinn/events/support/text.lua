@@ -1,0 +1,70 @@
+-- Texts from outside, made fit for people.
+local core = require "altinn.events.core"
+
+local M = {}
+
+local EXCERPT = 1024  -- bytes
+local REPLACEMENT = "\239\191\189"  -- U+FFFD
+
+-- The characters of UTF-8 beyond ASCII (RFC 3629 section 4).
+local CHARACTERS = {
+  "^[\194-\223][\128-\191]", "^\224[\160-\191][\128-\191]", "^[\225-\236\238\239][\128-\191][\128-\191]",
+  "^\237[\128-\159][\128-\191]", "^\240[\144-\191][\128-\191][\128-\191]",
+  "^[\241-\243][\128-\191][\128-\191][\128-\191]", "^\244[\128-\143][\128-\191][\128-\191]",
+}
+
+local function character_at(text, at)
+  for _, pattern in ipairs(CHARACTERS) do
+    local from, to = text:sub(at, at + 3):find(pattern)
+    if from then return text:sub(at, at + to - 1) end
+  end
+end
+
+--- The same text as UTF-8: each byte that is no part of a character becomes U+FFFD.
+---@param text string
+---@return string
+function M.readable(text)
+  if core.is_utf8(text) then return text end
+  local parts, at = {}, 1
+  while at <= #text do
+    local ascii = text:match("^[%z\1-\127]+", at)
+    local part = ascii or character_at(text, at)
+    parts[#parts + 1] = part or REPLACEMENT
+    at = at + #(part or " ")
+  end
+  return table.concat(parts)
+end
+
+--- Replaces each occurrence of a text, which is no pattern.
+---@param text string
+---@param old string not empty
+---@param new string
+---@return string
+function M.replace(text, old, new)
+  local parts, at = {}, 1
+  while true do
+    local from, to = text:find(old, at, true)
+    if not from then break end
+    parts[#parts + 1] = text:sub(at, from - 1) .. new
+    at = to + 1
+  end
+  return table.concat(parts) .. text:sub(at)
+end
+
+--- At most so many bytes of a text, no character cut in two.
+---@param text string UTF-8
+---@param most integer
+---@return string
+function M.cut(text, most)
+  if #text <= most then return text end
+  return (text:sub(1, most + 1):gsub("[\192-\247]?[\128-\191]*$", ""):sub(1, most))
+end
+
+--- The first KiB of a text: masked, UTF-8. A number that the cut goes through is still masked.
+---@param text string
+---@return string
+function M.excerpt(text)
+  return M.cut(core.mask(M.readable(text:sub(1, EXCERPT + 64))), EXCERPT)
+end
+
+return M

@@ -281,6 +281,22 @@ describe("the C headers", function()
   end)
 end)
 
+describe("a comment", function()
+  it("points to no document that a stranger cannot open", function()
+    local found = {}
+    for _, path in ipairs(files("csrc lua examples spec -name '*.lua' -o -name '*.[ch]'")) do
+      local number = 0
+      for line in (read(path) .. "\n"):gmatch("(.-)\n") do
+        number = number + 1
+        if line:find("[Dd]omain [%d]") or line:find("[(]domain") or line:find("in the design[ .]") then
+          found[#found + 1] = path .. ":" .. number
+        end
+      end
+    end
+    assert.are.same({}, found)
+  end)
+end)
+
 describe("the examples", function()
   it("have a spec beside each rule", function()
     for _, path in ipairs(files("examples/rules -name '*.lua' -not -name '*_spec.lua'")) do

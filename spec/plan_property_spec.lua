@@ -102,7 +102,7 @@ local function wanted_places(rules)
   return wanted
 end
 
--- Domain, "The rule": exact comparison; a filter that is left out compares nothing.
+-- As Altinn's SQL function getsubscriptions: exact comparison; a filter that is left out compares nothing.
 local function places_of(subscription, r)
   if subscription.resource ~= RESOURCES[r] then return 0 end
   local places = 0

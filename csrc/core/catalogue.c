@@ -114,7 +114,7 @@ static const struct {
   AE_ENVIRONMENTS(ENVIRONMENT)};
 
 bool ae_environment (size_t index, const char **name, ae_slice *host) {
-  for (size_t i = 0; i < sizeof(environments) / sizeof(*environments); i++) {
+  for (size_t i = 0; i < sizeof environments / sizeof *environments; i++) {
     if (ae_slice_starts(environments[i].host, AE_LITERAL("apps."))) continue;
     if (index-- > 0) continue;
     *name = environments[i].name;
@@ -139,7 +139,7 @@ static const char *environment_of (ae_slice source) {
     char c = host.data[at];
     if (c == '/' || c == '?' || c == '#') host.length = at;
   }
-  for (size_t i = 0; i < sizeof(environments) / sizeof(*environments); i++)
+  for (size_t i = 0; i < sizeof environments / sizeof *environments; i++)
     if (host_is(host, environments[i].host)) return environments[i].name;
   return NULL;
 }

@@ -139,8 +139,8 @@ end
 
 local function gone(failure) return failure.code == "not_found" end
 
--- An action, which the server may want the overview fetched for first
--- (domain 8.1, 1024 and 1025). One deadline for all.
+-- An action, which the server may want the overview fetched for first (errors 1024 and 1025 of
+-- Altinn/altinn-correspondence src/Altinn.Correspondence.Application/Errors.cs). One deadline for all.
 local function act(self, name, options)
   local deadline = clock() + clients[self].timeout
   local reply, message, code, detail = perform(self, name, nil, options)
@@ -179,8 +179,8 @@ function Letter:confirm() return act(self, "confirm") end
 ---@return table|nil detail
 function Letter:purge() return act(self, "purge", { forgive = gone }) end
 
--- A page of a gateway in place of the file: files come with the header
--- Content-Disposition (domain 8.2).
+-- A page of a gateway in place of the file: recipients' files come with the header Content-Disposition
+-- (Altinn/altinn-correspondence FileDownloadResponseHelper.cs).
 local function is_page(headers)
   local media = headers and headers["content-type"]
   return type(media) == "string" and media:lower():find("^%s*text/html") and not headers["content-disposition"]

@@ -121,7 +121,8 @@ local function words(name, value)
   return list
 end
 
--- The claim authorization_details of a system user (domain 7.5).
+-- The claim authorization_details of a system user, by Digdir's page
+-- https://docs.digdir.no/docs/Maskinporten/maskinporten_func_systembruker.
 local function authorization_details(user)
   for key, value in pairs(user) do
     if key ~= "organisation" and key ~= "reference" then
@@ -140,8 +141,8 @@ local function authorization_details(user)
   }
 end
 
--- The claims that do not change from grant to grant (domain 7.2). Others
--- than these Maskinporten refuses.
+-- The claims that do not change from grant to grant. Maskinporten refuses all others, by Digdir's page
+-- https://docs.digdir.no/docs/Maskinporten/maskinporten_protocol_jwtgrant.
 local function fixed_claims(settings, options)
   if not options.scopes then misuse("option 'scopes' is missing") end
   return {

@@ -5,8 +5,7 @@ local libraries = require "altinn.events.support.libraries"
 
 local M = {}
 
--- System.Text.Json's default encoder escapes these and all that is not
--- ASCII (domain 1.7).
+-- System.Text.Json's default encoder, which Altinn Events writes with, escapes these and all that is not ASCII.
 local function utf16(code)
   if code < 0x10000 then return ("\\u%04X"):format(code) end
   code = code - 0x10000
@@ -37,7 +36,8 @@ local function escape(text)
   return table.concat(out) .. text:sub(at)
 end
 
--- specversion first, the rest in order of arrival (domain 1.1).
+-- specversion first, the rest in order of arrival: as the CloudEvents library of Altinn Events writes
+-- (cloudevents/sdk-csharp src/CloudNative.CloudEvents.SystemTextJson/JsonEventFormatter.cs).
 local function in_order(event)
   local text = events.encode(event)
   local first = '"specversion":"1.0"'

@@ -221,8 +221,7 @@ function M.retry(worker, job, rule, reason, how)
   return { state = "retry", reason = reason, after = pause }
 end
 
--- A letter may be heard of before it can be read (domain: 1001, a push that
--- is seconds old).
+-- A letter may be heard of before it can be read: error 1001 within seconds of the push.
 local FRESH_SECONDS, FRESH_PAUSE = 60, 10
 
 local function too_early(worker, job, failure)

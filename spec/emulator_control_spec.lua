@@ -62,6 +62,8 @@ local wrongs = {
   { "/letters", { sender = 5 }, "sender must be" }, { "/letters", { dueDateTime = "soon" }, "dueDateTime must be" },
   { "/letters", { recipent = "987654321" }, "did you mean 'recipient'" },
   { "/letters", { resource = "\u{FFFF}" }, "make no event" },
+  { "/letters", { externalReferences = { 5 } }, "externalReferences: externalReferences is not of proper type" },
+  { "/letters", { replyOptions = { { linkText = "x" } } }, "replyOptions: The LinkURL field is required." },
   { "/letters", { attachments = { "none" } }, "no attachment none" },
   { "/letters", { attachments = { { size = "big" } } }, "attachments: size must be" },
   { "/letters", { attachments = { { content = "x", scan = "soon" } } }, "scan must be true (at once), false" },

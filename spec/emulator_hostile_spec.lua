@@ -73,6 +73,7 @@ local calls = {
     dueDateTime = "2026-08-20T07:22:19Z", requestedPublishTime = "2026-08-20", isConfirmationNeeded = true,
     allowForwarding = true, propertyList = { a = "b" }, replyOptions = { { linkURL = "https://x.no" } },
     notification = { notificationChannel = "EmailAndSms", sendReminder = true },
+    externalReferences = { { referenceType = "DialogportenDialogId", referenceValue = "x" } },
     attachments = { { fileName = "a.txt", content = "x", expirationInDays = 1, scan = "1s" }, { fileName = "b.bin",
       size = 9, pattern = "x", scan = false } } } },
   { "POST", "/emulator/letters/{letter}/walk", { steps = { "fetch", "read" }, pause = "1s" } },

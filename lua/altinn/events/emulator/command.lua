@@ -59,8 +59,8 @@ function M.options(command)
   command:option("--client", "a client of Maskinporten and its public key, certificate or JWK"):argname "ID=FILE"
     :count "*"
   command:flag("--accept-any-grant", "believe every grant whose form is right, whoever signed it")
-  command:option("--organisation", "the clients' organisation (default: 987654321)"):argname "NUMBER"
-    :convert(organisation)
+  command:option("--organisation", "the clients' organisation (default: 987654321; 991825827: a service owner)")
+    :argname "NUMBER":convert(organisation)
   command:option("--world", "clients, service_owners, owners, recipients, contacts, policy: a JSON file"):argname "FILE"
   command:option("--imperfect", "switch an imperfection on; GET /emulator/switches lists them"):argname "NAME":count "*"
   command:option("--http-endpoints", "http endpoints that may be subscribed: loopback (default), any, none")

@@ -100,12 +100,10 @@ M.errors = {
   [4006] = { 401, "Could not determine caller" },
 }
 
-local JSON, PROBLEM = "application/json; charset=utf-8", "application/problem+json; charset=utf-8"
-
 -- What is declared to answer with JSON says its problems under that name too; downloads and the content do not.
 local function media_of(request)
   local path = request.path:lower()
-  return (path:find("/download$") or path:find("/content$")) and PROBLEM or JSON
+  return not (path:find("/download$") or path:find("/content$")) and router.JSON or nil
 end
 
 --- The problem object of an error.

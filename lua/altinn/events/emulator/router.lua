@@ -88,6 +88,9 @@ local titles = {
 
 local PROBLEM = "application/problem+json; charset=utf-8"
 
+--- The Content-Type of problem objects of calls that are declared to answer with JSON.
+M.JSON = JSON
+
 --- The id of a request's trace, as problem objects have it.
 ---@return string
 function M.trace()
@@ -110,13 +113,14 @@ end
 
 --- The problem object of a request of the Events API whose form is wrong.
 ---@param errors table<string, string[]> texts by member
+---@param media string|nil its Content-Type
 ---@return table reply
-function M.validation_problem(errors)
+function M.validation_problem(errors, media)
   local members, names = {}, {}
   for name in pairs(errors) do names[#names + 1] = name end
   table.sort(names)
   for index, name in ipairs(names) do members[index] = { name, wire.list(errors[name]) } end
-  local reply = M.problem(400, nil, { { "errors", wire.object(members) }, { "traceId", M.trace() } })
+  local reply = M.problem(400, nil, { { "errors", wire.object(members) }, { "traceId", M.trace() } }, media)
   reply.body = reply.body:gsub('"title":"Bad Request"', '"title":"One or more validation errors occurred."', 1)
   return reply
 end

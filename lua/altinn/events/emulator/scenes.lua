@@ -5,6 +5,7 @@ local files = require "altinn.events.emulator.files"
 local json_text = require "altinn.events.emulator.json_text"
 local letters = require "altinn.events.emulator.letters"
 local letters_events = require "altinn.events.emulator.letters_events"
+local letters_shape = require "altinn.events.emulator.letters_shape"
 local notice = require "altinn.events.emulator.letters_notice"
 local orders = require "altinn.events.emulator.orders"
 local publish = require "altinn.events.emulator.publish"
@@ -212,6 +213,8 @@ end
 local function read_letter(emulator, body)
   local spec, message = shape.read(body, letter_members)
   if not spec then return nil, message end
+  local member, fault = letters_shape.lists_fault(spec)
+  if member then return nil, member .. ": " .. fault end
   spec.resource = (spec.resource or "acme-letters"):gsub("^urn:altinn:resource:", "")
   spec.sender = spec.sender or emulator.world:owner(spec.resource)
   if not spec.sender then return nil, ("the world says that there is no resource '%s'"):format(spec.resource) end

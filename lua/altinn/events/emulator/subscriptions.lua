@@ -1,4 +1,5 @@
 -- The subscriptions API: its checks in Altinn's order, with its texts.
+local events = require "altinn.events"
 local router = require "altinn.events.emulator.router"
 local wire = require "altinn.events.emulator.wire"
 
@@ -109,24 +110,27 @@ local members = {
   includesubunits = { "includeSubunits", "boolean" },
 }
 
+-- The problem object of a request whose form is wrong: about a member, or a part of the path.
+local function invalid(member, text)
+  return router.validation_problem({ [member] = { text } }, router.JSON)
+end
+
 local function wrong_type(name, kind)
-  return router.validation_problem { ["$." .. name] = {
-    ("The JSON value could not be converted to System.%s. Path: $.%s"):format(
-      kind == "boolean" and "Boolean" or "String", name),
-  } }
+  return invalid("$." .. name, ("The JSON value could not be converted to System.%s. Path: $.%s"):format(
+    kind == "boolean" and "Boolean" or "String", name))
 end
 
 -- Names of members in any case; unknown ones are ignored.
 local function read_body(text)
-  if text == "" then return nil, router.validation_problem { [""] = { "A non-empty request body is required." } } end
+  if text == "" then return nil, invalid("", "A non-empty request body is required.") end
   local value, message = wire.decode(text)
   if type(value) ~= "table" or not text:find("^%s*{") then
-    return nil, router.validation_problem { ["$"] = { message or "The JSON value could not be converted." } }
+    return nil, invalid("$", message or "The JSON value could not be converted.")
   end
   local wanted = {}
   for name, one in pairs(value) do
     local member = members[tostring(name):lower()]
-    if member and one ~= require("altinn.events").null then
+    if member and one ~= events.null then
       if type(one) ~= member[2] then return nil, wrong_type(member[1], member[2]) end
       wanted[member[1]] = one
     end
@@ -276,7 +280,7 @@ local function id_of(request)
   local text = request.parameters.id
   local id = text:find("^%-?%d+$") and math.tointeger(tonumber(text))
   if id and id >= -(1 << 31) and id < 1 << 31 then return id end
-  return nil, router.validation_problem { id = { ("The value '%s' is not valid."):format(text) } }
+  return nil, invalid("id", ("The value '%s' is not valid."):format(text))
 end
 
 -- One of the caller's own; nil and the refusal.

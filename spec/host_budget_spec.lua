@@ -107,11 +107,12 @@ describe("a rule that", function()
   it("changes a library changes it for itself alone", function()
     one = host.start { arguments = { "--workers", "1" }, rules = {
       meddler = 'rule { name = "meddler", on = "*", run = function()\n' ..
-        'getmetatable("").__index, require("table").concat, require("altinn.events").parse = nil, nil, nil end }',
-      a = 'string.format = function() return "mine" end\n' ..
-        'rule { name = "a", on = "*", run = function() return skip(string.format("x")) end }',
-      b = 'rule { name = "b", on = "*", run = function() x = 1 return skip(string.format("%d", 7)) end }',
-      c = 'rule { name = "c", on = "*", run = function() return skip(tostring(x)) end }',
+        'getmetatable(io.stderr).__index, require("table").concat = nil, nil\n' ..
+        'require("altinn.events").parse = nil end }',
+      a = 'table.concat = function() return "mine" end\n' ..
+        'rule { name = "a", on = "*", run = function() return skip(table.concat { "x" }) end }',
+      b = 'rule { name = "b", on = "*", run = function() rawset(_G, "x", 1) return skip(table.concat { 7 }) end }',
+      c = 'rule { name = "c", on = "*", run = function() return skip(tostring(rawget(_G, "x"))) end }',
     } }
     post { id = "own" }
     assert(one:settle())
@@ -124,7 +125,7 @@ describe("a rule that", function()
   it("changes send, log, coroutine or the types changes them for its own file alone", function()
     one = host.start { arguments = { "--workers", "1" }, rules = {
       a = [[send.http, log.info, coroutine.wrap, events.types.correspondencepublished.type = nil, nil, nil, "mine"
-        rule { name = "a", on = "*", run = function() return skip(tostring(send.http)) end }]],
+        rule { name = "a", on = "*", run = function() return skip(tostring(rawget(send, 'http'))) end }]],
       b = [[rule { name = "b", on = "*", run = function()
         log("said") log.info("twice")
         return skip(type(send.http) .. type(coroutine.wrap) .. events.types.correspondencepublished.type)

@@ -324,6 +324,49 @@ describe("SIGHUP", function()
   end)
 end)
 
+describe("rule files", function()
+  it("are read once, by the main thread, and the workers get those texts", function()
+    one = host.start { arguments = { "--workers", "2" } }
+    one:stop()
+    -- What is written into a pipe can be read once: who opens it again waits for ever.
+    local pipe = one.folder .. "/rules/pipe.lua"
+    process.write(one.folder .. "/text", 'rule { name = "piped", on = "*", run = function() return skip("read") end }')
+    assert(os.execute(("mkfifo %s && cd %s && timeout 30 sh -c 'cat text >rules/pipe.lua' >/dev/null 2>&1 </dev/null &")
+      :format(process.quote(pipe), process.quote(one.folder))))
+    assert(one:launch())
+    post { id = "piped" }
+    assert(one:settle())
+    assert.are.equal("read", verdicts()["piped/piped"].reason)
+  end)
+
+  it("may change or go while the host runs, modules that bodies require later too", function()
+    one = host.start { arguments = { "--workers", "2" }, rules = {
+      r = 'rule { name = "r", on = "*", run = function() return skip(require("words").text) end }',
+      ["lib/words"] = 'return { text = "first" }',
+    } }
+    process.write(one.folder .. "/rules/r.lua", "broken {")
+    process.remove(one.folder .. "/rules/lib")
+    post { id = "l-1" }
+    assert(one:settle())
+    assert.are.equal("first", verdicts()["l-1/r"].reason)
+  end)
+
+  it("cannot change how the host writes JSON", function()
+    one = host.start { arguments = { "--workers", "1" }, rules = { r = [[
+      require("cjson.safe").encode_max_depth(1)
+      rule { name = "r", on = "*", run = function() return skip("fine") end }]] }, config =
+      'return { targets = { a = { url = "http://127.0.0.1:1", headers = { A = "b" } } } }' }
+    post { id = "j-1" }
+    assert(one:settle())
+    assert.are.equal("fine", verdicts()["j-1/r"].reason)
+    one:signal "HUP"
+    assert(one:wait_log("in force"))
+    post { id = "j-2" }
+    assert(one:settle())
+    assert.are.equal("fine", verdicts()["j-2/r"].reason)
+  end)
+end)
+
 describe("broken rules at the start", function()
   it("stop the host, with file, line and the nearest word", function()
     one = host.start { may_fail = true, rules = {

@@ -235,10 +235,11 @@ describe("on", function()
     refused({ on = "a*b*" }, "a star may stand only at the end")
   end)
 
-  it("may be left out when there is a when", function()
-    local made = assert(rule.new { name = "one", when = { resource = "a" }, run = nothing })
-    assert.are.equal(1, #made.conditions)
-    assert.are.equal("resource", made.conditions[1].attribute)
+  it("is not left out: every type is \"*\"", function()
+    local made, problems = rule.new { name = "a", when = { resource = "acme" }, run = nothing }
+    assert.is_nil(made)
+    assert.are.same({ "'on' is missing: which event types does the rule want (\"*\" for all)?" }, problems)
+    assert(rule.new { name = "a", on = "*", when = { resource = "acme" }, run = nothing })
   end)
 end)
 

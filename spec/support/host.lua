@@ -23,7 +23,11 @@ function M.program() return command() end
 local function write_rules(folder, rules)
   process.remove(folder .. "/rules")
   assert(os.execute("mkdir -p " .. process.quote(folder .. "/rules")))
-  for name, text in pairs(rules) do process.write(("%s/rules/%s.lua"):format(folder, name), text) end
+  for name, text in pairs(rules) do
+    local path = ("%s/rules/%s.lua"):format(folder, name)
+    assert(os.execute("mkdir -p " .. process.quote(path:match("^(.*)/"))))
+    process.write(path, text)
+  end
 end
 
 local function command_line(self)

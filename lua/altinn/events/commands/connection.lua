@@ -1,5 +1,5 @@
 -- From the configuration to a client of Altinn: credentials, token, identity.
-local cjson = require "cjson.safe"
+local cjson = require("cjson.safe").new()
 local endpoint = require "altinn.events.subscriptions.endpoint"
 local events = require "altinn.events"
 local output = require "altinn.events.commands.output"

@@ -6,7 +6,7 @@ local wording = require "altinn.events.support.words"
 
 local M = {}
 
-local Marker = {}
+local Marker = { __name = "altinn.events.marker" }
 Marker.__index = Marker
 
 local function marker(kind, value)

@@ -1,5 +1,5 @@
 -- altinn-events run: the host's main thread.
-local cjson = require "cjson.safe"
+local cjson = require("cjson.safe").new()  -- settings of the shared one are everybody's
 local config_module = require "altinn.events.host.config"
 local host = require("altinn.events.support.libraries").load "altinn.events.host"
 local rules = require "altinn.events.rules.loading"
@@ -33,10 +33,10 @@ local function load_rules(config)
   return set
 end
 
-local function settings_of(config)
-  local files = rules.files(config.rules)
+-- The workers get the texts that were checked, so that one version runs everywhere.
+local function settings_of(config, set)
   return assert(cjson.encode {  -- not our json: a key may be binary
-    rules = files, targets = config.targets, limits = config.limits, log = config.log,
+    rules = set.files, sources = set.sources, targets = config.targets, limits = config.limits, log = config.log,
     environment = config.environment, base_url = config.base_url, token = config.token,
     credentials = config.credentials,
   })
@@ -47,7 +47,7 @@ local function start_options(config, set)
     inbox = config.inbox, listen = config_module.address(config.listen),
     admin = config.admin and config_module.address(config.admin) or nil, secrets = config.secrets,
     workers = config.workers, max_bytes = config.limits.max_bytes, deadline = config.limits.deadline,
-    connections = config.limits.connections, heads = rules.heads(set), worker_settings = settings_of(config),
+    connections = config.limits.connections, heads = rules.heads(set), worker_settings = settings_of(config, set),
     once = config.once or nil,
   }
 end
@@ -63,7 +63,7 @@ local function reload(handle, config, log)
     log("error", "reload", { reason = "the new rules are broken; the old ones stay in force" })
     return
   end
-  local called, done, message = pcall(handle.reload, handle, rules.heads(set), settings_of(config))
+  local called, done, message = pcall(function() return handle:reload(rules.heads(set), settings_of(config, set)) end)
   if not called then done, message = nil, done end
   if not done then
     log("error", "reload", { reason = ("%s; the old rules stay in force"):format(tostring(message)) })

@@ -1,5 +1,5 @@
 -- settlement: what a run ends with: verdicts, effects, retries, the log.
-local cjson = require "cjson.safe"
+local cjson = require("cjson.safe").new()
 local effects = require "altinn.events.rules.effects"
 local events = require "altinn.events"
 local logfmt = require "altinn.events.support.logfmt"

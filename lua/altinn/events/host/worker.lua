@@ -4,7 +4,7 @@
 -- key form a chain: the first of it runs (or waits for its retry), the
 -- others come after it. A rule's `limit.at_once` and its rest after an
 -- overrun hold back the runs that are ready.
-local cjson = require "cjson.safe"
+local cjson = require("cjson.safe").new()
 local events = require "altinn.events"
 local libraries = require "altinn.events.support.libraries"
 local scheduler = require "altinn.events.host.scheduler"
@@ -52,7 +52,8 @@ local function load_rules(self, settings)
   local set, problems
   self.scheduler:spawn({
     run = function()
-      return { require("altinn.events.rules.loading").load(settings.rules or {}, { globals = self.globals }) }
+      return { require("altinn.events.rules.loading").load(settings.rules or {},
+        { globals = self.globals, sources = settings.sources }) }
     end,
     seconds = 10, memory = 1 << 30,
     finished = function(_, ok, value)
@@ -394,7 +395,7 @@ end
 
 ---The body of a worker's thread; returns when the host stops.
 ---@param jobs userdata the host's door: see csrc/lua/host/jobs.c
----@param settings string JSON: { rules = {files}, targets =, limits =, log = { format = } }
+---@param settings string JSON: { rules = {files}, sources = {file -> text}, targets =, limits =, log = { format = } }
 ---@param budget table limits of rules: see csrc/lua/host/budget.c
 function M.main(jobs, settings, budget)
   math.randomseed()

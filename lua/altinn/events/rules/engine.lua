@@ -97,7 +97,7 @@ local function unknown_member(_, name)
     require("altinn.events.support.suggest").hint(tostring(name), MEMBERS)), 2)
 end
 
-local CONTEXT = { __index = unknown_member }
+local CONTEXT = { __name = "altinn.events.context", __index = unknown_member }
 
 ---What a body gets as `context`.
 ---@param job altinn.events.job

@@ -9,7 +9,7 @@ local words = require "altinn.events.support.words"
 
 local M = {}
 
-local Verdict = {}
+local Verdict = { __name = "altinn.events.verdict" }
 Verdict.__index = Verdict
 
 -- A run remembers which verdicts it made, so that one that is not returned can be told, with its place.
@@ -279,15 +279,28 @@ local function check_may(value)
   end
 end
 
+local function check_when(value)
+  if type(value) ~= "table" then return ("must be a table, not a %s"):format(type(value)) end
+  if next(value) == nil then return "holds no condition: leave it out, or write one" end
+end
+
 local checks = {
   name = check_name, about = want "string", owner = want "string",
-  on = function() end, when = want "table", order = check_order, may = check_may,
+  on = function() end, when = check_when, order = check_order, may = check_may,
   retry = table_of("retry", { within = span, attempts = whole(math.huge), on = retry_on }),
   limit = table_of("limit", { seconds = positive(86400), instructions = whole(2 ^ 60), memory = whole(2 ^ 40),
     at_once = whole(100000) }),
   enabled = want "boolean", run = want "function",
 }
 local later_keys = { trust = true, shadow = true, repeats = true, override = true }
+
+--- The parts of a rule, by name.
+M.keys = checks
+
+local function unknown_key(name)
+  if tonumber(name) then return ("unknown key '%s': each part of a rule has a name, such as on = …"):format(name) end
+  return ("unknown key '%s'%s"):format(name, words.hint(name, checks, "rule"))
+end
 
 local function check_keys(fields, problems)
   local names = {}
@@ -298,7 +311,7 @@ local function check_keys(fields, problems)
     if later_keys[name] then
       problems[#problems + 1] = ("'%s' is not supported yet"):format(name)
     elseif not check then
-      problems[#problems + 1] = ("unknown key '%s'%s"):format(name, words.hint(name, checks, "rule"))
+      problems[#problems + 1] = unknown_key(name)
     else
       local message, complete = check(fields[name])
       if message then problems[#problems + 1] = complete and message or ("%s %s"):format(name, message) end
@@ -307,7 +320,7 @@ local function check_keys(fields, problems)
   for _, name in ipairs { "name", "run" } do
     if fields[name] == nil then problems[#problems + 1] = ("'%s' is missing"):format(name) end
   end
-  if fields.on == nil and fields.when == nil then
+  if fields.on == nil then
     problems[#problems + 1] = "'on' is missing: which event types does the rule want (\"*\" for all)?"
   end
 end
@@ -339,6 +352,14 @@ local function normal_retry(retry)
   return { within = retry.within and duration.parse(retry.within), attempts = retry.attempts, on = retry.on }
 end
 
+-- The head is data: nothing that a body does to its tables changes it.
+local function copy_of(value)
+  if type(value) ~= "table" or getmetatable(value) ~= nil then return value end
+  local copy = {}
+  for key, one in pairs(value) do copy[key] = copy_of(one) end
+  return copy
+end
+
 --- Makes a rule of the table that a rule file gave to rule{…}.
 ---@param fields table
 ---@return table|nil rule
@@ -355,7 +376,7 @@ function M.new(fields)
   end
   if #problems > 0 then return nil, problems end
   local rule = {}
-  for name in pairs(checks) do rule[name] = fields[name] end
+  for name in pairs(checks) do rule[name] = copy_of(fields[name]) end
   if rule.order == nil then rule.order = "letter" end
   if rule.enabled == nil then rule.enabled = true end
   rule.retry, rule.conditions = normal_retry(fields.retry), conditions

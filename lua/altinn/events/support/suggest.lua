@@ -25,15 +25,16 @@ end
 --- The candidate nearest to a word, or nil when none is near.
 ---@param word string
 ---@param candidates string[]|table<string, any> a list, or a table whose keys are the words
+---@param most integer|nil edits that count as near (default: a third of the word, and one)
 ---@return string|nil
-function M.nearest(word, candidates)
+function M.nearest(word, candidates, most)
   if type(word) ~= "string" or #word > 100 then return nil end
   local list = {}
   for key, value in pairs(candidates) do
     list[#list + 1] = type(key) == "string" and key or value
   end
   table.sort(list)
-  local best, least = nil, math.floor(#word / 3) + 2
+  local best, least = nil, (most or math.floor(#word / 3) + 1) + 1
   for _, candidate in ipairs(list) do
     local edits = distance(word:lower(), candidate:lower())
     if edits < least then best, least = candidate, edits end

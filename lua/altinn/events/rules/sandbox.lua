@@ -1,0 +1,339 @@
+-- The environment of a rule file: the words of the language, and copies of
+-- the standard library that are the file's own. Nothing in it reaches the
+-- host or another rule file, and a name that is not in it raises.
+local core = require "altinn.events.core"
+local head = require "altinn.events.event.head"
+local rule = require "altinn.events.rules.language"
+local strict = require "altinn.events.support.strict"
+local suggest = require "altinn.events.support.suggest"
+
+local M = {}
+
+local function set_of(...)
+  local set = {}
+  for _, word in ipairs { ... } do set[word] = true end
+  return set
+end
+
+local function copy_of(library)
+  local copy = {}
+  for key, value in pairs(library) do copy[key] = value end
+  return copy
+end
+
+-- The same with what it holds and with its metatable.
+local function deep_copy(value)
+  if type(value) ~= "table" then return value end
+  local copy = {}
+  for key, one in pairs(value) do copy[key] = deep_copy(one) end
+  return setmetatable(copy, getmetatable(value))
+end
+
+-- Libraries.
+
+local function refuse(what)
+  return function() error(("%s: a rule file does no I/O when loaded"):format(what), 2) end
+end
+
+-- io and os as a rule file sees them: what has an effect is refused while
+-- the file is being loaded, and works when its rules run.
+local function guarded(library, name, forbidden, state)
+  local copy = {}
+  for key, value in pairs(library) do
+    if forbidden[key] then
+      local refusal = refuse(name .. "." .. key)
+      copy[key] = function(...)
+        if state.loading then return refusal() end
+        return value(...)
+      end
+    else
+      copy[key] = value
+    end
+  end
+  return copy
+end
+
+local io_words = set_of("open", "popen", "lines", "input", "output", "read", "write", "tmpfile")
+local os_words = set_of("execute", "remove", "rename", "tmpname")
+
+local function io_library(state)
+  local library = guarded(io, "io", io_words, state)
+  for _, name in ipairs { "input", "output" } do
+    local plain = library[name]
+    library[name] = function(file)
+      if file == nil or state.loading then return plain() end
+      error(("io.%s(file) concerns all rules: use what io.open gives"):format(name), 2)
+    end
+  end
+  return library
+end
+
+local function os_library(state)
+  local library = guarded(os, "os", os_words, state)
+  library.os = nil
+  library.exit = function() error("os.exit is not for rules", 2) end
+  library.setlocale = nil
+  return library
+end
+
+local function math_library()
+  local library = copy_of(math)
+  library.randomseed = function()
+    error("math.randomseed concerns all rules, and they are seeded already: leave it out", 2)
+  end
+  return library
+end
+
+-- Methods of texts (text:upper()) are the same for everybody in a Lua, and a
+-- copy of `string` cannot change them. So this copy cannot be changed at all:
+-- half of a change would be a surprise.
+local function string_library()
+  local library = copy_of(string)
+  local function refusal(_, name)
+    name = tostring(name)
+    error(("string.%s cannot be set: methods of texts belong to all rules; write local function %s(text) … end and"
+      .. " call %s(text)"):format(name, name, name), 2)
+  end
+  return setmetatable({}, {
+    __index = library, __newindex = refusal, __metatable = false,
+    __pairs = function() return next, copy_of(library), nil end,
+  })
+end
+
+-- A finalizer runs whenever Lua likes, and nothing could stop it.
+local function safe_setmetatable(value, metatable)
+  if type(metatable) == "table" and rawget(metatable, "__gc") ~= nil then
+    error("a rule's metatable cannot have __gc", 2)
+  end
+  return setmetatable(value, metatable)
+end
+
+-- Metatables of files and texts are one for a whole Lua, those of the module
+-- one for all rules: a rule file gets copies, or nothing.
+local function safe_getmetatable(strings)
+  return function(value)
+    local metatable = getmetatable(value)
+    if type(metatable) ~= "table" then return metatable end
+    if type(value) == "string" then
+      return setmetatable({}, { __index = { __index = strings }, __metatable = false, __newindex = function()
+        error("the metatable of texts belongs to all rules and cannot be changed", 2)
+      end })
+    elseif type(value) ~= "table" then
+      return setmetatable(deep_copy(metatable), nil)
+    end
+    local name = rawget(metatable, "__name")
+    if type(name) == "string" and name:find("^altinn%.events") then return false end
+    return metatable
+  end
+end
+
+local harmless = set_of("collect", "count", "step")
+
+local function safe_collectgarbage(what, ...)
+  if what ~= nil and not harmless[what] then
+    error(("collectgarbage(\"%s\") is not for rules: it concerns them all"):format(tostring(what)), 2)
+  end
+  return collectgarbage(what, ...)
+end
+
+--- A chunk of a text that sees an environment; no bytecode.
+---@param text string
+---@param name string of the chunk: "@" and the path of its file
+---@param env table
+---@return function|nil chunk
+---@return string|nil message
+function M.chunk(text, name, env)
+  text = text:gsub("^\239\187\191", ""):gsub("^#[^\n]*", "")  -- as loadfile: a byte order mark, a line for the shell
+  if text:byte() == 27 then return nil, ("%s: this is a binary chunk, not a text"):format(name:gsub("^[@=]", "")) end
+  local setfenv = rawget(_G, "setfenv")
+  if not setfenv then return load(text, name, "t", env) end
+  local chunk, message = rawget(_G, "loadstring")(text, name)
+  return chunk and setfenv(chunk, env), message
+end
+
+local function safe_load(state)
+  return function(chunk, name, _, env)
+    if type(chunk) == "function" then
+      local parts = {}
+      for part in chunk do
+        if part == "" then break end
+        parts[#parts + 1] = part
+      end
+      chunk = table.concat(parts)
+    end
+    return M.chunk(chunk, name or "=(load)", env or state.environment)
+  end
+end
+
+local functions = {
+  "assert", "error", "ipairs", "next", "pairs", "pcall", "print", "rawequal", "rawget", "rawlen", "rawset", "select",
+  "tonumber", "tostring", "type", "unpack", "warn", "xpcall", "_VERSION",
+}
+local libraries = { "bit", "coroutine", "ngx", "table", "utf8" }
+
+local function standard_library(state)
+  local library = {}
+  for _, name in ipairs(functions) do library[name] = rawget(_G, name) end
+  for _, name in ipairs(libraries) do
+    local own = rawget(_G, name)
+    if own then library[name] = copy_of(own) end
+  end
+  library.io, library.os, library.math = io_library(state), os_library(state), math_library()
+  library.string = string_library()
+  library.setmetatable, library.getmetatable = safe_setmetatable, safe_getmetatable(library.string)
+  library.collectgarbage = safe_collectgarbage
+  library.load = safe_load(state)
+  if rawget(_G, "loadstring") then library.loadstring = library.load end
+  return library
+end
+
+-- require.
+
+local standard = set_of("_G", "coroutine", "debug", "ffi", "io", "jit", "math", "os", "package", "string", "table",
+  "utf8")
+
+-- The standard library and the module, as they are in scope: changes to them
+-- must not reach others.
+local function in_scope(state, name)
+  if name == "altinn.events" then return state.environment.events end
+  if name == "cjson" or name == "cjson.safe" then  -- its settings are one for all who share it
+    local ok, module = pcall(require, name)
+    if not ok then error(module, 3) end
+    return module.new()
+  end
+  if name:find("^altinn%.events%.") then
+    error(("the module '%s' is the host's own: rules use events, and what it has"):format(name), 3)
+  end
+  if not standard[name] then return nil end
+  local value = rawget(state.environment, name)
+  if value == nil then error(("the module '%s' is not for rules"):format(name), 3) end
+  return value
+end
+
+local function folder_of(file)
+  return file:match("^(.*)/[^/]*$") or "."
+end
+M.folder_of = folder_of
+
+local function load_module(state, name)
+  local path, text = state.sources:module(folder_of(state.file), name)
+  if not path then
+    local ok, value = pcall(require, name)
+    if not ok then error(value, 3) end
+    return value
+  end
+  local chunk, message = M.chunk(text, "@" .. path, state.environment)
+  if not chunk then error(message, 3) end
+  local value = chunk(name, path)
+  return value == nil and true or value
+end
+
+-- `require` of a rule file: modules in lib/ or beside it first, then
+-- installed ones.
+local function requirer(state)
+  local loaded = {}
+  return function(name)
+    if type(name) ~= "string" then error("require wants the name of a module", 2) end
+    if loaded[name] == nil then
+      local value = in_scope(state, name)
+      if value == nil then value = load_module(state, name) end
+      loaded[name] = value
+    end
+    return loaded[name]
+  end
+end
+
+-- Names.
+
+local function default_log()
+  local log = {}
+  for _, level in ipairs { "debug", "info", "warn", "warning", "error" } do log[level] = function() end end
+  return setmetatable(log, { __call = function() end })
+end
+
+local function scripts_only()
+  error("events.on is for scripts that embed the module; in a rule file stands rule { name = …, on = …, run = … }", 2)
+end
+
+local function own_events()
+  local events = require "altinn.events"
+  return setmetatable({ on = scripts_only, types = deep_copy(events.types) }, {
+    __metatable = false,
+    __index = function(_, name)
+      local value = events[name]
+      if value == nil then error(strict.message("events", name, events), 2) end
+      return value
+    end,
+  })
+end
+
+local refused = set_of("debug", "package", "dofile", "loadfile", "getfenv", "setfenv", "module", "newproxy")
+
+--- What is wrong with a name that nothing defines.
+---@param name string
+---@param known table<string, any> the names in scope
+---@return string
+function M.undefined(name, known)
+  if refused[name] then return ("'%s' is not for rules"):format(name) end
+  if rule.keys[name] then
+    return ("'%s' is not defined: in rule { … } a part is written %s = …, with one equals sign"):format(name, name)
+  end
+  local short = core.type_named(name) and name or core.suggest(name)
+  if not core.type_named(name) then
+    local near = suggest.nearest(name, known, #name < 4 and 1 or #name < 8 and 2 or nil)
+    if near and near ~= "_G" then return ("'%s' is not defined (did you mean '%s'?)"):format(name, near) end
+  end
+  return ("'%s' is not defined (is \"%s\" meant, in quotes?)"):format(name, short or name)
+end
+
+local function guard_names(env)
+  return setmetatable(env, {
+    __metatable = false,
+    __index = function(_, name)
+      if type(name) ~= "string" then return nil end
+      error(M.undefined(name, env), 2)
+    end,
+    __newindex = function(_, name)
+      error(("'%s' is not declared: write local %s = …, or local function %s"):format(tostring(name), tostring(name),
+        tostring(name)), 2)
+    end,
+  })
+end
+
+--- The environment of a rule file.
+---@param state { file: string, loading: boolean, sources: table } is given `environment`
+---@param globals table<string, any>|nil what the host adds
+---@param register function what `rule` does
+---@return table env
+function M.environment(state, globals, register)
+  local env = standard_library(state)
+  env._G = env
+  env.rule = register
+  env.done, env.skip, env.retry_after, env.fail = rule.done, rule.skip, rule.retry_after, rule.fail
+  env.send = strict.object(copy_of(rule.send), "send")
+  env.prefix, env.no, env.absent, env.present = head.prefix, head.no, head.absent, head.present
+  env.events = own_events()
+  env.log = default_log()
+  for name, value in pairs(globals or {}) do env[name] = deep_copy(value) end
+  state.environment = env
+  env.require = requirer(state)
+  return guard_names(env)
+end
+
+--- A body of a rule whose frame stays on the stack whatever it ends with: a
+--- tail call (`return skip()`) leaves none of its own, so a mistake in such a
+--- call would be told at a line of ours. The frame has the body's file and
+--- first line.
+---@param body function
+---@param file string of the rule
+---@param line integer of the rule
+---@return function
+function M.anchored(body, file, line)
+  local info = debug.getinfo(body, "S")
+  local source = "@" .. file
+  if info.what == "Lua" and info.source:sub(1, 1) == "@" then source, line = info.source, info.linedefined end
+  local text = ("\n"):rep(line - 1) .. "local body = ...; return function(...) return (body(...)) end"
+  return assert((rawget(_G, "loadstring") or load)(text, source))(body)
+end
+
+return M

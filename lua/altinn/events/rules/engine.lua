@@ -86,7 +86,7 @@ function M.log(log, job_of)
   end
   local own = { debug = writer "debug", info = writer "info", warn = writer "warn", error = writer "error" }
   own.warning = own.warn
-  return setmetatable(own, { __call = function(_, ...) return own.info(...) end })
+  return setmetatable(own, { __name = "altinn.events.log", __call = function(_, ...) return own.info(...) end })
 end
 
 local MEMBERS = { attempt = true, received = true, sequence = true, subscription = true, came_by = true, log = true }

@@ -248,7 +248,7 @@ end
 local function default_log()
   local log = {}
   for _, level in ipairs { "debug", "info", "warn", "warning", "error" } do log[level] = function() end end
-  return setmetatable(log, { __call = function() end })
+  return setmetatable(log, { __name = "altinn.events.log", __call = function() end })
 end
 
 local function scripts_only()

@@ -104,7 +104,8 @@ $(OUT)/curl.so: LIBS = -lcurl
 $(OUT)/grant.so: $(call objects,csrc/core/slice.c csrc/core/json.c csrc/core/base64.c $(GRANT_C) $(call binding,grant))
 $(OUT)/grant.so: LIBS = -lcrypto
 $(OUT)/host.so: $(call objects,$(CORE_C) $(BOTH_C) $(HOST_C) $(call binding,host))
-$(OUT)/host.so: LIBS = -lmicrohttpd -lsqlite3 -lcrypto -lpthread
+# The thread of the log may outlive the Lua state that loaded the module: it is never unloaded.
+$(OUT)/host.so: LIBS = -lmicrohttpd -lsqlite3 -lcrypto -lpthread -Wl,-z,nodelete
 $(OUT)/%.so: $(BUILD)/flags $(BUILD)/sources
 	@mkdir -p $(@D)
 	@echo '  LINK  $@'

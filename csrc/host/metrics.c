@@ -3,6 +3,8 @@
 */
 #include "host/metrics.h"
 
+#include "host/log.h"
+
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -184,6 +186,8 @@ char *ae_metrics_text (ae_metrics *metrics, ae_inbox *inbox, const ae_webhook *r
   write_receiver(out, receiver);
   if (inbox != NULL) write_inbox(out, inbox);
   write_workers(out, metrics);
+  plain(out, "log_dropped_total", "counter", "Lines that the log could not take or write",
+        ae_log_dropped());
   if (fclose(out) != 0) {
     free(text);
     return NULL;

@@ -39,6 +39,7 @@ struct ae_server {
   int signal_from; /* signalfd, or -1 */
   int watched;     /* epoll of both */
   bool signals;    /* they were taken */
+  bool ending;     /* SIGTERM or SIGINT was given: the process is about to end */
   sigset_t mask;   /* before that */
   struct sigaction pipe;
 };
@@ -230,6 +231,7 @@ int ae_server_signal (ae_server *server) {
   if (server->signal_from < 0) return 0;
   while (read(server->signal_from, &info, sizeof info) == sizeof info)
     last = (int)info.ssi_signo;
+  server->ending = server->ending || last == SIGTERM || last == SIGINT;
   return last;
 }
 
@@ -264,8 +266,10 @@ static bool take_signals (ae_server *server) {
   return server->signal_from >= 0;
 }
 
+/* Where a signal has ended the server others may follow, until the process is
+** gone: they stay blocked, so that it ends well. */
 static void leave_signals (ae_server *server) {
-  if (!server->signals) return;
+  if (!server->signals || server->ending) return;
   (void)sigaction(SIGPIPE, &server->pipe, NULL);
   (void)pthread_sigmask(SIG_SETMASK, &server->mask, NULL);
 }

@@ -9,6 +9,7 @@
 
 #include <lauxlib.h>
 
+#include "host/log.h"
 #include "lua/compat.h"
 #include "lua/host/heads.h"
 #include "lua/host/options.h"
@@ -87,9 +88,10 @@ static lua_Integer cores (void) {
 }
 
 static void read_options (lua_State *L, ae_host_options *options) {
-  static const char *const known[] = {"inbox",   "listen",          "admin",    "secrets",
-                                      "workers", "max_bytes",       "deadline", "connections",
-                                      "heads",   "worker_settings", "once",     NULL};
+  static const char *const known[] = {
+    "inbox",       "listen", "admin",           "secrets", "workers", "max_bytes", "deadline",
+    "connections", "heads",  "worker_settings", "once",    "log",     NULL};
+  static const char *const formats[] = {"logfmt", "json", NULL};
   memset(options, 0, sizeof *options);
   ae_host_check_options(L, known, "host.start");
   options->inbox = string_field(L, "inbox", NULL);
@@ -104,6 +106,8 @@ static void read_options (lua_State *L, ae_host_options *options) {
   options->connections = (uint32_t)ae_host_integer(L, 1, "connections", 0, 1 << 20);
   lua_getfield(L, 1, "once");
   options->once = lua_toboolean(L, -1);
+  lua_getfield(L, 1, "log");
+  options->json = luaL_checkoption(L, -1, "logfmt", formats) == 1;
   options->path = package_field(L, "path");
   options->cpath = package_field(L, "cpath");
 }
@@ -210,16 +214,29 @@ static int host_metrics (lua_State *L) {
   return 1;
 }
 
+/* log(line) -> whether the log took it; never waits */
+static int host_log (lua_State *L) {
+  ae_slice line;
+  line.data = luaL_checklstring(L, 1, &line.length);
+  lua_pushboolean(L, ae_log_line(line));
+  return 1;
+}
+
 static const luaL_Reg methods[] = {{"port", host_port},       {"admin_port", host_admin_port},
                                    {"wait", host_wait},       {"health", host_health},
                                    {"reload", host_reload},   {"stop", host_stop},
                                    {"metrics", host_metrics}, {NULL, NULL}};
 
-static const luaL_Reg functions[] = {{"start", host_start},        {"query", ae_host_query},
-                                     {"execute", ae_host_execute}, {"server", ae_host_server},
-                                     {"notify", ae_host_notify},   {NULL, NULL}};
+static const luaL_Reg functions[] = {{"start", host_start},
+                                     {"query", ae_host_query},
+                                     {"execute", ae_host_execute},
+                                     {"server", ae_host_server},
+                                     {"notify", ae_host_notify},
+                                     {"log", host_log},
+                                     {NULL, NULL}};
 
 AE_EXPORT int luaopen_altinn_events_host (lua_State *L) {
+  ae_log_descriptors();
   ae_host_class(L, HOST, methods, host_stop);
   ae_host_server_setup(L);
   luaL_newlib(L, functions);

@@ -25,6 +25,7 @@ typedef struct ae_host_options {
   const char *path, *cpath; /* package.path and package.cpath */
   ae_slice settings;
   bool once;
+  bool json; /* the log's lines are JSON */
 } ae_host_options;
 
 typedef struct ae_host {
@@ -36,6 +37,7 @@ typedef struct ae_host {
   size_t count;
   uint32_t round; /* the writer thread's: for rules without order */
   bool running, once;
+  bool ending;    /* SIGTERM or SIGINT came: the process is about to end */
   bool unwell;    /* the inbox did not store at the last look */
   bool abandoned; /* a thread of it hangs: never free it */
   atomic_bool draining, watching;

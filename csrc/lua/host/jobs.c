@@ -8,6 +8,8 @@
 
 #include <lauxlib.h>
 
+#include "host/log.h"
+
 #define JOBS "altinn.events.host.jobs"
 
 /* A parcel that the inbox refused is tried again after this. */
@@ -390,11 +392,26 @@ static int jobs_now (lua_State *L) {
   return 2;
 }
 
-static const luaL_Reg methods[] = {{"take", jobs_take},       {"settle", jobs_settle},
-                                   {"record", jobs_record},   {"descriptor", jobs_descriptor},
-                                   {"park", jobs_park},       {"unpark", jobs_unpark},
-                                   {"verdict", jobs_verdict}, {"effect", jobs_effect},
-                                   {"now", jobs_now},         {NULL, NULL}};
+/* jobs:log(line) -> whether the log took it; never waits */
+static int jobs_log (lua_State *L) {
+  ae_slice line;
+  (void)check_worker(L);
+  line.data = luaL_checklstring(L, 2, &line.length);
+  lua_pushboolean(L, ae_log_line(line));
+  return 1;
+}
+
+static const luaL_Reg methods[] = {{"take", jobs_take},
+                                   {"settle", jobs_settle},
+                                   {"record", jobs_record},
+                                   {"descriptor", jobs_descriptor},
+                                   {"park", jobs_park},
+                                   {"unpark", jobs_unpark},
+                                   {"verdict", jobs_verdict},
+                                   {"effect", jobs_effect},
+                                   {"now", jobs_now},
+                                   {"log", jobs_log},
+                                   {NULL, NULL}};
 
 void ae_jobs_push (lua_State *L, ae_worker *worker) {
   jobs *object = lua_newuserdatauv(L, sizeof *object, 0);

@@ -7,6 +7,8 @@
 #include <stdlib.h>
 #include <time.h>
 
+#include "host/log.h"
+
 /* What runs at a stop may go on for 10 s (in the workers); a thread that
 ** is still there after this hangs in a C function. */
 #define STOP_TICKS 1500
@@ -48,11 +50,13 @@ static void on_dispatch (void *context, const ae_run *run) {
 }
 
 static void on_unreadable (void *context, int64_t sequence) {
+  char number[24];
+  int length = snprintf(number, sizeof number, "%lld", (long long)sequence);
+  ae_log_field fields[] = {
+    {"event", {number, length > 0 ? (size_t)length : 0}},
+    {"reason", AE_LITERAL("the stored event cannot be read: it waits until it is mended")}};
   (void)context;
-  fprintf(stderr,
-          "level=error msg=inbox event=%lld reason=\"the stored event "
-          "cannot be read: it waits until it is mended\"\n",
-          (long long)sequence);
+  ae_log_fact(AE_ERROR, "inbox", fields, 2);
 }
 
 static void on_dispatched (void *context) {
@@ -123,7 +127,10 @@ static void take_signals (ae_host *host) {
   ae_budget_install();
 }
 
+/* Where a signal has ended the host others may follow, until the process is
+** gone: they stay blocked, so that it ends well. */
 static void leave_signals (ae_host *host) {
+  if (host->ending) return;
   pthread_sigmask(SIG_SETMASK, &host->mask, NULL);
   sigaction(SIGPIPE, &host->pipe, NULL);
   sigaction(SIGXFSZ, &host->size, NULL);
@@ -207,6 +214,7 @@ ae_code ae_host_start (ae_host *host, const ae_host_options *options, ae_heads *
   ae_metrics_init(&host->shared.metrics);
   ae_routes_init(&host->routes);
   ae_routes_replace(&host->routes, heads);
+  ae_log_json(options->json);
   host->once = options->once;
   host->running = true;
   take_signals(host);
@@ -262,8 +270,9 @@ static void flush_workers (ae_host *host) {
   for (i = 0; i < host->count; i++)
     if (!ae_jobs_flush(&host->workers[i], until)) all = false;
   if (!all)
-    fprintf(stderr, "level=error msg=inbox reason=\"not all verdicts could be "
-                    "stored: their runs begin again at the next start\"\n");
+    ae_log_reason(
+      AE_ERROR, "inbox",
+      "not all verdicts could be stored: their runs begin again at the next start");
 }
 
 /* After all threads are gone. */
@@ -353,7 +362,10 @@ const char *ae_host_wait (ae_host *host, double seconds) {
     double part = seconds < slice ? seconds : slice;
     struct timespec t = {0, (long)(part * 1e9)};
     const char *name = signal_name(sigtimedwait(&host->signals, NULL, &t));
-    if (name != NULL) return name;
+    if (name != NULL) {
+      host->ending = host->ending || strcmp(name, "hup") != 0;
+      return name;
+    }
     if (atomic_load(&host->shared.failed)) return "failed";
     name = changed_health(host);
     if (name != NULL) return name;

@@ -3,13 +3,12 @@
 */
 #include "lua/host/worker.h"
 
-#include <stdio.h>
 #include <stdlib.h>
 
 #include <lauxlib.h>
 #include <lualib.h>
 
-#include "core/urn.h"
+#include "host/log.h"
 
 static void set_path (lua_State *L, const char *field, const char *path) {
   if (path == NULL) return;
@@ -41,22 +40,8 @@ static int traceback (lua_State *L) {
   return 1;
 }
 
-/* Identity numbers are masked (before the text is cut: a part of one is no
-** number any more); line feeds would break the log's one line per fact. */
 static void complain (const char *message) {
-  const char *text = message == NULL ? "no message" : message;
-  size_t i, length = strlen(text);
-  char line[2048], *masked = malloc(length + 1);
-  if (masked == NULL) text = "not enough memory for the message";
-  else ae_mask((ae_slice){text, length}, masked);
-  if (masked != NULL) masked[length] = '\0';
-  snprintf(line, sizeof line, "%s", masked != NULL ? masked : text);
-  free(masked);
-  for (i = 0; line[i] != '\0'; i++) {
-    if ((unsigned char)line[i] < ' ') line[i] = ' ';
-    if (line[i] == '"') line[i] = '\'';
-  }
-  fprintf(stderr, "level=error msg=\"worker failed\" reason=\"%s\"\n", line);
+  ae_log_reason(AE_ERROR, "worker failed", message == NULL ? "no message" : message);
 }
 
 static void run_state (ae_worker *worker) {

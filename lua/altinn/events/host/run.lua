@@ -48,7 +48,7 @@ local function start_options(config, set)
     admin = config.admin and config_module.address(config.admin) or nil, secrets = config.secrets,
     workers = config.workers, max_bytes = config.limits.max_bytes, deadline = config.limits.deadline,
     connections = config.limits.connections, heads = rules.heads(set), worker_settings = settings_of(config, set),
-    once = config.once or nil,
+    once = config.once or nil, log = config.log.format,
   }
 end
 
@@ -129,7 +129,7 @@ end
 ---@param config table what altinn.events.config.load gave
 ---@return integer status 0 fine, 1 failed
 function M.run(config)
-  local log = settlement.logger(config.log)
+  local log = settlement.logger(config.log, host.log)
   local set, problems = load_rules(config)
   if not set then
     report(log, problems)

@@ -22,21 +22,22 @@ local function line(format, level, message, fields)
   if format == "json" then
     local object = { time = time, level = level, msg = message }
     for name, value in pairs(fields) do object[name] = value end
-    return cjson.encode(object) .. "\n"
+    return cjson.encode(object)
   end
-  return ("time=%s level=%s %s\n"):format(time, level, logfmt.line(message, fields))
+  return ("time=%s level=%s %s"):format(time, level, logfmt.line(message, fields))
 end
 
----A function that writes one line per fact to standard error.
+---A function that writes one line per fact to the log.
 ---@param options { format: string }|nil
+---@param write fun(line: string) takes a line without its end; must not wait
 ---@return fun(level: string, message: string, fields: table)
-function M.logger(options)
+function M.logger(options, write)
   local format = options and options.format
   return function(level, message, fields)
     for name, value in pairs(fields) do
       if type(value) == "string" then fields[name] = short(value) end
     end
-    io.stderr:write(line(format, level, message, fields))
+    write(line(format, level, message, fields))
   end
 end
 

@@ -77,7 +77,7 @@ local function apply(self, text)
   if not set then return nil, message end
   self.settings, self.rules, self.text = settings, by_name(set), text
   self.client = nil  -- credentials may be others now
-  self.log = settlement.logger(settings.log)
+  self.log = settlement.logger(settings.log, self.write)
   return true
 end
 
@@ -377,8 +377,9 @@ local function new(jobs, budget)
   local self = setmetatable({
     jobs = jobs, budget = budget, look_at = 0, states = {}, chains = {}, tickets = {}, ticket = 0, rules = {},
     waking = {}, woken = {}, turn_ends = 0, running = setmetatable({}, { __mode = "k" }),
-    log = settlement.logger(nil),
+    write = function(line) jobs:log(line) end,
   }, Worker)
+  self.log = settlement.logger(nil, self.write)
   -- Waiting works in coroutines; what rules print is a line of the log, masked.
   local log = settlement.rule_log(self, job_of_task)
   self.globals = { coroutine = library, xpcall = guarded, log = log, print = log.info }

@@ -1,0 +1,228 @@
+/*
+** log.c: the buffer and its thread; see log.h. The lines of C facts are made
+** in log_line.c.
+*/
+#include "host/log.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "host/log_line.h"
+
+#define RING_BYTES ((size_t)1 << 20)
+#define CHUNK_BYTES ((size_t)64 << 10)
+#define PAUSE_MS 200
+#define PATIENCE_MS 500
+
+/* Of the process. `ring` has `length` bytes from `start` on, in a circle:
+** whole lines, but for the first, a part of which may have been written. */
+static struct {
+  pthread_mutex_t lock;
+  pthread_cond_t more, less;
+  char *ring;
+  size_t start, length;
+  bool started, asleep;
+  bool broken;      /* the last byte written did not end a line */
+  uint64_t dropped; /* lines, in all */
+  uint64_t untold;  /* of them those that no line has told of */
+  bool json;
+} the_log = {.lock = PTHREAD_MUTEX_INITIALIZER,
+             .more = PTHREAD_COND_INITIALIZER,
+             .less = PTHREAD_COND_INITIALIZER};
+
+void ae_log_descriptors (void) {
+  for (int i = 0; i <= 2; i++)
+    if (fcntl(i, F_GETFD) < 0 && errno == EBADF && open("/dev/null", O_RDWR) < 0) return;
+}
+
+/* {====================================================================
+** The writer's thread
+** ===================================================================== */
+
+/* Writes all of it; waits as long as the descriptor wants no more just now.
+** False: it takes nothing. *done: bytes that it took. */
+static bool write_all (const char *bytes, size_t size, size_t *done) {
+  *done = 0;
+  while (*done < size) {
+    ssize_t count = write(STDERR_FILENO, bytes + *done, size - *done);
+    if (count > 0) *done += (size_t)count;
+    else if (count < 0 && (errno == EAGAIN || errno == EWOULDBLOCK)) {
+      struct pollfd descriptor = {STDERR_FILENO, POLLOUT, 0};
+      (void)poll(&descriptor, 1, PAUSE_MS);
+    } else if (count == 0 || errno != EINTR) return false;
+  }
+  return true;
+}
+
+static uint64_t lines_in (const char *bytes, size_t size) {
+  uint64_t count = 0;
+  for (size_t i = 0; i < size; i++) count += bytes[i] == '\n';
+  return count;
+}
+
+/* Tells how many lines are missing here. False: it cannot be told yet. *broken:
+** whether the last byte written does not end a line. */
+static bool tell (uint64_t untold, bool *broken, bool json) {
+  char reason[80], line[AE_LOG_LINE_BYTES + 2];
+  ae_log_field field = {"reason", {reason, 0}};
+  size_t done, size = 0;
+  bool told;
+  int length = snprintf(reason, sizeof reason, "%llu lines of the log were lost here",
+                        (unsigned long long)untold);
+  field.text.length = length > 0 ? (size_t)length : 0;
+  if (*broken) line[size++] = '\n';
+  size += ae_log_make(line + size, json, AE_WARN, "log", &field, 1);
+  line[size++] = '\n';
+  told = write_all(line, size, &done);
+  if (done > 0) *broken = line[done - 1] != '\n';
+  return told;
+}
+
+/* With the lock held, which is given up meanwhile. */
+static void write_chunk (void) {
+  size_t size = the_log.length, done = 0;
+  const char *bytes = the_log.ring + the_log.start;
+  uint64_t untold = the_log.untold;
+  bool broken = the_log.broken, json = the_log.json, written;
+  if (size > RING_BYTES - the_log.start) size = RING_BYTES - the_log.start;
+  if (size > CHUNK_BYTES) size = CHUNK_BYTES;
+  pthread_mutex_unlock(&the_log.lock);
+  written = untold == 0 || tell(untold, &broken, json);
+  if (!written) untold = 0;
+  else if (!write_all(bytes, size, &done)) written = false;
+  if (done > 0) broken = bytes[done - 1] != '\n';
+  pthread_mutex_lock(&the_log.lock);
+  the_log.broken = broken;
+  the_log.untold -= untold;
+  if (!written) {
+    uint64_t lost = lines_in(bytes + done, size - done);
+    the_log.dropped += lost;
+    the_log.untold += lost;
+  }
+  the_log.start = (the_log.start + size) % RING_BYTES;
+  the_log.length -= size;
+  if (the_log.length == 0) the_log.start = 0; /* few pages for few lines */
+  pthread_cond_broadcast(&the_log.less);
+}
+
+static void *writer_main (void *argument) {
+  (void)argument;
+  pthread_mutex_lock(&the_log.lock);
+  for (;;) {
+    while (the_log.length == 0) {
+      the_log.asleep = true;
+      pthread_cond_wait(&the_log.more, &the_log.lock);
+    }
+    the_log.asleep = false;
+    write_chunk();
+  }
+  return NULL;
+}
+
+/* }==================================================================== */
+
+/* {====================================================================
+** Everybody's threads
+** ===================================================================== */
+
+static void at_exit (void) {
+  (void)ae_log_flush();
+}
+
+/* With the lock held. All signals are blocked in the thread: those of the
+** process are for others, and that of a pipe without a reader is an error of
+** write there. */
+static bool start (void) {
+  sigset_t all, before;
+  pthread_t thread;
+  if (the_log.started) return true;
+  if (the_log.ring == NULL) the_log.ring = malloc(RING_BYTES);
+  if (the_log.ring == NULL) return false;
+  sigfillset(&all);
+  (void)pthread_sigmask(SIG_BLOCK, &all, &before);
+  the_log.started = pthread_create(&thread, NULL, writer_main, NULL) == 0;
+  (void)pthread_sigmask(SIG_SETMASK, &before, NULL);
+  if (!the_log.started) return false;
+  (void)pthread_detach(thread);
+  return atexit(at_exit) == 0 || the_log.started;
+}
+
+static void put (const char *bytes, size_t size) {
+  size_t at = (the_log.start + the_log.length) % RING_BYTES, first = RING_BYTES - at;
+  if (first > size) first = size;
+  memcpy(the_log.ring + at, bytes, first);
+  memcpy(the_log.ring, bytes + first, size - first);
+  the_log.length += size;
+}
+
+bool ae_log_line (ae_slice line) {
+  bool taken;
+  pthread_mutex_lock(&the_log.lock);
+  taken = start() && line.length < RING_BYTES - the_log.length;
+  if (taken) {
+    if (line.length > 0) put(line.data, line.length);
+    put("\n", 1);
+    if (the_log.asleep) pthread_cond_signal(&the_log.more);
+  } else {
+    the_log.dropped++;
+    the_log.untold++;
+  }
+  pthread_mutex_unlock(&the_log.lock);
+  return taken;
+}
+
+void ae_log_json (bool json) {
+  pthread_mutex_lock(&the_log.lock);
+  the_log.json = json;
+  pthread_mutex_unlock(&the_log.lock);
+}
+
+void ae_log_fact (ae_level level, const char *message, const ae_log_field *fields,
+                  size_t count) {
+  char line[AE_LOG_LINE_BYTES];
+  bool json;
+  pthread_mutex_lock(&the_log.lock);
+  json = the_log.json;
+  pthread_mutex_unlock(&the_log.lock);
+  (void)ae_log_line((ae_slice){line, ae_log_make(line, json, level, message, fields, count)});
+}
+
+void ae_log_reason (ae_level level, const char *message, const char *reason) {
+  ae_log_field field = {"reason", {reason, strlen(reason)}};
+  ae_log_fact(level, message, &field, 1);
+}
+
+uint64_t ae_log_dropped (void) {
+  uint64_t dropped;
+  pthread_mutex_lock(&the_log.lock);
+  dropped = the_log.dropped;
+  pthread_mutex_unlock(&the_log.lock);
+  return dropped;
+}
+
+bool ae_log_flush (void) {
+  bool all;
+  pthread_mutex_lock(&the_log.lock);
+  while (the_log.length > 0) {
+    size_t before = the_log.length;
+    struct timespec until;
+    clock_gettime(CLOCK_REALTIME, &until);
+    until.tv_nsec += PATIENCE_MS * 1000000L;
+    until.tv_sec += until.tv_nsec / 1000000000L;
+    until.tv_nsec %= 1000000000L;
+    (void)pthread_cond_timedwait(&the_log.less, &the_log.lock, &until);
+    if (the_log.length >= before) break;
+  }
+  all = the_log.length == 0;
+  pthread_mutex_unlock(&the_log.lock);
+  return all;
+}
+
+/* }==================================================================== */

@@ -1,0 +1,170 @@
+-- The log can fail: nobody reads it, its reader is gone, its disk is full, it is closed. The host goes on, counts what
+-- it had to drop, and ends well.
+local cjson = require "cjson"
+local host = require "spec.support.host"
+local http = require "spec.support.http"
+local process = require "spec.support.process"
+local sample = require "spec.support.sample"
+
+local RULES = { chatty = [[
+  rule { name = "chatty", on = "x.chatty", order = false, run = function(event)
+    return skip(("long words "):rep(150))
+  end }]] }
+
+describe("the log", function()
+  local folder, started
+
+  before_each(function() folder, started = process.folder(), {} end)
+  after_each(function()
+    for _, one in ipairs(started) do
+      if not one:status() then
+        one:signal "KILL"
+        one:wait_exit(5)
+      end
+    end
+    process.remove(folder)
+  end)
+
+  -- A host whose standard error is what `to` makes of it ("2>…"). Its ports are in a file that its rules' folder gives.
+  local function start(to, config)
+    local ports = {}
+    for i = 1, 2 do
+      local server = assert(require("socket").bind("127.0.0.1", 0))
+      ports[i] = select(2, server:getsockname())
+      server:close()
+    end
+    assert(os.execute("mkdir -p " .. folder .. "/rules"))
+    process.write(folder .. "/rules/chatty.lua", RULES.chatty)
+    process.write(folder .. "/altinn-events.lua", config or "return {}")
+    local self = { port = ports[1], admin_port = tonumber(ports[2]) }
+    self.process = process.start(folder, "host", ("sh -c 'exec %s run %s/rules --config %s/altinn-events.lua "
+      .. "--listen 127.0.0.1:%d --admin 127.0.0.1:%d --inbox %s/inbox.db %s'"):format(host.program(), folder, folder,
+      ports[1], ports[2], folder, to))
+    assert(process.wait(20, function()
+      local called, status = pcall(http.request, self.admin_port, { path = "/healthz" })
+      return called and status == 200 or nil
+    end), "it does not start")
+    started[#started + 1] = self.process
+    return self
+  end
+
+  local function post(self, id, kind)
+    return (http.post(self.port, "/events", sample.text { id = id, type = kind or "x.chatty" },
+      { ["Content-Type"] = "application/cloudevents+json" }))
+  end
+
+  local function metric(self, name)
+    local _, _, text = http.request(self.admin_port, { path = "/metrics" })
+    return tonumber(text:match("\naltinn_events_" .. name .. " (%S+)"))
+  end
+
+  -- Ends it by SIGTERM (and more of it, if wanted); its exit status.
+  local function stop(self, again)
+    self.process:signal "TERM"
+    for _, name in ipairs(again or {}) do self.process:signal(name) end
+    return self.process:wait_exit(15)
+  end
+
+  local function work(self, count)
+    for i = 1, count do assert.are.equal(200, post(self, "e" .. i)) end
+    return process.wait(30, function() return metric(self, "waiting") == 0 or nil end)
+  end
+
+  -- A pipe that somebody has open and does not read.
+  local function hold_open()
+    assert(os.execute(("mkfifo %s/pipe"):format(folder)))
+    started[#started + 1] = process.start(folder, "keeper", ("sh -c 'exec sleep 1000 3<>%s/pipe'"):format(folder))
+  end
+
+  it("that nobody reads stops nothing, and is told of when it goes on", function()
+    hold_open()
+    local one = start(("2>%s/pipe"):format(folder))
+    assert.is_true(work(one, 1200), "rules stand still")
+    assert.are.equal(200, (http.request(one.admin_port, { path = "/readyz" })))
+    assert.is_true(metric(one, "log_dropped_total") > 0)
+    -- Somebody reads: the gap is told of, and lines are whole.
+    os.execute(("timeout 20 cat %s/pipe >%s/read 2>/dev/null &"):format(folder, folder))
+    local lost = process.wait(10, function()
+      post(one, "again" .. os.time() .. math.random())
+      return (process.read(folder .. "/read") or ""):match 'level=warn msg=log reason="(%d+) lines of the log were lost'
+    end)
+    assert.is_true(tonumber(lost) > 0)
+    assert.are.equal(0, stop(one))
+    for line in process.read(folder .. "/read"):gmatch("([^\n]*)\n") do
+      assert.truthy(line:find("^time=%d%d%d%d%-%d%d%-%d%dT%d%d:%d%d:%d%dZ level=%l+ msg="), line)
+    end
+  end)
+
+  it("that nobody reads does not hold up the end", function()
+    hold_open()
+    local one = start(("2>%s/pipe"):format(folder))
+    assert.is_true(work(one, 200))
+    assert.are.equal(0, stop(one))
+  end)
+
+  for name, to in pairs { ["is on a full disk"] = "2>/dev/full", ["is closed"] = "2>&-",
+    ["is closed, as are the others"] = "0<&- 1>&- 2>&-" } do
+    it("that " .. name .. " stops nothing", function()
+      local one = start(to)
+      assert.is_true(work(one, 50))
+      assert.are.equal(200, (http.request(one.admin_port, { path = "/readyz" })))
+      if to == "2>/dev/full" then assert.is_true(metric(one, "log_dropped_total") >= 50) end
+      -- Nothing else got the number of a descriptor that everybody writes to.
+      for i = 0, 2 do
+        local pipe = io.popen(("readlink /proc/%d/fd/%d"):format(one.process.pid, i))
+        local target = pipe:read "l" or ""
+        pipe:close()
+        assert.is_nil(target:find("socket:", 1, true) or target:find("anon_inode", 1, true)
+          or target:find("inbox", 1, true), target)
+      end
+      assert.are.equal(0, stop(one))
+    end)
+  end
+
+  it("whose reader goes away stops nothing, and the host ends with 0", function()
+    assert(os.execute(("mkfifo %s/pipe; (head -1 %s/pipe >%s/read) >/dev/null 2>&1 &"):format(folder, folder, folder)))
+    local one = start(("2>%s/pipe"):format(folder))
+    assert.is_true(work(one, 50))
+    assert.are.equal(0, stop(one))
+  end)
+
+  it("of a host that gets more signals while it ends has no traceback, and it ends with 0", function()
+    local one = start("2>" .. folder .. "/log")
+    work(one, 5)
+    assert.are.equal(0, stop(one, { "TERM", "HUP", "INT", "TERM" }))
+    local text = process.read(folder .. "/log")
+    assert.is_nil(text:find("traceback", 1, true), text)
+    assert.truthy(text:find("msg=stopped", 1, true), text)
+  end)
+
+  it("has C's lines in its format, with their time", function()
+    local one = start("2>" .. folder .. "/log", 'return { log = { format = "json" }, admin = "127.0.0.1:0" }')
+    http.post(one.port, "/events/\27[31m/\194\155x", "{", { ["Content-Type"] = "text/plain" })
+    assert.are.equal(0, stop(one))
+    for line in process.read(folder .. "/log"):gmatch("([^\n]*)\n") do
+      local fact = cjson.decode(line)
+      assert.truthy(fact.time:find("^%d%d%d%d%-%d%d%-%d%dT%d%d:%d%d:%d%dZ$"), line)
+      assert.is_string(fact.level)
+      assert.is_string(fact.msg)
+    end
+  end)
+end)
+
+describe("host.log", function()
+  it("takes whole lines, and says what it took", function()
+    local program = require("altinn.events.host")
+    assert.has_error(function() program.log() end)
+    local code = [[
+      local host = require "altinn.events.host"
+      for i = 1, 1000 do assert(host.log("line " .. i)) end
+      assert(not host.log(("x"):rep(2000000)))
+      assert(host.log "last")]]
+    local pipe = io.popen(("lua5.4 -e %s 2>&1"):format(process.quote(code)))
+    local said = pipe:read "a"
+    pipe:close()
+    assert.truthy(said:find("^line 1\nline 2\n"), said:sub(1, 100))
+    assert.truthy(said:find("1 lines of the log were lost here", 1, true))
+    assert.truthy(said:find("line 1000\n", 1, true))
+    assert.truthy(said:find("last\n$"))
+  end)
+end)

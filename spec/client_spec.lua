@@ -3,6 +3,7 @@ local altinn = require "spec.support.altinn"
 local cjson = require "cjson"
 local core = require "altinn.events.core"
 local events = require "altinn.events"
+local process = require "spec.support.process"
 local script = require "spec.support.script"
 
 local clock = core.altinn.clock
@@ -482,5 +483,59 @@ describe("ten thousand calls", function()
     local open, more = altinn.measure(server.url, "calls", ID)
     assert(open <= 0, open)
     assert(more < 1024, more)
+  end)
+end)
+
+describe("a reply that is coded", function()
+  it("is named, not taken for broken JSON", function()
+    server:answer "return { headers = { ['Content-Encoding'] = 'gzip' }, body = '\\31\\139\\8\\0garbage' }"
+    local message = failed("syntax", client():subscriptions())
+    assert.is_truthy(message:find("Content-Encoding: gzip", 1, true), message)
+    assert.are.equal("identity", server:requests()[1].headers["accept-encoding"])
+    message = failed("syntax", client():letter(ID):download(FILE, function() error "it is no file" end))
+    assert.is_truthy(message:find("Content-Encoding: gzip", 1, true), message)
+    message = failed("syntax", client():letter(ID):content())
+    assert.is_truthy(message:find("Content-Encoding: gzip", 1, true), message)
+  end)
+
+  it("in name only is taken", function()
+    server:answer "return { headers = { ['Content-Encoding'] = 'identity' }, body = '{\"subscriptions\":[]}' }"
+    assert.are.same({}, client():subscriptions())
+  end)
+end)
+
+describe("a call that fails", function()
+  it("tells whether anything of it can have been sent", function()
+    local refused = events.client { base_url = ("http://127.0.0.1:%d"):format(process.free_port()), token = TOKEN,
+      attempts = 2 }
+    local _, detail = failed("network", refused:subscriptions())
+    assert.is_true(detail.not_sent)
+    server:answer "return { raw = '' }"
+    _, detail = failed("network", client { attempts = 2 }:subscriptions())
+    assert.is_false(detail.not_sent)
+    server:always(503)
+    _, detail = failed("server", client { attempts = 1 }:subscriptions())
+    assert.is_false(detail.not_sent)
+  end)
+
+  it("was not sent when there was no token for it, and that is tried again", function()
+    server:always(200, '{"subscriptions":[]}')
+    local asked = 0
+    local function source()
+      asked = asked + 1
+      if asked < 3 then return nil, "Maskinporten is out of order (503)", "server", { status = 503 } end
+      return TOKEN
+    end
+    assert.are.same({}, client { token = source }:subscriptions())
+    asked = -100
+    local _, detail = failed("server", client { token = source, timeout = 0.3 }:subscriptions())
+    assert.is_true(detail.not_sent)
+    asked = 0
+    local function refusing()
+      asked = asked + 1
+      return nil, "the grant is refused", "auth"
+    end
+    failed("auth", client { token = refusing }:subscriptions())
+    assert.are.equal(1, asked)
   end)
 end)

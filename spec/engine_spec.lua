@@ -71,8 +71,8 @@ describe("the outcome of an effect", function()
     { { status = 200 }, "sent", "done" }, { { status = 299 }, "sent", "done" },
     { { status = 200, error = "too long", code = "too_large" }, "sent", "done" },
     { { status = 503 }, "refused", "retry" }, { { status = 422 }, "refused", "dead" },
-    { { error = "refused", code = "network", unsent = true }, "not_sent", "retry" },
-    { { error = "TLS", code = "tls", unsent = true }, "not_sent", "retry" },
+    { { error = "refused", code = "network", not_sent = true }, "not_sent", "retry" },
+    { { error = "TLS", code = "tls", not_sent = true }, "not_sent", "retry" },
     { { error = "broken", code = "network" }, "unknown", "retry" },
     { { error = "timed out", code = "timeout" }, "unknown", "retry" },
     { { status = 200, error = "broken in the body", code = "network" }, "unknown", "retry" },
@@ -137,7 +137,7 @@ describe("the bytes of an effect", function()
     return found
   end
 
-  local BROKEN, REFUSED = { error = "broken", code = "network" }, { error = "refused", code = "network", unsent = true }
+  local BROKEN, REFUSED = { error = "broken", code = "network" }, { error = "refused", code = "network", not_sent = true }
 
   it("are the same again while it is unknown what came of them", function()
     assert.are.same({ "/11v1", "/11v1", "/11v1" }, paths(BROKEN, { error = "late", code = "timeout" }, 200))

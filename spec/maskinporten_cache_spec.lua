@@ -335,6 +335,10 @@ local has_host, scheduler = pcall(require, "altinn.events.host.scheduler")
 local has_transport = pcall(require, "altinn.events.transport")
 if has_host and has_transport and scheduler.inside then
   describe("tasks of the host", function()
+    local transport = require "altinn.events.transport"
+    setup(function() transport.set_carrier(scheduler) end)
+    teardown(function() transport.set_carrier(nil) end)
+
     it("fetch once, waiting without blocking each other", function()
       local multi = curl.new {}
       local nothing = function() end

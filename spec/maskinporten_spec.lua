@@ -5,6 +5,7 @@ local events = require "altinn.events"
 local grant = require "altinn.events.grant"
 local json = require "altinn.events.support.json"
 local process = require "spec.support.process"
+local script = require "spec.support.script"
 local socket = require "socket"
 local tls = require "spec.support.tls"
 local tokens = require "spec.support.tokens"
@@ -386,5 +387,31 @@ describe("events.maskinporten", function()
     assert.is_true(descriptors() <= before + 1)
     assert.is_true(collectgarbage("count") < memory + 200)
     multi:close()
+  end)
+end)
+
+describe("a client without a token", function()
+  local altinn
+
+  setup(function() altinn = script.start() end)
+  teardown(function() altinn:close() end)
+
+  -- A client of that Altinn, with a source of its own.
+  local function client_for(words, timeout)
+    altinn:always(200, '{"subscriptions":[]}')
+    local options = tokens.options_for(words)
+    return events.client { base_url = altinn.url, token = assert(events.maskinporten(options)), timeout = timeout }
+  end
+
+  it("asks again when Maskinporten is out of order for a moment", function()
+    assert.are.same({}, client_for("fail=1", 10):subscriptions())
+    assert.are.same({}, client_for("fail=1,retry=1", 10):subscriptions())
+  end)
+
+  it("keeps within the time of the call", function()
+    local from = socket.gettime()
+    local ok, _, code = client_for("wait=5", 1):subscriptions()
+    assert.are.same({ nil, "timeout" }, { ok, code })
+    assert(socket.gettime() - from < 4)
   end)
 end)

@@ -8,6 +8,7 @@ local process = require "spec.support.process"
 local sample = require "spec.support.sample"
 local script = require "spec.support.script"
 local socket = require "socket"
+local tls = require "spec.support.tls"
 
 local HTTP = [[
   lua_shared_dict altinn_events 16m;
@@ -79,10 +80,10 @@ describe("the transport over cosockets", function()
         local request = require("cjson").decode(ngx.var.arg_request and ngx.unescape_uri(ngx.var.arg_request))
         local parts = {}
         if request.sink then request.sink = function(part) parts[#parts + 1] = #part end end
-        local reply, message, code = require("altinn.events.resty").transport()(request)
+        local reply, message, code, detail = require("altinn.events.resty").transport()(request)
         local text = require("cjson").encode(reply and { status = reply.status, headers = reply.headers,
           body = #reply.body < 1000 and reply.body, size = #reply.body, parts = #parts }
-          or { message = message, code = code })
+          or { message = message, code = code, not_sent = detail.not_sent })
         ngx.header.content_length = #text
         ngx.print(text)
       } }
@@ -111,6 +112,20 @@ describe("the transport over cosockets", function()
     assert.are.equal("until the end", try({ method = "GET", url = server.url }).body)
     server:always(204)
     assert.are.equal(204, try({ method = "DELETE", url = server.url }).status)
+  end)
+
+  it("says whether anything can have been sent", function()
+    start()
+    local distrusted = tls.start()
+    for url, not_sent in pairs {
+      ["http://127.0.0.1:1/"] = true, ["ftp://127.0.0.1/"] = true, ["http://altinn.example/"] = true,
+      [distrusted.url] = true, [server.url] = false } do
+      server:answer "return { raw = '' }"
+      assert.are.equal(not_sent, try({ method = "POST", url = url, body = "x", timeout = 2 }).not_sent, url)
+    end
+    distrusted:close()
+    server:answer "return { body = request.headers['accept-encoding'] }"
+    assert.are.equal("identity", try({ method = "GET", url = server.url }).body)
   end)
 
   it("says what went wrong, with a code", function()

@@ -25,6 +25,10 @@ end
 
 local resident = altinn.resident
 
+-- As a host does it.
+transport.set_carrier(scheduler)
+teardown(function() transport.set_carrier(nil) end)
+
 local function cpu() return os.clock() end
 
 -- A scheduler whose tasks have no budget.
@@ -203,6 +207,27 @@ describe("a sink", function()
     end }))
     assert.are.equal(2000000, got)
     assert(inner > 1)
+  end)
+end)
+
+describe("without an answer", function()
+  local function detail_of(fields)
+    local reply, _, code, detail = send(request(fields))
+    assert.is_nil(reply)
+    return code, detail.not_sent
+  end
+
+  it("it is told whether anything can have been sent", function()
+    server:answer "return { hang = true }"
+    local refused = ("http://127.0.0.1:%d/"):format(process.free_port())
+    assert.are.same({ "network", true }, { detail_of { url = refused } })
+    assert.are.same({ "timeout", false }, { detail_of { timeout = 0.2 } })
+    local results = run(function() return { detail_of { url = refused } } end,
+      function() return { detail_of { timeout = 0.2 } } end,
+      function() return { detail_of { headers = { ["X-A"] = "a\r\nb" } } } end)
+    assert.are.same({ "network", true }, results[1].value)
+    assert.are.same({ "timeout", false }, results[2].value)
+    assert.are.same({ "invalid", true }, results[3].value)
   end)
 end)
 

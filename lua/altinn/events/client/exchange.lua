@@ -1,6 +1,7 @@
 -- One call to Altinn: built and judged by the core, carried by a transport,
 -- with the token, its renewal, retries and one deadline.
 local cjson = require "cjson.safe"
+local bodies = require "altinn.events.client.body"
 local core = require "altinn.events.core"
 local retry = require "altinn.events.client.retry"
 
@@ -74,12 +75,12 @@ end
 
 local RETRIED = { network = true, timeout = true, throttled = true, server = true }
 
-local function transport_failure(message, code, token)
+local function transport_failure(message, code, token, not_sent)
   code = type(code) == "string" and code or "network"
   message = "Altinn was not reached: " .. tostring(message or "the transport gave no reply")
   return {
     message = hide(message, token), code = code,
-    retry = RETRIED[code] or false, detail = { temporary = RETRIED[code] or false },
+    retry = RETRIED[code] or false, detail = { temporary = RETRIED[code] or false, not_sent = not_sent or false },
   }
 end
 
@@ -98,21 +99,12 @@ local function normal(reply, most)
   return { status = to_integer(reply.status), headers = headers, body = body }
 end
 
--- A text/plain body that is a page for people is a gateway's.
-local function is_page(headers)
-  return (headers["content-type"] or ""):lower():find("^%s*text/html") ~= nil and not headers["content-disposition"]
-end
-
-local PAGE = {
-  code = "syntax",
-  message = "the reply is a page of HTML, not what was asked for: a gateway or proxy answers in Altinn's place",
-}
+local AS_IT_IS = { content = true, download = true }
 
 local function judge(name, reply)
-  local answer = altinn.judge(name, reply.status, reply.body)
-  if answer.code == "ok" and (name == "content" or name == "download") and reply.status < 300
-    and is_page(reply.headers) then return PAGE end
-  return answer
+  local fine = reply.status < 300
+  local fault = fine and (AS_IT_IS[name] and bodies.fault or bodies.coding_fault)(reply.headers)
+  return fault or altinn.judge(name, reply.status, reply.body)
 end
 
 -- The token
@@ -127,9 +119,10 @@ local function clean_token(token)
   return token
 end
 
-local function token_of(source)
+-- A source of ours keeps within the time that is left; any other function is called without a word.
+local function token_of(source, left)
   if type(source) == "string" then return clean_token(source) end
-  local token, message, code, detail = source()
+  local token, message, code, detail = source(type(source) == "table" and left or nil)
   if not token then return nil, message or "there is no token", code or "auth", detail end
   return clean_token(token)
 end
@@ -162,14 +155,16 @@ end
 
 local function exchange(client, name, request, token, left, sink)
   local most = not sink and altinn.most(name) or nil
-  local reply, message, code = client.transport {
+  local reply, message, code, detail = client.transport {
     method = request.method, url = client.base .. request.target, headers = headers_of(client, request, token),
     body = request.body, timeout = left, max_body = altinn.most(name), ca_file = client.ca_file, sink = sink,
   }
   if reply then reply, message, code = normal(reply, most) end
   local fine = reply
   if reply then fine, message, code = deliver(sink, reply) end
-  if not fine then return nil, transport_failure(message, code, token) end
+  if not fine then
+    return nil, transport_failure(message, code, token, type(detail) == "table" and detail.not_sent == true)
+  end
   -- Hidden first: the judge cuts sentences, and half a token would not be found.
   if reply.status > 299 then reply.body = without(reply.body, token) end
   local answer = judge(name, reply)
@@ -179,16 +174,24 @@ local function exchange(client, name, request, token, left, sink)
 end
 
 local function out_of_time()
-  return { message = "no time is left for the call", code = "timeout", detail = { temporary = true } }
+  return { message = "no time is left for the call", code = "timeout", detail = { temporary = true, not_sent = true } }
+end
+
+-- Without a token nothing of the call was sent. What may pass is tried again, as the call itself is.
+local function token_failure(message, code, detail)
+  local copy = { temporary = RETRIED[code] or false }
+  for name, value in pairs(detail or {}) do copy[name] = value end
+  copy.not_sent = true
+  return { message = message, code = code, detail = copy, retry = RETRIED[code] or false, after = copy.retry_after }
 end
 
 -- One attempt: with a token, and with a new one when the first is not taken.
 local function attempt(client, name, request, left, sink)
   local deadline = altinn.clock() + left
-  local token, message, code, detail = token_of(client.token)
+  local token, message, code, detail = token_of(client.token, left)
   local reply, failure, refused
   for round = 1, 2 do
-    if not token then return nil, { message = message, code = code, detail = detail } end
+    if not token then return nil, token_failure(message, code, detail) end
     if token == refused then break end
     left = deadline - altinn.clock()
     if left <= 0 then return nil, out_of_time() end
@@ -196,7 +199,7 @@ local function attempt(client, name, request, left, sink)
     if reply or not failure.renew or round == 2 then break end
     if not renew(client.token, token, failure.detail.number) then break end
     refused = token
-    token, message, code, detail = token_of(client.token)
+    token, message, code, detail = token_of(client.token, deadline - altinn.clock())
   end
   return reply, failure
 end
@@ -211,17 +214,19 @@ end
 ---@return table|nil reply status, headers, body, already, warning
 ---@return string|nil message
 ---@return string|nil code
----@return table|nil detail
+---@return table|nil detail not_sent: whether it is certain that no attempt has written a byte of the request
 function M.perform(client, name, wish, options)
   options = options or {}
   local request, message, code, detail = altinn.request(name, wish)
   if not request then return nil, message, code, detail end
+  local maybe_sent = false
   local reply, failure = retry.run({
     timeout = options.timeout or client.timeout, attempts = client.attempts, sleep = client.sleep,
   }, function(left, number)
     if left <= 0 then return nil, out_of_time() end
     local got, why = attempt(client, name, request, left, options.sink)
     if got then return got end
+    maybe_sent = maybe_sent or not (why.detail and why.detail.not_sent)
     if number > 1 and why.answered and options.forgive and options.forgive(why) then
       return { status = why.detail.status, headers = {}, body = "", already = true }
     end
@@ -231,6 +236,7 @@ function M.perform(client, name, wish, options)
   if not reply then
     failure.detail = failure.detail or {}
     failure.detail.call = name
+    failure.detail.not_sent = not maybe_sent
     return nil, failure.message, failure.code, failure.detail
   end
   reply.warning = request.warning

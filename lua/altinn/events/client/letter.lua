@@ -1,4 +1,5 @@
 -- Letters and attachments of Correspondence, seen through a client.
+local bodies = require "altinn.events.client.body"
 local call = require "altinn.events.client.exchange"
 local core = require "altinn.events.core"
 local sinks = require "altinn.events.client.sink"
@@ -179,19 +180,12 @@ function Letter:confirm() return act(self, "confirm") end
 ---@return table|nil detail
 function Letter:purge() return act(self, "purge", { forgive = gone }) end
 
--- A page of a gateway in place of the file: recipients' files come with the header Content-Disposition
--- (Altinn/altinn-correspondence FileDownloadResponseHelper.cs).
-local function is_page(headers)
-  local media = headers and headers["content-type"]
-  return type(media) == "string" and media:lower():find("^%s*text/html") and not headers["content-disposition"]
-end
-
 -- The sink as a transport takes it. `state` remembers why it stopped.
 local function feed(sink, state)
   return function(part, head)
-    if is_page(head and head.headers) then
-      state.message = "the reply is a page of HTML, not the file: a gateway or proxy answers in Altinn's place"
-      state.code = "syntax"
+    local fault = bodies.fault(head and head.headers or {})
+    if fault then
+      state.message, state.code = fault.message, fault.code
       return false, state.message
     end
     if not state.begun then

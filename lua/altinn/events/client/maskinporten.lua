@@ -4,6 +4,8 @@ local core = require "altinn.events.core"
 local grant = require("altinn.events.support.libraries").load "altinn.events.grant"
 local json = require "altinn.events.support.json"
 local reply_reader = require "altinn.events.client.token_reply"
+local http_date = require "altinn.events.support.http_date"
+local transports = require "altinn.events.client.transport"
 local suggest = require "altinn.events.support.suggest"
 
 local M = {}
@@ -69,8 +71,7 @@ end
 
 local function is_local(url)
   local host = url:match("^http://([^/?#]*)")
-  host = host and (host:match("^%[(.-)%]") or host:match("^[^:]*"))
-  return host and (host == "localhost" or host == "::1" or host:find("^127%.%d+%.%d+%.%d+$") ~= nil)
+  return host ~= nil and core.is_loopback(host:match("^(%[.-%])") or host:match("^[^:]*"))
 end
 
 local function check_url(name, url)
@@ -165,7 +166,6 @@ local function cache_key(options, claims)
   return text
 end
 
--- altinn.events.transport where it is; else libcurl, blocking.
 -- Fetching.
 
 -- One request within what is left of the time.
@@ -199,7 +199,7 @@ local function fetch_grant(state, deadline)
   if not reply then return nil, to, why_code, why_detail end
   settings.skew = reply_reader.skew(reply, from, to) or settings.skew
   local token, lifetime, failed, more = reply_reader.token(reply, from, to)
-  if not token and more then more.retry_after = reply_reader.retry_after(reply, to) end
+  if not token and more then more.retry_after = http_date.retry_after(reply.headers, to) end
   return token, lifetime, failed, more
 end
 
@@ -209,14 +209,14 @@ local function exchange(state, raw, lifetime, deadline)
   }, deadline)
   if not reply then return nil, to, code, detail end
   local token, left, failed, more = reply_reader.exchanged(reply, from, to, lifetime)
-  if not token and more then more.retry_after = reply_reader.retry_after(reply, to) end
+  if not token and more then more.retry_after = http_date.retry_after(reply.headers, to) end
   return token, left, failed, more
 end
 
 -- A new token -> token, seconds it lives, from when; or nil, message, code, detail.
-local function fetch(state)
+local function fetch(state, seconds)
   local from = state.settings.clock()
-  local deadline = from + state.settings.timeout
+  local deadline = from + seconds
   local token, lifetime, code, detail = fetch_grant(state, deadline)
   if token and state.exchange then
     from = state.settings.clock()
@@ -273,11 +273,11 @@ local function running()
   return coroutine.running() or "main"  -- nil in the main thread of Lua 5.1
 end
 
-local function refresh(state, entry)
+local function refresh(state, entry, seconds)
   local now = state.settings.clock()
-  local mark = { thread = running(), at = now, deadline = now + state.settings.timeout + 5 }
+  local mark = { thread = running(), at = now, deadline = now + seconds + 5 }
   entry.refresh = mark
-  local token, lifetime, from_or_code, detail = fetch(state)
+  local token, lifetime, from_or_code, detail = fetch(state, seconds)
   local is_mine = entry.refresh == mark
   if is_mine then entry.refresh = nil end
   if token then
@@ -302,8 +302,7 @@ end
 -- Lets others run for a moment: by the caller's function, in a task of the
 -- host, or in whatever drives this coroutine. False: this thread cannot wait.
 local function pause(settings)
-  local tasks = package.loaded["altinn.events.host.scheduler"]
-  local sleep = settings.sleep or tasks and tasks.inside and tasks.inside() and tasks.sleep
+  local sleep = settings.sleep or transports.is_carried() and transports.sleep
   if sleep then
     sleep(POLL_SECONDS)
     return true
@@ -315,8 +314,10 @@ local function pause(settings)
   return yieldable
 end
 
-local function token_of(state)
+local function token_of(state, most)
   local entry, settings = state.entry, state.settings
+  local begun = settings.clock()
+  local seconds = math.min(most or settings.timeout, settings.timeout)
   while true do
     local now = settings.clock()
     if is_fresh(entry, now) then return entry.token end
@@ -324,7 +325,9 @@ local function token_of(state)
     local fetching = is_fetching(entry, now)
     if alive and (failure or fetching) then return entry.token end
     if failure then return nil, failure.message, failure.code, detail end
-    if not fetching or not pause(settings) then return refresh(state, entry) end
+    if not fetching or not pause(settings) then
+      return refresh(state, entry, math.max(0.1, seconds - math.max(0, now - begun)))
+    end
   end
 end
 
@@ -339,12 +342,13 @@ function Source.__tostring(self)
 end
 
 --- The token: from the cache, or fetched.
+---@param seconds number|nil the most that fetching may take, when that is less than the source's timeout
 ---@return string|nil token
 ---@return string|nil message
 ---@return string|nil code auth, forbidden, network, tls, timeout, throttled, server, not_found, too_large, or one of
 ---  signing
 ---@return table|nil detail reason, status, error, number ("MP-100"), skew, retry_after
-function Source.__call(self) return token_of(private[self]) end
+function Source.__call(self, seconds) return token_of(private[self], tonumber(seconds)) end
 
 local function make(settings, options)
   local state = { settings = settings, options = options, claims = fixed_claims(settings, options) }
@@ -462,7 +466,7 @@ local function settings_of(options)
   local settings = {
     client_id = options.client_id, algorithm = options.algorithm or "RS256", timeout = options.timeout or 30,
     clock = options.clock or os.time, sleep = options.sleep,
-    transport = options.transport or require("altinn.events.client.transport").default(),
+    transport = options.transport or transports.default(),
     entries = {},
   }
   settings.issuer, settings.token_url, settings.exchange_url = addresses(options)

@@ -1,6 +1,7 @@
 -- Trying again: exponential backoff with full jitter, Retry-After, one
 -- deadline for all.
 local core = require "altinn.events.core"
+local http_date = require "altinn.events.support.http_date"
 
 local M = {}
 
@@ -28,28 +29,8 @@ function M.pause(failed, after, draw)
   return after and after + math.min(jitter, BASE) or jitter
 end
 
-local months = {
-  Jan = 1, Feb = 2, Mar = 3, Apr = 4, May = 5, Jun = 6, Jul = 7, Aug = 8, Sep = 9, Oct = 10, Nov = 11, Dec = 12,
-}
-
--- Seconds since 1970 of an HTTP date (RFC 9110 §5.6.7, the preferred form).
-local function http_date(text)
-  local day, month, year, time = text:match("^%a%a%a, (%d%d) (%a%a%a) (%d%d%d%d) (%d%d:%d%d:%d%d) GMT$")
-  if not day or not months[month] then return nil end
-  return (core.altinn.moment(("%s-%02d-%sT%sZ"):format(year, months[month], day, time)))
-end
-
---- What a Retry-After says (RFC 9110 §10.2.3).
----@param headers table names in lower case
----@return number|nil seconds from now; nil when nothing sensible is said
-function M.after(headers)
-  local value = headers["retry-after"]
-  if type(value) ~= "string" then return nil end
-  if value:find("^%d+$") and #value <= 9 then return tonumber(value) end
-  local at = http_date(value)
-  if not at then return nil end
-  return math.max(0, at - (http_date(headers.date or "") or os.time()))
-end
+--- The seconds that a reply's Retry-After asks for; see support.http_date.
+M.after = http_date.retry_after
 
 --- Calls `attempt` until it succeeds, fails for good, or no time is left for
 --- the next one.

@@ -2,6 +2,7 @@
 -- or what was wrong and what to do. No message holds a token or a grant.
 local cjson = require "cjson".new()
 local core = require "altinn.events.core"
+local http_date = require "altinn.events.support.http_date"
 local grant = require("altinn.events.support.libraries").load "altinn.events.grant"
 
 local M = {}
@@ -9,38 +10,13 @@ local M = {}
 local LARGEST = 64 * 1024  -- bytes of a reply
 local FAR_OFF = 10         -- seconds that Maskinporten lets a clock be wrong
 
--- Times.
-
-local MONTHS = {
-  Jan = 1, Feb = 2, Mar = 3, Apr = 4, May = 5, Jun = 6, Jul = 7, Aug = 8, Sep = 9, Oct = 10, Nov = 11, Dec = 12,
-}
-
--- Days since 1970 of the proleptic Gregorian calendar.
-local function days(year, month, day)
-  if month <= 2 then year, month = year - 1, month + 12 end
-  return 365 * year + math.floor(year / 4) - math.floor(year / 100) + math.floor(year / 400)
-    + math.floor((153 * month - 457) / 5) + day - 719469
-end
-
---- Seconds since 1970 of an HTTP date (RFC 9110 §5.6.7, the usual form).
----@param text string|nil
----@return number|nil
-function M.http_date(text)
-  if type(text) ~= "string" then return nil end
-  local day, name, year, hour, minute, second = text:match("^%a+, (%d%d) (%a%a%a) (%d%d%d%d) (%d%d):(%d%d):(%d%d) GMT$")
-  local month = MONTHS[name]
-  if not month then return nil end
-  return days(tonumber(year), month, tonumber(day)) * 86400 + tonumber(hour) * 3600 + tonumber(minute) * 60
-    + tonumber(second)
-end
-
 --- How far the server's clock is ahead of this machine's, by its Date header.
 ---@param reply table
 ---@param from number this machine's clock before the request
 ---@param to number and after it
 ---@return number|nil seconds 0 when the date lies between the two
 function M.skew(reply, from, to)
-  local date = M.http_date(reply.headers and reply.headers.date)
+  local date = http_date.parse(reply.headers and reply.headers.date)
   if not date then return nil end
   if date < from - 1 then return date - from end  -- the header has whole seconds
   if date > to + 1 then return date - to end
@@ -53,17 +29,6 @@ local function clock_sentence(skew)
 end
 
 local function is_far_off(skew) return skew ~= nil and math.abs(skew) > FAR_OFF end
-
---- Seconds to wait by a Retry-After header (RFC 9110 §10.2.3).
----@param reply table
----@param now number
----@return number|nil
-function M.retry_after(reply, now)
-  local text = reply.headers and reply.headers["retry-after"]
-  local seconds = type(text) == "string" and text:match("^%d+$") and tonumber(text)
-  local date = not seconds and M.http_date(text)
-  return seconds or date and math.max(0, date - now) or nil
-end
 
 -- Texts of others.
 

@@ -1,12 +1,18 @@
 -- Transports: what carries a request to a server and its reply back.
 --
 -- A transport is any function transport(request) -> reply | nil, message,
--- code. The request: { method, url, headers = { Name = value }, body,
+-- code, detail. The request: { method, url, headers = { Name = value }, body,
 -- timeout (seconds), max_body (bytes), ca_file, sink }. The reply: { status,
--- headers (names in lower case), body }. With a `sink` the body of a 2xx
--- reply goes to sink(part, head) as it comes, `head` with status and headers,
--- and is not in the reply; any other body is. A sink that returns false, why
--- ends the exchange: nil, why, "cancelled". Redirects are not followed.
+-- headers (names in lower case), body, proxied = true where a proxy of the
+-- environment stood between }. With a `sink` the body of a 2xx reply goes to
+-- sink(part, head) as it comes, `head` with status and headers, and is not in
+-- the reply; any other body is. A sink that returns false, why ends the
+-- exchange: nil, why, "cancelled". Redirects are not followed.
+--
+-- When there is no reply, detail.not_sent tells whether it is certain that no
+-- byte of the request was written: a name that is not resolved, a connection
+-- that is refused, a TLS handshake that fails. Otherwise (false, or no detail)
+-- the server may have acted on the request.
 local core = require "altinn.events.core"
 local libraries = require "altinn.events.support.libraries"
 
@@ -14,16 +20,21 @@ local M = {}
 
 local clock = core.altinn.clock
 
--- Of this Lua state: the connections, made when they are first needed, and
--- what came for exchanges that are not waited for at the moment.
+-- Of this Lua state: the connections, made when they are first needed, what
+-- came for exchanges that are not waited for at the moment, and the carrier.
 local multi
 local waiting = {}
+local carrier
 
--- The host's scheduler, when the code that asks runs in one of its tasks.
-local function scheduler()
-  local tasks = package.loaded["altinn.events.host.scheduler"]
-  return tasks and tasks.inside and tasks.inside() and tasks or nil
-end
+--- Lets a host carry what its tasks ask for, so that the task waits and not the whole Lua state.
+---@param own { inside: (fun(): boolean), request: (fun(request: table): table), sleep: fun(seconds: number) }|nil
+---  inside: whether the code that asks may wait in its way; request: gives what altinn.events.curl gives, after it has
+---  fed a sink; nil: none
+function M.set_carrier(own) carrier = own end
+
+--- Whether the code that asks runs where only it waits: others go on meanwhile.
+---@return boolean
+function M.is_carried() return carrier ~= nil and carrier.inside() end
 
 local function connections()
   if not multi then multi = libraries.load("altinn.events.curl").new { connections = 64 } end
@@ -60,7 +71,7 @@ local function carry(request)
       error(verdict, 0)
     elseif verdict == false then
       drop(id)
-      return { error = why or "the sink wants no more", code = "cancelled" }
+      return { error = why or "the sink wants no more", code = "cancelled", not_sent = false }
     end
     multi:more(id)
     record = next_record(id)
@@ -70,26 +81,23 @@ local function carry(request)
 end
 
 local function transport(request)
-  local tasks = scheduler()
-  local reply = tasks and tasks.request(request) or not tasks and carry(request)
-  if reply.code then return nil, reply.error, reply.code end
-  return { status = reply.status, headers = reply.headers, body = reply.body or "" }
+  local reply = M.is_carried() and carrier.request(request) or carry(request)
+  if reply.code then return nil, reply.error, reply.code, { not_sent = reply.not_sent or false } end
+  return { status = reply.status, headers = reply.headers, body = reply.body or "", proxied = reply.proxied }
 end
 
---- The transport over libcurl: it blocks in plain Lua, and in a task of the
---- host's scheduler the task waits. TLS is verified.
----@return fun(request: table): table|nil, string|nil, string|nil transport
+--- The transport over libcurl: it blocks in plain Lua, and in a task of a host with a carrier the task waits. TLS is
+--- verified.
+---@return fun(request: table): table|nil, string|nil, string|nil, table|nil transport
 function M.default()
   return transport
 end
 
---- Waits without using the processor; in a task of the host's scheduler the
---- task waits.
+--- Waits without using the processor; in a task of a host with a carrier the task waits.
 ---@param seconds number
 function M.sleep(seconds)
-  local tasks = scheduler()
-  if tasks then
-    tasks.sleep(seconds)
+  if M.is_carried() then
+    carrier.sleep(seconds)
     return
   end
   local stop = clock() + seconds

@@ -3,6 +3,7 @@
 local connection = require "altinn.events.commands.connection"
 local endpoint = require "altinn.events.subscriptions.endpoint"
 local events = require "altinn.events"
+local http_date = require "altinn.events.support.http_date"
 local libraries = require "altinn.events.support.libraries"
 local output = require "altinn.events.commands.output"
 local plan = require "altinn.events.subscriptions.plan"
@@ -43,18 +44,6 @@ function Visit:perform(request)
   return self.multi:perform(request)
 end
 
-local months = { Jan = 1, Feb = 2, Mar = 3, Apr = 4, May = 5, Jun = 6, Jul = 7, Aug = 8, Sep = 9, Oct = 10, Nov = 11,
-  Dec = 12 }
-
--- The header Date (RFC 9110 §5.6.7, its preferred form) as seconds since 1970.
-local function date_of(text)
-  local day, month, year, hour, minute, second =
-    (text or ""):match("^%a%a%a, (%d%d) (%a%a%a) (%d%d%d%d) (%d%d):(%d%d):(%d%d) GMT$")
-  if not months[month] then return nil end
-  return (events.time { specversion = "1.0", id = "1", source = "/", type = "t",
-    time = ("%s-%02d-%sT%s:%s:%sZ"):format(year, months[month], day, hour, minute, second) })
-end
-
 local function check_configuration(visit)
   local config, missing = visit.config, {}
   if not config.environment and not config.base_url then missing[#missing + 1] = "environment" end
@@ -86,7 +75,7 @@ local function check_platform(visit)
     visit:find("platform", "failed", ("%s: %s"):format(url, why), unreachable[code] or unreachable.network)
     return
   end
-  visit.date, visit.asked = date_of(reply.headers.date), (before + os.time()) / 2
+  visit.date, visit.asked = http_date.parse(reply.headers.date), (before + os.time()) / 2
   if reply.status == 401 or reply.status == 200 then
     visit:find("platform", "ok", url .. (url:find("^https:") and " answers, its certificate is trusted" or " answers"))
   else

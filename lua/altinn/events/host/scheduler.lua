@@ -62,7 +62,8 @@ function M.task() return current end
 ---gets a 2xx body in parts; while it works no more of the body is read. It
 ---ends the transfer by returning false and a reason.
 ---@param request table what altinn.events.curl takes
----@return table response { status=, headers=, body= } or { error=, code= }
+---@return table response { status=, headers=, body= }, or { error=, code=, not_sent= }: not_sent tells whether it is
+---  certain that no byte of the request was written; proxied = true: a proxy of the environment stood between
 function M.request(request)
   local reply = wait("request", request)
   while reply.part do
@@ -72,7 +73,7 @@ function M.request(request)
       error(verdict, 0)
     elseif verdict == false then
       wait("drop", reply.id)
-      return { error = why or "the sink wants no more", code = "cancelled" }
+      return { error = why or "the sink wants no more", code = "cancelled", not_sent = false }
     end
     reply = wait("more", reply.id)
   end
@@ -256,7 +257,7 @@ end
 function waits.request(self, task, request)
   -- A request that is none is the task's mistake: it must not end the loop.
   local fine, id = pcall(submit, self, request)
-  if not fine then return self:resume(task, { error = tostring(id), code = "invalid" }) end
+  if not fine then return self:resume(task, { error = tostring(id), code = "invalid", not_sent = true }) end
   task.transfers[id], task.waits_for = true, id
   self.transfers[id] = task
   extend(self, task, request)

@@ -9,6 +9,7 @@ local events = require "altinn.events"
 local libraries = require "altinn.events.support.libraries"
 local scheduler = require "altinn.events.host.scheduler"
 local settlement = require "altinn.events.host.settlement"
+local transports = require "altinn.events.client.transport"
 
 local M = {}
 
@@ -390,6 +391,7 @@ local function new(jobs, budget)
     end,
     clock = function() return (select(2, jobs:now())) end,
   })
+  transports.set_carrier(scheduler)
   log_reveals(self)
   return self
 end

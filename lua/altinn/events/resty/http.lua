@@ -56,13 +56,17 @@ local function head_text(request, place)
   if not method:find("^%u+$") or place.target:find("[%s%c]") then
     fail("the method or the address holds what neither can hold", "network")
   end
+  local coded = false
   local lines = { ("%s %s HTTP/1.1"):format(method, place.target), "Host: " .. place.authority }
   for name, value in pairs(request.headers or {}) do
     if not name:find("^[%w!#$%%&'*+%-.^_`|~]+$") or tostring(value):find("[%z\r\n]") then
       fail("a header has no name that is one, or holds a line break", "network")
     end
     if not OWN[name:lower()] then lines[#lines + 1] = name .. ": " .. value end
+    coded = coded or name:lower() == "accept-encoding"
   end
+  -- Without it a server may code the body in any way (RFC 9110 §12.5.3).
+  if not coded then lines[#lines + 1] = "Accept-Encoding: identity" end
   local body = request.body
   if body or method ~= "GET" then lines[#lines + 1] = "Content-Length: " .. #(body or "") end
   return table.concat(lines, "\r\n") .. "\r\n\r\n"
@@ -262,32 +266,18 @@ local function is_stale(connection, result)
   return connection.reused and not connection.began and getmetatable(result) == Failure and result.code == "network"
 end
 
-local function attempt(request, place, connection)
-  local ok, result = pcall(exchange, request, place, connection)
-  if ok then return result end
-  connection.socket:close()
-  if getmetatable(result) == Failure then result.wrote = connection.wrote end
-  return nil, result
-end
-
-local function carry(request)
+-- `state.maybe_sent`: once a byte of the request may have been written.
+local function carry(request, state)
   local place = parts_of(request.url)
   local deadline = ngx.now() + (request.timeout or 30)
-  local connection = connect(place, deadline)
-  local reply, failure = attempt(request, place, connection)
-  if reply then return reply end
-  if not is_stale(connection, failure) then error(failure, 0) end
-  local ok
-  ok, connection = pcall(connect, place, deadline, true)
-  if not ok then
-    if getmetatable(connection) == Failure then connection.wrote = failure.wrote end
-    error(connection, 0)
+  for attempt = 1, 2 do
+    local connection = connect(place, deadline, attempt == 2)
+    local ok, result = pcall(exchange, request, place, connection)
+    if ok then return result end
+    connection.socket:close()
+    state.maybe_sent = state.maybe_sent or connection.wrote
+    if attempt == 2 or not is_stale(connection, result) then error(result, 0) end
   end
-  local wrote = failure.wrote
-  reply, failure = attempt(request, place, connection)
-  if reply then return reply end
-  if getmetatable(failure) == Failure then failure.wrote = failure.wrote or wrote end
-  error(failure, 0)
 end
 
 --- Carries a request: a transport of altinn.events.client.
@@ -295,17 +285,20 @@ end
 ---@return { status: integer, headers: table<string, string>, body: string }|nil reply
 ---@return string|nil message
 ---@return string|nil code network, timeout, tls, too_large, cancelled; unsupported: not in this phase of nginx
----@return boolean|nil unsent that no byte of the request was written is certain
+---@return { not_sent: boolean }|nil detail without a reply: whether it is certain that no byte was written
 function M.request(request)
   local phase = ngx.get_phase()
   if not PHASES[phase] then
     return nil, ("nginx has no cosockets in the phase %s: do it in ngx.timer.at(0, …)"):format(phase), "unsupported",
-      true
+      { not_sent = true }
   end
-  local ok, result = pcall(carry, request)
+  local state = {}
+  local ok, result = pcall(carry, request, state)
   if ok then return result end
-  if getmetatable(result) ~= Failure then error(result, 0) end
-  return nil, result.message, result.code, not result.wrote
+  if getmetatable(result) == Failure then
+    return nil, result.message, result.code, { not_sent = not state.maybe_sent }
+  end
+  error(result, 0)
 end
 
 return M

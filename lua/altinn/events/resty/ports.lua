@@ -66,8 +66,8 @@ local function clock()
 end
 
 local function send(request)
-  local reply, message, code, unsent = http.request(request)
-  return reply or { error = message, code = code, unsent = unsent }
+  local reply, message, code, detail = http.request(request)
+  return reply or { error = message, code = code, not_sent = detail.not_sent }
 end
 
 --- The ports of one handler.

@@ -159,13 +159,13 @@ end
 ---@param name string the target's
 ---@param target table
 ---@param reply { status: integer|nil, headers: table|nil, body: string|nil, error: string|nil, code: string|nil,
----  unsent: boolean|nil } unsent: no byte of the request went out; an answer that is too long to be read has a status
+---  not_sent: boolean|nil } not_sent: no byte of the request went out; an answer that is too long to be read has a status
 ---  all the same
 ---@return altinn.events.effect_outcome outcome
 function M.judge(name, target, reply)
   local status = reply.status or 0
   if status == 0 or reply.error and reply.code ~= "too_large" then
-    return { state = reply.unsent and "not_sent" or "unknown", kind = reply.code or "network",
+    return { state = reply.not_sent and "not_sent" or "unknown", kind = reply.code or "network",
       reason = ("target '%s': %s"):format(name, reply.error or "no answer") }
   end
   local answer = reply.body and reply.body ~= "" and text.excerpt(hide(reply.body:sub(1, 8192), target)) or nil

@@ -66,6 +66,13 @@ describe("a target's answer", function()
   end)
 end)
 
+describe("an answer by way of a proxy", function()
+  it("is told as such", function()
+    local outcome = first({ run = sending() }, { status = 502, proxied = true })
+    contains(outcome.reason, "answered 502, by way of the proxy that http_proxy names")
+  end)
+end)
+
 describe("the outcome of an effect", function()
   local CASES = {
     { { status = 200 }, "sent", "done" }, { { status = 299 }, "sent", "done" },
@@ -137,7 +144,8 @@ describe("the bytes of an effect", function()
     return found
   end
 
-  local BROKEN, REFUSED = { error = "broken", code = "network" }, { error = "refused", code = "network", not_sent = true }
+  local BROKEN = { error = "broken", code = "network" }
+  local REFUSED = { error = "refused", code = "network", not_sent = true }
 
   it("are the same again while it is unknown what came of them", function()
     assert.are.same({ "/11v1", "/11v1", "/11v1" }, paths(BROKEN, { error = "late", code = "timeout" }, 200))

@@ -147,6 +147,8 @@ local function hide(excerpt, target)
   return excerpt
 end
 
+local BY_PROXY = ", by way of the proxy that http_proxy names"
+
 ---@class altinn.events.effect_outcome
 ---@field state "sent"|"refused"|"not_sent"|"unknown"
 ---@field status integer|nil of the answer
@@ -159,8 +161,8 @@ end
 ---@param name string the target's
 ---@param target table
 ---@param reply { status: integer|nil, headers: table|nil, body: string|nil, error: string|nil, code: string|nil,
----  not_sent: boolean|nil } not_sent: no byte of the request went out; an answer that is too long to be read has a status
----  all the same
+---  not_sent: boolean|nil, proxied: boolean|nil } not_sent: no byte of the request went out; proxied: by way of a proxy
+---  of the environment; an answer that is too long to be read has a status all the same
 ---@return altinn.events.effect_outcome outcome
 function M.judge(name, target, reply)
   local status = reply.status or 0
@@ -172,7 +174,8 @@ function M.judge(name, target, reply)
   if status >= 200 and status < 300 then return { state = "sent", status = status, answer = answer } end
   return {
     state = "refused", status = status, answer = answer, headers = reply.headers,
-    reason = ("target '%s' answered %d%s"):format(name, status, answer and ": " .. text.cut(answer, 200) or ""),
+    reason = ("target '%s' answered %d%s%s"):format(name, status, reply.proxied and BY_PROXY or "",
+      answer and ": " .. text.cut(answer, 200) or ""),
   }
 end
 

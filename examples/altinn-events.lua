@@ -1,5 +1,5 @@
 -- A configuration for production: /etc/altinn-events/altinn-events.lua.
--- Every value can come from an option of `run` or from ALTINN_EVENTS_… instead.
+-- Options of `run` and variables such as ALTINN_EVENTS_LISTEN come before it; the README says which there are.
 return {
   listen = "127.0.0.1:8480", -- behind a TLS proxy, see nginx/altinn-events.conf
   admin  = "127.0.0.1:8481", -- /healthz, /readyz, /metrics: never public
@@ -12,7 +12,8 @@ return {
     client_id = "0f1e2d3c-4b5a-4968-8776-655443322110",
     key_file = "/etc/altinn-events/maskinporten.pem",
     kid = "2026-08",
-    scopes = { "altinn:events.subscribe", "altinn:correspondence.read" },
+    -- A service owner's. A recipient has altinn:events.subscribe and altinn:correspondence.read.
+    scopes = { "altinn:events.subscribe", "altinn:serviceowner", "altinn:correspondence.write" },
   },
   resources = { "acme-letters" }, -- of rules that name none
 

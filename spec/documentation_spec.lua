@@ -306,6 +306,10 @@ describe("the examples", function()
     end
   end)
 
+  it("for nginx have a rule of the host, unchanged", function()
+    assert.are.equal(read "examples/rules/publish_failed.lua", read "examples/openresty/rules/publish_failed.lua")
+  end)
+
   it("speak of the targets that the sample configuration has", function()
     local words = { env = function(name) return name end, file = function(path) return path end }
     local config = assert(loadfile("examples/altinn-events.lua", "t", words))()

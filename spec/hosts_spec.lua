@@ -170,7 +170,7 @@ describe("OpenResty's example", function()
     local port, plain = nginx.free_port(), nginx.free_port()
     one = nginx.script("examples/openresty/run.sh",
       { PORT = port, PLAIN = plain, PRINT_URL = behind.url, WEBHOOK_SECRET = SECRET }, plain)
-    local text = sample.text { id = "n", type = "no.altinn.correspondence.correspondencereceiverneverread" }
+    local text = sample.text { id = "n", type = "no.altinn.correspondence.correspondencepublishfailed" }
     process.write(one.folder .. "/event.json", text)
     assert.are.equal("200", over_tls(port, "/events/" .. SECRET, one.folder .. "/event.json"))
     assert.are.equal(200, (http.post(plain, "/events/" .. SECRET, text)))
@@ -194,8 +194,8 @@ describe("OpenResty's example", function()
     block = block:gsub("https://print.example.no", (behind.url:gsub("%%", "%%%%")))
     local http_part, server_part = block:match("^(.-\n})\n(location .*)$")
     one = nginx.start { http = http_part, server = server_part,
-      rules = { never_read = process.read "examples/rules/never_read.lua" } }
-    local text = sample.text { type = "no.altinn.correspondence.correspondencereceiverneverread" }
+      rules = { publish_failed = process.read "examples/rules/publish_failed.lua" } }
+    local text = sample.text { type = "no.altinn.correspondence.correspondencepublishfailed" }
     for _ = 1, 2 do assert.are.equal(200, (one:post(text, nil, "/events/" .. SECRET))) end
     assert.are.equal(401, (one:post(text, nil, "/events/other")))
     assert.are.equal(1, #behind:requests())

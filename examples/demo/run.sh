@@ -15,13 +15,13 @@ events=examples/demo/events
 config=examples/demo/altinn-events.lua
 DEMO_KEY=$folder/key.pem
 export DEMO_KEY
-host= service= emulator=
+host= service= emulator= tail=
 
 stop () { [ -z "$1" ] || { kill "$1" 2>/dev/null; wait "$1" 2>/dev/null; } || true; }
 finish () {
   status=$?
   trap - EXIT INT TERM
-  stop "$host"; stop "$emulator"; stop "$service"
+  stop "$tail"; stop "$host"; stop "$emulator"; stop "$service"
   rm -rf "$folder"
   exit $status
 }
@@ -29,7 +29,7 @@ trap finish EXIT
 trap 'exit 0' INT TERM
 
 say () { printf '\n== %s\n' "$*"; }
-shown () { printf '   $ %s\n' "$*"; "$@"; }
+shown () { printf '   $ %s\n' "DEMO_KEY=$DEMO_KEY $*"; "$@"; }
 fail () { echo "$*" >&2; [ ! -s "$folder/host.log" ] || cat "$folder/host.log" >&2; exit 1; }
 
 # wait_for SECONDS COMMAND...: until the command succeeds.
@@ -72,7 +72,7 @@ altinn-events check --config $config --list
 
 post published.json 200
 post validation.json 200
-post never_read.json 200
+post publish_failed.json 200
 post broken.json 400
 wait_for 10 settled done "1 of 1" || fail "no verdict within 10 s:"
 
@@ -94,13 +94,20 @@ say "The host's log"
 cat "$folder/host.log"
 
 [ -z "${ONCE:-}" ] || { say "All went as it should"; exit 0; }
-say "The host stays up until Ctrl-C. Send more from another shell:"
+say "The host stays up until Ctrl-C, and its log goes on here. From another shell, in this folder:"
 cat <<END
-  eval "\$(make -s env)"
-  curl -i $endpoint -H 'Content-Type: application/json' --data-binary @$events/never_read.json
-  altinn-events send $events/published.json --to $endpoint
-  curl $altinn/emulator/letters -d '{"resource":"acme-letters"}'
+  eval "\$(make -s env)"; export DEMO_KEY=$DEMO_KEY
+  # a letter that is not read until it is due, and goes to print:
+  letter=\$(curl -sS $altinn/emulator/letters -d '{"resource":"acme-letters"}' | sed 's/.*"id":"\([^"]*\)".*/\1/')
+  curl -sS $altinn/emulator/letters/\$letter/never-read -d '{}'
+  altinn-events letter \$letter --timeline --config $config
+  # what the host has, and why:
   altinn-events inbox list --inbox $folder/inbox.db
+  altinn-events why 1 --config $config --inbox $folder/inbox.db
+  altinn-events plan --config $config
+  altinn-events types neverread
   curl http://127.0.0.1:8481/metrics
 END
+tail -n 0 -f "$folder/host.log" &
+tail=$!
 wait "$host"

@@ -16,7 +16,21 @@ end
 
 describe("never-read-to-print", function()
   local subject = assert(rules.load({ path }))[1]
-  local letter = { id = "0198c3a2-7b1d-7c55-8f0e-2a4b6c8d0e1f" }
+
+  -- A letter with this history, in Altinn's place.
+  local function letter_that_was(...)
+    local history = { ... }
+    local details = { status = history[#history], sendersReference = "ref-1", has_been = function(_, ...)
+      for _, wanted in ipairs { ... } do
+        for _, status in ipairs(history) do
+          if status == wanted then return true end
+        end
+      end
+      return false
+    end }
+    return { id = "0198c3a2-7b1d-7c55-8f0e-2a4b6c8d0e1f", details = function() return details end }
+  end
+  local letter = letter_that_was("Published", "Fetched")
 
   it("wants letters that were never read, and nothing else", function()
     local matcher = events.matcher()
@@ -32,6 +46,16 @@ describe("never-read-to-print", function()
     assert.are.same({ "print", letter.id }, verdict.key)
     assert.are.equal("/v1/jobs", verdict.path)
     assert.are.equal(letter.id, verdict.json.letter)
+    assert.are.equal("ref-1", verdict.json.reference)
+  end)
+
+  it("leaves alone what was read a moment ago, or deleted unread", function()
+    for _, status in ipairs { "Read", "Confirmed", "PurgedByRecipient", "PurgedByAltinn" } do
+      local verdict = rule.verdict(subject.run(event("correspondencereceiverneverread"),
+        letter_that_was("Published", status), { attempt = 1 }))
+      assert.are.equal("skip", verdict.verdict)
+      assert.are.equal("already handled: " .. status, verdict.reason)
+    end
   end)
 
   it("gives the same key when Altinn raises the event twice", function()

@@ -1,5 +1,5 @@
--- A letter that was deleted, by the sender or the recipient, gets a note in the archive: afterwards Altinn
--- answers 404 for it, so the note is all that is left to show when it went.
+-- A letter that was deleted, by the sender or the recipient, gets a note in the archive: its recipient, and whoever
+-- asks for its overview, gets 404 from then on. Its sender still sees the details.
 
 rule {
   name = "purged-archive-note",

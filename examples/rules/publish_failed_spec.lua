@@ -1,0 +1,42 @@
+-- Run by `busted examples/rules`, or by `make test` with all others.
+local events = require "altinn.events"
+local rule = require "altinn.events.rule"
+local rules = require "altinn.events.rules"
+
+local path = debug.getinfo(1, "S").source:match("^@(.*)_spec%.lua$") .. ".lua"
+
+local function event(type)
+  return assert(events.parse(([[{
+    "specversion": "1.0", "id": "1", "type": "no.altinn.correspondence.%s",
+    "source": "https://platform.tt02.altinn.no/correspondence/api/v1/correspondence",
+    "resource": "urn:altinn:resource:acme-letters", "resourceinstance": "0198c3a2-7b1d-7c55-8f0e-2a4b6c8d0e1f",
+    "subject": "urn:altinn:organization:identifier-no:987654321", "time": "2026-08-20T07:22:19Z"
+  }]]):format(type)))
+end
+
+describe("publish-failed-to-print", function()
+  local subject = assert(rules.load({ path }))[1]
+  local letter = { id = "0198c3a2-7b1d-7c55-8f0e-2a4b6c8d0e1f" }
+
+  it("wants letters that could not be published, and nothing else", function()
+    local matcher = events.matcher()
+    matcher:add(subject.name, { on = subject.on, when = subject.when })
+    assert.are.same({ subject.name }, matcher:match(event("correspondencepublishfailed")))
+    assert.are.same({}, matcher:match(event("correspondencepublished")))
+  end)
+
+  it("sends the letter to print, once by the letter's id", function()
+    local verdict = rule.verdict(subject.run(event("correspondencepublishfailed"), letter, { attempt = 1 }))
+    assert.are.equal("effect", verdict.verdict)
+    assert.are.equal("print", verdict.target)
+    assert.are.same({ "print", letter.id }, verdict.key)
+    assert.are.equal("/v1/jobs", verdict.path)
+    assert.are.equal(letter.id, verdict.json.letter)
+  end)
+
+  it("gives the same key when Altinn raises the event twice", function()
+    local first = rule.verdict(subject.run(event("correspondencepublishfailed"), letter, { attempt = 1 }))
+    local second = rule.verdict(subject.run(event("correspondencepublishfailed"), letter, { attempt = 2 }))
+    assert.are.same(first.key, second.key)
+  end)
+end)

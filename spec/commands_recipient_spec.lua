@@ -1,0 +1,98 @@
+-- A recipient from the rule to the archive: plan and apply tell it to name itself, Altinn refuses it before and
+-- delivers its letters alone afterwards, and a rule archives them. The real command, the real host, and the emulator.
+local cjson = require "cjson"
+local emulator = require "spec.support.emulator"
+local host = require "spec.support.host"
+local process = require "spec.support.process"
+
+local SECRET = "0123456789abcdef0123456789abcdef"
+local SCOPES = "altinn:events.subscribe altinn:correspondence.read"
+local US, OTHERS = "987654321", "910000004"
+
+local altinn, running, config
+
+local ARCHIVE = process.read "examples/rules/archive.lua"
+local README = process.read("README.md"):match "<!%-%- rule mine%.lua %-%->\n```lua\n(.-)```"
+local UNNAMED = 'rule { name = "mine", on = "correspondencepublished", when = { resource = "acme-letters" },'
+  .. " run = function() end }"
+
+local function run(verb, ...)
+  local words = { verb, ... }
+  words[#words + 1] = "--config"
+  words[#words + 1] = config
+  local status, out, err = running:run(table.unpack(words))
+  assert(not (out .. err):find(SECRET, 1, true), "the secret is printed")
+  return status, out, err
+end
+
+local function says(text, ...)
+  for _, wanted in ipairs { ... } do assert(text:find(wanted, 1, true), ("%q does not say %q"):format(text, wanted)) end
+end
+
+-- A rule file that archives into the host's folder.
+local function archive_rule() return (ARCHIVE:gsub("/srv/letters", running.folder .. "/letters")) end
+
+local function start()
+  altinn = emulator.start { speed = 1 }
+  running = host.start { config = ("return { secret = %q, base_url = %q, token = %q }"):format(SECRET, altinn.base,
+    altinn:token { scopes = SCOPES, orgNo = US }), rules = { mine = UNNAMED } }
+  config = running.folder .. "/commands.lua"
+  process.write(config, ([[return { secret = %q, base_url = %q, token = %q, rules = { %q },
+    endpoint = "http://127.0.0.1:%d/events" }]]):format(SECRET, altinn.base,
+    altinn:token { scopes = SCOPES, orgNo = US }, running.folder .. "/rules", running.port))
+  assert(os.execute("mkdir " .. process.quote(running.folder .. "/letters")))
+end
+
+describe("a recipient", function()
+  setup(start)
+  teardown(function()
+    if running then running:close() end
+    if altinn then altinn:close() end
+  end)
+
+  it("is told to name itself, and refused by Altinn when it does not", function()
+    local status, _, err = run "plan"
+    assert.are.equal(2, status)
+    says(err, "rules/mine.lua:1: rule 'mine': Altinn demands a subjectFilter of everybody who is not a service owner",
+      "recipient =")
+    status, _, err = run "apply"
+    assert.are.equal(1, status)
+    says(err, "acme-letters: not allowed: all but service owners must name a subject (recipient)", "HTTP 403")
+    local _, findings = run("doctor", "--json")
+    local found
+    for _, one in ipairs(cjson.decode(findings).findings) do
+      found = found or one.status == "warning" and one.message:find("subjectFilter", 1, true)
+    end
+    assert.is_truthy(found, findings)
+    status, _, err = run("subscriptions", "create", "--resource", "acme-letters")
+    assert.are.equal(1, status)
+    says(err, "warning: Altinn demands a subjectFilter", "--subject NUMBER")
+    assert.are.equal(0, #altinn:control("GET", "/subscriptions").subscriptions)
+  end)
+
+  it("gets its own letters alone, and archives them", function()
+    running:rewrite { archive = archive_rule(), mine = README }
+    running:restart()
+    process.write(config, (process.read(config):gsub("127%.0%.0%.1:%d+/events", "127.0.0.1:" .. running.port
+      .. "/events")))
+    local status, out, err = run "apply"
+    assert.are.equal(0, status, err)
+    assert.are.equal("", err)
+    says(out, "made, validated: acme-letters  987654321  correspondencepublished")
+    altinn:control("POST", "/letters", { resource = "acme-letters", recipient = OTHERS, title = "Not ours" })
+    local letter = altinn:control("POST", "/letters", { resource = "acme-letters", recipient = US, title = "Ours",
+      body = "Dear us", isConfirmationNeeded = true, dueDateTime = "2099-01-01T00:00:00Z",
+      attachments = { { fileName = "offer.txt", content = "An offer." } } })
+    local function file(name) return process.read(running.folder .. "/letters/" .. letter.id .. name) end
+    assert(running:wait_log("verdict=skipped[^\n]*archived in", 60), running:log())
+    assert(running:wait_log("rule=letters%-to%-us[^\n]*verdict=skipped[^\n]*noted", 60), running:log())
+    assert.are.equal("# Ours\n\nDear us\n", file ".md")
+    assert.are.equal("An offer.", file "-1-offer.txt")
+    local statuses = process.wait(30, function()
+      local text = cjson.encode(altinn:control("GET", "/letters/" .. letter.id))
+      return text:find('"Confirmed"', 1, true) and text
+    end)
+    says(statuses, '"Read"', '"Confirmed"')
+    assert.are.equal(1, running:list("--type", "correspondencepublished").count)
+  end)
+end)

@@ -210,6 +210,22 @@ describe("pull", function()
     silent(out .. err, SECRET, "wrong-secret")
   end)
 
+  it("goes on past what the host cannot take, and says so", function()
+    local running = host.start { config = 'return { secret = "' .. SECRET .. '" }\n' }
+    finally(function() running:close() end)
+    fake.events = { sample.event { id = "e1" }, sample.event { id = "large", data = ("x"):rep(300000) },
+      sample.event { id = "e3" } }
+    local status, out, err = fake:run("pull", "--resource", "acme-letters", "--deliver",
+      ("http://127.0.0.1:%d/events/%s"):format(running.port, SECRET))
+    assert.are.equal(1, status)
+    says(out, "2 events delivered; --after e3 goes on from here")
+    says(err, "the event large was passed over: the host refuses it with 413")
+    status, out = fake:run("pull", "--resource", "acme-letters", "--json", "--deliver",
+      ("http://127.0.0.1:%d/events/%s"):format(running.port, SECRET))
+    assert.are.equal(1, status)
+    assert.are.same({ { id = "large", reason = "the host refuses it with 413" } }, cjson.decode(out).odd)
+  end)
+
   it("says when the host is not there", function()
     local status, _, err = fake:run("pull", "--resource", "acme-letters", "--deliver", "http://127.0.0.1:1/events")
     assert.are.equal(1, status)
@@ -233,8 +249,18 @@ describe("letter", function()
         { status = "Read", statusText = "Read", statusChanged = "2026-08-20T09:00:00+00:00" },
         { status = "Published", statusText = "is out", statusChanged = "2026-08-20T07:22:19+00:00" },
       },
-      notifications = { { created = "2026-08-20T07:30:00+00:00", notificationChannel = "Sms", isReminder = true,
-        processingStatus = "Completed" } },
+      -- The shapes of NotificationExt in Altinn's OpenAPI document.
+      notifications = { { created = "2026-08-20T07:30:00+00:00", notificationChannel = "EmailPreferred",
+        isReminder = true,
+        processingStatus = { status = "Completed", description = "All are sent", lastUpdate = "2026-08-20T07:31:00Z" },
+        notificationStatusDetails = {
+          email = { id = "n1", succeeded = false, recipient = { emailAddress = "kari@example.no" },
+            sendStatus = { status = "Failed_Bounced", description = cjson.null, lastUpdate = "2026-08-20T07:32:00Z" } },
+          emails = { { id = "n1", succeeded = false, recipient = { emailAddress = "kari@example.no" },
+            sendStatus = { status = "Failed_Bounced", lastUpdate = "2026-08-20T07:32:00Z" } } },
+          sms = cjson.null,
+          smses = { { id = "n2", succeeded = true, recipient = { nationalIdentityNumber = "01017012345" },
+            sendStatus = { status = "Delivered", lastUpdate = "2026-08-20T07:33:00Z" } } } } } },
       has_been = function() end,
     }
   end)
@@ -251,7 +277,9 @@ describe("letter", function()
     local _, out = fake:run("letter", ID, "--timeline")
     local places = {}
     for index, text in ipairs { "2026-08-20T07:22:19+00:00  Published: is out",
-      "2026-08-20T07:30:00+00:00  notification (reminder) by Sms: Completed", "2026-08-20T09:00:00+00:00  Read",
+      "2026-08-20T07:30:00+00:00  notification (reminder) by EmailPreferred: Completed: All are sent\n",
+      "2026-08-20T07:32:00Z  email to kari@example.no: Failed_Bounced (not delivered)\n",
+      "2026-08-20T07:33:00Z  sms to 01*********: Delivered\n", "2026-08-20T09:00:00+00:00  Read",
       "2026-08-27T00:00:00+00:00  due" } do
       places[index] = assert(out:find(text, 1, true), text)
       assert(index == 1 or places[index - 1] < places[index])
@@ -265,7 +293,7 @@ describe("letter", function()
     local result = cjson.decode(out)
     assert.are.equal(ID, result.letter)
     assert.are.equal("Read", result.details.status)
-    assert.are.equal(4, #result.timeline)
+    assert.are.equal(6, #result.timeline)
     assert.are.equal("a1", result.details.content.attachments[1].id)
     local _, text = fake:run("letter", ID, "--json")
     assert.is_nil(cjson.decode(text).timeline)

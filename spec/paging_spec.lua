@@ -89,6 +89,42 @@ describe("pulled events", function()
     assert.are.same(numbers(1, 10), pull { size = 10 })
   end)
 
+  -- What Altinn takes and is no event here, among good ones.
+  local ODD = [=[
+    local odd = { ["3"] = '"source":"/a b"', ["4"] = '"source":"/s","weight":1.5',
+      ["6"] = '"source":"/s","source":"/t"', ["12"] = '"source":"/s","comment":"]},{"' }
+    local list = {}
+    for id = first, math.min(count, first + size - 1) do
+      list[#list + 1] = ('{"specversion":"1.0","id":"%d",%s,"type":"t","data":[{"a":"]\\\\\\"["},[1,2]]}'):format(id,
+        odd[tostring(id)] or '"source":"/s"')
+    end
+    if true then return { body = "[" .. table.concat(list, ", ") .. "]" } end
+    local hidden]=]
+
+  it("go on past what is no event, which is told with its id and why", function()
+    pages(12, ODD)
+    local odd, ids = {}, {}
+    for event in client():events { resource = "acme-letters", size = 5, odd = function(id, reason, detail)
+      odd[#odd + 1] = id .. " " .. detail.attribute
+      assert.is_string(reason)
+      ids[#ids + 1] = "-"
+    end } do ids[#ids + 1] = event.id end
+    assert.are.same({ "3 source", "4 weight", "6 source" }, odd)
+    assert.are.same({ "1", "2", "-", "-", "5", "-", "7", "8", "9", "10", "11", "12" }, ids)
+  end)
+
+  it("without anybody to tell raise it after the good ones of its page", function()
+    pages(12, ODD)
+    local ids = {}
+    local ok, failure = pcall(function()
+      for event in client():events { resource = "acme-letters", size = 5 } do ids[#ids + 1] = event.id end
+    end)
+    assert.is_false(ok)
+    assert.are.same({ "1", "2", "5" }, ids)
+    assert.is_truthy(failure.message:find("the pulled event 3 is none that can be read: source", 1, true))
+    assert.are.equal("invalid", failure.code)
+  end)
+
   it("are asked for with type, subject and what else is wanted", function()
     pages(0)
     pull { size = 1000, type = { "correspondencepublished", "dialogporten.*" }, subject = ORGANISATION }
@@ -116,8 +152,12 @@ describe("pulled events", function()
     assert.are.equal("invalid", raised(function() client():events { resource = "" } end).code)
     assert.are.equal("resource", raised(function() client():events {} end).detail.attribute)
     server:always(200, '[{"specversion":"1.0","id":"1","source":"/s","type":"t"},{"id":"2"}]')
-    failure = raised(function() client():events { resource = "acme-letters" } () end)
-    assert.are.equal(2, failure.detail.index)
+    failure = raised(function()
+      for event in client():events { resource = "acme-letters" } do assert.are.equal("1", event.id) end
+    end)
+    assert.are.same({ 2, "2" }, { failure.detail.index, failure.detail.id })
+    server:always(200, '[{"specversion":"1.0","id":"1","source":"/s","type":"t"},{"id":"2"')
+    assert.are.equal("syntax", raised(function() client():events { resource = "acme-letters" } () end).code)
     assert.has_error(function() client():events { resorce = "a" } end)
     assert.has_error(function() client():events { resource = "a", size = 1.5 } end)
     assert.has_error(function() client():events { resource = "a", size = 0 } end)

@@ -75,7 +75,9 @@ end
 
 function Client:events(options)
   local fake = self.fake
-  fake.calls[#fake.calls + 1] = { "events", options }
+  local seen = {}
+  for name, value in pairs(options) do seen[name] = type(value) ~= "function" and value or nil end
+  fake.calls[#fake.calls + 1] = { "events", seen }
   local index = 0
   return function()
     index = index + 1

@@ -255,14 +255,16 @@ end
 
 -- Pulled events
 
-local PULL = { resource = true, after = true, type = true, subject = true, size = true }
+local PULL = { resource = true, after = true, type = true, subject = true, size = true, odd = true }
 
 --- Pulls the events of a resource, in the order of their registration. An
 --- `after` that Altinn does not know (any more, after 90 days) means the
 --- beginning. Within one iteration nothing is given twice.
 ---@param wanted { resource: string, after: string|nil, type: string|string[]|nil, subject: string|nil,
----  size: integer|nil } `after`: the id of the last event seen; `type`: short names, full types, with * at the end, or
----  the server's patterns with %; `size`: events in a page, 1000
+---  size: integer|nil, odd: (fun(id: string|nil, reason: string, detail: table|nil))|nil } `after`: the id of the last
+---  event seen; `type`: short names, full types, with * at the end, or the server's patterns with %; `size`: events in
+---  a page, 1000; `odd` is told of what Altinn gives and is no event here: without it the first of these is raised
+---  after the good ones of its page
 ---@return fun(): table|nil next_event a failure raises { message, code, detail }, which prints as its message
 function Client:events(wanted)
   check_keys("events", wanted, PULL, 2)
@@ -272,7 +274,7 @@ function Client:events(wanted)
   end
   local size = check_number(wanted, "size", 0, 2)
   if size and size % 1 ~= 0 then error("size: a whole number is wanted", 2) end
-  return paging.events(settings[self], wish, size)
+  return paging.events(settings[self], wish, size, check_kind(wanted, "odd", "function", 2))
 end
 
 -- Letters

@@ -1,6 +1,7 @@
 -- Iterators over what Altinn gives in pages, or in lists that end at 1000.
 local call = require "altinn.events.client.exchange"
 local core = require "altinn.events.core"
+local elements = require "altinn.events.client.elements"
 local events_module = require "altinn.events"
 
 local M = {}
@@ -31,13 +32,42 @@ end
 
 -- Events
 
+-- The id that a refused event shows all the same; nil when it shows none.
+local function id_in(text)
+  local value = call.decode(text)
+  local id = type(value) == "table" and value.id
+  return type(id) == "string" and id ~= "" and id or nil
+end
+
+-- An event that Altinn took and that is none here: { id, odd = reason, code, detail }.
+local Odd = {}
+
+local function odd_of(index, text, message, code, detail)
+  detail = detail or {}
+  detail.index, detail.id = index, id_in(text)
+  return setmetatable({ id = detail.id, odd = message, code = code, detail = detail }, Odd)
+end
+
+local function is_odd(event) return getmetatable(event) == Odd end
+
+-- The events of a page of which one is refused: each read by itself.
+local function one_by_one(body)
+  local list = {}
+  for index, text in ipairs(elements.of(body) or {}) do
+    local event, message, code, detail = events_module.parse(text, { max_bytes = math.max(1, #text) })
+    list[index] = event or odd_of(index, text, message, code, detail)
+  end
+  return list
+end
+
 local function page(self, size)
   self.wish.size = size
   local reply, message, code, detail = call.perform(self.settings, "events", self.wish)
   if not reply then M.raise(message, code, detail) end
   local events
   events, message, code, detail = events_module.parse_batch(reply.body, { max_bytes = math.max(1, #reply.body) })
-  if not events then M.raise("a pulled event: " .. message, code, detail) end
+  if not events then events = one_by_one(reply.body) end
+  if #events == 0 and message then M.raise("the pulled events: " .. message, code, detail) end
   return events
 end
 
@@ -51,14 +81,24 @@ end
 
 -- Whether the event is new to this iteration.
 local function is_fresh(self, event)
-  local seen = self.seen[event.source]
+  local source = is_odd(event) and Odd or event.source
+  local id = event.id or event.odd
+  local seen = self.seen[source]
   if not seen then
     seen = {}
-    self.seen[event.source] = seen
+    self.seen[source] = seen
   end
-  if seen[event.id] then return false end
-  seen[event.id] = true
+  if seen[id] then return false end
+  seen[id] = true
   return true
+end
+
+-- The id with which the next page begins: that of the last event that shows one.
+local function cursor_of(events)
+  for index = #events, 1, -1 do
+    if events[index].id then return events[index].id end
+  end
+  return nil
 end
 
 -- The events of the next page that has new ones; nil at the end. A cursor
@@ -73,7 +113,7 @@ local function fresh_events(self)
     for _, event in ipairs(events) do
       if is_fresh(self, event) then list[#list + 1] = event end
     end
-    local cursor = events[#events].id
+    local cursor = cursor_of(events) or self.wish.after
     tried[self.wish.after] = (tried[self.wish.after] or 0) + 1
     self.wish.after = cursor
     if #list > 0 then return list end
@@ -81,28 +121,45 @@ local function fresh_events(self)
   end
 end
 
+local function raise_odd(odd)
+  M.raise(("the pulled event %s is none that can be read: %s"):format(odd.id and core.mask(odd.id) or "without an id",
+    odd.odd), odd.code, odd.detail)
+end
+
+-- The next event; what is odd is told to the caller, or kept until the good ones of its page were given.
+local function next_event(self)
+  while true do
+    self.at = self.at + 1
+    local event = self.list[self.at]
+    if not event then
+      if self.kept then return raise_odd(self.kept) end
+      self.list, self.at = fresh_events(self), 0
+      if not self.list then return nil end
+    elseif not is_odd(event) then
+      return event
+    elseif self.odd then
+      self.odd(event.id, event.odd, event.detail)
+    else
+      self.kept = self.kept or event
+    end
+  end
+end
+
 --- An iterator over the events of a resource, in the order of registration.
 ---@param settings table of the client
 ---@param wish table resource, after, types, subject
 ---@param size integer|nil of a page, 1000
+---@param odd fun(id: string|nil, reason: string, detail: table|nil)|nil gets what is no event here; without it the
+---  first of these is raised once the good ones of its page were given
 ---@return fun(): table|nil next_event raises { message, code, detail }
-function M.events(settings, wish, size)
+function M.events(settings, wish, size, odd)
   wish.size = size
   check("events", wish)
-  local self = { settings = settings, wish = wish, size = size or MOST, seen = {} }
+  local self = { settings = settings, wish = wish, size = size or MOST, seen = {}, odd = odd, list = {}, at = 0 }
   wish.after = wish.after or "0"
-  local list, at, ended = {}, 0, false
   return function()
-    if ended then return nil end
-    at = at + 1
-    if not list[at] then
-      list, at = fresh_events(self), 1
-      if not list then
-        list, ended = {}, true
-        return nil
-      end
-    end
-    return list[at]
+    if not self.list then return nil end
+    return next_event(self)
   end
 end
 

@@ -8,6 +8,9 @@ local output = require "altinn.events.commands.output"
 
 local M = {}
 
+-- Statuses with which the host refuses an event for what it is, now and later.
+local OWN_FAULT = { [400] = true, [413] = true, [415] = true, [422] = true }
+
 local SHOWN = 50  -- when no limit is given and nothing is delivered
 
 -- Options as what client:events takes.
@@ -56,6 +59,7 @@ local function delivery(config, url)
     }
     if not reply then return nil, "the host was not reached: " .. message, code end
     if reply.status >= 200 and reply.status < 300 then return true end
+    if OWN_FAULT[reply.status] then return nil, ("the host refuses it with %d"):format(reply.status), "odd" end
     return nil, ("the host answered %d to the event %s"):format(reply.status, event.id)
   end
 end
@@ -65,20 +69,38 @@ local function failure_of(raised)
   return tostring(raised), nil
 end
 
--- Takes events until the limit; gives their number, the id of the last, and why it ended early.
+-- What is done with events, until the limit: { count, last, odd = { { id, reason } }, why, code }; `why` tells why it
+-- ended early. An odd event is passed over.
 local function take(client, options, limit, each)
-  local count, last, why, code = 0, nil, nil, nil
+  local taken = { count = 0, odd = output.list {} }
+  function options.odd(id, reason)
+    taken.odd[#taken.odd + 1] = { id = output.masked(id), reason = output.masked(reason) }
+    taken.last = id or taken.last
+  end
   local ok, raised = pcall(function()
     for event in client:events(options) do
-      local done
-      done, why, code = each(event)
-      if not done then return end
-      count, last = count + 1, event.id
-      if count == limit then return end
+      local done, why, code = each(event)
+      if code == "odd" then
+        options.odd(event.id, why)
+      elseif not done then
+        taken.why, taken.code = why, code
+        return
+      else
+        taken.count, taken.last = taken.count + 1, event.id
+      end
+      if taken.count == limit then return end
     end
   end)
-  if not ok then why, code = failure_of(raised) end
-  return count, last, why, code
+  if not ok then taken.why, taken.code = failure_of(raised) end
+  return taken
+end
+
+-- An event that cannot be taken is no reason to stop, and none to say that all is well.
+local function tell_odd(list)
+  for _, one in ipairs(list) do
+    output.complain(("the event %s was passed over: %s"):format(one.id or "without an id", one.reason))
+  end
+  return #list > 0 and 1 or 0
 end
 
 local function summary(count, last, delivered)
@@ -111,14 +133,15 @@ function M.run(args, config)
     if not args.json then print_row(rows[#rows]) end
     return true
   end
-  local count, last, why
-  count, last, why, code = take(link.client, options, args.limit or not url and SHOWN or nil, each)
+  local taken = take(link.client, options, args.limit or not url and SHOWN or nil, each)
   if args.json then
-    output.json { count = count, last = last, delivered = url and count or nil, events = not url and rows or nil }
+    output.json { count = taken.count, last = taken.last, delivered = url and taken.count or nil,
+      events = not url and rows or nil, odd = #taken.odd > 0 and taken.odd or nil }
   else
-    output.out(summary(count, last, url ~= nil))
+    output.out(summary(taken.count, taken.last, url ~= nil))
   end
-  return why and link:failure(why, code) or 0
+  local status = tell_odd(taken.odd)
+  return taken.why and link:failure(taken.why, taken.code) or status
 end
 
 return M

@@ -17,9 +17,14 @@
 ---@field status integer
 ---@field headers table<string, string> names in lower case
 ---@field body string|nil
+---@field proxied boolean|nil a proxy of the environment stood between
 
---- What carries a request to a server and its reply back.
----@alias altinn.events.transport fun(request: altinn.events.request): altinn.events.reply|nil, string|nil, string|nil
+--- Without a reply: whether it is certain that no byte of the request was written.
+---@class altinn.events.transport_detail
+---@field not_sent boolean|nil
+
+--- What carries a request to a server and its reply back; or nil, message, code, altinn.events.transport_detail|nil.
+---@alias altinn.events.transport fun(request: altinn.events.request): altinn.events.reply|nil, string|nil, string|nil, table|nil
 
 --- Options of events.client.
 ---@class altinn.events.client_options
@@ -66,6 +71,7 @@
 ---@field type altinn.events.types_wanted|nil also the server's patterns with %
 ---@field subject string|nil
 ---@field size integer|nil events in a page (1000)
+---@field odd (fun(id: string|nil, reason: string, detail: table))|nil is told of what Altinn gives and is no event here
 
 --- Which letters are listed.
 ---@class altinn.events.list_options

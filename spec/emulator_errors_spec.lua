@@ -130,6 +130,20 @@ local rows = {
       local dialog = altinn:letter { recipient = STRANGER }.externalReferences[1]
       return post(letter_of { externalReferences = { dialog } })
     end },
+  { 1045, 400, "Transmission correspondences only support one recipient", function()
+    return post(letter_of({ externalReferences = { reference("DialogportenDialogId", NOBODY) } }, nil,
+      { recipients = { "0192:" .. RECIPIENT, "0192:" .. STRANGER } }))
+  end },
+  { 1051, 400, "Correspondences with GUI actions (ReplyOptions or IsConfirmationNeeded) cannot be sent as"
+    .. " transmissions", function()
+      return post(letter_of { externalReferences = { reference("DialogportenDialogId", NOBODY) },
+        replyOptions = { { linkURL = "https://x.example.no" } } })
+    end },
+  { 1050, 400, "The service owner of a transmission can not differ from the service owner of the dialog", function()
+    altinn:control("POST", "/world", { owners = { others = STRANGER } })
+    local dialog = altinn:letter { resource = "others", recipient = STRANGER }.externalReferences[1]
+    return post(letter_of { externalReferences = { dialog } })
+  end },
   { 1017, 400, "The sender of the correspondence must be equal the sender of existing attachments", function()
     local other = altinn:letter { sender = STRANGER, attachments = { { fileName = "a.txt", content = "x" } } }
     return post(letter_of(nil, nil, { existingAttachments = { other.content.attachments[1].id } }))
@@ -146,6 +160,15 @@ local rows = {
     local id = select(2, register())
     return post(letter_of(nil, { attachments = { { fileName = "a.exe", sendersReference = "r" } } },
       { existingAttachments = { id } }))
+  end },
+  { 1069, 400, "Correspondence cannot allow forwarding if the total size of attachments exceeds 10 MB", function()
+    local list = {}
+    for index = 1, 2 do
+      list[index] = altinn:letter { attachments = { { fileName = "a.pdf", size = 5000000 + index } } }
+        .content.attachments[1].id
+    end
+    assert.are.equal(200, (post(letter_of({ allowForwarding = true }, nil, { existingAttachments = { list[1] } }))))
+    return post(letter_of({ allowForwarding = true }, nil, { existingAttachments = list }))
   end },
   { 1055, 400, "Existing attachment is expiring within 6 hour(s) and cannot be attached to a new correspondence",
     function()
@@ -393,6 +416,55 @@ describe("the emulator's letters refuse", function()
     end
     local _, problem = post(letter_of(nil, nil, { recipients = { RECIPIENT } }))
     assert.is_truthy(problem.errors.recipients[1]:find("^Recipient should be an organization number in the format"))
+  end)
+
+  it("nothing at the edges: what just fits is created", function()
+    local function fits(...) assert.are.equal(200, (post(letter_of(...)))) end
+    fits { dueDateTime = "2131-01-01T00:00:00Z", requestedPublishTime = "2131-01-01T00:00:00Z" }
+    fits { replyOptions = { { linkURL = "https://x.example.no/" .. ("x"):rep(234), linkText = "x" } } }
+    fits(nil, { messageTitle = ("æ"):rep(255), messageSummary = ("æ"):rep(255), messageBody = ("æ"):rep(30000) })
+    fits { sendersReference = ("x"):rep(4096), messageSender = "" }
+    fits { propertyList = { [("x"):rep(50)] = ("y"):rep(300) } }
+    fits(nil, { language = "NN" })
+    local ids = {}
+    for index = 1, 100 do
+      ids[index] = altinn:control("POST", "/letters", { attachments = { { fileName = "a.pdf", content = "x" } } })
+        .content.attachments[1].id
+    end
+    altinn:advance()
+    fits(nil, nil, { existingAttachments = ids })
+    local status, problem = post(letter_of { propertyList = { [("x"):rep(51)] = "y" } })
+    assert.are.same({ 400, { "propertyList Key can not be longer than 50" } }, { status, problem.errors.propertyList })
+    status, problem = post(letter_of(nil, nil, { recipients = { "0192:333333333" } }))
+    assert.are.same({ 404, 1029 }, { status, problem.errorCode })
+    status, problem = notify { customRecipients = { { emailAddress = "x" } }, smsBody = "$recipientname$" }
+    assert.are.same({ 400, 3015 }, { status, problem.errorCode })
+  end)
+
+  it("no file of the types that Altinn takes, and every other; each name that Windows keeps", function()
+    for name, kind in pairs { doc = "application/msword", xls = "application/vnd.ms-excel", ppt =
+      "application/vnd.ms-powerpoint", pps = "application/vnd.ms-powerpoint", zip = "application/zip",
+      docx = "application/vnd.openxmlformats-officedocument.wordprocessingml.document",
+      xlsx = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet", pdf = "application/pdf",
+      html = "text/html", txt = "text/plain", xml = "text/xml", jpg = "image/jpeg", jpeg = "image/jpeg",
+      gif = "image/gif", bmp = "image/bmp", png = "image/png", json = "application/json", csv = "text/csv",
+      dcm = "application/dicom", DICOM = "application/dicom" } do
+      local status, id = register { fileName = "a.b." .. name }
+      assert.are.equal(200, status, name)
+      assert.are.equal(kind, select(2, altinn:as(writer, "GET", ATTACHMENT .. "/" .. id)).dataType)
+    end
+    for _, name in ipairs { "a.exe", "pdf", "a.pdf.", "a.docm" } do
+      assert.are.equal(2013, select(2, register { fileName = name }).errorCode, name)
+    end
+    local names = { "con", "PRN", "Aux", "nul" }
+    for digit = 1, 9 do
+      names[#names + 1] = "com" .. digit
+      names[#names + 1] = "LPT" .. digit
+    end
+    for _, name in ipairs(names) do
+      assert.are.equal(2021, select(2, register { fileName = name .. ".x.txt" }).errorCode, name)
+    end
+    assert.are.equal(200, (register { fileName = "console.txt" }))
   end)
 
   it("ids that are no GUID with 400, under the parameter's name", function()

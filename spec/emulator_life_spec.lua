@@ -228,6 +228,48 @@ describe_life("letters", function()
     assert.are.same({}, shown.notifications)
     assert.is_truthy(text:find('"notifications":[]', 1, true))
     assert.are.same({ "DialogportenDialogId" }, { shown.externalReferences[1].referenceType })
+    altinn:step(letter, "purge")
+    local _, details, _, all = get(token(SENDER, WRITE, OWNER), letter, "/details")
+    assert.are.equal("Default", details.systemLabel)
+    assert.is_truthy(all:find('"statusHistory":%[.*%],"systemLabel":"Default"}$'))
+    assert.is_truthy(all:find('"altinn2CorrespondenceId":null', 1, true))
+  end)
+
+  it("write an attachment with its null members too", function()
+    local writer = token(SENDER, WRITE)
+    local id = select(2, altinn:as(writer, "POST", ATTACHMENT, { resourceId = "acme-letters", fileName = "a.txt",
+      sendersReference = "r", isEncrypted = true }))
+    local _, shown, _, text = altinn:as(writer, "GET", ATTACHMENT .. "/" .. id)
+    local order = {}
+    for name in text:gmatch('"(%w+)":') do order[#order + 1] = name end
+    assert.are.same({ "fileName", "displayName", "isEncrypted", "checksum", "sendersReference", "expirationInDays",
+      "resourceId", "sender", "attachmentId", "status", "statusText", "statusChanged", "correspondenceIds",
+      "dataType" }, order)
+    assert.are.same({ true, cjson.null, cjson.null, "Initialized" },
+      { shown.isEncrypted, shown.displayName, shown.expirationInDays, shown.status })
+    local step = altinn:control("POST", ("/attachments/%s/publish"):format(id))
+    assert.are.same({ "Initialized", "Published" }, { step.statusHistory[1].status, step.statusHistory[2].status })
+  end)
+
+  it("can be due by hand", function()
+    local letter = altinn:letter { isConfirmationNeeded = true }
+    raised()
+    altinn:step(letter, "due")
+    assert.are.equal("receiverneverread receiverneverconfirmed", raised())
+  end)
+
+  it("stay visible to their recipient in every state that comes after Published", function()
+    local reader = token(RECIPIENT, READ)
+    local letter = altinn:letter { allowForwarding = true, attachments = { { fileName = "a.txt", content = "x" } } }
+    for _, step in ipairs { "fetch", "read", "confirm", "forward" } do
+      altinn:step(letter, step)
+      altinn:advance "1m"
+      assert.are.equal(200, (get(reader, letter)), step)
+    end
+    assert.are.equal("Forwarded", select(2, get(reader, letter)).status)
+    get(reader, letter, "/attachment/" .. letter.content.attachments[1].id .. "/download")
+    assert.are.equal("Forwarded", select(2, get(reader, letter)).status)
+    assert.are.equal(200, (get(reader, letter, "/details")))
   end)
 end)
 
@@ -374,7 +416,19 @@ describe_life("notifications", function()
     assert.are.same(mail, shown.notificationStatusDetails.email)
     assert.are.same({ cjson.null, true, "post@987654321.example.no", cjson.null, "Email_Delivered" }, { mail.id,
       mail.succeeded, mail.recipient.emailAddress, mail.recipient.mobileNumber, mail.sendStatus.status })
-    assert.are.equal("SMS_Delivered", shown.notificationStatusDetails.smses[1].sendStatus.status)
+    local message = shown.notificationStatusDetails.smses[1]
+    assert.are.same(message, shown.notificationStatusDetails.sms)
+    assert.are.same({ "SMS_Delivered", "+4790000000", cjson.null }, { message.sendStatus.status,
+      message.recipient.mobileNumber, message.recipient.emailAddress })
+  end)
+
+  it("have a reminder by another channel when that is asked for", function()
+    local one = letter(generic { sendReminder = true, reminderNotificationChannel = "Sms" })
+    altinn:advance "25h"
+    local rows = select(2, get(owner, one, "/details")).notifications
+    assert.are.same({ "EmailPreferred", "Sms" }, { rows[1].notificationChannel, rows[2].notificationChannel })
+    assert.are.same({ cjson.null, "SMS_Delivered" }, { rows[2].notificationStatusDetails.email,
+      rows[2].notificationStatusDetails.sms.sendStatus.status })
   end)
 
   it("fail at all addresses, or at some", function()
@@ -454,16 +508,21 @@ describe_life("notifications", function()
       select(2, get(owner, one, "/details")).notifications[1].processingStatus.status)
   end)
 
-  it("are looked at again until their end is known", function()
-    altinn:control("POST", "/world", { contacts = { [RECIPIENT] = "silent" } })
-    letter(GENERIC)
-    altinn:advance "7m"
-    altinn:control("POST", "/world", { contacts = { [RECIPIENT] = "delivered" } })
-    raised()
-    altinn:advance "13m"
-    assert.are.equal("", raised())
-    altinn:advance "1m"
-    assert.are.equal("notificationdelivered", raised())
+  it("are looked at ten times, each time later, until their end is known", function()
+    local minute, hour = 60, 3600
+    local looks = { 5 * minute, minute, 15 * minute, 4 * hour, 8 * hour, 12 * hour, 16 * hour, 36 * hour, 48 * hour,
+      72 * hour }
+    for known = 1, #looks + 1 do
+      altinn:control("POST", "/world", { contacts = { [RECIPIENT] = "silent" } })
+      letter(GENERIC)
+      for look = 1, known - 1 do altinn:advance(looks[look]) end
+      altinn:control("POST", "/world", { contacts = { [RECIPIENT] = "delivered" } })
+      raised()
+      altinn:advance((looks[known] or 1000 * hour) - 1)
+      assert.are.equal("", raised(), "look " .. known)
+      altinn:advance(1)
+      assert.are.equal(looks[known] and "notificationdelivered" or "", raised(), "look " .. known)
+    end
   end)
 
   it("wait for the letter to be published, without an id", function()

@@ -120,6 +120,27 @@ describe("the emulator's subscriptions", function()
     assert.are.equal(0, altinn:control("GET", "/subscriptions").count)
   end)
 
+  it("takes URNs of at most ten parts of at most a hundred characters", function()
+    token = altinn:token { scopes = "altinn:events.subscribe altinn:serviceowner", orgNo = "991825827" }
+    local x = ("x"):rep(100)
+    for _, row in ipairs { { "urn:a:b", 201 }, { "urn:a:" .. x, 201 }, { "urn:a:" .. x .. "x", 400 },
+      { "urn:a" .. (":b"):rep(10), 201 }, { "urn:a" .. (":b"):rep(11), 400 }, { "urn:" .. ("a"):rep(30) .. ":b", 201 },
+      { "urn:" .. ("a"):rep(31) .. ":b", 400 }, { "urn:a:b_c(d)+,.-;$!/", 201 }, { "urn:a::b", 400 } } do
+      assert.are.equal(row[2], (post { resourceFilter = row[1] }), row[1])
+    end
+  end)
+
+  it("resolves an app's alternative subject to a party", function()
+    altinn:control("POST", "/world", { parties = { ["987654321"] = 77 } })
+    for _, word in ipairs { "org", "organisation", "organization" } do
+      local status, s = post { resourceFilter = app, subjectFilter = false,
+        alternativeSubjectFilter = "/" .. word .. "/987654321" }
+      assert.are.same({ 201, "/party/77" }, { status, s.subjectFilter })
+    end
+    local _, s = post { resourceFilter = app, subjectFilter = "/party/1", alternativeSubjectFilter = "/org/987654321" }
+    assert.are.equal("/party/1", s.subjectFilter)
+  end)
+
   it("asks for the scope after the addresses and before the resource", function()
     token = altinn:token { scopes = "altinn:correspondence.read" }
     assert.are.equal(400, (post { endPoint = "x" }))

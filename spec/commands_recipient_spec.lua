@@ -57,7 +57,8 @@ describe("a recipient", function()
       "recipient =")
     status, _, err = run "apply"
     assert.are.equal(1, status)
-    says(err, "acme-letters: not allowed: all but service owners must name a subject (recipient)", "HTTP 403")
+    says(err, "acme-letters: not allowed: Altinn demands a subjectFilter (recipient) of all but service owners",
+      "HTTP 403")
     local _, findings = run("doctor", "--json")
     local found
     for _, one in ipairs(cjson.decode(findings).findings) do

@@ -235,8 +235,8 @@ static const char *meaning_of (ae_call call, int status) {
       if (subscription)
         return "the subscription belongs to another identity: same organisation, other scopes";
       if (call == AE_CALL_SUBSCRIBE)
-        return "not allowed: all but service owners must name a subject (recipient); needed are the "
-               "scope altinn:events.subscribe and, in the resource's policy, subscribe";
+        return "not allowed: Altinn demands a subjectFilter (recipient) of all but service owners; "
+               "needed are also the scope altinn:events.subscribe and the policy's subscribe";
       if (call == AE_CALL_EVENTS || call == AE_CALL_SUBSCRIPTIONS)
         return "not allowed: the token needs the scope altinn:events.subscribe";
       return "not allowed: the token lacks the scope, or was not exchanged at Altinn";

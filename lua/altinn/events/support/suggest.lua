@@ -1,4 +1,4 @@
--- The nearest right word to a misspelt one.
+-- The right word for a wrong one.
 local M = {}
 
 local min = math.min
@@ -22,24 +22,65 @@ local function distance(a, b)
   return above[#b]
 end
 
---- The candidate nearest to a word, or nil when none is near.
+-- The words that a name is made of, as a set: "resourceFilter", "max_bytes".
+local function words_of(name)
+  local set, count = {}, 0
+  for word in name:gsub("(%l)(%u)", "%1 %2"):lower():gmatch("%w+") do
+    if not set[word] then set[word], count = true, count + 1 end
+  end
+  return set, count
+end
+
+local function holds(outer, inner)
+  for word in pairs(inner) do
+    if not outer[word] then return false end
+  end
+  return true
+end
+
+-- The one candidate that has all words of a name, or all of whose words the name has; nil: there is none, or another.
+local function by_words(name, list)
+  local wanted, count = words_of(name)
+  local found
+  if count == 0 then return nil end
+  for _, candidate in ipairs(list) do
+    local has, size = words_of(candidate)
+    if size > 0 and (holds(has, wanted) or holds(wanted, has)) then
+      if found then return nil end
+      found = candidate
+    end
+  end
+  return found
+end
+
+local SLIPS = 2  -- edits that a slip of the fingers makes; more are another word
+
+-- The candidate with the fewest edits, and their number; nil: none is near.
+local function by_letters(name, list)
+  local best, least = nil, math.floor(#name / 3) + 2
+  for _, candidate in ipairs(list) do
+    local edits = distance(name:lower(), candidate:lower())
+    if edits < least then best, least = candidate, edits end
+  end
+  return best, least
+end
+
+--- The candidate that a wrong word is likely to mean: one that differs by a
+--- slip, else the one that shares whole words with it, else the nearest by
+--- letters; nil when none is near.
 ---@param word string
 ---@param candidates string[]|table<string, any> a list, or a table whose keys are the words
----@param most integer|nil edits that count as near (default: a third of the word, and one)
 ---@return string|nil
-function M.nearest(word, candidates, most)
+function M.nearest(word, candidates)
   if type(word) ~= "string" or #word > 100 then return nil end
   local list = {}
   for key, value in pairs(candidates) do
     list[#list + 1] = type(key) == "string" and key or value
   end
   table.sort(list)
-  local best, least = nil, (most or math.floor(#word / 3) + 1) + 1
-  for _, candidate in ipairs(list) do
-    local edits = distance(word:lower(), candidate:lower())
-    if edits < least then best, least = candidate, edits end
-  end
-  return best
+  local best, edits = by_letters(word, list)
+  if best and edits <= SLIPS then return best end
+  return by_words(word, list) or best
 end
 
 --- " (did you mean 'x'?)", or "" when nothing is near.

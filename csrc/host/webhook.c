@@ -87,7 +87,9 @@ static void on_unread (ae_exchange *exchange, ae_code why) {
 }
 
 static void on_ended (ae_exchange *exchange) {
-  ae_body_shrink(ae_exchange_state(exchange));
+  ae_delivery *d = ae_exchange_state(exchange);
+  ae_webhook_log(d);
+  ae_body_shrink(d);
 }
 
 static void on_closed (void *hook, void *state) {
@@ -100,6 +102,7 @@ static void on_turned (void *context) {
   ae_webhook *hook = context;
   if (hook->queued) ae_inbox_wake(hook->inbox);
   hook->queued = false;
+  ae_webhook_log_more(hook, false);
 }
 
 /* }==================================================================== */
@@ -180,12 +183,14 @@ void ae_webhook_drain (ae_webhook *hook) {
 void ae_webhook_stop (ae_webhook *hook) {
   ae_webhook_drain(hook);
   ae_http_stop(hook->http);
+  ae_webhook_log_more(hook, true);
   webhook_free(hook);
 }
 
 void ae_webhook_counts_read (const ae_webhook *hook, ae_webhook_counts *counts) {
   counts->received = atomic_load(&hook->received);
   counts->answered_2xx = atomic_load(&hook->answered_2xx);
+  counts->last = atomic_load(&hook->last);
   counts->timeouts = ae_http_timeouts(hook->http);
   for (size_t i = 0; i < AE_CODE_COUNT; i++)
     counts->refused[i] = atomic_load(&hook->refused[i]);

@@ -42,6 +42,7 @@ typedef struct ae_webhook_counts {
   uint64_t received, answered_2xx;
   uint64_t refused[AE_CODE_COUNT]; /* by code */
   uint64_t timeouts;               /* requests cut at the deadline */
+  int64_t last; /* ms since 1970: when events were last accepted; 0 = never */
 } ae_webhook_counts;
 
 /* Reads the counts as they are now. Any thread. */

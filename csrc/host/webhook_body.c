@@ -103,27 +103,25 @@ static bool add_work (ae_delivery *d, const ae_event *event, ae_slice body) {
 }
 
 static void judge_structured (ae_delivery *d, ae_slice body) {
-  ae_event event;
-  ae_code code = read_structured(d, &event, body, d->text.data);
+  ae_code code = read_structured(d, &d->event, body, d->text.data);
   if (code != AE_OK) ae_refuse(d, status_of(code), code, NULL);
-  else if (!add_work(d, &event, body)) ae_refuse_memory(d);
+  else if (!add_work(d, &d->event, body)) ae_refuse_memory(d);
 }
 
 /* Kept as structured JSON, so that the inbox holds one form only. */
 static void judge_binary (ae_delivery *d, ae_slice body) {
   size_t size = ae_binary_size(d->headers, d->header_count, body.length);
-  ae_event event;
   ae_code code;
   if (!ae_buffer_reserve(&d->text, size)) {
     ae_refuse_memory(d);
     return;
   }
-  code = read_binary(d, &event, body);
+  code = read_binary(d, &d->event, body);
   if (code != AE_OK) {
     ae_refuse(d, status_of(code), code, NULL);
     return;
   }
-  size = ae_event_encode(&event, NULL, 0);
+  size = ae_event_encode(&d->event, NULL, 0);
   if (size > AE_MOST_STORED) {
     ae_refuse(d, 413, AE_TOO_LARGE, "the event is too large to be stored as JSON");
     return;
@@ -132,8 +130,8 @@ static void judge_binary (ae_delivery *d, ae_slice body) {
     ae_refuse_memory(d);
     return;
   }
-  d->encoded.length = ae_event_encode(&event, d->encoded.data, d->encoded.capacity);
-  if (!add_work(d, &event, (ae_slice){d->encoded.data, d->encoded.length}))
+  d->encoded.length = ae_event_encode(&d->event, d->encoded.data, d->encoded.capacity);
+  if (!add_work(d, &d->event, (ae_slice){d->encoded.data, d->encoded.length}))
     ae_refuse_memory(d);
 }
 

@@ -2,7 +2,7 @@
 ** webhook_private.h: what the files of the receiver share: webhook.c
 ** (requests on their way), webhook_head.c (may this request bring events?),
 ** webhook_body.c (its events, as works for the inbox), webhook_reply.c
-** (answers).
+** (answers), webhook_log.c (lines of the log).
 */
 #ifndef ALTINN_EVENTS_HOST_WEBHOOK_PRIVATE_H
 #define ALTINN_EVENTS_HOST_WEBHOOK_PRIVATE_H
@@ -10,6 +10,7 @@
 #include <stdatomic.h>
 
 #include "core/event.h"
+#include "host/throttle.h"
 #include "host/webhook.h"
 #include "http/http.h"
 
@@ -23,6 +24,19 @@ typedef enum ae_fate {
   AE_FATE_HANDSHAKE, /* 200: OPTIONS of the CloudEvents webhook specification */
   AE_FATE_REFUSED    /* with `status` and `error` */
 } ae_fate;
+
+/* Lines of the log that are no refusals. */
+#define AE_NOTICES(X) \
+  X(AE_NOTICE_HANDSHAKE, "handshake") \
+  X(AE_NOTICE_VALIDATION, "validation") \
+  X(AE_NOTICE_DUPLICATE, "duplicate") \
+  X(AE_NOTICE_UNMATCHED, "unmatched") \
+  X(AE_NOTICE_BATCH, "batch") \
+  X(AE_NOTICE_LOST, "lost")
+
+#define AE_NOTICE_ENUM(notice, message) notice,
+typedef enum ae_notice { AE_NOTICES(AE_NOTICE_ENUM) AE_NOTICE_COUNT } ae_notice;
+#undef AE_NOTICE_ENUM
 
 typedef struct ae_buffer {
   char *data;
@@ -40,6 +54,7 @@ typedef struct ae_delivery {
   ae_error error;
   ae_faults faults;
   ae_mode mode;
+  ae_event event;    /* but in a batch: the event, its texts in `text` */
   uint32_t index;    /* 1-based element of a batch, 0 = none */
   ae_buffer text;    /* the copy that is read; spans point here */
   ae_buffer encoded; /* binary mode: as structured JSON */
@@ -59,7 +74,10 @@ struct ae_webhook {
   size_t max_bytes;
   ae_inbox *inbox;
   atomic_bool draining;
-  bool queued; /* works that the inbox has not been woken for; the thread's */
+  bool queued; /* works that the inbox has not been woken for; the thread's,
+                  as are the next two */
+  ae_throttle refusals[AE_CODE_COUNT], notices[AE_NOTICE_COUNT];
+  _Atomic int64_t last; /* ms since 1970: the last request answered with 200; 0 = none */
   _Atomic uint64_t received, answered_2xx;
   _Atomic uint64_t refused[AE_CODE_COUNT];
 };
@@ -79,6 +97,13 @@ void ae_body_free (ae_delivery *d);
 /* Reads and judges the events. The fate stays open, and works are ready to be
 ** submitted; or it is refused. */
 void ae_body_judge (ae_delivery *d);
+
+/* webhook_log.c */
+
+/* The line of a request that has ended, if it has one here. */
+void ae_webhook_log (ae_delivery *d);
+/* Tells of the lines that were too many; `end`: of all. */
+void ae_webhook_log_more (ae_webhook *hook, bool end);
 
 /* webhook_reply.c */
 

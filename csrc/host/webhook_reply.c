@@ -121,6 +121,7 @@ static void reply_handshake (ae_delivery *d) {
 
 static void reply_accepted (ae_delivery *d) {
   ae_http_reply reply = {.status = 200};
+  if (d->work_count > 0) atomic_store(&d->hook->last, d->works[0].time);
   atomic_fetch_add(&d->hook->answered_2xx, 1);
   answer(d, &reply);
 }

@@ -61,6 +61,7 @@ static bool append (ae_inbox *inbox, ae_work *work) {
   if (!ae_store_append(inbox->store, work)) return false;
   change->stored++;
   if (!ae_runs_match(inbox, work->body, &count)) return false;
+  work->wanted = count;
   if (count == 0) {
     change->unmatched++;
     return true;

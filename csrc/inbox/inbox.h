@@ -42,6 +42,7 @@ typedef struct ae_work ae_work;
 struct ae_work {
   ae_work_kind kind;
   ae_work_result result;
+  size_t wanted; /* APPEND: out: so many rules want the event */
   ae_work *with; /* same transaction */
   ae_work *next; /* the inbox's own */
   void (*done)(ae_work *work);

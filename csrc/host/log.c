@@ -29,9 +29,10 @@ static struct {
   char *ring;
   size_t start, length;
   bool started, asleep;
-  bool broken;      /* the last byte written did not end a line */
-  uint64_t dropped; /* lines, in all */
-  uint64_t untold;  /* of them those that no line has told of */
+  bool broken;        /* the last byte written did not end a line */
+  uint64_t dropped;   /* lines, in all */
+  uint64_t unwritten; /* of them those that the thread could not write, since it last could */
+  uint64_t untaken;   /* of them those that had no room, since a line last had */
   bool json;
 } the_log = {.lock = PTHREAD_MUTEX_INITIALIZER,
              .more = PTHREAD_COND_INITIALIZER,
@@ -67,19 +68,27 @@ static uint64_t lines_in (const char *bytes, size_t size) {
   return count;
 }
 
-/* Tells how many lines are missing here. False: it cannot be told yet. *broken:
-** whether the last byte written does not end a line. */
-static bool tell (uint64_t untold, bool *broken, bool json) {
-  char reason[80], line[AE_LOG_LINE_BYTES + 2];
+/* A line that tells how many are missing in its place; its length. */
+static size_t make_gap (char line[AE_LOG_LINE_BYTES + 1], uint64_t lines, bool json) {
+  char reason[80];
   ae_log_field field = {"reason", {reason, 0}};
+  int length = snprintf(reason, sizeof reason, "%llu lines of the log were lost here",
+                        (unsigned long long)lines);
+  size_t size;
+  field.text.length = length > 0 ? (size_t)length : 0;
+  size = ae_log_make(line, json, AE_WARN, "log", &field, 1);
+  line[size++] = '\n';
+  return size;
+}
+
+/* Tells of lines that could not be written. False: that cannot be told yet
+** either. *broken: whether the last byte written does not end a line. */
+static bool tell (uint64_t lines, bool *broken, bool json) {
+  char line[AE_LOG_LINE_BYTES + 2];
   size_t done, size = 0;
   bool told;
-  int length = snprintf(reason, sizeof reason, "%llu lines of the log were lost here",
-                        (unsigned long long)untold);
-  field.text.length = length > 0 ? (size_t)length : 0;
   if (*broken) line[size++] = '\n';
-  size += ae_log_make(line + size, json, AE_WARN, "log", &field, 1);
-  line[size++] = '\n';
+  size += make_gap(line + size, lines, json);
   told = write_all(line, size, &done);
   if (done > 0) *broken = line[done - 1] != '\n';
   return told;
@@ -89,7 +98,7 @@ static bool tell (uint64_t untold, bool *broken, bool json) {
 static void write_chunk (void) {
   size_t size = the_log.length, done = 0;
   const char *bytes = the_log.ring + the_log.start;
-  uint64_t untold = the_log.untold;
+  uint64_t untold = the_log.unwritten;
   bool broken = the_log.broken, json = the_log.json, written;
   if (size > RING_BYTES - the_log.start) size = RING_BYTES - the_log.start;
   if (size > CHUNK_BYTES) size = CHUNK_BYTES;
@@ -100,11 +109,11 @@ static void write_chunk (void) {
   if (done > 0) broken = bytes[done - 1] != '\n';
   pthread_mutex_lock(&the_log.lock);
   the_log.broken = broken;
-  the_log.untold -= untold;
+  the_log.unwritten -= untold;
   if (!written) {
     uint64_t lost = lines_in(bytes + done, size - done);
     the_log.dropped += lost;
-    the_log.untold += lost;
+    the_log.unwritten += lost;
   }
   the_log.start = (the_log.start + size) % RING_BYTES;
   the_log.length -= size;
@@ -162,17 +171,33 @@ static void put (const char *bytes, size_t size) {
   the_log.length += size;
 }
 
+/* With the lock held: whether so many bytes have room. */
+static bool has_room (size_t size) {
+  return size <= RING_BYTES - the_log.length;
+}
+
+static bool take (ae_slice line) {
+  char gap[AE_LOG_LINE_BYTES + 1];
+  size_t size = 0;
+  if (!start()) return false;
+  if (the_log.untaken > 0) size = make_gap(gap, the_log.untaken, the_log.json);
+  if (line.length >= RING_BYTES - size || !has_room(size + line.length + 1)) return false;
+  if (size > 0) put(gap, size);
+  the_log.untaken = 0;
+  if (line.length > 0) put(line.data, line.length);
+  put("\n", 1);
+  return true;
+}
+
 bool ae_log_line (ae_slice line) {
   bool taken;
   pthread_mutex_lock(&the_log.lock);
-  taken = start() && line.length < RING_BYTES - the_log.length;
-  if (taken) {
-    if (line.length > 0) put(line.data, line.length);
-    put("\n", 1);
-    if (the_log.asleep) pthread_cond_signal(&the_log.more);
-  } else {
+  taken = take(line);
+  if (!taken) {
     the_log.dropped++;
-    the_log.untold++;
+    the_log.untaken++;
+  } else if (the_log.asleep) {
+    pthread_cond_signal(&the_log.more);
   }
   pthread_mutex_unlock(&the_log.lock);
   return taken;

@@ -18,6 +18,8 @@ local HEADS = {
   CE .. CE, CE .. media "text/plain", media "text/plain" .. CE, CE .. "Content-Encoding: identity\r\n",
   CE .. "Content-Encoding: identity\r\nContent-Encoding: identity\r\n",
   CE .. "Content-Encoding: identity\r\nContent-Encoding: gzip\r\n", CE .. "Content-Encoding:\r\n",
+  CE .. "Content-Encoding: gzip\r\nContent-Encoding:\r\n", CE .. "Content-Encoding: , Identity,\r\n",
+  CE .. "Content-Encoding: identity, br\r\n",
   media "application/json" .. "ce-id: x\r\n", media "application/cloudevents-batch+json; charset=utf-8",
   media "application/cloudevents+json;charset=iso-8859-1", media "application/cloudevents+xml",
   media "  application/cloudevents+json  ", media "application/json;charset=utf-16",

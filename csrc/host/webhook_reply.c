@@ -110,11 +110,12 @@ static void reply_problem (ae_delivery *d) {
 /* The handshake of the CloudEvents webhook specification 1.0.2, §4. */
 static void reply_handshake (ae_delivery *d) {
   const char *origin = ae_exchange_header(d->exchange, "WebHook-Request-Origin");
+  bool asked = origin != NULL && origin[0] != '\0';
   ae_header headers[] = {{AE_LITERAL("Allow"), AE_LITERAL("POST, OPTIONS")},
                          {AE_LITERAL("WebHook-Allowed-Origin"), {origin, 0}},
                          {AE_LITERAL("WebHook-Allowed-Rate"), AE_LITERAL("*")}};
   ae_http_reply reply = {.status = 200, .headers = headers};
-  reply.header_count = origin == NULL ? 1 : 3;
+  reply.header_count = asked ? 3 : 1;
   atomic_fetch_add(&d->hook->answered_2xx, 1);
   answer(d, &reply);
 }

@@ -64,8 +64,9 @@ end
 local function handshake(headers)
   local answer = { status = 200, headers = { Allow = "POST, OPTIONS" }, body = "" }
   local origin = headers["webhook-request-origin"]
-  if origin then
-    answer.headers["WebHook-Allowed-Origin"] = type(origin) == "table" and origin[1] or origin
+  if type(origin) == "table" then origin = origin[1] end
+  if origin and origin ~= "" then
+    answer.headers["WebHook-Allowed-Origin"] = origin
     answer.headers["WebHook-Allowed-Rate"] = "*"
   end
   return answer
@@ -118,10 +119,19 @@ local function mode_of(headers)
   return core.http_mode(headers)
 end
 
+-- RFC 9110 §8.4 and §5.6.1: a list of codings, which may be empty.
+local function is_encoded(codings)
+  if codings == nil then return false end
+  if type(codings) == "table" then codings = table.concat(codings, ",") end
+  for coding in tostring(codings):gmatch("[^,]+") do
+    coding = coding:match("^[ \t]*(.-)[ \t]*$"):lower()
+    if coding ~= "" and coding ~= "identity" then return true end
+  end
+  return false
+end
+
 local function judge_media(headers, mode)
-  local encoding = headers["content-encoding"]
-  if type(encoding) == "table" then encoding = encoding[#encoding] end
-  if encoding and tostring(encoding):lower() ~= "identity" then
+  if is_encoded(headers["content-encoding"]) then
     return M.refusal(415, "unsupported", "Content-Encoding is not supported: send the event as it is")
   end
   if mode == "unsupported" then

@@ -71,6 +71,22 @@ describe("a recipient", function()
     assert.are.equal(0, #altinn:control("GET", "/subscriptions").subscriptions)
   end)
 
+  it("is what Altinn takes a service owner for who has the read scope and not the write scope", function()
+    local letter = altinn:control("POST", "/letters", { resource = "acme-letters", recipient = OTHERS })
+    local token = altinn:token { scopes = SCOPES .. " altinn:serviceowner", org = "digdir",
+      orgNo = letter.sender:match "%d+$" }
+    local text = process.read(config)
+    process.write(config, (text:gsub('token = "[^"]+"', function() return ("token = %q"):format(token) end)))
+    local _, out = run("doctor", "--json")
+    process.write(config, text)
+    says(out, "altinn:serviceowner with correspondence.read and without .write",
+      "Altinn takes the owner for the recipient")
+    altinn:advance()
+    local status = altinn:as(token, "GET", "/correspondence/api/v1/correspondence/" .. letter.id)
+    assert.are.equal(200, status)
+    says(cjson.encode(altinn:control("GET", "/letters/" .. letter.id)), '"Fetched"')
+  end)
+
   it("gets its own letters alone, and archives them", function()
     running:rewrite { archive = archive_rule(), mine = README }
     running:restart()

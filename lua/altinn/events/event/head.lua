@@ -123,22 +123,46 @@ local function condition(name, value)
   return { attribute = attribute, test = test, alternatives = list }
 end
 
+local LETTERS = "no.altinn.correspondence."
+local full_types
+
+-- Whether some type of the catalogue begins with a text.
+local function begins_type(text)
+  full_types = full_types or core.types()
+  for _, entry in pairs(full_types) do
+    if entry.type:sub(1, #text) == text then return true end
+  end
+  return false
+end
+
+local function unknown_type(word, near)
+  return ("on: '%s' is no event type that Altinn raises%s; 'altinn-events types' lists them"):format(core.mask(word),
+    near and (" (did you mean '%s'?)"):format(near) or "")
+end
+
+-- What stands before a star. Of Correspondence all types are known.
+local function stem_alternative(word, stem)
+  if stem:find("%*") then return nil, ("on: '%s': a star may stand only at the end"):format(word) end
+  if stem ~= "" and not stem:find(".", 1, true) then stem = LETTERS .. stem end
+  if stem:sub(1, #LETTERS):lower() == LETTERS and not begins_type(stem) then
+    local near = core.suggest(stem)
+    return nil, unknown_type(word, near)
+  end
+  return { stem, prefix = true }
+end
+
 local function type_alternative(word)
   if type(word) ~= "string" or word == "" then
     return nil, "on: an event type is a text"
   end
+  if word:find("[%s%c]") then return nil, ("on: '%s' holds a blank, and no event type does"):format(core.mask(word)) end
   local stem = word:match("^(.*)%*$")
-  if stem then
-    if stem:find("%*") then return nil, ("on: '%s': a star may stand only at the end"):format(word) end
-    local known = stem == "" or stem:find(".", 1, true)
-    return { known and stem or "no.altinn.correspondence." .. stem, prefix = true }
-  end
+  if stem then return stem_alternative(word, stem) end
   local entry = core.type_named(word)
   if entry then return { entry, prefix = false } end
-  if word:find("^no%.altinn%.correspondence%.") and not core.type_known(word) or not word:find(".", 1, true) then
-    local near = core.suggest(word)
-    return nil, ("on: '%s' is no event type that Altinn raises%s; 'altinn-events types' lists them"):format(word,
-      near and (" (did you mean '%s'?)"):format(near) or "")
+  local ours = word:sub(1, #LETTERS):lower() == LETTERS
+  if ours and not core.type_known(word) or not word:find(".", 1, true) then
+    return nil, unknown_type(word, core.suggest(word))
   end
   return { word, prefix = false }
 end

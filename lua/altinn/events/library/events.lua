@@ -112,8 +112,8 @@
 --- Conditions by attribute; all must hold.
 ---@class altinn.events.when
 ---@field resource altinn.events.condition|nil also its short form: "acme-letters"
----@field recipient altinn.events.condition|nil the subject; also nine or eleven digits
----@field sender altinn.events.condition|nil the subject; also nine or eleven digits
+---@field recipient altinn.events.condition|nil the subject; also nine or eleven digits, or 0192: and nine
+---@field sender altinn.events.condition|nil the subject; also nine or eleven digits, or 0192: and nine
 ---@field subject altinn.events.condition|nil
 ---@field source altinn.events.condition|nil
 ---@field resourceinstance altinn.events.condition|nil

@@ -28,7 +28,8 @@ typedef struct ae_field {
 typedef struct ae_request {
   const char *method;      /* "POST" */
   const char *url;         /* http or https; the path is sent as it is */
-  const ae_field *headers; /* no CR, LF or NUL in them: the caller's duty */
+  const ae_field *headers; /* no CR, LF or NUL in them: the caller's duty; an empty
+                              Accept-Encoding: the header is not sent */
   size_t header_count;
   ae_slice body;       /* absent: none */
   double timeout;      /* seconds for the whole exchange once it runs; 0 = 30 */

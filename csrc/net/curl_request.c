@@ -85,11 +85,20 @@ static bool has_field (const ae_request *request, const char *name) {
   return false;
 }
 
+/* An empty Accept-Encoding asks for the header to be left out. */
+static bool is_left_out (ae_field field) {
+  ae_slice name = AE_LITERAL("Accept-Encoding");
+  return field.value.length == 0 && field.name.length == name.length &&
+         strncasecmp(field.name.data, name.data, name.length) == 0;
+}
+
 /* What is sent is what was asked for, Host and Content-Length, and that the
 ** body is to come as it is: without Accept-Encoding a server may code it. */
 static bool set_fields (ae_exchange *e, const ae_request *request) {
   for (size_t i = 0; i < request->header_count; i++)
-    if (!add_field(e, request->headers[i].name, request->headers[i].value)) return false;
+    if (!is_left_out(request->headers[i]) &&
+        !add_field(e, request->headers[i].name, request->headers[i].value))
+      return false;
   return append_line(e, "Expect:") &&
          (has_field(request, "Content-Type") || append_line(e, "Content-Type:")) &&
          (has_field(request, "Accept") || append_line(e, "Accept:")) &&

@@ -83,7 +83,10 @@ local function bodies(text, raw)
 end
 
 local function headers_of(options)
-  return { ["Content-Type"] = options.content_type or "application/json; charset=utf-8" }
+  return {
+    ["Content-Type"] = options.content_type or "application/json; charset=utf-8",
+    ["Accept-Encoding"] = "",  -- Altinn sends none
+  }
 end
 
 --- Posts the events of files to an endpoint.

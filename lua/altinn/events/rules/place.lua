@@ -24,12 +24,21 @@ function M.of(body)
   return ("%s:%d"):format(info.short_src, info.linedefined)
 end
 
+-- Functions of ours, and what Lua 5.1 shows in the place of a caller that a tail call has replaced.
+local function is_passed_over(info)
+  return info.what == "tail" or OURS and info.source:sub(1, #OURS) == OURS
+end
+
 --- Where a function of ours was called: the line in the rule's file, or, after a tail call, that of the rule's body.
 ---@param level integer of the caller, as for error: 1 is the function that asks
 ---@return string|nil "file:line"
 function M.caller(level)
   local info = debug.getinfo(level + 1, "Sl")
-  if info and info.currentline > 0 and not (OURS and info.source:sub(1, #OURS) == OURS) then
+  while info and is_passed_over(info) do
+    level = level + 1
+    info = debug.getinfo(level + 1, "Sl")
+  end
+  if info and info.currentline > 0 then
     return ("%s:%d"):format(info.short_src, info.currentline)
   end
   local run = present()

@@ -178,7 +178,7 @@ end
 
 local function catcher()
   local parts = {}
-  return { write = function(self, ...)
+  return { flush = function(self) return self end, write = function(self, ...)
     for _, part in ipairs { ... } do parts[#parts + 1] = tostring(part) end
     return self
   end, text = function() return table.concat(parts) end }

@@ -45,7 +45,9 @@ local function command_line(self)
 end
 
 local function parse_listening(self)
-  local address, admin = self.process:errors():match("msg=listening address=%S-:(%d+) admin=%S-:(%d+)")
+  local log = self.process:errors()
+  local address, admin = log:match("msg=listening address=%S-:(%d+) admin=%S-:(%d+)")
+  if not address then address, admin = log:match('"msg":"listening","address":"[^"]-:(%d+)","admin":"[^"]-:(%d+)"') end
   if not address then return self.process:status() and "ended" or nil end
   self.port, self.admin_port = tonumber(address), tonumber(admin)
   return "listening"

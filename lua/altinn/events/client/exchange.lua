@@ -1,6 +1,6 @@
 -- One call to Altinn: built and judged by the core, carried by a transport,
 -- with the token, its renewal, retries and one deadline.
-local cjson = require "cjson.safe"
+local cjson = require("cjson.safe").new()  -- settings of the shared one are everybody's
 local bodies = require "altinn.events.client.body"
 local core = require "altinn.events.core"
 local retry = require "altinn.events.client.retry"
@@ -10,8 +10,7 @@ local M = {}
 local altinn = core.altinn
 local BODY_KEPT = 2000  -- bytes of a reply's body in the detail of a failure
 
-local decoder = cjson.new()
-decoder.decode_invalid_numbers(false)
+cjson.decode_invalid_numbers(false)
 
 -- Values as the client gives them: members that are null are absent, whole
 -- numbers are integers where the Lua has them.
@@ -36,7 +35,7 @@ end
 ---@return string|nil message
 ---@return string|nil code
 function M.decode(text)
-  local value, message = decoder.decode(text)
+  local value, message = cjson.decode(text)
   if value == nil then return nil, "the reply is not whole JSON: " .. tostring(message), "syntax" end
   return tidy(value)
 end

@@ -1,12 +1,9 @@
 -- The command altinn-events: its verbs and options.
+local output = require "altinn.events.commands.output"
+
 local M = {}
 
-local function out(text) io.stdout:write(text, "\n") end
-local function complain(text) io.stderr:write("altinn-events: ", text, "\n") end
-
-local function print_json(value)
-  out(assert(require("altinn.events.support.json").encode(value)))
-end
+local out, complain, print_json = output.out, output.complain, output.json
 
 local function load_config(args, values)
   local config, problems = require("altinn.events.host.config").load { config = args.config, values = values }
@@ -294,7 +291,11 @@ function M.main(arguments)
     io.stderr:write(parser:get_usage(), "\n\nError: ", tostring(result), "\n")
     return 2
   end
-  return verbs[result.verb](result)
+  local status = verbs[result.verb](result)
+  local printed, why = output.finish()
+  if printed then return status end
+  complain("standard output: " .. why)
+  return status == 0 and 1 or status
 end
 
 return M

@@ -1,32 +1,46 @@
 -- What the commands print: lines, JSON, complaints with a way out.
 local events = require "altinn.events"
 local json = require "altinn.events.support.json"
+local texts = require "altinn.events.support.text"
 
 local M = {}
 
---- Prints a line.
----@param text string
-function M.out(text)
-  io.stdout:write(text, "\n")
+-- Why standard output does not take what is written; nil while it does.
+local broken
+
+local function write(text)
+  local ok, why = io.stdout:write(texts.visible(text), "\n")
+  if not ok then broken = broken or why end
 end
+
+--- Prints a text. What a terminal would obey is made visible.
+---@param text string
+function M.out(text) write(text) end
 
 --- Prints a format, filled in.
 ---@param format string
 ---@param ... any
-function M.line(format, ...)
-  io.stdout:write(format:format(...), "\n")
-end
+function M.line(format, ...) write(format:format(...)) end
 
 --- Prints a value as JSON.
 ---@param value any
-function M.json(value)
-  io.stdout:write(assert(json.encode(value)), "\n")
+function M.json(value) write(assert(json.encode(value))) end
+
+--- Whether all that was printed has been taken: to be asked once, at the end.
+---@return boolean ok
+---@return string|nil message
+function M.finish()
+  local ok, why = io.stdout:flush()
+  if not ok then broken = broken or why end
+  local message = broken
+  broken = nil
+  return message == nil, message
 end
 
 --- Complains on standard error.
 ---@param text string
 function M.complain(text)
-  io.stderr:write("altinn-events: ", text, "\n")
+  io.stderr:write("altinn-events: ", texts.visible(text), "\n")
 end
 
 --- Seconds since 1970 as people and programs read them.
@@ -78,7 +92,7 @@ end
 ---@return string|nil
 function M.masked(value)
   if value == nil then return nil end
-  return (events.mask(tostring(value)):gsub("%c", " "))
+  return (texts.visible(events.mask(tostring(value)):gsub("%c", " ")))
 end
 
 return M

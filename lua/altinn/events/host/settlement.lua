@@ -19,11 +19,7 @@ local short = logfmt.short
 
 local function line(format, level, message, fields)
   local time = os.date("!%Y-%m-%dT%H:%M:%SZ")
-  if format == "json" then
-    local object = { time = time, level = level, msg = message }
-    for name, value in pairs(fields) do object[name] = value end
-    return cjson.encode(object)
-  end
+  if format == "json" then return logfmt.json(time, level, message, fields) end
   return ("time=%s level=%s %s"):format(time, level, logfmt.line(message, fields))
 end
 

@@ -1,5 +1,5 @@
 -- Effects: what a rule wants done outside, and the key under which it is done once. One file a kind.
-local cjson = require "cjson.safe"
+local cjson = require("cjson.safe").new()
 local json = require "altinn.events.support.json"
 local suggest = require "altinn.events.support.suggest"
 

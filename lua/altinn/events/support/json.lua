@@ -4,7 +4,8 @@
 local M = {}
 
 local null = require("altinn.events").null
-local is_utf8 = require("altinn.events.core").is_utf8
+local core = require "altinn.events.core"
+local is_utf8, write = core.is_utf8, core.json
 
 local MOST = 1000000  -- values in one text
 
@@ -16,13 +17,13 @@ local function quote(text)
   end) .. '"'
 end
 
+-- Whole numbers without ".0"; others by the core's writer: the shortest text that reads back as the same number.
 local function number(value)
   if value ~= value or value == math.huge or value == -math.huge then
     return nil, "JSON has no infinite number and no NaN"
   end
   if value % 1 == 0 and math.abs(value) < 2 ^ 53 then return ("%d"):format(value) end
-  if math.type and math.type(value) == "integer" then return ("%d"):format(value) end
-  return (("%.17g"):format(value):gsub(",", "."))
+  return write(value)
 end
 
 local encode

@@ -1,19 +1,20 @@
 -- Lines of a log: identity numbers masked, nothing that could end a line or
--- pass for another field.
+-- pass for another field, and nothing that a terminal obeys.
 local core = require "altinn.events.core"
+local json = require "altinn.events.support.json"
+local texts = require "altinn.events.support.text"
 
 local M = {}
 
 local TEXT_BYTES = 2000
 
---- A text for people: masked, and cut when it is long. A number that the cut
---- goes through is still masked: a few bytes more are looked at.
+--- A text for people: UTF-8, masked, and cut when it is long. A number that
+--- the cut goes through is still masked: a few bytes more are looked at.
 ---@param text any
 ---@return string
 function M.short(text)
-  text = core.mask(tostring(text):sub(1, TEXT_BYTES + 64))
-  if #text > TEXT_BYTES then text = text:sub(1, TEXT_BYTES):gsub("[\128-\191]*$", "") .. " …" end
-  return text
+  text = core.mask(texts.readable(tostring(text):sub(1, TEXT_BYTES + 64)))
+  return #text > TEXT_BYTES and texts.cut(text, TEXT_BYTES) .. " …" or text
 end
 
 local ESCAPES = { ["\n"] = "\\n", ["\t"] = "\\t", ["\r"] = "\\r", ['"'] = '\\"', ["\\"] = "\\\\" }
@@ -22,12 +23,28 @@ local ESCAPES = { ["\n"] = "\\n", ["\t"] = "\\t", ["\r"] = "\\r", ['"'] = '\\"',
 ---@param value any
 ---@return string
 function M.value(value)
-  value = tostring(value)
-  if value ~= "" and not value:find('[%s"=%c\\]') then return value end
-  return '"' .. value:gsub('[%c"\\]', function(c) return ESCAPES[c] or ("\\x%02x"):format(c:byte()) end) .. '"'
+  value = texts.readable(tostring(value))
+  if value ~= "" and not value:find('[%s"=%c\\\127]') and not value:find("\194[\128-\159]") then return value end
+  value = value:gsub('["\\\n\t\r]', ESCAPES)
+  return '"' .. texts.visible(value, "") .. '"'
 end
 
 local ORDER = { "address", "admin", "rule", "event", "type", "verdict", "reason", "target", "status", "attempt", "ms" }
+
+local place = {}
+for index, name in ipairs(ORDER) do place[name] = index end
+
+-- The names of the fields: the usual ones in their order, then the others by their names.
+local function names_of(fields)
+  local names = {}
+  for name in pairs(fields) do names[#names + 1] = name end
+  table.sort(names, function(a, b)
+    local x, y = place[a] or #ORDER + 1, place[b] or #ORDER + 1
+    if x ~= y then return x < y end
+    return a < b
+  end)
+  return names
+end
 
 --- msg=… and the fields, in their usual order.
 ---@param message string
@@ -35,10 +52,29 @@ local ORDER = { "address", "admin", "rule", "event", "type", "verdict", "reason"
 ---@return string
 function M.line(message, fields)
   local parts = { "msg=" .. M.value(message) }
-  for _, name in ipairs(ORDER) do
-    if fields[name] ~= nil then parts[#parts + 1] = name .. "=" .. M.value(fields[name]) end
-  end
+  for _, name in ipairs(names_of(fields)) do parts[#parts + 1] = name .. "=" .. M.value(fields[name]) end
   return table.concat(parts, " ")
+end
+
+-- A value that JSON cannot hold stands as its text.
+local function json_value(value)
+  if type(value) == "string" then value = texts.readable(value) end
+  local text = json.encode(value)
+  return texts.visible(text or json.encode(texts.readable(tostring(value))), "")
+end
+
+--- The same as an object of JSON: time, level, msg, then the fields in the order of a line.
+---@param time string
+---@param level string
+---@param message string
+---@param fields table<string, any>
+---@return string
+function M.json(time, level, message, fields)
+  local parts = { '{"time":' .. json_value(time), '"level":' .. json_value(level), '"msg":' .. json_value(message) }
+  for _, name in ipairs(names_of(fields)) do
+    parts[#parts + 1] = json_value(name) .. ":" .. json_value(fields[name])
+  end
+  return table.concat(parts, ",") .. "}"
 end
 
 return M

@@ -35,6 +35,23 @@ function M.readable(text)
   return table.concat(parts)
 end
 
+local function code(byte) return ("\\u%04x"):format(byte) end
+
+--- The same text without what a terminal or a reader of lines could obey: control characters, also DEL and those of C1
+--- (U+0080 to U+009F), stand as \u001b and the like. It is UTF-8, and JSON stays the same JSON.
+---@param text string
+---@param kept string|nil control characters that stay, as a set of a pattern: "\n\t" when absent, "" for none
+---@return string
+function M.visible(text, kept)
+  text = M.readable(text)
+  text = text:gsub("\194([\128-\159])", function(second) return code(second:byte()) end)
+  kept = kept or "\n\t"
+  return (text:gsub("[%c\127]", function(c)
+    if kept ~= "" and c:find("[" .. kept .. "]") then return nil end
+    return code(c:byte())
+  end))
+end
+
 --- Replaces each occurrence of a text, which is no pattern.
 ---@param text string
 ---@param old string not empty

@@ -12,7 +12,8 @@
 
 /* --- faults --- */
 
-/* As much of a name as is ever shown, and what masking has to see of it. */
+/* Bytes of a name that are read for a message: more than are shown, so that
+** an identity number at the cut is whole when it is masked. */
 #define NAME_WINDOW 64u
 
 /* Writes a name for people: identity numbers masked, what is no printable

@@ -23,14 +23,10 @@ typedef struct ae_alternative {
   ae_slice text;
 } ae_alternative;
 
-/* One condition: the attribute is (or with `negated`: is absent or is not)
-** one of the alternatives; or presence/absence alone. */
+/* One condition on an attribute. Only AE_IS and AE_NO have alternatives. */
 typedef struct ae_condition {
   ae_slice attribute;
-  ae_test test; /* AE_IS: one of the alternatives, which
-                                         may mix values and prefixes;
-                                         AE_NO: the same negated; AE_ABSENT;
-                                         AE_PRESENT */
+  ae_test test;
   const ae_alternative *alternatives;
   size_t count;
 } ae_condition;

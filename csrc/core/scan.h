@@ -32,8 +32,9 @@ static inline bool ae_byte_plain (char byte) {
 }
 
 #ifdef AE_SSE2
-/* A bit for each of 16 bytes that is not plain. Adding one brings 0x7F to
-** 0xFF below 0x21 as signed numbers, where the control characters are. */
+/* A bit for each of 16 bytes that is not plain. The control characters
+** (0x00 to 0x1F) and the bytes from 0x7F to 0xFF are those that, plus one and
+** read as a signed number, are below 0x21: one comparison finds both. */
 static inline unsigned ae_special_mask (const char *bytes) {
   __m128i chunk = _mm_loadu_si128((const __m128i *)(const void *)bytes);
   __m128i outside = _mm_cmplt_epi8(_mm_add_epi8(chunk, _mm_set1_epi8(1)), _mm_set1_epi8(0x21));

@@ -24,9 +24,10 @@ static inline uint64_t load8 (const char *bytes) {
 }
 
 /*
-** Not 0 when eight bytes miss a form: a digit for each 0 of `form`, and what
-** stands there for everything else. `add` brings a difference that is too
-** great to 0x80: 0x76 (10 and more) for digits, 0x7F (any) for the others.
+** Whether eight bytes miss a form: not 0 when they do. `form` has a 0 where
+** a digit must stand; its other bytes must stand as they are. `add` sets the
+** upper bit of each byte whose difference from the form is too great: 0x76
+** where a digit may differ from '0' by up to 9, 0x7F where nothing may differ.
 */
 static inline uint64_t misfit (uint64_t word, const char *form, const char *add) {
   uint64_t difference = word ^ load8(form);

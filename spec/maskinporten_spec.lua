@@ -130,7 +130,7 @@ describe("a refusal of Maskinporten", function()
     for _, case in ipairs {
       { "client", "auth", "unknown_client", "client_id", "MP-100" },
       { "scope", "forbidden", "scope", "scope", "MP-200" },
-      { "access", "forbidden", "scope_not_granted", "Digdir", "MP-250" },
+      { "access", "forbidden", "scope_not_granted", "servicedesk@altinn.no", "MP-250" },
       { "key", "auth", "key_expired", "register it", "MP-121" }, { "reuse", "auth", "grant_reused", "jti", "MP-012" },
       { "clock", "auth", "clock", "clock", "MP-130" }, { "bare", "auth", "refused", "client_id", nil },
       { "system", "forbidden", "system_user", "the customer approves it", "MP-303" },

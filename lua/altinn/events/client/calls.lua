@@ -329,8 +329,9 @@ function Client:attachment(id) return letters.attachment(settings[self], text_id
 ---  transport: function|nil, timeout: number|nil, attempts: integer|nil, ca_file: string|nil,
 ---  subscription_key: string|nil, sleep: function|nil } environment: production, tt02, …, or base_url; token: a text, a
 ---  function that gives one, or a source; timeout: seconds for a whole call with its retries (30); attempts: at most
----  so many (5); ca_file: PEM file of trusted authorities; subscription_key: of the API portal; sleep: waits seconds,
----  for a transport that must not block (or the transport is a table that can be called, with a function `sleep`)
+---  so many (5); ca_file: PEM file of trusted authorities; subscription_key: a header that Altinn asked
+---  for until August 2025; sleep: waits seconds, for a transport that must not block (or the transport is a table that
+---  can be called, with a function `sleep`)
 ---@return table client
 function M.new(options)
   local self = setmetatable({}, Client)

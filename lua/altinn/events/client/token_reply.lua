@@ -116,8 +116,8 @@ local REFUSALS = {
   { code = "forbidden", reason = "not_delegated", numbers = { "MP-251" }, words = { "delegated" },
     advice = "the customer has not delegated the scope to this organisation: the customer does that in Altinn" },
   { code = "forbidden", reason = "scope_not_granted", numbers = { "MP-250" }, words = { "been granted access" },
-    advice = "the organisation has not been given a scope that was asked for: ask its owner (for Altinn's, Digdir) for "
-      .. "it" },
+    advice = "the organisation has not been given a scope that was asked for: ask its owner for it (for "
+      .. "altinn:correspondence.read and .write that is servicedesk@altinn.no)" },
   { code = "forbidden", reason = "scope", numbers = { "MP-201" }, words = { "not allowed for maskinporten" },
     advice = "a scope that was asked for is not for machines: make a client for Maskinporten " .. SELF_SERVICE },
   { code = "forbidden", reason = "scope", numbers = { "MP-200" }, name = "invalid_scope",

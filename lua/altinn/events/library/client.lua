@@ -35,7 +35,7 @@
 ---@field timeout number|nil seconds for a whole call with its retries (30)
 ---@field attempts integer|nil at most so many (5)
 ---@field ca_file string|nil PEM file of trusted authorities
----@field subscription_key string|nil of the API portal
+---@field subscription_key string|nil a header that Altinn asked for until August 2025
 ---@field sleep (fun(seconds: number))|nil for a transport that must not block
 
 --- What a subscription shall be.

@@ -1,5 +1,5 @@
 /*
-** host_metrics.c: see host_metrics.h. Text format 0.0.4 of Prometheus.
+** metrics.c: see metrics.h. Text format 0.0.4 of Prometheus.
 */
 #include "host/metrics.h"
 
@@ -8,11 +8,15 @@
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <time.h>
 
 static const double bounds[AE_BUCKETS] = {0.0001, 0.001, 0.005, 0.025, 0.1, 0.5, 1, 5, 15, 60};
 
-void ae_metrics_init (ae_metrics *metrics) {
-  memset(metrics->slots, 0, sizeof metrics->slots);
+void ae_metrics_init (ae_metrics *metrics, const char *version) {
+  memset(metrics, 0, sizeof *metrics);
+  snprintf(metrics->version, sizeof metrics->version, "%s", version);
+  metrics->reloaded = true;
+  metrics->loaded = (int64_t)time(NULL);
   pthread_mutex_init(&metrics->lock, NULL);
 }
 
@@ -75,6 +79,21 @@ void ae_metrics_add (ae_metrics *metrics, ae_metric_kind kind, const char *first
     for (i = 0; kind == AE_SECONDS && i < AE_BUCKETS; i++)
       if (seconds <= bounds[i]) metric->buckets[i]++;
   }
+  pthread_mutex_unlock(&metrics->lock);
+}
+
+void ae_metrics_expect (ae_metrics *metrics, ae_metric_kind kind, const char *first,
+                        const char *second) {
+  pthread_mutex_lock(&metrics->lock);
+  (void)find(metrics, kind, first, second);
+  pthread_mutex_unlock(&metrics->lock);
+}
+
+void ae_metrics_reload (ae_metrics *metrics, bool done) {
+  pthread_mutex_lock(&metrics->lock);
+  metrics->reloads[done]++;
+  metrics->reloaded = done;
+  if (done) metrics->loaded = (int64_t)time(NULL);
   pthread_mutex_unlock(&metrics->lock);
 }
 
@@ -141,6 +160,23 @@ static void write_seconds (FILE *out, const ae_metrics *metrics) {
       if (metric->kind == AE_SECONDS) write_histogram(out, metric);
 }
 
+/* With the lock held. */
+static void write_program (FILE *out, const ae_metrics *metrics) {
+  head(out, "build_info", "gauge", "1; the label says which program it is");
+  fputs("altinn_events_build_info{", out);
+  label(out, "version", metrics->version);
+  fputs("} 1\n", out);
+  head(out, "reloads_total", "counter", "Times that rules were to be loaded anew");
+  fprintf(out, "altinn_events_reloads_total{result=\"done\"} %" PRIu64 "\n",
+          metrics->reloads[true]);
+  fprintf(out, "altinn_events_reloads_total{result=\"refused\"} %" PRIu64 "\n",
+          metrics->reloads[false]);
+  plain(out, "reload_successful", "gauge", "1 unless the last reload was refused",
+        metrics->reloaded);
+  plain(out, "reload_timestamp_seconds", "gauge", "When the rules in force were loaded",
+        (uint64_t)metrics->loaded);
+}
+
 static void write_workers (FILE *out, ae_metrics *metrics) {
   pthread_mutex_lock(&metrics->lock);
   head(out, "verdicts_total", "counter", "Verdicts of rules");
@@ -148,6 +184,7 @@ static void write_workers (FILE *out, ae_metrics *metrics) {
   head(out, "effects_total", "counter", "Effects sent to targets");
   write_pairs(out, metrics, AE_EFFECTS, "effects_total", "target", "outcome");
   write_seconds(out, metrics);
+  write_program(out, metrics);
   pthread_mutex_unlock(&metrics->lock);
 }
 
@@ -159,11 +196,13 @@ static void write_receiver (FILE *out, const ae_webhook *receiver) {
   plain(out, "received_total", "counter", "Requests that brought events", counts.received);
   plain(out, "answered_total", "counter", "Requests answered with 2xx", counts.answered_2xx);
   plain(out, "timeouts_total", "counter", "Requests cut at the deadline", counts.timeouts);
+  head(out, "last_event_timestamp_seconds", "gauge",
+       "When events were last accepted; 0: not since the start");
+  fprintf(out, "altinn_events_last_event_timestamp_seconds %.3f\n", (double)counts.last / 1e3);
   head(out, "refused_total", "counter", "Requests refused, by code");
   for (code = AE_OK + 1; code < AE_CODE_COUNT; code++)
-    if (counts.refused[code] > 0)
-      fprintf(out, "altinn_events_refused_total{code=\"%s\"} %" PRIu64 "\n",
-              ae_code_name((ae_code)code), counts.refused[code]);
+    fprintf(out, "altinn_events_refused_total{code=\"%s\"} %" PRIu64 "\n",
+            ae_code_name((ae_code)code), counts.refused[code]);
 }
 
 static void write_inbox (FILE *out, ae_inbox *inbox) {

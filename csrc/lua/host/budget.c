@@ -12,6 +12,9 @@
 ** that makes everybody wait this many times its allowance is stopped too. */
 #define WALL_FACTOR 10
 
+/* After this and the time above a slice is taken to hang. */
+#define HANG_NS (INT64_C(2) * 1000000000)
+
 /* lua_sethook walks the whole stack of calls: between two of them, this many
 ** times what one took is left to the rule, so that it comes to its hook. */
 #define QUIET_FACTOR 10
@@ -60,7 +63,8 @@ void ae_budget_init (ae_budget *budget) {
   budget->limit = SIZE_MAX;
   budget->refused = false;
   atomic_store(&budget->deadline, 0);
-  budget->started = budget->computed = budget->allowed = budget->quiet = 0;
+  budget->started = budget->computed = budget->quiet = 0;
+  atomic_store(&budget->allowed, 0);
   budget->instructions = -1;
   budget->running = NULL;
   budget->stopped = AE_STOP_NOT;
@@ -147,6 +151,14 @@ bool ae_budget_check (ae_budget *budget, pthread_t thread) {
   if (deadline == 0) return false;
   if (now(CLOCK_MONOTONIC) >= deadline) pthread_kill(thread, AE_BUDGET_SIGNAL);
   return true;
+}
+
+double ae_budget_hangs (const ae_budget *budget) {
+  int64_t deadline = atomic_load(&budget->deadline), late;
+  if (deadline == 0) return 0;
+  late = now(CLOCK_MONOTONIC) - deadline;
+  if (late < atomic_load(&budget->allowed) * (WALL_FACTOR - 1) + HANG_NS) return 0;
+  return (double)late / 1e9;
 }
 
 static ae_budget *upvalue (lua_State *L) {

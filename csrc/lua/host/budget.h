@@ -34,7 +34,7 @@ typedef struct ae_budget {
   bool refused;                  /* an allocation was refused in this slice */
   _Atomic(int64_t) deadline;     /* ns, CLOCK_MONOTONIC; 0 = no slice */
   int64_t started, computed;     /* at the start of the slice: wall, CPU */
-  int64_t allowed;               /* ns of computing time */
+  _Atomic(int64_t) allowed;      /* ns of computing time */
   int64_t quiet;                 /* ns, CLOCK_MONOTONIC: no new hook before */
   int64_t instructions;          /* left to the slice; -1 = not counted */
   lua_State *volatile running;   /* the thread that runs now, NULL = none */
@@ -56,6 +56,10 @@ void ae_budget_install (void);
 /* Watch thread: sends the signal when the deadline has passed. True: a
 ** slice is under way. */
 bool ae_budget_check (ae_budget *budget, pthread_t thread);
+
+/* Seconds that a slice has taken beyond what stops any code of Lua: it hangs
+** in a function of C. 0: it does not. Any thread. */
+double ae_budget_hangs (const ae_budget *budget);
 
 /* Pushes the table of functions that the scheduler uses: start, finish,
 ** enter, leave, stopped, used. */

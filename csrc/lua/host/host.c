@@ -73,6 +73,23 @@ static void read_secrets (lua_State *L, ae_host_options *options) {
   options->secret_count = (size_t)count;
 }
 
+/* Names of targets; those beyond the most are not told of beforehand. */
+static void read_targets (lua_State *L, ae_host_options *options) {
+  lua_Integer i, count;
+  lua_getfield(L, 1, "targets");
+  if (lua_isnil(L, -1)) return;
+  luaL_checktype(L, -1, LUA_TTABLE);
+  count = luaL_len(L, -1);
+  if (count > AE_MAX_TARGETS) count = AE_MAX_TARGETS;
+  for (i = 1; i <= count; i++) {
+    lua_geti(L, -1, i);
+    if (lua_type(L, -1) != LUA_TSTRING) luaL_error(L, "a target's name must be a string");
+    options->targets[i - 1] = lua_tostring(L, -1);
+    lua_pop(L, 1); /* the list holds it */
+  }
+  options->target_count = (size_t)count;
+}
+
 static const char *package_field (lua_State *L, const char *name) {
   const char *text;
   lua_getglobal(L, "package");
@@ -90,7 +107,8 @@ static lua_Integer cores (void) {
 static void read_options (lua_State *L, ae_host_options *options) {
   static const char *const known[] = {
     "inbox",       "listen", "admin",           "secrets", "workers", "max_bytes", "deadline",
-    "connections", "heads",  "worker_settings", "once",    "log",     NULL};
+    "connections", "heads",  "worker_settings", "once",    "log",     "version",   "targets",
+    NULL};
   static const char *const formats[] = {"logfmt", "json", NULL};
   memset(options, 0, sizeof *options);
   ae_host_check_options(L, known, "host.start");
@@ -106,6 +124,9 @@ static void read_options (lua_State *L, ae_host_options *options) {
   options->connections = (uint32_t)ae_host_integer(L, 1, "connections", 0, 1 << 20);
   lua_getfield(L, 1, "once");
   options->once = lua_toboolean(L, -1);
+  read_targets(L, options);
+  lua_getfield(L, 1, "version");
+  options->version = luaL_optstring(L, -1, "unknown");
   lua_getfield(L, 1, "log");
   options->json = luaL_checkoption(L, -1, "logfmt", formats) == 1;
   options->path = package_field(L, "path");
@@ -189,6 +210,12 @@ static int host_reload (lua_State *L) {
   return 1;
 }
 
+/* reload_refused(): the new rules were broken, the metrics say so */
+static int host_reload_refused (lua_State *L) {
+  ae_metrics_reload(&check_host(L)->shared.metrics, false);
+  return 0;
+}
+
 static int host_port (lua_State *L) {
   ae_host *host = check_host(L);
   if (host->receiver == NULL) lua_pushnil(L);
@@ -222,10 +249,15 @@ static int host_log (lua_State *L) {
   return 1;
 }
 
-static const luaL_Reg methods[] = {{"port", host_port},       {"admin_port", host_admin_port},
-                                   {"wait", host_wait},       {"health", host_health},
-                                   {"reload", host_reload},   {"stop", host_stop},
-                                   {"metrics", host_metrics}, {NULL, NULL}};
+static const luaL_Reg methods[] = {{"port", host_port},
+                                   {"admin_port", host_admin_port},
+                                   {"wait", host_wait},
+                                   {"health", host_health},
+                                   {"reload", host_reload},
+                                   {"stop", host_stop},
+                                   {"metrics", host_metrics},
+                                   {"reload_refused", host_reload_refused},
+                                   {NULL, NULL}};
 
 static const luaL_Reg functions[] = {{"start", host_start},
                                      {"query", ae_host_query},

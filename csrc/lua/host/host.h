@@ -11,6 +11,7 @@
 
 #define AE_MAX_WORKERS 64
 #define AE_MAX_SECRETS 16
+#define AE_MAX_TARGETS 256 /* that are told of before their first effect */
 
 /* What host.start was asked for; texts are anchored in Lua. */
 typedef struct ae_host_options {
@@ -25,6 +26,9 @@ typedef struct ae_host_options {
   const char *path, *cpath; /* package.path and package.cpath */
   ae_slice settings;
   bool once;
+  const char *version;
+  const char *targets[AE_MAX_TARGETS]; /* names, for the metrics */
+  size_t target_count;
   bool json; /* the log's lines are JSON */
 } ae_host_options;
 

@@ -341,7 +341,9 @@ static int jobs_take (lua_State *L) {
   luaL_argcheck(L, max > 0, 2, "nothing to take");
   if (worker->again.first != NULL && seconds > 1) seconds = 1;
   if (seconds > 3600) seconds = 3600;
+  ae_worker_turn(worker, seconds > 0);
   if (seconds > 0) ae_queue_wait(&worker->queue, (int)(seconds * 1000 + 0.999));
+  ae_worker_turn(worker, false);
   submit_again(worker);
   lua_newtable(L);
   push_messages(L, worker, ae_queue_take(&worker->queue, (size_t)max));

@@ -81,12 +81,22 @@ static unsigned not_stored (char **body, size_t *length, const ae_error *error) 
   return answer(body, length, 503, text);
 }
 
+/* A worker that does not turn, with a sentence; false: all do. */
+static bool stands_still (ae_host *host, char *why, size_t size) {
+  for (size_t i = 0; i < host->count; i++)
+    if (!ae_worker_turns(&host->workers[i], i + 1, why, size)) return true;
+  return false;
+}
+
 static unsigned ready (ae_host *host, char **body, size_t *length) {
+  char why[160];
   ae_error error;
   if (atomic_load(&host->draining)) return answer(body, length, 503, "draining\n");
   if (atomic_load(&host->shared.failed)) return answer(body, length, 503, "a worker failed\n");
   if (ae_inbox_health(host->shared.inbox, &error) != AE_OK)
     return not_stored(body, length, &error);
+  if (stands_still(host, why, sizeof why - 1))
+    return answer(body, length, 503, strcat(why, "\n"));
   return answer(body, length, 200, "ready\n");
 }
 
@@ -99,14 +109,26 @@ static unsigned on_render (void *context, const char *path, char **body, size_t 
   return *body == NULL ? 500 : 200;
 }
 
+/* A worker that begins to stand still, or turns again, has a line of the log. */
+static void watch_turning (ae_worker *worker, size_t number) {
+  char why[160];
+  bool turns = ae_worker_turns(worker, number, why, sizeof why);
+  if (turns != worker->told) return;
+  worker->told = !turns;
+  if (turns) snprintf(why, sizeof why, "worker %zu turns again", number);
+  ae_log_reason(turns ? AE_INFO : AE_WARN, "worker", why);
+}
+
 static void *watch_main (void *argument) {
   ae_host *host = argument;
   while (atomic_load(&host->watching)) {
     bool busy = false;
-    size_t i;
-    for (i = 0; i < host->count; i++)
-      if (host->workers[i].started && !atomic_load(&host->workers[i].finished))
-        busy |= ae_budget_check(&host->workers[i].budget, host->workers[i].thread);
+    for (size_t i = 0; i < host->count; i++) {
+      ae_worker *worker = &host->workers[i];
+      if (!worker->started || atomic_load(&worker->finished)) continue;
+      busy |= ae_budget_check(&worker->budget, worker->thread);
+      watch_turning(worker, i + 1);
+    }
     tick(busy ? 1 : 5);
   }
   return NULL;
@@ -192,6 +214,11 @@ static ae_code start_servers (ae_host *host, const ae_host_options *options, ae_
     code = ae_admin_start(options->admin, options->admin_port, on_render, host, &host->admin,
                           error);
     if (code != AE_OK) return code;
+    if (ae_admin_everywhere(host->admin))
+      ae_log_reason(
+        AE_WARN, "admin",
+        "the admin port can be reached from every network that this machine is in, "
+        "and asks nobody who he is: name one address, as 127.0.0.1");
   }
   if (options->listen == NULL) return AE_OK;
   memset(&receiver, 0, sizeof receiver);
@@ -208,10 +235,28 @@ static ae_code start_servers (ae_host *host, const ae_host_options *options, ae_
   return code;
 }
 
+/* What rules may end with, and effects: from 0 on. */
+static void expect_verdicts (ae_host *host, const ae_heads *heads) {
+  static const char *const verdicts[] = {"done", "skipped",   "dead",      "retry",   "later",
+                                         "held", "abandoned", "discarded", "shadowed"};
+  for (size_t i = 0; i < heads->count; i++)
+    for (size_t j = 0; j < sizeof verdicts / sizeof verdicts[0]; j++)
+      ae_metrics_expect(&host->shared.metrics, AE_VERDICTS, heads->list[i].rule, verdicts[j]);
+}
+
+static void expect_outcomes (ae_host *host, const char *target) {
+  static const char *const outcomes[] = {"sent", "refused", "not_sent", "unknown"};
+  for (size_t i = 0; i < sizeof outcomes / sizeof outcomes[0]; i++)
+    ae_metrics_expect(&host->shared.metrics, AE_EFFECTS, target, outcomes[i]);
+}
+
 ae_code ae_host_start (ae_host *host, const ae_host_options *options, ae_heads *heads,
                        ae_error *error) {
   ae_code code;
-  ae_metrics_init(&host->shared.metrics);
+  ae_metrics_init(&host->shared.metrics, options->version);
+  expect_verdicts(host, heads);
+  for (size_t i = 0; i < options->target_count; i++)
+    expect_outcomes(host, options->targets[i]);
   ae_routes_init(&host->routes);
   ae_routes_replace(&host->routes, heads);
   ae_log_json(options->json);
@@ -322,6 +367,8 @@ ae_code ae_host_reload (ae_host *host, ae_heads *heads, ae_slice settings, ae_er
     }
     ae_queue_push(&host->workers[i].queue, &order->head, true);
   }
+  expect_verdicts(host, heads);
+  ae_metrics_reload(&host->shared.metrics, true);
   ae_routes_replace(&host->routes, heads);
   ae_inbox_rescan(host->shared.inbox);
   return AE_OK;

@@ -3,12 +3,17 @@
 */
 #include "lua/host/worker.h"
 
+#include <stdio.h>
 #include <stdlib.h>
+#include <time.h>
 
 #include <lauxlib.h>
 #include <lualib.h>
 
 #include "host/log.h"
+
+/* Transfers may keep a worker for a minute without a look for messages. */
+#define STILL_SECONDS 75
 
 static void set_path (lua_State *L, const char *field, const char *path) {
   if (path == NULL) return;
@@ -85,7 +90,37 @@ bool ae_worker_init (ae_worker *worker, ae_shared *shared, ae_slice settings) {
   return true;
 }
 
+static int64_t monotonic (void) {
+  struct timespec t;
+  clock_gettime(CLOCK_MONOTONIC, &t);
+  return (int64_t)t.tv_sec * 1000000000 + t.tv_nsec;
+}
+
+void ae_worker_turn (ae_worker *worker, bool waiting) {
+  atomic_store(&worker->waiting, waiting);
+  atomic_store(&worker->turned, monotonic());
+}
+
+bool ae_worker_turns (const ae_worker *worker, size_t number, char *why, size_t size) {
+  double hangs = ae_budget_hangs(&worker->budget), still;
+  if (!worker->started || atomic_load(&worker->finished)) return true;
+  if (hangs > 0) {
+    snprintf(why, size,
+             "worker %zu stands still: a rule's code has been in a function of C, which "
+             "nothing can stop, for %.0f s",
+             number, hangs);
+    return false;
+  }
+  if (atomic_load(&worker->waiting)) return true;
+  still = (double)(monotonic() - atomic_load(&worker->turned)) / 1e9;
+  if (still < STILL_SECONDS) return true;
+  snprintf(why, size, "worker %zu stands still: it has looked for no work for %.0f s", number,
+           still);
+  return false;
+}
+
 bool ae_worker_start (ae_worker *worker) {
+  ae_worker_turn(worker, false);
   worker->started = pthread_create(&worker->thread, NULL, thread_main, worker) == 0;
   return worker->started;
 }

@@ -36,6 +36,9 @@ typedef struct ae_worker {
   pthread_t thread;
   bool started;
   atomic_bool finished;
+  _Atomic(int64_t) turned; /* ns, CLOCK_MONOTONIC: it last looked for messages */
+  atomic_bool waiting;     /* it waits for them */
+  bool told;               /* that it does not turn; the watch thread's */
   char *settings;
   ae_parcel *building; /* being filled; freed if Lua raises meanwhile */
   ae_list again;       /* refused parcels, the worker thread's */
@@ -47,6 +50,11 @@ typedef struct ae_worker {
 bool ae_worker_init (ae_worker *worker, ae_shared *shared, ae_slice settings);
 /* Starts its thread. False: the system has none to give. */
 bool ae_worker_start (ae_worker *worker);
+/* Whether the worker turns: looks for messages now and then, or waits for them.
+** If not, a sentence for people says why; its number is the caller's. Any thread. */
+bool ae_worker_turns (const ae_worker *worker, size_t number, char *why, size_t size);
+/* Worker's thread: it looks for messages; `waiting`: and waits for them. */
+void ae_worker_turn (ae_worker *worker, bool waiting);
 /* After the thread has been joined and the inbox is closed. */
 void ae_worker_free (ae_worker *worker);
 

@@ -1,5 +1,6 @@
 -- altinn-events run: the host's main thread.
 local cjson = require("cjson.safe").new()  -- settings of the shared one are everybody's
+local events = require "altinn.events"
 local config_module = require "altinn.events.host.config"
 local host = require("altinn.events.support.libraries").load "altinn.events.host"
 local rules = require "altinn.events.rules.loading"
@@ -42,6 +43,12 @@ local function settings_of(config, set)
   })
 end
 
+local function names_of(targets)
+  local names = {}
+  for name in pairs(targets) do names[#names + 1] = name end
+  return names
+end
+
 local function start_options(config, set)
   return {
     inbox = config.inbox, listen = config_module.address(config.listen),
@@ -49,6 +56,7 @@ local function start_options(config, set)
     workers = config.workers, max_bytes = config.limits.max_bytes, deadline = config.limits.deadline,
     connections = config.limits.connections, heads = rules.heads(set), worker_settings = settings_of(config, set),
     once = config.once or nil, log = config.log.format,
+    version = events._VERSION, targets = names_of(config.targets),
   }
 end
 
@@ -60,12 +68,14 @@ local function reload(handle, config, log)
   local set, problems = load_rules(config)
   if not set then
     report(log, problems)
+    handle:reload_refused()
     log("error", "reload", { reason = "the new rules are broken; the old ones stay in force" })
     return
   end
   local called, done, message = pcall(function() return handle:reload(rules.heads(set), settings_of(config, set)) end)
   if not called then done, message = nil, done end
   if not done then
+    handle:reload_refused()
     log("error", "reload", { reason = ("%s; the old rules stay in force"):format(tostring(message)) })
     return
   end

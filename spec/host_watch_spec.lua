@@ -1,0 +1,104 @@
+-- What monitoring sees: whether the workers turn, counters that exist before they count, reloads, and an admin port
+-- that everybody reaches.
+local host = require "spec.support.host"
+local http = require "spec.support.http"
+local process = require "spec.support.process"
+local sample = require "spec.support.sample"
+
+describe("a worker that stands still", function()
+  -- (A rule has no way to a function of C that waits; a library that is made for it has.)
+  local RULE = [[
+    local wait = require "waiting"
+    rule { name = "stuck", on = "x.stuck", limit = { seconds = 0.1 },
+           run = function() wait() return skip("at last") end }
+  ]]
+  local LIBRARY = [[
+    #include <unistd.h>
+    #include <lua.h>
+    static int wait_for_it (lua_State *L) {
+      while (access(WAIT, F_OK) != 0) usleep(20000);
+      return 0;
+    }
+    int luaopen_waiting (lua_State *L) {
+      lua_pushcfunction(L, wait_for_it);
+      return 1;
+    }]]
+
+  it("is told by /readyz and the log, and so is that it turns again", function()
+    local folder = process.folder()
+    process.write(folder .. "/waiting.c", LIBRARY)
+    assert(os.execute(("env -u LD_PRELOAD gcc -shared -fPIC -isystem /usr/include/lua5.4 '-DWAIT=\"%s/go\"'"
+      .. " -o %s/waiting.so %s/waiting.c"):format(folder, folder, folder)))
+    local one = host.start { rules = { stuck = RULE }, arguments = { "--workers", "1" },
+      env = { LUA_CPATH_5_4 = folder .. "/?.so;;" } }
+    finally(function()
+      process.write(folder .. "/go", "")
+      one:close()
+      process.remove(folder)
+    end)
+    local function readyz()
+      local status, _, body = http.request(one.admin_port, { path = "/readyz" })
+      return status, body
+    end
+    assert.are.equal(200, (readyz()))
+    assert.are.equal(200, (one:post(sample.text { type = "x.stuck" })))
+    assert(process.wait(20, function() return readyz() == 503 or nil end), "/readyz does not tell")
+    assert.truthy(select(2, readyz()):find("^worker 1 stands still: a rule's code has been in a function of C"))
+    assert.are.equal(200, (http.request(one.admin_port, { path = "/healthz" })))
+    assert.are.equal(200, (one:post(sample.text { id = "meanwhile", type = "x.other" })))
+    assert(one:wait_log('level=warn msg=worker reason="worker 1 stands still'))
+    process.write(folder .. "/go", "")
+    assert(process.wait(20, function() return readyz() == 200 or nil end), "it does not turn again")
+    assert(one:wait_log('level=info msg=worker reason="worker 1 turns again"'))
+  end)
+end)
+
+describe("the metrics", function()
+  it("have every counter of a known set from 0 on, and say what was built and when rules were loaded", function()
+    local before = os.time()
+    local one = host.start {
+      rules = { print = 'rule { name = "print", on = "x.print", run = function() return skip("no") end }' },
+      config = 'return { targets = { printer = { url = "https://print.example.no" } } }',
+    }
+    finally(function() one:close() end)
+    local metrics = one:metrics()
+    for _, code in ipairs { "syntax", "not_cloudevent", "invalid", "too_large", "unsupported", "auth", "not_found",
+      "memory", "storage" } do
+      assert.are.equal(0, metrics[('refused_total{code="%s"}'):format(code)], code)
+    end
+    for _, verdict in ipairs { "done", "skipped", "dead", "retry", "later", "abandoned" } do
+      assert.are.equal(0, metrics[('verdicts_total{rule="print",verdict="%s"}'):format(verdict)], verdict)
+    end
+    for _, outcome in ipairs { "sent", "refused", "not_sent", "unknown" } do
+      assert.are.equal(0, metrics[('effects_total{target="printer",outcome="%s"}'):format(outcome)], outcome)
+    end
+    assert.are.equal(0, metrics.last_event_timestamp_seconds)
+    assert.are.equal(1, metrics[('build_info{version="%s"}'):format(require("altinn.events")._VERSION)])
+    assert.is_true(metrics.reload_timestamp_seconds >= before)
+    assert.are.equal(1, metrics.reload_successful)
+    one:post(sample.text { type = "x.print" })
+    assert.is_true(one:metrics().last_event_timestamp_seconds >= before)
+    assert.are.equal(0, metrics['reloads_total{result="refused"}'])
+    assert.are.equal(0, metrics['reloads_total{result="done"}'])
+    one:rewrite { print = "rule {" }
+    one:signal "HUP"
+    assert(process.wait(10, function() return one:metrics().reload_successful == 0 or nil end))
+    assert.are.equal(1, one:metrics()['reloads_total{result="refused"}'])
+    one:rewrite { post = 'rule { name = "post", on = "x.post", run = function() return skip("no") end }' }
+    one:signal "HUP"
+    assert(process.wait(10, function() return one:metrics().reload_successful == 1 or nil end))
+    assert.are.equal(1, one:metrics()['reloads_total{result="done"}'])
+    assert.are.equal(0, one:metrics()['verdicts_total{rule="post",verdict="dead"}'])
+  end)
+end)
+
+describe("an admin port that everybody reaches", function()
+  for address, warns in pairs { ["0.0.0.0"] = true, ["[::]"] = true, ["127.0.0.1"] = false } do
+    it("has a warning: " .. address, function()
+      local one = host.start { arguments = { "--admin", address .. ":0" } }
+      finally(function() one:close() end)
+      local said = one:log():find('level=warn msg=admin reason="the admin port can be reached', 1, true)
+      assert.are.equal(warns, said ~= nil)
+    end)
+  end
+end)

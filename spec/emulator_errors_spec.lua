@@ -437,6 +437,18 @@ describe("the emulator's letters refuse", function()
     assert.are.same({ 400, { "propertyList Key can not be longer than 50" } }, { status, problem.errors.propertyList })
     status, problem = post(letter_of(nil, nil, { recipients = { "0192:333333333" } }))
     assert.are.same({ 404, 1029 }, { status, problem.errorCode })
+    status, problem = post(letter_of { propertyList = { x = ("y"):rep(301) } })
+    assert.are.same({ 400, { "propertyList Value can not be longer than 300" } },
+      { status, problem.errors.propertyList })
+    fits({ notification = { notificationChannel = "Sms", smsBody = "s" } }, nil,
+      { recipients = { "0192:" .. RECIPIENT, "0192:" .. STRANGER } })
+    status, problem = notify { notificationChannel = "SmsPreferred" }
+    assert.are.same({ 400, 3006 }, { status, problem.errorCode })
+    local letter = altinn:letter { hold = true }
+    for _, wanted in ipairs { 200, 1014 } do
+      status, problem = on(letter, "DELETE", "/purge", nil, writer)
+      assert.are.equal(wanted, wanted == 200 and status or problem.errorCode)
+    end
     status, problem = notify { customRecipients = { { emailAddress = "x" } }, smsBody = "$recipientname$" }
     assert.are.same({ 400, 3015 }, { status, problem.errorCode })
   end)
@@ -503,6 +515,26 @@ describe("the emulator's letters refuse", function()
     status, problem = download(second)
     assert.are.same({ 400, 2019, "The attachment has been purged and cannot be downloaded" },
       { status, problem.errorCode, problem.detail })
+  end)
+
+  it("persons whose check digits are wrong", function()
+    local function list(person)
+      return altinn:as(owner, "GET", API .. "?resourceId=acme-letters&role=Recipient&onBehalfOf=" .. person)
+    end
+    for _, person in ipairs { "03856129119", "08929545215", "25825863519", PERSON .. "06903322355" } do
+      assert.are.equal(200, (list(person)))
+      assert.are.equal(200, (post(letter_of(nil, nil, { recipients = { person } }))))
+      for at = #person - 10, #person do
+        local digit = tonumber(person:sub(at, at))
+        local wrong = person:sub(1, at - 1) .. (digit + 1) % 10 .. person:sub(at + 1)
+        local status, problem = list(wrong)
+        assert.are.same({ 400, { "The given OnBehalfOf national identity number is not valid" } },
+          { status, problem.errors.onBehalfOf })
+      end
+    end
+    local status, problem = list "0192:12345678"
+    assert.are.equal(400, status)
+    assert.is_truthy(problem.errors.onBehalfOf[1]:find("^OnBehalfOf must be either a valid organization number"))
   end)
 
   it("a body of another media type with 415, and a sender's call without an upload's", function()

@@ -277,6 +277,13 @@ describe("the emulator's letters", function()
     assert.are.same({}, ids(reader, "role=Recipient&status=Confirmed"))
     -- Asked with both roles, the status filters hardly anything.
     assert.are.same({ letter.id }, ids(reader, "role=RecipientAndSender&status=Confirmed"))
+    local unread = altinn:letter { recipient = STRANGER }
+    assert.are.same({}, ids(reader, "role=RecipientAndSender&status=Confirmed&from=2130-01-01"))
+    assert.are.equal(2, #ids(writer, "role=Sender&status=Published"))
+    altinn:step(unread, "purge")
+    local told = altinn:letter { sendersReference = "case 1" }
+    assert.are.same({ told.id }, ids(writer, "role=Sender&sendersReference=case%201"))
+    assert.are.same({}, ids(writer, "role=Sender&sendersReference=case"))
     -- A key answers alone.
     assert.are.same({ letter.id },
       ids(reader, "role=Sender&status=Confirmed&idempotentKey=5B0B1A0E-0C5C-4A53-9D1B-6E9F5F3C2A10"))

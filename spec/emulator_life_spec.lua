@@ -549,7 +549,18 @@ describe_life("notifications", function()
     assert.are.equal("notificationcreated", raised())
     altinn:step(one, "notification-reminder-delivered")
     assert.are.equal("notificationreminderdelivered", raised())
+    altinn:step(one, "notification-failed")
+    local rows = select(2, get(owner, one, "/details")).notifications
+    assert.are.same({ "Email_Failed_Bounced", "Email_Failed_Bounced", "Email_Delivered" }, {
+      rows[1].notificationStatusDetails.email.sendStatus.status,
+      rows[2].notificationStatusDetails.email.sendStatus.status,
+      rows[3].notificationStatusDetails.email.sendStatus.status })
+    assert.are.equal("notificationfailed", raised())
     altinn:advance "30h"
+    assert.are.equal("", raised())
+    altinn:step(altinn:letter { requestedPublishTime = "2131-01-01T00:00:00Z" }, "notify")
+    raised()
+    altinn:advance "5m"
     assert.are.equal("notificationdelivered", raised())
     local status, answer = altinn:call("POST", "/emulator/letters", { notification = {} })
     assert.are.equal(400, status)

@@ -139,6 +139,9 @@ describe("the emulator's subscriptions", function()
     end
     local _, s = post { resourceFilter = app, subjectFilter = "/party/1", alternativeSubjectFilter = "/org/987654321" }
     assert.are.equal("/party/1", s.subjectFilter)
+    _, s = post { resourceFilter = false, subjectFilter = "/party/1",
+      sourceFilter = "https://ttd.apps.altinn.no/ttd/X" }
+    assert.are.equal("urn:altinn:resource:app_ttd_x", s.resourceFilter)
   end)
 
   it("asks for the scope after the addresses and before the resource", function()

@@ -72,7 +72,7 @@ function M.options(command)
 end
 
 local function complain(message)
-  io.stderr:write("altinn-events: ", message, "\n")
+  io.stderr:write("altinn-events: ", require("altinn.events").mask(message), "\n")
   return 2
 end
 

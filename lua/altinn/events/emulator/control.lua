@@ -17,9 +17,7 @@ local M = {}
 -- What can be called, for GET /emulator: { method, path, what it does }.
 local index = {}
 
-local function wrong(message)
-  return router.plain(400, wire.object { { "error", message } })
-end
+local wrong = scenes.wrong
 
 -- The body as a table; an empty one is an empty table. nil and a message when it is none.
 local function read_body(request)

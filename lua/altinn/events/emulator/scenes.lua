@@ -19,9 +19,14 @@ local M = {}
 
 local MOST = 10000   -- events of one call
 
-local function wrong(message)
-  return router.plain(400, wire.object { { "error", message } })
+--- The reply to a call that is wrong; it shows nobody's number.
+---@param message string
+---@return table reply
+function M.wrong(message)
+  return router.plain(400, wire.object { { "error", events.mask(message) } })
 end
+
+local wrong = M.wrong
 
 --- The reply about a thing that is not there.
 ---@param what string

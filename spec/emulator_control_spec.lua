@@ -38,6 +38,7 @@ local wrongs = {
   { "/faults", { kind = "fail", status = "500" }, "status must be" }, { "/faults", {}, "there is no fault 'nil'" },
   { "/troubles", { path = 5 }, "path must be" }, { "/troubles", {}, "a trouble has a path" },
   { "/troubles", { path = "/x", status = 600 }, "status must be" },
+  { "/troubles", { path = "/x", error = 9999 }, "the letters' API has no error 9999" },
   { "/troubles", { path = "/x", headers = { ["a b"] = "x" } }, "'a b' cannot be given" },
   { "/troubles", { path = "/x", headers = { ["Content-Length"] = "1" } }, "cannot be given" },
   { "/troubles", { path = "/x", headers = { a = 5 } }, "values must be texts" },

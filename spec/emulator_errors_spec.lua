@@ -517,6 +517,36 @@ describe("the emulator's letters refuse", function()
       { status, problem.errorCode, problem.detail })
   end)
 
+  -- Those that no call brings by itself.
+  local others = {
+    [1002] = { 400, "Message title must be plain text" }, [1003] = { 400, "Message body must be markdown" },
+    [1015] = { 400, "Could not retrieve highest status for correspondence" },
+    [1019] = { 400, "The Content field must be provided for the correspondence" },
+    [1020] = { 400, "Message title cannot be empty" }, [1021] = { 400, "Message body cannot be empty" },
+    [1022] = { 400, "Message body cannot exceed 30000 characters" },
+    [1032] = { 500, "Contact reservation registry lookup failed" },
+    [1037] = { 400, "Message title cannot exceed 255 characters" },
+    [1039] = { 400, "Message sender must be plain text" },
+    [1042] = { 400, "Message summary, if not null, must be between 0 and 255 characters long" },
+    [2000] = { 500, "Resource registry lookup failed" }, [2002] = { 502, "Error occurred during upload" },
+    [2009] = { 400, "Could not get data location url" }, [2011] = { 400, "Filename is too long" },
+    [2022] = { 408, "Upload request timed out due to data arriving too slowly" },
+    [2023] = { 400, "Total size of attachments exceeds the maximum allowed for zip download (25 MB)" },
+    [3001] = { 404, "The requested notification template with the given language was not found" },
+    [3028] = { 500, "Failed to create composed email for correspondence" },
+    [4002] = { 400, "Could not retrieve party uuid from lookup in Altinn Register" },
+    [4006] = { 401, "Could not determine caller" }, [4007] = { 401, "Could not identify orgnumber from user" },
+    [4009] = { 400, "Resource type is not supported. Resource must be of type CorrespondenceService." },
+  }
+
+  it("with any number, as a trouble that was asked for", function()
+    for number, row in pairs(others) do
+      altinn:control("POST", "/troubles", { path = "/confirm", error = number })
+      refused(number, row[1], row[2], on(NOBODY, "POST", "/confirm"))
+    end
+    assert.are.equal(1001, select(2, on(NOBODY, "POST", "/confirm")).errorCode)
+  end)
+
   it("persons whose check digits are wrong", function()
     local function list(person)
       return altinn:as(owner, "GET", API .. "?resourceId=acme-letters&role=Recipient&onBehalfOf=" .. person)

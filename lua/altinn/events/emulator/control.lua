@@ -4,6 +4,7 @@
 local clock = require "altinn.events.emulator.clock"
 local delivery = require "altinn.events.emulator.delivery"
 local json_text = require "altinn.events.emulator.json_text"
+local letters_errors = require "altinn.events.emulator.letters_errors"
 local router = require "altinn.events.emulator.router"
 local scenes = require "altinn.events.emulator.scenes"
 local shape = require "altinn.events.emulator.shape"
@@ -97,7 +98,7 @@ local function clear_faults(emulator)
 end
 
 local trouble_members = { path = "name", method = "name", next = "count", status = "any", headers = "object",
-  body = "any", seconds = "span" }
+  body = "any", error = "count", seconds = "span" }
 
 local computed = { ["content-length"] = true, ["transfer-encoding"] = true }
 
@@ -131,13 +132,16 @@ local function read_trouble(body, text)
     end
   end
   if not wanted.path then return nil, "a trouble has a path (a part of it will do)" end
+  if wanted.error and not letters_errors.errors[wanted.error] then
+    return nil, ("the letters' API has no error %d"):format(wanted.error)
+  end
   local headers, answer
   headers, message = read_headers(wanted.headers)
   if message then return nil, message end
   answer, message = read_answer(wanted.body, wanted.body ~= nil and json_text.by_name(text).body)
   if message then return nil, message end
   return { path = wanted.path, method = wanted.method, left = wanted.next or 1, status = status, headers = headers,
-    body = answer, seconds = (wanted.seconds or 0) > 0 and wanted.seconds or nil }
+    body = answer, error = wanted.error, seconds = (wanted.seconds or 0) > 0 and wanted.seconds or nil }
 end
 
 -- The next n calls to an API get this answer instead of, or after `seconds`, their own.
@@ -317,7 +321,8 @@ index = {
   { "GET", "/faults", "what will happen to the next pushes", show(faults_view) },
   { "POST", "/faults", '{"kind":"fail","next":3}; may name subscription, type, status, seconds', with_body(add_fault) },
   { "DELETE", "/faults", "none any more", clear_faults },
-  { "POST", "/troubles", '{"path":"/events","status":429,"headers":{"Retry-After":"2"},"next":2}: answers of the APIs',
+  { "POST", "/troubles", '{"path":"/events","status":429,"headers":{"Retry-After":"2"},"next":2}, or "error":1015: '
+    .. "answers of the APIs",
     with_body(add_trouble) },
   { "DELETE", "/troubles", "none any more", done(function(emulator) emulator.troubles = {} end) },
   { "GET", "/settings", "pipeline, timeout, visible_after, skew, http_endpoints, accept_any_grant",

@@ -81,9 +81,10 @@ local RFC9110 = "https://tools.ietf.org/html/rfc9110#section-"
 local titles = {
   [400] = { "Bad Request", "15.5.1" }, [401] = { "Unauthorized", "15.5.2" }, [403] = { "Forbidden", "15.5.4" },
   [404] = { "Not Found", "15.5.5" }, [405] = { "Method Not Allowed", "15.5.6" },
-  [406] = { "Not Acceptable", "15.5.7" }, [409] = { "Conflict", "15.5.10" },
+  [406] = { "Not Acceptable", "15.5.7" }, [408] = { "Request Timeout", "15.5.9" }, [409] = { "Conflict", "15.5.10" },
   [413] = { "Payload Too Large", "15.5.14" }, [415] = { "Unsupported Media Type", "15.5.16" },
   [422] = { "Unprocessable Entity", "15.5.21" }, [500] = { "Internal Server Error", "15.6.1" },
+  [502] = { "Bad Gateway", "15.6.3" },
 }
 
 local PROBLEM = "application/problem+json; charset=utf-8"

@@ -10,6 +10,7 @@ local delivery = require "altinn.events.emulator.delivery"
 local files = require "altinn.events.emulator.files"
 local letters = require "altinn.events.emulator.letters"
 local letters_api = require "altinn.events.emulator.letters_api"
+local letters_errors = require "altinn.events.emulator.letters_errors"
 local attachments = require "altinn.events.emulator.attachments"
 local matching = require "altinn.events.emulator.matching"
 local publish = require "altinn.events.emulator.publish"
@@ -170,7 +171,8 @@ local function dispatch(self, request)
   local one = not request.control and trouble(self, request)
   if not one then return answer(self, request) end
   local function strike()
-    if one.status then respond(self, request, { status = one.status, headers = one.headers or {}, body = one.body })
+    if one.error then respond(self, request, letters_errors.problem(request, one.error))
+    elseif one.status then respond(self, request, { status = one.status, headers = one.headers or {}, body = one.body })
     else answer(self, request) end
   end
   if one.seconds then self.clock:after(one.seconds, strike) else strike() end

@@ -193,6 +193,43 @@ describe("a key", function()
     assert(grant.key { key = read "new.b64", passphrase = PASSPHRASE })
   end)
 
+  it("is understood in what its carriers make of it", function()
+    local function base64(text)
+      process.write(path "plain", text)
+      openssl "base64 -A -in plain -out coded"
+      return read "coded"
+    end
+    local pem, jwk, old = read "rsa.pem", json(jwk_of "rsa.pem"), read "pkcs1_aes.pem"
+    local public = read "public.pem"
+    local forms = { base64(pem), base64(jwk), base64("\239\187\191" .. jwk), "\239\187\191" .. jwk,
+      "\239\187\191" .. pem, (pem:gsub("\n", " ")), (pem:gsub("\n", "\\r\\n")), (pem:gsub("\n", "\\n\n")),
+      (pem:gsub("\n", "\r")), (pem:gsub("\n", "\r\n")), (pem:gsub("[^\n]+", "    %0  ")), (pem:gsub("\n", "\n\n")),
+      base64((pem:gsub("\n", "\r\n"))) .. "\n", (pem:gsub("\n", "")) }
+    for number, text in ipairs(forms) do
+      local key, message = grant.key { key = text, kid = "k" }
+      assert(key, number .. ": " .. tostring(message))
+      assert.are.equal(public, key:public())
+    end
+    for number, text in ipairs { (old:gsub("\n", " ")), (old:gsub("\n", "\\n")), base64(old), (old:gsub("\n", "\r")),
+      (old:gsub("[^\n]+", "  %0")) } do
+      local key, message = grant.key { key = text, kid = "k", passphrase = PASSPHRASE }
+      assert(key, number .. ": " .. tostring(message))
+    end
+    local certificate = read "leaf.pem" .. read "chain.pem"
+    for _, text in ipairs { base64(certificate), (certificate:gsub("\n", " ")), (certificate:gsub("\n", "\\r\\n")) } do
+      assert(grant.key { key = pem, certificate = text })
+    end
+  end)
+
+  it("whose passphrase is in another coding than its file's is opened", function()
+    local utf8, latin1 = "bl\195\165b\195\166r", "bl\229b\230r"
+    process.write(path "utf8", utf8)
+    openssl "pkcs12 -export -inkey rsa.pem -in leaf.pem -passout file:utf8 -out utf8.p12"
+    assert(grant.key { key = read "utf8.p12", passphrase = utf8 })
+    assert(grant.key { key = read "utf8.p12", passphrase = latin1 })
+    refused("auth", "passphrase_wrong", { key = read "utf8.p12", passphrase = latin1 .. "x" })
+  end)
+
   it("gives its public half", function()
     assert.are.equal(read "public.pem", assert(grant.key { key = read "rsa.pem" }):public())
   end)
@@ -335,6 +372,12 @@ describe("what is no key", function()
     assert(grant.key { key = read "empty.p12" })
     assert(grant.key { key = read "empty.p12", passphrase = "" })
     assert(grant.key { key = read "rsa.pem", passphrase = "needless", kid = "k" })
+  end)
+
+  it("by an algorithm of long ago in old PEM is told, with its name", function()
+    openssl "rsa -in rsa.pem -des -traditional -provider legacy -provider default -passout PASS -out des.pem"
+    local message = refused("unsupported", "encryption", { key = read "des.pem", passphrase = PASSPHRASE, kid = "k" })
+    assert.is_truthy(message:find("DES-CBC", 1, true), message)
   end)
 
   it("by its content is told apart", function()

@@ -127,6 +127,48 @@ static ae_code wrong_passphrase (ae_slice passphrase, ae_grant_error *error) {
                        "the passphrase does not open the key: give the right one");
 }
 
+/* Whether all beyond ASCII is UTF-8 of U+0080 to U+00FF. */
+static bool is_narrow (const unsigned char *text) {
+  for (; *text != 0; text++) {
+    if (*text < 0x80) continue;
+    if ((*text != 0xC2 && *text != 0xC3) || (text[1] & 0xC0) != 0x80) return false;
+    text++;
+  }
+  return true;
+}
+
+/* The passphrase in the other coding: Latin-1 for UTF-8 that Latin-1 can
+** hold, else UTF-8 for Latin-1. False: no memory. */
+static bool recode (const char *passphrase, ae_bytes *other) {
+  const unsigned char *text = (const unsigned char *)passphrase;
+  bool narrow = is_narrow(text);
+  for (; *text != 0; text++) {
+    char pair[2] = {(char)(0xC0 | *text >> 6), (char)(0x80 | (*text & 0x3F))};
+    char one = narrow && *text >= 0x80 ? (char)(text[0] << 6 | (text[1] & 0x3F)) : (char)*text;
+    if (*text >= 0x80 && !narrow) ae_bytes_add(other, (ae_slice){pair, 2});
+    else ae_bytes_add(other, (ae_slice){&one, 1});
+    if (*text >= 0x80 && narrow) text++;
+  }
+  ae_bytes_add(other, (ae_slice){"", 1});
+  return !other->failed;
+}
+
+static bool is_ascii (const char *text) {
+  while (*text != '\0' && (unsigned char)*text < 0x80) text++;
+  return *text == '\0';
+}
+
+/* The MAC takes both codings of a passphrase for the same; what the key is
+** encrypted with may not. */
+static bool open_recoded (PKCS12 *file, const char *text, opened *o) {
+  ae_bytes other = {0};
+  bool done = !is_ascii(text) && recode(text, &other) &&
+              PKCS12_parse(file, other.data, &o->pkey, &o->leaf, &o->others) == 1;
+  if (!done) opened_free(o);
+  ae_bytes_free(&other);
+  return done;
+}
+
 static ae_code open_pkcs12 (PKCS12 *file, ae_slice octets, ae_slice passphrase, opened *o,
                             ae_grant_error *error) {
   const char *text = passphrase.data ? passphrase.data : "";
@@ -145,6 +187,12 @@ static ae_code open_pkcs12 (PKCS12 *file, ae_slice octets, ae_slice passphrase, 
     return ae_grant_fail(error, AE_GRANT_ENCRYPTION,
                          "the PKCS#12 file is encrypted with an algorithm that this "
                          "OpenSSL does not offer: export it anew with AES");
+  if (open_recoded(file, text, o)) return AE_OK;
+  if (!is_ascii(text))
+    return ae_grant_fail(
+      error, AE_GRANT_PASSPHRASE_WRONG,
+      "the passphrase opens the file and not the key in it: give it in the "
+      "coding in which the file was made, or export it anew with one of ASCII");
   return ae_grant_fail(error, AE_GRANT_NOT_A_KEY,
                        "the PKCS#12 file is damaged: export it anew");
 }

@@ -58,11 +58,42 @@ static bool is_encrypted (ae_slice label, ae_slice block) {
          memmem(block.data, block.length, "Proc-Type: 4,ENCRYPTED", 22) != NULL;
 }
 
+/* The cipher that the header DEK-Info of old PEM names (RFC 1421 §4.6.1.3);
+** empty: there is none. */
+static ae_slice old_cipher (ae_slice block) {
+  const char *at = memmem(block.data, block.length, "DEK-Info: ", 10);
+  ae_slice name = {at == NULL ? NULL : at + 10, 0};
+  const char *end = block.data + block.length;
+  while (at != NULL && name.length < 32 && name.data + name.length < end) {
+    char c = name.data[name.length];
+    if (!(c >= 'A' && c <= 'Z') && !(c >= '0' && c <= '9') && c != '-') break;
+    name.length++;
+  }
+  return name;
+}
+
+/* Old PEM is opened with the usual provider's ciphers only. */
+static bool is_offered (ae_slice name) {
+  char text[33];
+  memcpy(text, name.data, name.length);
+  text[name.length] = '\0';
+  EVP_CIPHER *cipher = EVP_CIPHER_fetch(NULL, text, NULL);
+  bool offered = cipher != NULL;
+  EVP_CIPHER_free(cipher);
+  return offered;
+}
+
 static ae_code cannot_decrypt (ae_slice block, ae_slice *passphrase, EVP_PKEY **pkey,
                                ae_grant_error *error) {
   if (!passphrase->data)
     return ae_grant_fail(error, AE_GRANT_PASSPHRASE_MISSING,
                          "the key is encrypted: give its passphrase");
+  ae_slice cipher = old_cipher(block);
+  if (cipher.length > 0 && !is_offered(cipher))
+    return ae_grant_fail(error, AE_GRANT_ENCRYPTION,
+                         "the key is encrypted with an algorithm of long ago, %.*s: write it "
+                         "anew with openssl pkcs8 -topk8 -provider legacy -provider default",
+                         (int)cipher.length, cipher.data);
   return ae_grant_unsupported() ? read_legacy(block, passphrase, pkey, error)
                                 : wrong_passphrase(error);
 }
@@ -124,25 +155,11 @@ ae_code ae_grant_check (EVP_PKEY *pkey, ae_grant_error *error) {
   return AE_OK;
 }
 
-/* Keys that came through an environment variable: "\n" for line breaks. */
-static ae_slice with_lines (ae_slice text, ae_bytes *copy) {
-  char *to;
-  if (text.length == 0 || memchr(text.data, '\n', text.length) ||
-      !memmem(text.data, text.length, "\\n", 2) || !(to = ae_bytes_reserve(copy, text.length)))
-    return text;
-  for (size_t i = 0; i < text.length; i++) {
-    bool escape = text.data[i] == '\\' && i + 1 < text.length && text.data[i + 1] == 'n';
-    to[copy->length++] = escape ? '\n' : text.data[i];
-    if (escape) i++;
-  }
-  return ae_bytes_slice(copy);
-}
-
 static ae_code read_pem (ae_slice text, ae_slice passphrase, EVP_PKEY **pkey,
                          STACK_OF(X509) * *list, ae_grant_error *error) {
   ae_slice label, block;
   ae_bytes copy = {0};
-  text = with_lines(text, &copy);
+  text = ae_grant_lines(text, &copy);
   ae_code code = ae_grant_pem_key(text, passphrase, pkey, error);
   if (code == AE_OK && ae_grant_pem(text, "CERTIFICATE", &label, &block))
     code = ae_grant_certificates_read(text, list, error);
@@ -150,35 +167,33 @@ static ae_code read_pem (ae_slice text, ae_slice passphrase, EVP_PKEY **pkey,
   return code;
 }
 
-static ae_code read_binary (ae_slice text, ae_slice passphrase, EVP_PKEY **pkey,
-                            STACK_OF(X509) * *list, ae_grant_error *error) {
-  ae_bytes octets = {0};
-  if (text.data[0] != 0x30 && ae_bytes_unbase64(&octets, text)) text = ae_bytes_slice(&octets);
-  ae_code code = ae_grant_der(text, passphrase, pkey, list, error);
-  ae_bytes_free(&octets);
-  return code;
-}
-
-static ae_code read_any (const ae_grant_source *source, ae_slice passphrase, ae_grant_key *key,
-                         STACK_OF(X509) * *list, ae_grant_error *error) {
-  ae_slice text = source->key;
-  size_t at = 0;
-  while (at < text.length && (text.data[at] == ' ' || text.data[at] == '\n' ||
-                              text.data[at] == '\r' || text.data[at] == '\t'))
-    at++;
-  if (at == text.length) return ae_grant_fail(error, AE_GRANT_NOT_A_KEY, "the key is empty");
-  if (text.length > AE_GRANT_MAX_TEXT)
-    return ae_grant_fail(error, AE_GRANT_TOO_LARGE,
-                         "the key is larger than 1 MiB: that is no key");
-  if (memmem(text.data, text.length, "-----BEGIN ", 11))
-    return read_pem(text, passphrase, &key->pkey, list, error);
-  if (text.data[at] != '{') return read_binary(text, passphrase, &key->pkey, list, error);
+static ae_code read_jwk (ae_slice text, ae_grant_key *key, ae_grant_error *error) {
   ae_code code = ae_grant_jwk(text, true, &key->pkey, error);
   ae_slice kid;
   ae_json_value value;
   if (code == AE_OK && ae_grant_member(text, "kid", &kid, &value) &&
       value.kind == AE_JSON_STRING)
     ae_bytes_add(&key->kid, kid);
+  return code;
+}
+
+static ae_code read_any (ae_slice text, ae_slice passphrase, ae_grant_key *key,
+                         STACK_OF(X509) * *list, ae_grant_error *error) {
+  if (text.length == 0) return ae_grant_fail(error, AE_GRANT_NOT_A_KEY, "the key is empty");
+  if (memmem(text.data, text.length, "-----BEGIN ", 11))
+    return read_pem(text, passphrase, &key->pkey, list, error);
+  if (text.data[0] == '{') return read_jwk(text, key, error);
+  return ae_grant_der(text, passphrase, &key->pkey, list, error);
+}
+
+static ae_code read_key (ae_slice text, ae_slice passphrase, ae_grant_key *key,
+                         STACK_OF(X509) * *list, ae_grant_error *error) {
+  ae_bytes copy = {0};
+  if (text.length > AE_GRANT_MAX_TEXT)
+    return ae_grant_fail(error, AE_GRANT_TOO_LARGE,
+                         "the key is larger than 1 MiB: that is no key");
+  ae_code code = read_any(ae_grant_unwrap(text, &copy), passphrase, key, list, error);
+  ae_bytes_free(&copy);
   return code;
 }
 
@@ -222,8 +237,10 @@ static ae_code set_name (const ae_grant_source *source, ae_grant_key *key,
   if (source->certificate.data) {
     ae_bytes copy = {0};
     sk_X509_pop_free(*list, X509_free);
-    ae_code code = ae_grant_certificates_read(with_lines(source->certificate, &copy), list,
-                                              error);
+    ae_bytes lines = {0};
+    ae_slice text = ae_grant_lines(ae_grant_unwrap(source->certificate, &copy), &lines);
+    ae_code code = ae_grant_certificates_read(text, list, error);
+    ae_bytes_free(&lines);
     ae_bytes_free(&copy);
     if (code != AE_OK) return code;
   }
@@ -251,7 +268,8 @@ static ae_code fill (const ae_grant_source *source, ae_grant_key *key, ae_grant_
   STACK_OF(X509) *list = NULL;
   ae_bytes passphrase = {0};
   ae_code code = copy_passphrase(source->passphrase, &passphrase, error);
-  if (code == AE_OK) code = read_any(source, ae_bytes_slice(&passphrase), key, &list, error);
+  if (code == AE_OK)
+    code = read_key(source->key, ae_bytes_slice(&passphrase), key, &list, error);
   if (code == AE_OK) code = ae_grant_check(key->pkey, error);
   if (code == AE_OK) code = set_name(source, key, &list, error);
   ae_bytes_free(&passphrase);

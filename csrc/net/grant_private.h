@@ -71,6 +71,16 @@ bool ae_grant_string (ae_slice object, const char *name, ae_slice *inside);
 ** `wanted`: the label must end so; NULL: any. */
 bool ae_grant_pem (ae_slice text, const char *wanted, ae_slice *label, ae_slice *block);
 
+/* grant_wrap.c: the text without a byte order mark and the blanks around it. */
+ae_slice ae_grant_trim (ae_slice text);
+/* The same, and out of base64 when the whole is coded in it; what it was
+** coded from stands in *copy. */
+ae_slice ae_grant_unwrap (ae_slice text, ae_bytes *copy);
+/* The PEM blocks of a text, written anew in *copy: headers and lines of base64
+** where blanks, "\n" or bare CR stood between them. A text without a whole
+** block is given back as it is. */
+ae_slice ae_grant_lines (ae_slice text, ae_bytes *copy);
+
 /* A key of a JWK: private when it has `d` and `secret` is wanted. */
 ae_code ae_grant_jwk (ae_slice text, bool secret, EVP_PKEY **pkey, ae_grant_error *error);
 

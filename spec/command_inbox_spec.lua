@@ -2,7 +2,9 @@
 local cjson = require "cjson"
 local command = require "spec.support.command"
 local events = require "altinn.events"
+local inbox_file = require "spec.support.inbox_file"
 local process = require "spec.support.process"
+local sql = require "spec.support.sql"
 
 local run, shell, says, silent = command.run, command.shell, command.says, command.silent
 local write, rules_folder = command.write, command.rules
@@ -11,30 +13,13 @@ local folder
 before_each(function() folder = command.begin() end)
 after_each(command.finish)
 
--- An inbox file made by hand.
-
-local schema = {
-  "CREATE TABLE event(sequence INTEGER PRIMARY KEY, received INTEGER NOT NULL, subscription TEXT, body BLOB NOT NULL)",
-  "CREATE TABLE remembered(number INTEGER PRIMARY KEY, fingerprints BLOB NOT NULL)",
-  "CREATE TABLE waiting(sequence INTEGER PRIMARY KEY)",
-  "CREATE TABLE run(sequence INTEGER, rule TEXT, state TEXT, attempt INTEGER, due INTEGER, reason TEXT,"
-    .. " changed INTEGER, PRIMARY KEY(sequence, rule)) WITHOUT ROWID",
-  "CREATE TABLE effect(key TEXT PRIMARY KEY, sequence INTEGER, rule TEXT, target TEXT, request TEXT, state TEXT,"
-    .. " status INTEGER, attempt INTEGER, reason TEXT, recorded INTEGER, changed INTEGER) WITHOUT ROWID",
-  "PRAGMA application_id = 0x41454256", "PRAGMA user_version = 1",
-}
+-- An inbox with events made by hand.
 
 local person = "12345678901"
 
-local function host() return require "altinn.events.host" end
+local function execute(text, ...) return sql.execute(folder .. "/altinn-events.db", text, ...) end
 
-local function execute(sql, ...)
-  return assert(host().execute(folder .. "/altinn-events.db", sql, ...))
-end
-
-local function query(sql, ...)
-  return assert(host().query(folder .. "/altinn-events.db", sql, ...))
-end
+local function query(text, ...) return sql.query(folder .. "/altinn-events.db", text, ...) end
 
 local function add_event(sequence, received, id, kind, more)
   local body = ('{"specversion":"1.0","id":"%s","type":"no.altinn.correspondence.%s","source":"/x",'
@@ -44,24 +29,24 @@ local function add_event(sequence, received, id, kind, more)
 end
 
 local function add_run(sequence, rule, state, reason)
-  execute("INSERT INTO run VALUES (?, ?, ?, 2, 1790000000000, ?, 1780000000000)", sequence, rule, state, reason)
+  execute("INSERT INTO run(sequence, rule, state, attempt, due, reason, changed)"
+    .. " VALUES (?, ?, ?, 2, 1790000000000, ?, 1780000000000)", sequence, rule, state, reason)
 end
 
 -- One event of each state; 1 is the oldest.
 local function make_inbox()
-  write("altinn-events.db", "")
-  for _, statement in ipairs(schema) do execute(statement) end
+  inbox_file.empty(folder .. "/altinn-events.db")
   add_event(1, 1780000000, "id-one", "correspondencepublished",
     (',"subject":"urn:altinn:person:identifier-no:%s"'):format(person))
   add_run(1, "print", "dead", "gave up on /person/" .. person .. "\nstack traceback:\n\tfoo")
   add_run(1, "note", "done", nil)
-  execute("INSERT INTO effect VALUES (?, 1, 'print', 'printer', 'POST /jobs', 'failed', 422, 1, ?, 0, 0)",
-    "printer:" .. person, "no job for " .. person)
+  execute("INSERT INTO effect VALUES (?, 1, 'print', 'printer', 'POST /jobs', 'refused', 422, 1, ?, 0, 0, ?)",
+    "printer:" .. person, "no job for " .. person, "unknown " .. person)
   add_event(2, 1780000100, "id-two", "correspondencepurged")
   add_run(2, "print", "retry", "status 503")
-  execute "INSERT INTO waiting VALUES (2)"
+  execute "INSERT INTO waiting VALUES (2, 1, 'print')"
   add_event(3, 1780000200, "id-three", "correspondencepurged")
-  execute "INSERT INTO waiting VALUES (3)"
+  execute("INSERT INTO waiting VALUES (3, 2, ?)", "print\nnote")
   add_event(4, 1780000300, "twice", "correspondencepublished")
   add_run(4, "print", "done", nil)
   add_event(5, 1780000400, "twice", "correspondencepublished")
@@ -118,7 +103,8 @@ describe("inbox list", function()
     assert.are.same({ 6 }, sequences("--state", "unmatched"))
     local status, _, err = run("inbox", "list", "--state", "died")
     assert.are.equal(1, status)
-    says(err, "--state died: one of waiting, retry, dead, done, skipped, unmatched")
+    says(err, "--state died: one of abandoned, dead, discarded, done, held, later, retry, shadowed, "
+      .. "skipped, unmatched, waiting (did you mean 'dead'?)")
   end)
 
   it("--type, short and full", function()
@@ -225,7 +211,8 @@ describe("inbox show", function()
     for _, word in ipairs { "1", "id-one" } do
       local status, out = run("inbox", "show", word)
       assert.are.equal(0, status)
-      says(out, "print", "dead", "-> printer failed 422", '"id":"id-one"', "note", "done")
+      says(out, "print", "dead", "-> printer refused 422", "it answered: unknown 12*********", '"id":"id-one"',
+        "note", "done")
       silent(out, person)
       says(out, "12*********")
     end
@@ -238,12 +225,12 @@ describe("inbox show", function()
     local event = cjson.decode(out)
     assert.are.equal("printer", event.effects[1].target)
     assert.are.equal(422, event.effects[1].status)
-    assert.are.equal("failed", event.effects[1].state)
+    assert.are.equal("refused", event.effects[1].state)
     assert.are.equal("printer:12*********", event.effects[1].key)
     says(event.runs[2].reason, "stack traceback")
     assert.are.equal("id-one", cjson.decode(event.body).id)
     out = select(2, run("inbox", "show", "3", "--json"))
-    says(out, '"effects":[]', '"runs":[]')
+    says(out, '"effects":[]', '"attempts":[]', '"acts":[]')
   end)
 
   it("what is not there: 1", function()
@@ -271,7 +258,7 @@ describe("inbox retry", function()
     assert.are.equal("1 run put back\n", out)
     local row = query("SELECT * FROM run WHERE sequence = 1 AND rule = 'print'")[1]
     assert.are.equal("retry", row.state)
-    assert.are.equal(0, row.due)
+    assert.is_true(math.abs(row.due / 1000 - os.time()) < 10)
     assert.are.equal(0, row.attempt)
     assert.are.equal("done", query("SELECT state FROM run WHERE sequence = 1 AND rule = 'note'")[1].state)
     assert.are.equal(1, query("SELECT count(*) AS n FROM waiting WHERE sequence = 1")[1].n)
@@ -286,7 +273,7 @@ describe("inbox retry", function()
     assert.are.equal("dead", query("SELECT state FROM run WHERE sequence = 1 AND rule = 'print'")[1].state)
     status, out = run("inbox", "retry", "1")
     assert.are.equal(0, status)
-    assert.are.equal("2 runs put back\n", out)
+    assert.are.equal("2 runs put back; 1 of them waited for a time, and may go now\n", out)
   end)
 
   it("nothing to put back: 1, and nothing changes", function()
@@ -294,7 +281,8 @@ describe("inbox retry", function()
       local status, out, err = run("inbox", "retry", table.unpack(words))
       assert.are.equal(1, status)
       assert.are.equal("", out)
-      says(err, words[1] == "99" and "no event 99" or "has no run that failed or waits")
+      says(err, words[1] == "99" and "no event 99"
+        or words[3] and "event 1 has no run of the rule none that failed or waits" or "has no run that failed or waits")
     end
     assert.are.equal(2, query("SELECT count(*) AS n FROM waiting")[1].n)
   end)
@@ -310,7 +298,7 @@ describe("inbox discard", function()
       assert.are.equal("1 run discarded\n", out)
     end
     local row = query("SELECT * FROM run WHERE sequence = 1 AND rule = 'print'")[1]
-    assert.are.equal("skipped", row.state)
+    assert.are.equal("discarded", row.state)
     assert.are.equal("discarded by hand", row.reason)
     assert.are.same({}, sequences("--state", "dead"))
     assert.are.same({}, sequences("--state", "retry"))
@@ -321,7 +309,7 @@ describe("inbox discard", function()
   it("of a rule that has none: 1", function()
     local status, _, err = run("inbox", "discard", "1", "--rule", "note")
     assert.are.equal(1, status)
-    says(err, "event 1 has no run that failed or waits")
+    says(err, "event 1 has no run of the rule note that failed or waits")
     assert.are.equal("done", query("SELECT state FROM run WHERE sequence = 1 AND rule = 'note'")[1].state)
   end)
 end)

@@ -6,6 +6,7 @@ local host = require "spec.support.host"
 local process = require "spec.support.process"
 local sample = require "spec.support.sample"
 local socket = require "socket"
+local sql = require "spec.support.sql"
 local target = require "spec.support.target"
 
 local ROUNDS = tonumber(os.getenv("ALTINN_EVENTS_KILL_ROUNDS") or "") or 20
@@ -156,9 +157,7 @@ local function round(one, number)
   assert(one.process:wait_exit(5), "the host outlived kill -9")
 end
 
-local function rows(one, sql, ...)
-  return assert(require("altinn.events.host").query(one.inbox, sql, ...))
-end
+local function rows(one, text, ...) return sql.query(one.inbox, text, ...) end
 
 describe("kill -9 at random instants", function()
   local one, service, listing

@@ -3,6 +3,7 @@ local host = require "spec.support.host"
 local http = require "spec.support.http"
 local process = require "spec.support.process"
 local sample = require "spec.support.sample"
+local sql = require "spec.support.sql"
 local socket = require "socket"
 local target = require "spec.support.target"
 
@@ -36,7 +37,7 @@ describe("the metrics", function()
       received_total = 4, stored_total = 2, duplicates_total = 1, ['refused_total{code="syntax"}'] = 1,
       ['verdicts_total{rule="send",verdict="done"}'] = 1, ['verdicts_total{rule="send",verdict="dead"}'] = 1,
       ['verdicts_total{rule="look",verdict="skipped"}'] = 2, ['effects_total{target="print",outcome="sent"}'] = 1,
-      ['effects_total{target="print",outcome="failed"}'] = 1, ['run_seconds_count{rule="send"}'] = 2,
+      ['effects_total{target="print",outcome="refused"}'] = 1, ['run_seconds_count{rule="send"}'] = 2,
       ['run_seconds_bucket{rule="look",le="+Inf"}'] = 2, waiting = 0, dead = 1,
     } do
       assert.are.equal(value, metrics[name], name)
@@ -276,18 +277,18 @@ describe("the host", function()
   end)
 
   it("keeps an event waiting that cannot be read, says so, and goes on when it is mended", function()
-    local execute = require("altinn.events.host").execute
+    local execute = sql.execute
     one = host.start { rules = { later = [[
       rule { name = "later", on = "*", run = function() return retry_after(0.1, "later") end }]] } }
     assert.are.equal(200, (one:post(sample.text())))
     assert(one:wait_log("verdict=retry"))
     one:stop()
-    assert(execute(one.inbox, "UPDATE event SET body = CAST('{' AS BLOB)"))
+    execute(one.inbox, "UPDATE event SET body = CAST('{' AS BLOB)")
     assert(one:launch())
     assert(one:wait_log('level=error msg=inbox event=1 reason="the stored event cannot be read'))
     assert.are.equal(1, one:metrics().waiting)
     assert.are.equal(200, (http.request(one.admin_port, { path = "/readyz" })))
-    assert(execute(one.inbox, "UPDATE event SET body = CAST(? AS BLOB)", sample.text()))
+    execute(one.inbox, "UPDATE event SET body = CAST(? AS BLOB)", sample.text())
     assert(one:wait_log("verdict=retry"))
   end)
 
@@ -489,7 +490,7 @@ describe("the host", function()
     it("the database of another program", function()
       one = host.start {}
       one:stop()
-      assert(require("altinn.events.host").execute(one.inbox, "PRAGMA application_id = 7"))
+      sql.execute(one.inbox, "PRAGMA application_id = 7")
       local ok, log = one:launch()
       assert.is_false(ok)
       assert.are.equal(1, one.process:wait_exit())
@@ -515,8 +516,7 @@ describe("the host", function()
     it("an inbox of a newer version", function()
       one = host.start {}
       one:stop()
-      local query = require("altinn.events.host").execute
-      assert(query(one.inbox, "PRAGMA user_version = 99"))
+      sql.execute(one.inbox, "PRAGMA user_version = 99")
       local ok, log = one:launch()
       assert.is_false(ok)
       assert.are.equal(1, one.process:wait_exit())

@@ -176,7 +176,7 @@ describe("an effect", function()
     assert(one:wait_log("verdict=dead"))
     assert.are.equal(0, (one:run("inbox", "discard", "given-up", "--inbox", one.inbox)))
     one:restart()
-    assert.are.equal("skipped", verdicts()["given-up/print"].verdict)
+    assert.are.equal("discarded", verdicts()["given-up/print"].verdict)
     assert.are.equal(1, #service:requests())
   end)
 
@@ -312,15 +312,18 @@ describe("SIGHUP", function()
     assert.are.equal("new", found["h-3/r"].reason)
   end)
 
-  it("settles what waits for a rule that is gone", function()
+  it("abandons what waits for a rule that is gone, and says so", function()
     one = host.start { rules = { r = [[
-      rule { name = "gone", on = "*", run = function() return retry_after("0.5s") end }]] } }
+      rule { name = "gone", on = "*", run = function() return retry_after("60s") end }]] } }
     post { id = "g-1" }
-    assert(one:wait_log("verdict=retry"))
+    assert(one:wait_log("rule=gone.-verdict="))
     one:rewrite(rule_of "new")
     one:signal "HUP"
+    assert(one:wait_log('level=warn msg=abandoned rule=gone runs=1 reason="no rule of this name is in force'))
     assert(one:settle())
-    assert.are.equal("skipped", verdicts()["g-1/gone"].verdict)
+    assert.are.equal("abandoned", verdicts()["g-1/gone"].verdict)
+    assert.are.equal(1, one:metrics()['verdicts_total{rule="gone",verdict="abandoned"}'])
+    assert.are.equal(1, one:list("--state", "abandoned").count)
   end)
 end)
 
@@ -416,10 +419,11 @@ describe("an effect", function()
     local status, out, err = one:run("inbox", "discard", "1", "--inbox", one.inbox)
     assert.are.equal(0, status, err)
     assert.truthy(out:find("1", 1, true))
+    assert(one:settle())
     local before = #service:requests()
-    assert(one:wait_log "rule=gone.-verdict=skipped reason=\"?discarded by hand")
-    assert.are.equal(before, #service:requests())
-    assert.are.equal("skipped", verdicts()["gone/gone"].verdict)
+    post { id = "next" }
+    assert(service:wait(before + 1))
+    assert.are.equal("discarded", verdicts()["gone/gone"].verdict)
   end)
 
   it("goes out although the one before it in the list is none", function()

@@ -3,8 +3,9 @@
 local host = require "spec.support.host"
 local process = require "spec.support.process"
 local sample = require "spec.support.sample"
+local sql = require "spec.support.sql"
 
-local function query(path, sql) return assert(require("altinn.events.host").query(path, sql)) end
+local query = sql.query
 
 local function mode_of(path)
   local pipe = assert(io.popen("stat -c %a " .. process.quote(path)))

@@ -97,6 +97,15 @@ void ae_metrics_reload (ae_metrics *metrics, bool done) {
   pthread_mutex_unlock(&metrics->lock);
 }
 
+void ae_metrics_count (ae_metrics *metrics, ae_metric_kind kind, const char *first,
+                       const char *second, uint64_t count) {
+  ae_metric *metric;
+  pthread_mutex_lock(&metrics->lock);
+  metric = find(metrics, kind, first, second);
+  if (metric != NULL) metric->count += count;
+  pthread_mutex_unlock(&metrics->lock);
+}
+
 /* A label's value: backslash, quote and line feed are escaped. */
 static void label (FILE *out, const char *name, const char *text) {
   fprintf(out, "%s=\"", name);

@@ -50,6 +50,9 @@ void ae_metrics_expect (ae_metrics *metrics, ae_metric_kind kind, const char *fi
                         const char *second);
 /* Any thread. Rules were to be loaded anew: done, or refused. */
 void ae_metrics_reload (ae_metrics *metrics, bool done);
+/* Any thread. Adds many at once to a counter. */
+void ae_metrics_count (ae_metrics *metrics, ae_metric_kind kind, const char *first,
+                       const char *second, uint64_t count);
 /* The text, malloc'ed; NULL: no memory. The receiver may be NULL. */
 char *ae_metrics_text (ae_metrics *metrics, ae_inbox *inbox, const ae_webhook *receiver,
                        size_t *length);

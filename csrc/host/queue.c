@@ -123,8 +123,8 @@ static ae_slice copy (char **at, ae_slice text) {
   return result;
 }
 
-ae_run_message *ae_run_message_new (const ae_run *run, ae_slice key) {
-  size_t size = run->body.length + run->subscription.length + run->rule.length + key.length;
+ae_run_message *ae_run_message_new (const ae_run *run) {
+  size_t size = run->body.length + run->subscription.length + run->rule.length;
   ae_run_message *message = malloc(sizeof *message + size + 1);
   char *at;
   if (message == NULL) return NULL;
@@ -135,8 +135,21 @@ ae_run_message *ae_run_message_new (const ae_run *run, ae_slice key) {
   message->run.body = copy(&at, run->body);
   message->run.subscription = copy(&at, run->subscription);
   message->run.rule = copy(&at, run->rule);
-  message->key = copy(&at, key);
   return message;
+}
+
+ae_cancel *ae_cancel_new (int64_t sequence, ae_slice rule, uint64_t claim) {
+  ae_cancel *cancel = calloc(1, sizeof *cancel + rule.length + 1);
+  char *at;
+  if (cancel == NULL) return NULL;
+  at = cancel->bytes;
+  cancel->head.kind = AE_MESSAGE_CANCEL;
+  cancel->release.kind = AE_WORK_RELEASE;
+  cancel->release.sequence = sequence;
+  cancel->release.claim = claim;
+  cancel->release.rule = copy(&at, rule);
+  cancel->release.owner = cancel;
+  return cancel;
 }
 
 ae_order *ae_order_new (ae_message_kind kind, ae_slice text) {

@@ -13,6 +13,7 @@ typedef enum ae_message_kind {
   AE_MESSAGE_RUN,    /* ae_run_message */
   AE_MESSAGE_ACK,    /* ae_parcel: committed, or refused */
   AE_MESSAGE_AGAIN,  /* ae_parcel: refused, and nobody waits: submit again */
+  AE_MESSAGE_CANCEL, /* ae_cancel: a run was taken back */
   AE_MESSAGE_RELOAD, /* ae_order with the new settings */
   AE_MESSAGE_STOP    /* ae_order: finish what runs, take nothing new */
 } ae_message_kind;
@@ -25,11 +26,16 @@ typedef struct ae_message {
 
 typedef struct ae_run_message {
   ae_message head;
-  ae_run run;   /* slices point into `bytes` */
-  ae_slice key; /* runs of a rule with the same key keep their order;
-                        absent: they need not */
+  ae_run run; /* slices point into `bytes` */
   char bytes[];
 } ae_run_message;
+
+/* A run that the worker is to let go of; then it is the RELEASE. */
+typedef struct ae_cancel {
+  ae_message head;
+  ae_work release; /* its rule points into `bytes` */
+  char bytes[];
+} ae_cancel;
 
 typedef struct ae_order {
   ae_message head;
@@ -69,7 +75,8 @@ ae_message *ae_queue_take (ae_queue *queue, size_t max);
 void ae_queue_wait (ae_queue *queue, int milliseconds);
 
 /* NULL: no memory. */
-ae_run_message *ae_run_message_new (const ae_run *run, ae_slice key);
+ae_run_message *ae_run_message_new (const ae_run *run);
+ae_cancel *ae_cancel_new (int64_t sequence, ae_slice rule, uint64_t claim);
 ae_order *ae_order_new (ae_message_kind kind, ae_slice text);
 
 #endif

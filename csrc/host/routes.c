@@ -200,3 +200,12 @@ ae_slice ae_routes_key (ae_routes *routes, ae_slice body, ae_slice rule) {
   pthread_rwlock_unlock(&routes->lock);
   return key;
 }
+
+bool ae_routes_in_force (ae_routes *routes, ae_slice rule) {
+  bool found = false;
+  pthread_rwlock_rdlock(&routes->lock);
+  for (size_t i = 0; routes->heads != NULL && !found && i < routes->heads->count; i++)
+    found = ae_slice_equal(as_slice(routes->heads->list[i].rule), rule);
+  pthread_rwlock_unlock(&routes->lock);
+  return found;
+}

@@ -68,5 +68,7 @@ size_t ae_routes_match (ae_routes *routes, ae_slice body, ae_slice *rules, size_
 /* The key by which runs of the rule are ordered; absent: they are not.
 ** The slice lives until the next call. */
 ae_slice ae_routes_key (ae_routes *routes, ae_slice body, ae_slice rule);
+/* Whether a rule of that name is in force. Any thread. */
+bool ae_routes_in_force (ae_routes *routes, ae_slice rule);
 
 #endif

@@ -1,5 +1,5 @@
 /*
-** inbox_group.c: group commit. All works that wait go into one transaction;
+** group.c: group commit. All works that wait go into one transaction;
 ** what it changes in memory is noted in inbox->group and made or undone
 ** when its outcome is known.
 */
@@ -10,13 +10,11 @@
 void ae_group_free (ae_group *group) {
   free(group->added);
   free(group->plans);
-  free(group->settled);
 }
 
 static void group_reset (ae_group *group) {
-  group->added_count = group->plan_count = group->settled_count = 0;
+  group->added_count = group->plan_count = 0;
   memset(&group->change, 0, sizeof group->change);
-  group->rescan = false;
 }
 
 /* The fingerprint of a new event, or the answer that it is none.
@@ -35,23 +33,47 @@ static bool remember (ae_inbox *inbox, ae_work *work) {
   }
 }
 
-/* While a scan goes on it will find the event; else its runs go out after
-** the commit. */
+/* At the start the scan finds the event; else its runs go out after the
+** commit. */
 static bool plan (ae_inbox *inbox, const ae_work *work, size_t count) {
   ae_group *group = &inbox->group;
-  if (inbox->scanning) return true;
-  if (!ae_map_reserve(&inbox->unsettled, group->plan_count + 1) ||
-      !ae_room(&group->plans, &group->plan_capacity, group->plan_count + count,
+  if (inbox->loaded != INT64_MAX) return true;
+  if (!ae_room(&group->plans, &group->plan_capacity, group->plan_count + count,
                sizeof *group->plans))
     return false;
   for (size_t i = 0; i < count; i++)
-    group->plans[group->plan_count++] = (ae_plan){work, inbox->rules[i]};
+    group->plans[group->plan_count++] = (ae_plan){
+      work, inbox->rules[i],
+      inbox->options.line(inbox->options.context, work->body, inbox->rules[i])};
   return true;
+}
+
+/* It waits; a scan tells of it. */
+static bool cannot_read (ae_inbox *inbox, int64_t sequence) {
+  ae_slice unknown = {NULL, 0};
+  ae_scan_visit(inbox, sequence, NULL);
+  return ae_store_wait(inbox->store, sequence, 0, unknown);
+}
+
+static bool match (ae_inbox *inbox, ae_work *work) {
+  ae_inbox_counts *change = &inbox->group.change;
+  size_t count;
+  if (!ae_runs_match(inbox, work->body, &count)) return false;
+  work->wanted = count;
+  if (count == 0) {
+    change->unmatched++;
+    return true;
+  }
+  change->waiting++;
+  if (count == AE_MATCH_UNREADABLE) return cannot_read(inbox, work->sequence);
+  return ae_runs_join(inbox, count) &&
+         ae_store_wait(inbox->store, work->sequence, (int64_t)count,
+                       ae_copy_slice(&inbox->names)) &&
+         plan(inbox, work, count);
 }
 
 static bool append (ae_inbox *inbox, ae_work *work) {
   ae_inbox_counts *change = &inbox->group.change;
-  size_t count;
   if (!remember(inbox, work)) return false;
   if (work->result == AE_WORK_DUPLICATE) {
     change->duplicates++;
@@ -60,43 +82,42 @@ static bool append (ae_inbox *inbox, ae_work *work) {
   work->sequence = ++inbox->sequence;
   if (!ae_store_append(inbox->store, work)) return false;
   change->stored++;
-  if (!ae_runs_match(inbox, work->body, &count)) return false;
-  work->wanted = count;
-  if (count == 0) {
-    change->unmatched++;
+  return match(inbox, work);
+}
+
+/* The last run that is over ends the waiting of the event. */
+static bool is_over (ae_inbox *inbox, const ae_work *work) {
+  bool finished;
+  if (!ae_store_run_over(inbox->store, work->sequence, &finished)) return false;
+  if (finished) inbox->group.change.waiting--;
+  if (work->run_state == AE_RUN_DEAD) inbox->group.change.dead++;
+  return true;
+}
+
+/* What a worker says counts while it has the run. Of one that was taken back,
+** the end counts (if nobody wrote another), but not a wish to go on. */
+static bool settle (ae_inbox *inbox, ae_work *work) {
+  const ae_flight *flight = ae_runs_flight(inbox, work);
+  bool final = ae_run_state_is_final(work->run_state);
+  work->changed = false;
+  if (flight == NULL) return true;
+  if (work->since == 0 && work->run_state == AE_RUN_RETRY) work->since = flight->since;
+  work->line = flight->line;
+  if (!flight->holds && !final) {
+    work->kind = AE_WORK_RELEASE;
     return true;
   }
-  change->waiting++;
-  if (count == AE_MATCH_UNREADABLE) { /* the scan tells of it */
-    inbox->group.rescan = true;
-    return ae_store_wait(inbox->store, work->sequence);
-  }
-  return ae_store_wait(inbox->store, work->sequence) && plan(inbox, work, count);
+  if (!final && work->due <= inbox->horizon) work->due = inbox->horizon + 1;
+  if (!ae_store_settle(inbox->store, work, &work->changed)) return false;
+  return !final || !work->changed || is_over(inbox, work);
 }
 
-static bool is_final (const ae_work *work) {
-  return work->kind == AE_WORK_SETTLE && !ae_slice_equal(work->state, AE_LITERAL("retry"));
-}
-
-/* The last final verdict ends the waiting of the event. */
-static bool settle (ae_inbox *inbox, const ae_work *work) {
-  ae_group *group = &inbox->group;
-  uint64_t *runs;
-  bool changed;
-  if (!ae_store_settle(inbox->store, work, &changed)) return false;
-  if (!is_final(work)) return true;
-  if (changed && ae_slice_equal(work->state, AE_LITERAL("dead"))) group->change.dead++;
-  runs = ae_map_get(&inbox->unsettled, (uint64_t)work->sequence);
-  if (runs == NULL || *runs == 0) return true;
-  if (!ae_room(&group->settled, &group->settled_capacity, group->settled_count + 1,
-               sizeof *group->settled))
-    return false;
-  group->settled[group->settled_count++] = work->sequence;
-  if (--*runs > 0) return true;
-  if (!ae_store_unwait(inbox->store, work->sequence, &changed)) return false;
-  if (changed) group->change.waiting--;
-  else group->rescan = true;
-  return true;
+static bool record (ae_inbox *inbox, ae_work *work) {
+  const ae_flight *flight = ae_runs_flight(inbox, work);
+  free(work->earlier); /* of a group that was refused */
+  work->earlier = NULL;
+  work->prior = AE_PRIOR_OVER;
+  return flight == NULL || !flight->holds || ae_store_record(inbox->store, work);
 }
 
 static bool carry_out (ae_inbox *inbox, ae_work *work) {
@@ -104,8 +125,9 @@ static bool carry_out (ae_inbox *inbox, ae_work *work) {
   switch (work->kind) {
     case AE_WORK_APPEND: return append(inbox, work);
     case AE_WORK_SETTLE: return settle(inbox, work);
-    case AE_WORK_RECORD: return ae_store_record(inbox->store, work);
-    default: return ae_store_outcome(inbox->store, work);
+    case AE_WORK_RECORD: return record(inbox, work);
+    case AE_WORK_OUTCOME: return ae_store_outcome(inbox->store, work);
+    default: return true;
   }
 }
 
@@ -121,30 +143,6 @@ static bool transact (ae_inbox *inbox, ae_work *works) {
   return ae_store_commit(inbox->store);
 }
 
-/* The runs of the new events go out. */
-static void dispatch (ae_inbox *inbox) {
-  const ae_group *group = &inbox->group;
-  for (size_t i = 0; i < group->plan_count;) {
-    const ae_work *work = group->plans[i].work;
-    size_t end = i;
-    while (end < group->plan_count && group->plans[end].work == work) end++;
-    ae_map_put(&inbox->unsettled, (uint64_t)work->sequence, end - i);
-    for (; i < end; i++) {
-      ae_run run = {work->sequence,       work->time, work->body, work->subscription,
-                    group->plans[i].rule, 0,          0};
-      ae_runs_dispatch(inbox, &run);
-    }
-  }
-}
-
-static void forget_settled (ae_inbox *inbox) {
-  for (size_t i = 0; i < inbox->group.settled_count; i++) {
-    uint64_t key = (uint64_t)inbox->group.settled[i];
-    const uint64_t *runs = ae_map_get(&inbox->unsettled, key);
-    if (runs != NULL && *runs == 0) (void)ae_map_remove(&inbox->unsettled, key);
-  }
-}
-
 static void add_counts (ae_inbox *inbox) {
   const ae_inbox_counts *change = &inbox->group.change;
   pthread_mutex_lock(&inbox->lock);
@@ -157,15 +155,12 @@ static void add_counts (ae_inbox *inbox) {
   pthread_mutex_unlock(&inbox->lock);
 }
 
+/* The runs of the new events go out. */
 static void committed (ae_inbox *inbox) {
   add_counts(inbox);
-  forget_settled(inbox);
-  dispatch(inbox);
-  if (inbox->group.rescan) {
-    inbox->scanning = true;
-    inbox->cursor = 0;
-  }
-  ae_inbox_judge(inbox, NULL);
+  for (size_t i = 0; i < inbox->group.plan_count; i++)
+    ae_runs_admit_new(inbox, &inbox->group.plans[i]);
+  ae_inbox_set_health(inbox, NULL);
 }
 
 /* Nothing of the group has happened. */
@@ -177,10 +172,6 @@ static void refused (ae_inbox *inbox, ae_work *works) {
   ae_store_rollback(inbox->store);
   for (size_t i = 0; i < group->added_count; i++)
     ae_fingerprints_remove(inbox->seen, &group->added[i]);
-  for (size_t i = 0; i < group->settled_count; i++) {
-    uint64_t *runs = ae_map_get(&inbox->unsettled, (uint64_t)group->settled[i]);
-    if (runs != NULL) ++*runs;
-  }
   for (ae_work *first = works; first != NULL; first = first->next)
     for (ae_work *work = first; work != NULL; work = work->with) {
       work->result = AE_WORK_FAILED;
@@ -189,19 +180,22 @@ static void refused (ae_inbox *inbox, ae_work *works) {
   pthread_mutex_lock(&inbox->lock);
   inbox->counts.failed += count;
   pthread_mutex_unlock(&inbox->lock);
-  ae_inbox_judge(inbox, &error);
+  ae_inbox_set_health(inbox, &error);
 }
 
-/* Lanes that got room are filled, and everybody is told. */
+static void landed (ae_inbox *inbox, const ae_work *work, bool stored) {
+  if (work->kind == AE_WORK_RELEASE) ae_runs_released(inbox, work);
+  else if (stored && work->kind == AE_WORK_SETTLE) ae_runs_settled(inbox, work);
+}
+
 static void finish (ae_inbox *inbox, ae_work *works, bool stored) {
   while (works != NULL) {
     ae_work *first = works;
     works = works->next;
-    for (const ae_work *work = first; stored && work != NULL; work = work->with)
-      if (is_final(work)) ae_runs_settled(inbox, work->sequence, work->rule);
+    for (const ae_work *work = first; work != NULL; work = work->with)
+      landed(inbox, work, stored);
     first->done(first);
   }
-  inbox->options.dispatched(inbox->options.context);
 }
 
 void ae_group_run (ae_inbox *inbox, ae_work *works) {

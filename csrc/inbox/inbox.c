@@ -10,9 +10,10 @@
 #endif
 
 #define QUEUE_LIMIT 65536u
-#define RUNS_LIMIT 16384u
+#define RUNS_LIMIT 2048u
+#define BYTES_LIMIT (64u << 20)
 #define GROUP_LIMIT 4096u /* works in one transaction */
-#define LOOK_MS 1000      /* how often the file is looked at */
+#define DOZE_MS 200       /* without work: others may have changed the file */
 
 bool ae_room (void *list, size_t *capacity, size_t wanted, size_t size) {
   size_t more = *capacity == 0 ? 64 : *capacity;
@@ -30,61 +31,43 @@ bool ae_room (void *list, size_t *capacity, size_t wanted, size_t size) {
   return true;
 }
 
-static int64_t now_ms (void) {
+bool ae_copy_add (ae_copy *copy, ae_slice bytes) {
+  if (!ae_room(&copy->data, &copy->capacity, copy->length + bytes.length + 1, 1)) return false;
+  if (bytes.length > 0) memcpy(copy->data + copy->length, bytes.data, bytes.length);
+  copy->length += bytes.length;
+  return true;
+}
+
+ae_slice ae_copy_slice (const ae_copy *copy) {
+  return (ae_slice){copy->data, copy->length};
+}
+
+static int64_t clock_ms (clockid_t clock) {
   struct timespec t;
-  clock_gettime(CLOCK_MONOTONIC, &t);
+  clock_gettime(clock, &t);
   return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
 }
 
-void ae_inbox_judge (ae_inbox *inbox, const ae_error *error) {
+int64_t ae_wall_ms (void) {
+  return clock_ms(CLOCK_REALTIME);
+}
+
+int64_t ae_monotonic_ms (void) {
+  return clock_ms(CLOCK_MONOTONIC);
+}
+
+void ae_inbox_set_health (ae_inbox *inbox, const ae_error *error) {
   pthread_mutex_lock(&inbox->lock);
   if (error != NULL) inbox->health = *error;
   else inbox->health.code = AE_OK;
   pthread_mutex_unlock(&inbox->lock);
 }
 
-/* What somebody else changed: numbers, and runs to be done again. */
-static bool read_numbers (ae_inbox *inbox) {
-  int64_t waiting, dead;
-  if (!ae_store_number_read(inbox->store, AE_NUMBER_WAITING, &waiting) ||
-      !ae_store_number_read(inbox->store, AE_NUMBER_DEAD, &dead))
-    return false;
-  pthread_mutex_lock(&inbox->lock);
-  inbox->counts.waiting = (uint64_t)waiting;
-  inbox->counts.dead = (uint64_t)dead;
-  pthread_mutex_unlock(&inbox->lock);
-  return true;
-}
-
-/* Whether the file works again. */
-static void probe (ae_inbox *inbox) {
+void ae_inbox_failed (ae_inbox *inbox) {
   ae_error error;
-  bool fine = ae_store_begin(inbox->store) && ae_store_touch(inbox->store) &&
-              ae_store_commit(inbox->store);
-  if (!fine) {
-    (void)ae_store_explain(inbox->store, &error);
-    ae_store_rollback(inbox->store);
-  }
-  ae_inbox_judge(inbox, fine ? NULL : &error);
-}
-
-/* What could not be read is told of again. */
-static void scan_anew (ae_inbox *inbox) {
-  ae_map_free(&inbox->unreadable);
-  inbox->scanning = true;
-  inbox->cursor = 0;
-}
-
-/* Once a second: did somebody else write, and does it work again? */
-static void look (ae_inbox *inbox) {
-  int64_t version;
-  if (now_ms() - inbox->looked < LOOK_MS) return;
-  inbox->looked = now_ms();
-  if (ae_inbox_health(inbox, NULL) != AE_OK || ae_store_moved(inbox->store)) probe(inbox);
-  if (!ae_store_number_read(inbox->store, AE_NUMBER_VERSION, &version)) return;
-  if (version == inbox->version || !read_numbers(inbox)) return;
-  inbox->version = version;
-  scan_anew(inbox);
+  (void)ae_store_explain(inbox->store, &error);
+  ae_store_rollback(inbox->store);
+  ae_inbox_set_health(inbox, &error);
 }
 
 /* Takes works of the queue, at most one group of them; with the lock held. */
@@ -102,15 +85,47 @@ static ae_work *take (ae_inbox *inbox) {
   return works;
 }
 
-/* With the lock held: until there is work, at most a second. */
-static void doze (ae_inbox *inbox, bool busy) {
+/* How long there is nothing to do, if no work comes. */
+static int64_t pause_ms (const ae_inbox *inbox) {
+  int64_t left = inbox->loaded == INT64_MAX ? inbox->next_due - ae_wall_ms() : DOZE_MS;
+  return left < 0 ? 0 : left < DOZE_MS ? left : DOZE_MS;
+}
+
+/* With the lock held: until there is work, or something is due. */
+static void doze (ae_inbox *inbox) {
   struct timespec until;
-  if (busy || inbox->first != NULL || inbox->closing || inbox->rescan) return;
+  int64_t pause = pause_ms(inbox);
+  if (inbox->first != NULL || inbox->closing || inbox->rescan) return;
   clock_gettime(CLOCK_MONOTONIC, &until);
-  until.tv_sec += LOOK_MS / 1000;
+  until.tv_nsec += pause * 1000000;
+  if (until.tv_nsec >= 1000000000) {
+    until.tv_sec++;
+    until.tv_nsec -= 1000000000;
+  }
   inbox->asleep = true;
   (void)pthread_cond_timedwait(&inbox->more, &inbox->lock, &until);
   inbox->asleep = false;
+}
+
+/* All that is not work of others. True: there is more to be done at once. */
+static bool keep_up (ae_inbox *inbox) {
+  bool more = false;
+  ae_look(inbox);
+  if (inbox->rebuild) ae_scan_rebuild(inbox);
+  if (inbox->scanning || inbox->visit_count > 0)
+    more = ae_scan_step(inbox) && (inbox->scanning || inbox->visit_count > 0);
+  more |= ae_look_due(inbox);
+  more |= ae_runs_fill(inbox);
+  ae_runs_tell(inbox);
+  inbox->options.dispatched(inbox->options.context);
+  return more;
+}
+
+/* Nothing is under way: what is left waits for a time or for somebody. */
+static bool is_idle (const ae_inbox *inbox) {
+  return inbox->flights.count == 0 && inbox->lanes.backlog == 0 && !inbox->scanning &&
+         inbox->visit_count == 0 && !inbox->rebuild && inbox->loaded == INT64_MAX &&
+         !inbox->more_due;
 }
 
 /* One turn of the writer; false: the end. */
@@ -118,17 +133,20 @@ static bool turn (ae_inbox *inbox, bool *busy) {
   ae_work *works;
   bool rescan, end;
   pthread_mutex_lock(&inbox->lock);
-  doze(inbox, *busy);
+  if (!*busy) doze(inbox);
   works = take(inbox);
   rescan = inbox->rescan;
   inbox->rescan = false;
+  inbox->idle = false;
   end = inbox->closing && works == NULL;
   pthread_mutex_unlock(&inbox->lock);
   if (end) return false;
   if (works != NULL) ae_group_run(inbox, works);
-  if (rescan) scan_anew(inbox);
-  look(inbox);
-  *busy = inbox->scanning && ae_runs_scan(inbox) && inbox->scanning;
+  if (rescan) ae_scan_rules(inbox);
+  *busy = keep_up(inbox);
+  pthread_mutex_lock(&inbox->lock);
+  inbox->idle = is_idle(inbox);
+  pthread_mutex_unlock(&inbox->lock);
   return true;
 }
 
@@ -162,8 +180,9 @@ static ae_code load (ae_inbox *inbox, ae_error *error) {
     }
   }
   if (more < 0 || !ae_store_number_read(inbox->store, AE_NUMBER_LAST, &inbox->sequence) ||
+      !ae_store_number_read(inbox->store, AE_NUMBER_ACT, &inbox->act) ||
       !ae_store_number_read(inbox->store, AE_NUMBER_VERSION, &inbox->version) ||
-      !read_numbers(inbox))
+      !ae_look_numbers(inbox))
     return ae_store_explain(inbox->store, error);
   trim();
   return AE_OK;
@@ -185,7 +204,9 @@ static ae_inbox *inbox_new (const ae_inbox_options *options) {
   if (inbox->options.queue_limit == 0) inbox->options.queue_limit = QUEUE_LIMIT;
   if (inbox->options.runs_limit == 0) inbox->options.runs_limit = RUNS_LIMIT;
   inbox->last = &inbox->first;
-  inbox->scanning = true;
+  if (inbox->options.bytes_limit == 0) inbox->options.bytes_limit = BYTES_LIMIT;
+  ae_flights_init(&inbox->flights);
+  ae_scan_rebuild(inbox);
   prepare_lock(inbox);
   inbox->seen = ae_fingerprints_new();
   return inbox;
@@ -196,12 +217,16 @@ static void inbox_free (ae_inbox *inbox) {
   ae_store_close(inbox->store);
   ae_fingerprints_free(inbox->seen);
   ae_map_free(&inbox->unreadable);
-  ae_map_free(&inbox->unsettled);
+  ae_lines_free(&inbox->lines);
   ae_lanes_free(&inbox->lanes);
+  ae_flights_free(&inbox->flights);
   ae_group_free(&inbox->group);
   free(inbox->rules);
-  free(inbox->known);
-  free(inbox->finished);
+  free(inbox->names.data);
+  free(inbox->before.data);
+  free(inbox->body.data);
+  free(inbox->due_rule.data);
+  free(inbox->visits);
   pthread_cond_destroy(&inbox->more);
   pthread_mutex_destroy(&inbox->lock);
   free(inbox);
@@ -271,6 +296,18 @@ void ae_inbox_rescan (ae_inbox *inbox) {
   inbox->rescan = true;
   pthread_cond_signal(&inbox->more);
   pthread_mutex_unlock(&inbox->lock);
+}
+
+uint64_t ae_inbox_claim (ae_inbox *inbox, int64_t sequence, ae_slice rule, bool *holds) {
+  return ae_flights_claim(&inbox->flights, sequence, rule, holds);
+}
+
+bool ae_inbox_is_idle (ae_inbox *inbox) {
+  bool idle;
+  pthread_mutex_lock(&inbox->lock);
+  idle = inbox->idle && inbox->first == NULL && !inbox->rescan;
+  pthread_mutex_unlock(&inbox->lock);
+  return idle;
 }
 
 void ae_inbox_counts_read (ae_inbox *inbox, ae_inbox_counts *counts) {

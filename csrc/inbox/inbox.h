@@ -10,6 +10,7 @@
 #define ALTINN_EVENTS_INBOX_H
 
 #include "core/slice.h"
+#include "inbox/states.h"
 
 typedef struct ae_inbox ae_inbox;
 
@@ -18,18 +19,27 @@ typedef struct ae_inbox ae_inbox;
 #define AE_MOST_STORED 999000000u
 
 typedef enum ae_work_kind {
-  AE_WORK_APPEND, /* a new event */
-  AE_WORK_SETTLE, /* the verdict of a run (final or "retry") */
-  AE_WORK_RECORD, /* an effect, before it is sent */
-  AE_WORK_OUTCOME /* what became of an effect */
+  AE_WORK_APPEND,  /* a new event */
+  AE_WORK_SETTLE,  /* what became of a run */
+  AE_WORK_RECORD,  /* an effect, before it is sent */
+  AE_WORK_OUTCOME, /* what became of an effect */
+  AE_WORK_RELEASE  /* a worker let go of a run that was taken back */
 } ae_work_kind;
 
 typedef enum ae_work_result {
   AE_WORK_DONE,      /* committed */
-  AE_WORK_DUPLICATE, /* APPEND: (source, id) is known. RECORD: the key is
-                        there, or the run is over; see work->text */
+  AE_WORK_DUPLICATE, /* APPEND: (source, id) is known */
   AE_WORK_FAILED     /* not stored: disk full, read-only, shutting down */
 } ae_work_result;
+
+/* RECORD: what was there under the key. */
+typedef enum ae_prior {
+  AE_PRIOR_NONE,   /* nothing, or what certainly had no effect: recorded anew */
+  AE_PRIOR_SENT,   /* it was sent: nothing is to be sent */
+  AE_PRIOR_HELD,   /* another run that is not over is to send it */
+  AE_PRIOR_OVER,   /* the run is over or was taken back: nothing is to be sent */
+  AE_PRIOR_UNKNOWN /* its outcome is not known: `earlier` is to be sent */
+} ae_prior;
 
 /*
 ** A piece of work. The caller allocates it and owns all memory in it; it
@@ -48,39 +58,47 @@ struct ae_work {
   void (*done)(ae_work *work);
   void *owner; /* the caller's */
 
-  int64_t sequence;      /* APPEND: out; otherwise in */
-  int64_t time;          /* milliseconds since 1970: received, changed */
-  ae_slice source, id;   /* APPEND: what it is de-duplicated by */
-  ae_slice body;         /* APPEND: the event as structured JSON */
-  ae_slice subscription; /* APPEND: name after the secret, or absent */
-  ae_slice rule;         /* SETTLE, RECORD */
-  ae_slice state;        /* SETTLE: done skipped retry dead;
-                               OUTCOME: sent failed unknown */
-  ae_slice reason;       /* SETTLE, OUTCOME: masked text */
-  int64_t attempt;       /* SETTLE, OUTCOME */
-  int64_t due;           /* SETTLE with state retry: ms since 1970 */
-  ae_slice key;          /* RECORD, OUTCOME: unique over all effects */
-  ae_slice target;       /* RECORD */
-  ae_slice request;      /* RECORD: JSON, for people and for replay */
-  int64_t status;        /* OUTCOME: HTTP status, 0 = none */
-  char text[16];         /* RECORD, DUPLICATE: state of the earlier one; or
-                               held: another run is to send it; or over: the
-                               run has a final state (it was discarded by
-                               hand), nothing is to be sent */
+  int64_t sequence;             /* APPEND: out; otherwise in */
+  int64_t time;                 /* ms since 1970: received, changed */
+  ae_slice source, id;          /* APPEND: what it is de-duplicated by */
+  ae_slice body;                /* APPEND: the event as structured JSON */
+  ae_slice subscription;        /* APPEND: name after the secret, or absent */
+  ae_slice rule;                /* all but APPEND */
+  uint64_t claim;               /* SETTLE, RECORD, RELEASE: see ae_inbox_claim */
+  ae_run_state run_state;       /* SETTLE */
+  ae_effect_state effect_state; /* OUTCOME */
+  ae_slice reason;              /* SETTLE, OUTCOME: masked text */
+  int64_t attempt;              /* SETTLE, OUTCOME */
+  int64_t due;                  /* SETTLE with an open state: ms since 1970 */
+  int64_t since;       /* SETTLE: the first attempt that failed; 0 with "retry": as before */
+  uint64_t line;       /* the inbox's own: see lines.h */
+  bool changed;        /* the inbox's own: it stands in the file */
+  ae_slice key;        /* RECORD, OUTCOME: unique over all effects */
+  ae_slice target;     /* RECORD */
+  ae_slice request;    /* RECORD: JSON, the whole effect as the rule made it */
+  int64_t status;      /* OUTCOME: HTTP status, 0 = none */
+  ae_slice answer;     /* OUTCOME: how the target's answer began, masked */
+  ae_prior prior;      /* RECORD: out */
+  int64_t prior_event; /* RECORD: out: the event whose run has the effect; 0 = none */
+  char *earlier;       /* RECORD: out: the request as recorded, of malloc; the
+                                   caller frees it. NULL unless AE_PRIOR_UNKNOWN */
+  size_t earlier_length;
 };
 
 /*
-** One run to be carried out: an event and a rule that wants it. Given to
-** the `dispatch` callback on the writer thread, in order of arrival, after
-** the event is durable. Slices live during the call only.
+** One run to be carried out: an event and a rule that wants it. Slices live
+** during the call only.
 */
 typedef struct ae_run {
   int64_t sequence, received; /* received: ms since 1970 */
   ae_slice body;
   ae_slice subscription;
   ae_slice rule;
-  int64_t attempt; /* runs that were tried before, 0 = new */
-  int64_t due;     /* ms since 1970; 0 = now */
+  int64_t attempt; /* attempts that failed, 0 = none */
+  int64_t since;   /* ms since 1970: the first attempt; 0 = none yet */
+  int64_t due;     /* ms since 1970: when it was to run; 0 = at once */
+  uint64_t line;   /* of its order key (see `line` below), 0 = no order */
+  uint64_t claim;  /* see ae_inbox_claim */
 } ae_run;
 
 /* What `match` returns when it cannot say: for want of memory; because the
@@ -88,28 +106,44 @@ typedef struct ae_run {
 #define AE_MATCH_MEMORY SIZE_MAX
 #define AE_MATCH_UNREADABLE (SIZE_MAX - 1)
 
+/* What `dispatch` returns for want of memory. */
+#define AE_NO_WORKER SIZE_MAX
+
 /*
-** The host's part: which rules want an event, and where its runs go.
-** `match` writes the names of the rules to `rules` (static for the time of
-** the call) and returns their number, or one of the two above. `dispatch`
-** takes one run. `unreadable` is told of an event that waits and cannot be
-** read; it goes on waiting.
+** The host's part: which rules want an event, and where its runs go. All are
+** called on the writer thread and must not block.
 */
 typedef struct ae_inbox_options {
   const char *path;
+  /* Writes the names of the rules that want the event to `rules`; they live
+  ** until `dispatched`. Their number, or one of the two above. */
   size_t (*match)(void *context, ae_slice body, ae_slice *rules, size_t capacity);
-  void (*dispatch)(void *context, const ae_run *run);
+  /* Whether a rule of that name is in force. */
+  bool (*in_force)(void *context, ae_slice rule);
+  /* A hash of the rule and the event's order key; 0: its runs have no order. */
+  uint64_t (*line)(void *context, ae_slice body, ae_slice rule);
+  /* Gives a run to a worker; which one, or AE_NO_WORKER: then it is given
+  ** again later. The event is durable; runs of a line come one after the
+  ** other, in order of arrival. */
+  size_t (*dispatch)(void *context, const ae_run *run);
+  /* The run was taken back: the worker is to let go of it, and RELEASE
+  ** follows. False: no memory, it is told again later. */
+  bool (*cancel)(void *context, size_t worker, int64_t sequence, ae_slice rule,
+                 uint64_t claim);
+  /* So many runs were abandoned: `gone`: no rule of that name is in force. */
+  void (*abandoned)(void *context, ae_slice rule, uint64_t runs, bool gone);
+  /* An event that waits cannot be read; it goes on waiting. */
   void (*unreadable)(void *context, int64_t sequence);
-  void (*dispatched)(void *context); /* after a group: wake the workers */
+  /* After some of the above: wake the workers. */
+  void (*dispatched)(void *context);
   void *context;
   uint32_t queue_limit; /* works that may wait; beyond: refused. 0 = 65536 */
-  uint32_t runs_limit;  /* runs of one rule dispatched and unsettled;
-                             beyond, they stay in the database until there
-                             is room. 0 = 16384 */
+  uint32_t runs_limit;  /* runs of one rule that are at the workers; 0 = 2048 */
+  size_t bytes_limit;   /* and the size of their events; 0 = 64 MiB */
 } ae_inbox_options;
 
-/* Opens or creates the file, migrates it, starts the writer, and then
-** dispatches what was left waiting. Errors: AE_STORAGE with a sentence that
+/* Opens or creates the file, brings one of an earlier version up to date,
+** starts the writer, and then dispatches the runs that are left. Errors: AE_STORAGE with a sentence that
 ** says what to do (damaged, newer schema, read-only folder, in use). */
 ae_code ae_inbox_open (const ae_inbox_options *options, ae_inbox **inbox, ae_error *error);
 
@@ -124,14 +158,23 @@ void ae_inbox_wake (ae_inbox *inbox);
 /* Why the last group failed, if it did: AE_OK when all is well. Any thread. */
 ae_code ae_inbox_health (ae_inbox *inbox, ae_error *error);
 
-/* Match and dispatch again all events that wait and have no run under way
-** (after a reload, or after another process changed the file). Any thread. */
+/* The rules are others now: events that wait are matched anew, beside all else.
+** A run whose rule is gone or does not want the event any more is abandoned; a
+** rule that newly wants an event gets it. Any thread. */
 void ae_inbox_rescan (ae_inbox *inbox);
+
+/* The claim of a run that is at a worker: what the worker says of the run
+** counts for this claim only. 0: the run is not at a worker. *holds: it was
+** not taken back (by hand, or because its rule is gone). Any thread; cheap. */
+uint64_t ae_inbox_claim (ae_inbox *inbox, int64_t sequence, ae_slice rule, bool *holds);
+
+/* Whether all is done but what waits for a time or for somebody. Any thread. */
+bool ae_inbox_is_idle (ae_inbox *inbox);
 
 typedef struct ae_inbox_counts {
   uint64_t stored, duplicates, failed, groups;
-  uint64_t waiting;    /* events with an unsettled run */
-  uint64_t dead;       /* runs dead since start plus those in the file */
+  uint64_t waiting;    /* events with a run that is not over */
+  uint64_t dead;       /* dead letters in the file */
   uint64_t unmatched;  /* events that no rule wanted */
   uint64_t unreadable; /* of those that wait: they cannot be read */
 } ae_inbox_counts;

@@ -3,15 +3,12 @@
 */
 #include "inbox/lanes.h"
 
+#include <assert.h>
 #include <stdlib.h>
 
-static size_t slot_of (ae_slice rule) {
-  uint32_t hash = 2166136261u; /* FNV-1a */
-  for (size_t i = 0; i < rule.length; i++) hash = (hash ^ (uint8_t)rule.data[i]) * 16777619u;
-  return hash % AE_LANE_SLOTS;
-}
+#include "inbox/hash.h"
 
-static ae_lane *lane_new (ae_slice rule) {
+static ae_lane *lane_new (ae_slice rule, uint64_t hash) {
   ae_lane *lane = calloc(1, sizeof *lane);
   if (lane == NULL) return NULL;
   lane->rule = malloc(rule.length + 1);
@@ -20,67 +17,80 @@ static ae_lane *lane_new (ae_slice rule) {
     return NULL;
   }
   if (rule.length > 0) memcpy(lane->rule, rule.data, rule.length);
+  lane->rule[rule.length] = '\0';
   lane->length = rule.length;
+  lane->hash = hash;
   return lane;
 }
 
 void ae_lanes_free (ae_lanes *lanes) {
-  for (size_t i = 0; i < AE_LANE_SLOTS; i++) {
-    while (lanes->slots[i] != NULL) {
-      ae_lane *lane = lanes->slots[i];
-      lanes->slots[i] = lane->next;
-      ae_map_free(&lane->under_way);
-      free(lane->rule);
-      free(lane->owed);
-      free(lane);
-    }
+  while (lanes->all != NULL) {
+    ae_lane *lane = lanes->all;
+    lanes->all = lane->next_lane;
+    free(lane->rule);
+    free(lane->backlog);
+    free(lane);
   }
 }
 
+void ae_lanes_clear (ae_lanes *lanes) {
+  for (ae_lane *lane = lanes->all; lane != NULL; lane = lane->next_lane) lane->count = 0;
+  lanes->backlog = 0;
+}
+
+ae_slice ae_lane_rule (const ae_lane *lane) {
+  return (ae_slice){lane->rule, lane->length};
+}
+
 ae_lane *ae_lanes_get (ae_lanes *lanes, ae_slice rule) {
-  ae_lane **slot = &lanes->slots[slot_of(rule)], *lane;
+  const uint64_t hash = ae_hash(AE_HASH_START, rule);
+  ae_lane **slot = &lanes->slots[hash % AE_LANE_SLOTS], *lane;
   for (lane = *slot; lane != NULL; lane = lane->next)
-    if (ae_slice_equal((ae_slice){lane->rule, lane->length}, rule)) return lane;
-  lane = lane_new(rule);
+    if (lane->hash == hash && ae_slice_equal(ae_lane_rule(lane), rule)) return lane;
+  lane = lane_new(rule, hash);
   if (lane == NULL) return NULL;
   lane->next = *slot;
   *slot = lane;
+  lane->next_lane = lanes->all;
+  lanes->all = lane;
   return lane;
 }
 
 /* The ring is unrolled into the new block. */
 static bool grow (ae_lane *lane) {
-  size_t capacity = lane->capacity == 0 ? 64 : lane->capacity * 2;
-  int64_t *owed = malloc(capacity * sizeof *owed);
-  if (owed == NULL) return false;
+  size_t capacity = lane->capacity == 0 ? 64 : lane->capacity + lane->capacity / 2;
+  ae_lane_item *backlog = malloc(capacity * sizeof *backlog);
+  if (backlog == NULL) return false;
   for (size_t i = 0; i < lane->count; i++)
-    owed[i] = lane->owed[(lane->first + i) % lane->capacity];
-  free(lane->owed);
-  lane->owed = owed;
+    backlog[i] = lane->backlog[(lane->first + i) % lane->capacity];
+  free(lane->backlog);
+  lane->backlog = backlog;
   lane->first = 0;
   lane->capacity = capacity;
   return true;
 }
 
-bool ae_lane_owe (ae_lane *lane, int64_t sequence) {
+bool ae_lanes_push (ae_lanes *lanes, ae_lane *lane, ae_lane_item item) {
   if (lane->count == lane->capacity && !grow(lane)) return false;
-  lane->owed[(lane->first + lane->count) % lane->capacity] = sequence;
+  lane->backlog[(lane->first + lane->count) % lane->capacity] = item;
   lane->count++;
+  lanes->backlog++;
   return true;
 }
 
-bool ae_lane_has (const ae_lane *lane, int64_t sequence) {
-  if (ae_map_get(&lane->under_way, (uint64_t)sequence) != NULL) return true;
-  for (size_t i = 0; i < lane->count; i++)
-    if (lane->owed[(lane->first + i) % lane->capacity] == sequence) return true;
-  return false;
+ae_lane_item ae_lane_first (const ae_lane *lane) {
+  assert(lane->count > 0);
+  return lane->backlog[lane->first];
 }
 
-int64_t ae_lane_take (ae_lane *lane) {
-  int64_t sequence;
-  if (lane->count == 0) return 0;
-  sequence = lane->owed[lane->first];
+/* A backlog that was large gives its memory back when it is empty. */
+void ae_lanes_pop (ae_lanes *lanes, ae_lane *lane) {
+  assert(lane->count > 0 && lanes->backlog > 0);
   lane->first = (lane->first + 1) % lane->capacity;
   lane->count--;
-  return sequence;
+  lanes->backlog--;
+  if (lane->count > 0 || lane->capacity < 4096) return;
+  free(lane->backlog);
+  lane->backlog = NULL;
+  lane->first = lane->capacity = 0;
 }

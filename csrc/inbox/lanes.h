@@ -1,21 +1,28 @@
 /*
-** lanes.h: per rule, which of its runs are under way, and which events
-** it still has to see. A rule that is slow or waits for its target fills
-** its own lane only.
+** lanes.h: per rule, how many of its runs are at the workers (its window),
+** and which may run and wait for room in it (its backlog). A rule that is
+** slow fills its own lane only. One thread's.
 */
 #ifndef ALTINN_EVENTS_LANES_H
 #define ALTINN_EVENTS_LANES_H
 
 #include "core/slice.h"
-#include "inbox/map.h"
+
+typedef struct ae_lane_item {
+  int64_t sequence;
+  uint64_t line; /* see lines.h; 0 = none */
+} ae_lane_item;
 
 typedef struct ae_lane {
   char *rule;
   size_t length;
-  ae_map under_way; /* sequences; the values mean nothing */
-  int64_t *owed;    /* sequences, a ring; oldest at `first` */
+  uint64_t hash;           /* of the rule's name */
+  size_t in_flight, bytes; /* runs at the workers, and the size of their events */
+  ae_lane_item *backlog;   /* a ring; oldest at `first` */
   size_t first, count, capacity;
-  struct ae_lane *next; /* with the same hash */
+  uint64_t abandoned;        /* runs, since somebody was told */
+  struct ae_lane *next;      /* with the same slot */
+  struct ae_lane *next_lane; /* of all */
 } ae_lane;
 
 #define AE_LANE_SLOTS 1024
@@ -23,17 +30,23 @@ typedef struct ae_lane {
 /* All zero is empty. */
 typedef struct ae_lanes {
   ae_lane *slots[AE_LANE_SLOTS];
+  ae_lane *all;
+  size_t backlog; /* of all lanes */
 } ae_lanes;
 
 /* Frees all lanes. */
 void ae_lanes_free (ae_lanes *lanes);
+/* Empties all backlogs. */
+void ae_lanes_clear (ae_lanes *lanes);
 /* The lane of a rule, made when it is new. NULL: no memory. */
 ae_lane *ae_lanes_get (ae_lanes *lanes, ae_slice rule);
-/* Puts a sequence at the end of what is owed. False: no memory. */
-bool ae_lane_owe (ae_lane *lane, int64_t sequence);
-/* Whether the rule's run of the event is under way or owed. */
-bool ae_lane_has (const ae_lane *lane, int64_t sequence);
-/* Takes the oldest sequence that is owed; 0 = none. */
-int64_t ae_lane_take (ae_lane *lane);
+/* Puts a run at the end of the lane's backlog. False: no memory. */
+bool ae_lanes_push (ae_lanes *lanes, ae_lane *lane, ae_lane_item item);
+/* The oldest run of the backlog; there must be one. */
+ae_lane_item ae_lane_first (const ae_lane *lane);
+/* Takes it out. */
+void ae_lanes_pop (ae_lanes *lanes, ae_lane *lane);
+/* The rule's name. */
+ae_slice ae_lane_rule (const ae_lane *lane);
 
 #endif

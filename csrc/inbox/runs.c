@@ -1,20 +1,12 @@
 /*
-** inbox_runs.c: which rules want an event, and when their runs go out.
-**
-** A run goes out when its event is durable and its lane has room; else its
-** lane owes it. An event is in `unsettled` with the number of its runs that
-** have no final verdict, gone out or owed, and in the table `waiting` until
-** there is none. Waiting events that are not in `unsettled` are found by a
-** scan, in order; while it goes on, new events are left to it, so that
-** they do not overtake. It finds runs too that were put back by hand while
-** others of their event go on.
+** runs.c: from a run that may go to the worker that has it, and back. See
+** private.h for the places where a run may be.
 */
 #include "inbox/private.h"
 
-#include <stdlib.h>
-#include <time.h>
+#include <assert.h>
 
-#define SCAN_EVENTS 256
+#define PART 64 /* runs of a lane that go out in one turn of the writer */
 
 bool ae_runs_match (ae_inbox *inbox, ae_slice body, size_t *count) {
   void *context = inbox->options.context;
@@ -23,206 +15,244 @@ bool ae_runs_match (ae_inbox *inbox, ae_slice body, size_t *count) {
   if (*count == AE_MATCH_MEMORY) return false;
   if (!ae_room(&inbox->rules, &inbox->rule_capacity, *count, sizeof(ae_slice))) return false;
   *count = inbox->options.match(context, body, inbox->rules, inbox->rule_capacity);
-  if (*count > inbox->rule_capacity) *count = inbox->rule_capacity;
+  if (*count == AE_MATCH_MEMORY) return false;
+  if (*count != AE_MATCH_UNREADABLE && *count > inbox->rule_capacity)
+    *count = inbox->rule_capacity;
   return true;
 }
 
-/* False: no memory. */
-static bool hand_out (ae_inbox *inbox, ae_lane *lane, const ae_run *run) {
-  if (!ae_map_reserve(&lane->under_way, 1)) return false;
-  ae_map_put(&lane->under_way, (uint64_t)run->sequence, 1);
-  inbox->options.dispatch(inbox->options.context, run);
-  return true;
-}
-
-/* Without memory for the lane the run is out of reach until the next start:
-** it is counted as unsettled, so its event stays in the file. */
-void ae_runs_dispatch (ae_inbox *inbox, const ae_run *run) {
-  ae_lane *lane = ae_lanes_get(&inbox->lanes, run->rule);
-  if (lane == NULL) return;
-  if (lane->count == 0 && lane->under_way.count < inbox->options.runs_limit)
-    (void)hand_out(inbox, lane, run);
-  else (void)ae_lane_owe(lane, run->sequence);
-}
-
-/* A run that is owed is not to be done any more: a scan ends the waiting of
-** its event when it was the last one. */
-static void forgo (ae_inbox *inbox, int64_t sequence) {
-  uint64_t *runs = ae_map_get(&inbox->unsettled, (uint64_t)sequence);
-  if (runs == NULL) return;
-  if (*runs > 1) {
-    --*runs;
-    return;
-  }
-  (void)ae_map_remove(&inbox->unsettled, (uint64_t)sequence);
-  if (!inbox->scanning || inbox->cursor >= sequence) inbox->cursor = sequence - 1;
-  inbox->scanning = true;
-}
-
-/* The run that is owed goes out, unless it was settled by hand meanwhile. */
-static bool pay_run (ae_inbox *inbox, ae_lane *lane, const ae_store_event *event) {
-  ae_slice rule = {lane->rule, lane->length};
-  ae_store_run known;
-  if (!ae_store_run_find(inbox->store, event->sequence, rule, &known)) return false;
-  if (known.settled) {
-    forgo(inbox, event->sequence);
-  } else {
-    ae_run run = {event->sequence, event->received, event->body, event->subscription, rule,
-                  known.attempt,   known.due};
-    return hand_out(inbox, lane, &run);
-  }
-  return true;
-}
-
-/* The oldest event that is owed. False: the file does not give it now. */
-static bool pay (ae_inbox *inbox, ae_lane *lane) {
-  int64_t sequence = lane->owed[lane->first];
-  ae_store_event event;
-  int found = ae_store_event_find(inbox->store, sequence, &event);
-  bool fine = found == 1 ? pay_run(inbox, lane, &event) : found == 0;
-  if (found == 0) forgo(inbox, sequence);
-  if (fine) (void)ae_lane_take(lane);
-  ae_store_event_end(inbox->store);
-  return fine;
-}
-
-/* Half a lane at a time: fewer reads in between. */
-void ae_runs_settled (ae_inbox *inbox, int64_t sequence, ae_slice rule) {
-  ae_lane *lane = ae_lanes_get(&inbox->lanes, rule);
-  if (lane == NULL) return;
-  (void)ae_map_remove(&lane->under_way, (uint64_t)sequence);
-  if (lane->under_way.count > inbox->options.runs_limit / 2) return;
-  while (lane->count > 0 && lane->under_way.count < inbox->options.runs_limit)
-    if (!pay(inbox, lane)) return;
-}
-
-/* What the file knows of the event's runs, in inbox->known. */
-static bool look_up (ae_inbox *inbox, int64_t sequence, size_t count) {
-  if (!ae_room(&inbox->known, &inbox->known_capacity, count, sizeof *inbox->known))
-    return false;
+bool ae_runs_join (ae_inbox *inbox, size_t count) {
+  inbox->names.length = 0;
   for (size_t i = 0; i < count; i++)
-    if (!ae_store_run_find(inbox->store, sequence, inbox->rules[i], &inbox->known[i]))
+    if ((i > 0 && !ae_copy_add(&inbox->names, AE_LITERAL("\n"))) ||
+        !ae_copy_add(&inbox->names, inbox->rules[i]))
       return false;
   return true;
 }
 
-static bool in_lane (ae_inbox *inbox, int64_t sequence, ae_slice rule) {
-  const ae_lane *lane = ae_lanes_get(&inbox->lanes, rule);
-  return lane != NULL && ae_lane_has(lane, sequence);
+/* Into the lane's backlog. Without memory it is lost there, not in the file. */
+static void push (ae_inbox *inbox, ae_lane *lane, int64_t sequence, uint64_t line) {
+  if (!ae_lanes_push(&inbox->lanes, lane, (ae_lane_item){sequence, line}))
+    inbox->rebuild = true;
 }
 
-/* Runs of a waiting event that have no final verdict go out; their number.
-** `some`: others of the event are under way or owed; then those that are to
-** be done again are looked at alone. */
-static size_t resume (ae_inbox *inbox, const ae_store_event *event, size_t count, bool some) {
-  size_t runs = 0;
-  for (size_t i = 0; i < count; i++) {
-    const ae_store_run *known = &inbox->known[i];
-    ae_run run = {event->sequence, event->received, event->body, event->subscription,
-                  inbox->rules[i], known->attempt,  known->due};
-    if (known->settled) continue;
-    if (some && (!known->known || in_lane(inbox, event->sequence, run.rule))) continue;
-    ae_runs_dispatch(inbox, &run);
-    runs++;
-  }
-  return runs;
+/* Whether it may go: it is the head of its line, or has none. */
+static bool enter (ae_inbox *inbox, ae_lane *lane, int64_t sequence, uint64_t line) {
+  ae_line_place place;
+  if (line == 0) return true;
+  place = ae_lines_enter(&inbox->lines, line, sequence, lane);
+  if (place == AE_LINE_NO_ROOM) inbox->rebuild = true;
+  return place == AE_LINE_HEAD;
 }
 
-/* The event goes on waiting, for somebody may mend it. */
-static bool unreadable (ae_inbox *inbox, int64_t sequence) {
-  if (ae_map_get(&inbox->unreadable, (uint64_t)sequence) != NULL) return true;
-  if (!ae_map_reserve(&inbox->unreadable, 1)) return false;
-  ae_map_put(&inbox->unreadable, (uint64_t)sequence, 1);
-  inbox->options.unreadable(inbox->options.context, sequence);
-  return true;
+void ae_runs_admit (ae_inbox *inbox, ae_lane *lane, int64_t sequence, uint64_t line) {
+  if (enter(inbox, lane, sequence, line)) push(inbox, lane, sequence, line);
 }
 
-static int64_t wall_ms (void) {
-  struct timespec t;
-  clock_gettime(CLOCK_REALTIME, &t);
-  return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
+/* The run leaves its line; the next of it may go. */
+static void leave (ae_inbox *inbox, int64_t sequence, uint64_t line) {
+  int64_t next;
+  void *owner;
+  if (ae_lines_leave(&inbox->lines, line, sequence, &next, &owner))
+    push(inbox, owner, next, line);
 }
 
-/* An event with runs under way or owed: one that was put back by hand goes
-** out beside them. */
-static bool scan_known (ae_inbox *inbox, const ae_store_event *event) {
-  size_t runs, count;
-  bool any;
-  uint64_t *known;
-  if (!ae_store_any_due(inbox->store, event->sequence, wall_ms(), &any)) return false;
-  if (!any) return true;
-  if (!ae_runs_match(inbox, event->body, &count)) return false;
-  if (count == AE_MATCH_UNREADABLE) return unreadable(inbox, event->sequence);
-  if (!look_up(inbox, event->sequence, count)) return false;
-  runs = resume(inbox, event, count, true);
-  known = ae_map_get(&inbox->unsettled, (uint64_t)event->sequence);
-  if (known != NULL) *known += runs;
-  return true;
+static bool has_room (const ae_inbox *inbox, const ae_lane *lane) {
+  return lane->in_flight < inbox->options.runs_limit &&
+         lane->bytes < inbox->options.bytes_limit;
 }
 
-static bool scan_event (ae_inbox *inbox, const ae_store_event *event) {
-  size_t runs, count;
-  if (ae_map_get(&inbox->unsettled, (uint64_t)event->sequence) != NULL)
-    return scan_known(inbox, event);
-  if (!ae_map_reserve(&inbox->unsettled, 1) ||
-      !ae_room(&inbox->finished, &inbox->finished_capacity, inbox->finished_count + 1,
-               sizeof *inbox->finished) ||
-      !ae_runs_match(inbox, event->body, &count))
+/* To a worker. False: no memory. */
+static bool launch (ae_inbox *inbox, ae_lane *lane, ae_run *run) {
+  ae_flight flight = {.sequence = run->sequence, .lane = lane, .line = run->line};
+  const ae_flight *added;
+  size_t worker;
+  flight.began = ae_wall_ms();
+  flight.since = run->since == 0 ? flight.began : run->since;
+  flight.bytes = run->body.length;
+  added = ae_flights_add(&inbox->flights, &flight);
+  if (added == NULL) return false;
+  run->claim = added->claim;
+  worker = inbox->options.dispatch(inbox->options.context, run);
+  if (worker == AE_NO_WORKER) {
+    ae_flights_remove(&inbox->flights, run->sequence, lane->hash);
     return false;
-  if (count == AE_MATCH_UNREADABLE) return unreadable(inbox, event->sequence);
-  if (!look_up(inbox, event->sequence, count)) return false;
-  runs = resume(inbox, event, count, false);
-  if (runs > 0) ae_map_put(&inbox->unsettled, (uint64_t)event->sequence, runs);
-  else inbox->finished[inbox->finished_count++] = event->sequence;
+  }
+  ae_flights_assign(&inbox->flights, run->sequence, lane->hash, worker);
+  lane->in_flight++;
+  lane->bytes += flight.bytes;
   return true;
 }
 
-/* Events that nobody waits for any more leave the table of waiting ones. */
-static bool finish (ae_inbox *inbox) {
-  bool fine = inbox->finished_count == 0 || ae_store_begin(inbox->store);
-  pthread_mutex_lock(&inbox->lock);
-  inbox->counts.unreadable = inbox->unreadable.count;
-  pthread_mutex_unlock(&inbox->lock);
-  if (inbox->finished_count == 0) return true;
-  for (size_t i = 0; fine && i < inbox->finished_count; i++)
-    fine = ae_store_finish(inbox->store, inbox->finished[i]);
-  fine = fine && ae_store_commit(inbox->store);
-  if (!fine) return false;
-  pthread_mutex_lock(&inbox->lock);
-  inbox->counts.waiting -= inbox->finished_count < inbox->counts.waiting
-                             ? inbox->finished_count
-                             : inbox->counts.waiting;
-  pthread_mutex_unlock(&inbox->lock);
-  return true;
+void ae_runs_admit_new (ae_inbox *inbox, const ae_plan *plan) {
+  const ae_work *work = plan->work;
+  ae_lane *lane = ae_lanes_get(&inbox->lanes, plan->rule);
+  ae_run run = {.sequence = work->sequence,
+                .received = work->time,
+                .body = work->body,
+                .subscription = work->subscription,
+                .rule = plan->rule,
+                .line = plan->line};
+  if (lane == NULL) {
+    inbox->rebuild = true;
+    return;
+  }
+  if (!enter(inbox, lane, run.sequence, run.line)) return;
+  if (lane->count > 0 || !has_room(inbox, lane) || !launch(inbox, lane, &run))
+    push(inbox, lane, run.sequence, run.line);
 }
 
-/* What was not finished is scanned again; runs that are out already go on. */
-static bool failed (ae_inbox *inbox, int64_t from) {
-  ae_error error;
-  inbox->cursor = from;
-  (void)ae_store_explain(inbox->store, &error);
-  ae_store_waiting_end(inbox->store);
-  ae_store_rollback(inbox->store);
-  ae_inbox_judge(inbox, &error);
-  inbox->options.dispatched(inbox->options.context);
+/* Not in flight any more: its fields. */
+static ae_flight land (ae_inbox *inbox, const ae_flight *flight) {
+  const ae_flight landed = *flight;
+  ae_lane *lane = landed.lane;
+  assert(lane->in_flight > 0 && lane->bytes >= landed.bytes);
+  lane->in_flight--;
+  lane->bytes -= landed.bytes;
+  ae_flights_remove(&inbox->flights, landed.sequence, lane->hash);
+  return landed;
+}
+
+const ae_flight *ae_runs_flight (ae_inbox *inbox, const ae_work *work) {
+  const ae_lane *lane = ae_lanes_get(&inbox->lanes, work->rule);
+  const ae_flight *flight = lane == NULL
+                              ? NULL
+                              : ae_flights_find(&inbox->flights, work->sequence, lane->hash);
+  return flight != NULL && flight->claim == work->claim ? flight : NULL;
+}
+
+/* It stands in the file only, until it is due. */
+static void fall_asleep (ae_inbox *inbox, int64_t sequence, uint64_t line, int64_t due) {
+  ae_lines_sleep(&inbox->lines, line, sequence);
+  if (due < inbox->next_due) inbox->next_due = due;
+}
+
+void ae_runs_settled (ae_inbox *inbox, const ae_work *work) {
+  const ae_flight *flight = ae_runs_flight(inbox, work);
+  if (flight == NULL) return;
+  (void)land(inbox, flight);
+  if (!work->changed || ae_run_state_is_final(work->run_state)) {
+    leave(inbox, work->sequence, work->line);
+    return;
+  }
+  fall_asleep(inbox, work->sequence, work->line, work->due);
+}
+
+/* Whatever took it back stands in the file, or comes there when its turn to be
+** handed out has come. */
+void ae_runs_released (ae_inbox *inbox, const ae_work *work) {
+  const ae_flight *flight = ae_runs_flight(inbox, work);
+  ae_store_run run;
+  ae_flight landed;
+  if (flight == NULL) return;
+  landed = land(inbox, flight);
+  if (!ae_store_run_find(inbox->store, work->sequence, work->rule, &run))
+    run.state = AE_RUN_NONE; /* asked again then */
+  if (ae_run_state_is_final(run.state)) leave(inbox, landed.sequence, landed.line);
+  else if (run.state != AE_RUN_NONE && run.due > inbox->horizon)
+    fall_asleep(inbox, landed.sequence, landed.line, run.due);
+  else push(inbox, landed.lane, landed.sequence, landed.line);
+}
+
+void ae_runs_end (ae_inbox *inbox, ae_lane *lane, int64_t sequence, uint64_t line) {
+  if (ae_flights_find(&inbox->flights, sequence, lane->hash) != NULL)
+    ae_flights_recall(&inbox->flights, sequence, lane->hash);
+  else leave(inbox, sequence, line);
+}
+
+static bool wants (ae_inbox *inbox, size_t count, ae_slice rule) {
+  for (size_t i = 0; i < count; i++)
+    if (ae_slice_equal(inbox->rules[i], rule)) return true;
   return false;
 }
 
-bool ae_runs_scan (ae_inbox *inbox) {
+typedef enum taken {
+  GONE_OUT, /* or was not to: it is out of the backlog */
+  ENDED,    /* it is over: it leaves its line too */
+  UNWANTED, /* by the rules of now */
+  STUCK     /* no memory, or the store fails: it stays */
+} taken;
+
+/* The oldest of the backlog, unless somebody ended it, or it is elsewhere. */
+static taken take (ae_inbox *inbox, ae_lane *lane, ae_lane_item item,
+                   const ae_store_event *event) {
+  ae_store_run known;
+  ae_run run;
+  size_t count;
+  if (!ae_store_run_find(inbox->store, item.sequence, ae_lane_rule(lane), &known))
+    return STUCK;
+  if (ae_run_state_is_final(known.state)) return ENDED;
+  if (ae_flights_find(&inbox->flights, item.sequence, lane->hash) != NULL) return GONE_OUT;
+  if (known.state != AE_RUN_NONE && known.due > inbox->horizon) return GONE_OUT;
+  if (!ae_runs_match(inbox, event->body, &count)) return STUCK;
+  if (count == AE_MATCH_UNREADABLE || !wants(inbox, count, ae_lane_rule(lane)))
+    return UNWANTED;
+  run = (ae_run){.sequence = event->sequence,
+                 .received = event->received,
+                 .body = event->body,
+                 .subscription = event->subscription,
+                 .rule = ae_lane_rule(lane),
+                 .attempt = known.attempt,
+                 .since = known.since,
+                 .due = known.due,
+                 .line = item.line};
+  return launch(inbox, lane, &run) ? GONE_OUT : STUCK;
+}
+
+/* False: nothing can be done now. */
+static bool fill_one (ae_inbox *inbox, ae_lane *lane) {
+  const ae_lane_item item = ae_lane_first(lane);
   ae_store_event event;
-  int more, seen = 0;
-  const int64_t from = inbox->cursor;
-  inbox->finished_count = 0;
-  ae_store_waiting_from(inbox->store, inbox->cursor, SCAN_EVENTS);
-  while ((more = ae_store_waiting_next(inbox->store, &event)) == 1) {
-    if (!scan_event(inbox, &event)) return failed(inbox, from);
-    inbox->cursor = event.sequence;
-    seen++;
-  }
-  if (more < 0) return failed(inbox, from);
-  ae_store_waiting_end(inbox->store);
-  if (!finish(inbox)) return failed(inbox, from);
-  inbox->scanning = seen == SCAN_EVENTS;
-  inbox->options.dispatched(inbox->options.context);
+  int found = ae_store_event_find(inbox->store, item.sequence, &event);
+  taken what = found < 0 ? STUCK : found == 0 ? ENDED : take(inbox, lane, item, &event);
+  ae_store_event_end(inbox->store);
+  if (what == STUCK) return false;
+  ae_lanes_pop(&inbox->lanes, lane);
+  if (what != GONE_OUT) leave(inbox, item.sequence, item.line);
+  if (what == UNWANTED) ae_scan_visit(inbox, item.sequence, lane);
   return true;
+}
+
+bool ae_runs_fill (ae_inbox *inbox) {
+  bool more = false;
+  for (ae_lane *lane = inbox->lanes.all; lane != NULL; lane = lane->next_lane) {
+    int part = PART;
+    while (part > 0 && lane->count > 0 && has_room(inbox, lane)) {
+      if (!fill_one(inbox, lane)) return false;
+      part--;
+    }
+    more |= lane->count > 0 && has_room(inbox, lane);
+  }
+  return more;
+}
+
+static void tell_workers (ae_inbox *inbox) {
+  size_t at = 0;
+  const ae_flight *flight;
+  while (inbox->flights.recalled > 0 &&
+         (flight = ae_flights_next(&inbox->flights, &at)) != NULL) {
+    if (flight->holds || flight->told) continue;
+    if (!inbox->options.cancel(inbox->options.context, flight->worker, flight->sequence,
+                               ae_lane_rule(flight->lane), flight->claim))
+      return;
+    ae_flights_told(&inbox->flights, flight);
+  }
+}
+
+/* One sentence a rule, when all of its runs have been looked at. */
+static void tell_abandoned (ae_inbox *inbox) {
+  if (!inbox->forgetful || inbox->scanning || inbox->visit_count > 0) return;
+  inbox->forgetful = false;
+  for (ae_lane *lane = inbox->lanes.all; lane != NULL; lane = lane->next_lane) {
+    if (lane->abandoned == 0) continue;
+    inbox->options.abandoned(
+      inbox->options.context, ae_lane_rule(lane), lane->abandoned,
+      !inbox->options.in_force(inbox->options.context, ae_lane_rule(lane)));
+    lane->abandoned = 0;
+  }
+}
+
+void ae_runs_tell (ae_inbox *inbox) {
+  tell_workers(inbox);
+  tell_abandoned(inbox);
 }

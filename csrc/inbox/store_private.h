@@ -17,51 +17,73 @@
 #define AE_STORE_APPLICATION 0x41454256 /* "AEBV" */
 
 /* Index and text of each statement. */
+/* Whether the rule `rule` is among the lines of `rules`. */
+#define AE_SQL_LISTED(rules, rule) \
+  "instr(char(10) || " rules " || char(10), char(10) || " rule " || char(10)) > 0"
+
 #define AE_STORE_STATEMENTS(X) \
   X(BEGIN, "BEGIN IMMEDIATE") \
   X(COMMIT, "COMMIT") \
   X(ROLLBACK, "ROLLBACK") \
   X(APPEND, "INSERT INTO event(sequence, received, subscription, body)" \
             " VALUES(?1, ?2, ?3, ?4)") \
-  X(WAIT, "INSERT INTO waiting(sequence) VALUES(?1)") \
-  X(UNWAIT, "DELETE FROM waiting WHERE sequence = ?1 AND NOT EXISTS" \
-            " (SELECT 1 FROM run WHERE sequence = ?1 AND state = 'retry')") \
+  X(WAIT, "INSERT INTO waiting(sequence, runs, rules) VALUES(?1, ?2, ?3)") \
+  X(REWAIT, "UPDATE waiting SET runs = ?2, rules = ?3 WHERE sequence = ?1") \
   X(FINISH, "DELETE FROM waiting WHERE sequence = ?1") \
-  X(ABANDON, "UPDATE run SET state = 'skipped', reason = 'no rule of this" \
-             " name wants the event any more'" \
-             " WHERE sequence = ?1 AND state = 'retry'") \
+  X(FINISH_LAST, "DELETE FROM waiting WHERE sequence = ?1 AND runs <= 1") \
+  X(FINISH_ONE, "UPDATE waiting SET runs = runs - 1 WHERE sequence = ?1") \
   X(REMEMBER, "INSERT INTO remembered(fingerprints) VALUES(?1)") \
   X(TOUCH, "REPLACE INTO remembered(number, fingerprints) VALUES(0, x'')") \
-  X(SETTLE, "INSERT INTO run(sequence, rule, state, attempt, due, reason," \
-            " changed) VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7)" \
-            " ON CONFLICT(sequence, rule) DO UPDATE SET state = ?3," \
-            " attempt = ?4, due = ?5, reason = ?6, changed = ?7" \
-            " WHERE attempt <= ?4 AND state = 'retry'") /* a verdict may come late */ \
+  X(SETTLE, "INSERT INTO run(sequence, rule, state, attempt, due, reason, changed," \
+            " since, line) VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)" \
+            " ON CONFLICT(sequence, rule) DO UPDATE SET state = ?3, attempt = ?4," \
+            " due = ?5, reason = ?6, changed = ?7, since = ?8, line = ?9" \
+            " WHERE " AE_SQL_IS_OPEN) \
+  X(ABANDON, "INSERT INTO run(sequence, rule, state, attempt, due, reason, changed)" \
+             " VALUES(?1, ?2, 'abandoned', 0, 0, ?3, ?4)" \
+             " ON CONFLICT(sequence, rule) DO UPDATE SET state = 'abandoned'," \
+             " due = 0, reason = ?3, changed = ?4, line = NULL" \
+             " WHERE " AE_SQL_IS_OPEN) \
+  X(REDUE, "UPDATE run SET due = ?3, changed = ?4, line = ?5" \
+           " WHERE sequence = ?1 AND rule = ?2") \
   X(RECORD, "INSERT OR IGNORE INTO effect(key, sequence, rule, target," \
             " request, state, attempt, recorded, changed)" \
             " VALUES(?1, ?2, ?3, ?4, ?5, 'recorded', 0, ?6, ?6)") \
-  X(EFFECT, "SELECT CASE WHEN e.state <> 'sent'" \
-            " AND (e.sequence <> ?2 OR e.rule <> ?3)" \
-            " AND EXISTS (SELECT 1 FROM waiting w WHERE w.sequence = e.sequence)" \
-            " AND NOT EXISTS (SELECT 1 FROM run r WHERE r.sequence = e.sequence" \
-            " AND r.rule = e.rule AND r.state <> 'retry')" \
-            " THEN 'held' ELSE e.state END FROM effect e WHERE key = ?1") \
+  X(EFFECT, "SELECT e.state, e.sequence, e.request," \
+            " (e.sequence <> ?2 OR e.rule <> ?3) AND EXISTS (SELECT 1 FROM waiting w" \
+            " WHERE w.sequence = e.sequence AND (EXISTS (SELECT 1 FROM run r" \
+            " WHERE r.sequence = e.sequence AND r.rule = e.rule AND r." AE_SQL_IS_OPEN ")" \
+            " OR (NOT EXISTS (SELECT 1 FROM run r WHERE r.sequence = e.sequence" \
+            " AND r.rule = e.rule) AND (w.rules IS NULL OR " AE_SQL_LISTED( \
+              "w.rules", "e.rule") "))))" \
+                                   " FROM effect e WHERE key = ?1") \
   X(ADOPT, "UPDATE effect SET sequence = ?2, rule = ?3 WHERE key = ?1") \
+  X(RECORD_ANEW, "UPDATE effect SET sequence = ?2, rule = ?3, target = ?4," \
+                 " request = ?5, state = 'recorded', status = NULL, reason = NULL," \
+                 " answer = NULL, changed = ?6 WHERE key = ?1") \
   X(OUTCOME, "UPDATE effect SET state = ?2, status = ?3, attempt = ?4," \
-             " reason = ?5, changed = ?6" \
+             " reason = ?5, changed = ?6, answer = ?7" \
              " WHERE key = ?1 AND state <> 'sent'") /* nor a late outcome */ \
-  X(RUN, "SELECT state, attempt, due FROM run" \
+  X(RUN, "SELECT rule, state, attempt, due, changed, since, line FROM run" \
          " WHERE sequence = ?1 AND rule = ?2") \
-  X(DUE, "SELECT EXISTS (SELECT 1 FROM run WHERE sequence = ?1" \
-         " AND state = 'retry' AND due <= ?2)") \
+  X(RUNS, "SELECT rule, state, attempt, due, changed, since, line FROM run" \
+          " WHERE sequence = ?1") \
+  X(DUE, "SELECT sequence, rule, due, line FROM run WHERE " AE_SQL_IS_OPEN \
+         " AND due <= ?1 AND (due, sequence, rule) > (?2, ?3, ?4)" \
+         " ORDER BY due, sequence, rule LIMIT ?5") \
+  X(NEXT_DUE, "SELECT min(due) FROM run WHERE " AE_SQL_IS_OPEN " AND due > ?1") \
   X(FIND, "SELECT sequence, received, subscription, body FROM event" \
           " WHERE sequence = ?1") \
   X(REMEMBERED, "SELECT fingerprints FROM remembered") \
-  X(WAITING, "SELECT w.sequence, e.received, e.subscription, e.body" \
-             " FROM waiting w JOIN event e ON e.sequence = w.sequence" \
-             " WHERE w.sequence > ?1 ORDER BY w.sequence LIMIT ?2") \
+  X(WAITING, "SELECT sequence FROM waiting WHERE sequence > ?1 ORDER BY sequence LIMIT ?2") \
+  X(WAITS, "SELECT e.sequence, e.received, e.subscription, e.body, w.runs, w.rules" \
+           " FROM waiting w JOIN event e ON e.sequence = w.sequence" \
+           " WHERE w.sequence = ?1") \
+  X(ACTS, "SELECT number, time, what, sequence, rule FROM act WHERE number > ?1" \
+          " ORDER BY number LIMIT ?2") \
   X(COUNT_WAITING, "SELECT count(*) FROM waiting") \
   X(COUNT_DEAD, "SELECT count(*) FROM run WHERE state = 'dead'") \
+  X(LAST_ACT, "SELECT coalesce(max(number), 0) FROM act") \
   X(DATA_VERSION, "PRAGMA data_version")
 
 #define AE_STORE_INDEX(name, text) AE_SQL_##name,
@@ -94,8 +116,10 @@ ae_slice ae_sql_column (sqlite3_stmt *statement, int at);
 /* One step of a walk: 1 = a row, 0 = the end, -1 = failed. */
 int ae_sql_step (sqlite3_stmt *statement);
 
-/* store_schema.c: makes the tables of an empty file. */
+/* store_schema.c: makes the tables of an empty file; brings those of version
+** 1 up to date, whole or not at all. */
 bool ae_store_create (ae_store *store);
+bool ae_store_migrate (ae_store *store);
 
 /* store_check.c: opens or creates the file, whose name becomes the real one,
 ** and takes the lock; AE_STORAGE and a sentence when it is no file for a

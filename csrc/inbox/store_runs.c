@@ -3,7 +3,8 @@
 */
 #include "inbox/store_private.h"
 
-#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
 
 bool ae_store_append (ae_store *store, const ae_work *work) {
   sqlite3_stmt *s = ae_store_use(store, AE_SQL_APPEND);
@@ -14,23 +15,39 @@ bool ae_store_append (ae_store *store, const ae_work *work) {
   return ae_sql_run(s);
 }
 
-bool ae_store_wait (ae_store *store, int64_t sequence) {
-  sqlite3_bind_int64(ae_store_use(store, AE_SQL_WAIT), 1, sequence);
-  return ae_sql_run(ae_store_use(store, AE_SQL_WAIT));
+static bool wait (ae_store *store, int which, int64_t sequence, int64_t runs, ae_slice rules) {
+  sqlite3_stmt *s = ae_store_use(store, which);
+  sqlite3_bind_int64(s, 1, sequence);
+  sqlite3_bind_int64(s, 2, runs);
+  ae_sql_text(s, 3, rules);
+  return ae_sql_run(s);
 }
 
-bool ae_store_unwait (ae_store *store, int64_t sequence, bool *changed) {
-  sqlite3_bind_int64(ae_store_use(store, AE_SQL_UNWAIT), 1, sequence);
-  if (!ae_sql_run(ae_store_use(store, AE_SQL_UNWAIT))) return false;
+bool ae_store_wait (ae_store *store, int64_t sequence, int64_t runs, ae_slice rules) {
+  return wait(store, AE_SQL_WAIT, sequence, runs, rules);
+}
+
+bool ae_store_rewait (ae_store *store, int64_t sequence, int64_t runs, ae_slice rules) {
+  return wait(store, AE_SQL_REWAIT, sequence, runs, rules);
+}
+
+/* Runs a statement whose only parameter is the sequence. */
+static bool run_for (ae_store *store, int which, int64_t sequence, bool *changed) {
+  sqlite3_bind_int64(ae_store_use(store, which), 1, sequence);
+  if (!ae_sql_run(ae_store_use(store, which))) return false;
   *changed = sqlite3_changes(store->db) > 0;
   return true;
 }
 
+bool ae_store_run_over (ae_store *store, int64_t sequence, bool *finished) {
+  bool any;
+  if (!run_for(store, AE_SQL_FINISH_LAST, sequence, finished)) return false;
+  return *finished || run_for(store, AE_SQL_FINISH_ONE, sequence, &any);
+}
+
 bool ae_store_finish (ae_store *store, int64_t sequence) {
-  sqlite3_bind_int64(ae_store_use(store, AE_SQL_FINISH), 1, sequence);
-  sqlite3_bind_int64(ae_store_use(store, AE_SQL_ABANDON), 1, sequence);
-  return ae_sql_run(ae_store_use(store, AE_SQL_FINISH)) &&
-         ae_sql_run(ae_store_use(store, AE_SQL_ABANDON));
+  bool any;
+  return run_for(store, AE_SQL_FINISH, sequence, &any);
 }
 
 bool ae_store_remember (ae_store *store, const void *bytes, size_t size) {
@@ -42,18 +59,48 @@ bool ae_store_touch (ae_store *store) {
   return ae_sql_run(ae_store_use(store, AE_SQL_TOUCH));
 }
 
+static void bind_name (sqlite3_stmt *s, int at, const char *name) {
+  ae_sql_text(s, at, (ae_slice){name, strlen(name)});
+}
+
 bool ae_store_settle (ae_store *store, const ae_work *work, bool *changed) {
   sqlite3_stmt *s = ae_store_use(store, AE_SQL_SETTLE);
   sqlite3_bind_int64(s, 1, work->sequence);
   ae_sql_text(s, 2, work->rule);
-  ae_sql_text(s, 3, work->state);
+  bind_name(s, 3, ae_run_state_name(work->run_state));
   sqlite3_bind_int64(s, 4, work->attempt);
   sqlite3_bind_int64(s, 5, work->due);
   ae_sql_text(s, 6, work->reason);
   sqlite3_bind_int64(s, 7, work->time);
+  sqlite3_bind_int64(s, 8, work->since);
+  if (ae_run_state_is_final(work->run_state)) sqlite3_bind_null(s, 9);
+  else sqlite3_bind_int64(s, 9, (int64_t)work->line);
   if (!ae_sql_run(s)) return false;
   *changed = sqlite3_changes(store->db) > 0;
   return true;
+}
+
+bool ae_store_abandon (ae_store *store, int64_t sequence, ae_slice rule, ae_slice reason,
+                       int64_t time, bool *changed) {
+  sqlite3_stmt *s = ae_store_use(store, AE_SQL_ABANDON);
+  sqlite3_bind_int64(s, 1, sequence);
+  ae_sql_text(s, 2, rule);
+  ae_sql_text(s, 3, reason);
+  sqlite3_bind_int64(s, 4, time);
+  if (!ae_sql_run(s)) return false;
+  *changed = sqlite3_changes(store->db) > 0;
+  return true;
+}
+
+bool ae_store_redue (ae_store *store, int64_t sequence, ae_slice rule, int64_t due,
+                     int64_t changed, uint64_t line) {
+  sqlite3_stmt *s = ae_store_use(store, AE_SQL_REDUE);
+  sqlite3_bind_int64(s, 1, sequence);
+  ae_sql_text(s, 2, rule);
+  sqlite3_bind_int64(s, 3, due);
+  sqlite3_bind_int64(s, 4, changed);
+  sqlite3_bind_int64(s, 5, (int64_t)line);
+  return ae_sql_run(s);
 }
 
 static sqlite3_stmt *use_for (ae_store *store, int which, const ae_work *work) {
@@ -64,50 +111,77 @@ static sqlite3_stmt *use_for (ae_store *store, int which, const ae_work *work) {
   return s;
 }
 
-/* The state of an effect that is there already; "held" when it is another
-** run's, which is not over: that one sends it. */
-static bool earlier (ae_store *store, ae_work *work) {
-  sqlite3_stmt *s = use_for(store, AE_SQL_EFFECT, work);
-  bool found = sqlite3_step(s) == SQLITE_ROW;
-  if (found) {
-    const char *state = (const char *)sqlite3_column_text(s, 0);
-    snprintf(work->text, sizeof work->text, "%s", state == NULL ? "" : state);
-    work->result = AE_WORK_DUPLICATE;
-  }
-  return sqlite3_reset(s) == SQLITE_OK && found;
+static bool keep_request (ae_work *work, ae_slice request) {
+  work->earlier = malloc(request.length + 1);
+  if (work->earlier == NULL) return false;
+  if (request.length > 0) memcpy(work->earlier, request.data, request.length);
+  work->earlier_length = request.length;
+  return true;
 }
 
-/* An effect that was not sent is now that of the run which tries next. */
-static bool record (ae_store *store, ae_work *work) {
-  sqlite3_stmt *s = use_for(store, AE_SQL_RECORD, work);
+/* What is to be done about an effect that is there already. False: no memory. */
+static bool judge_effect (ae_work *work, sqlite3_stmt *s, ae_effect_state state) {
+  work->prior_event = sqlite3_column_int64(s, 1);
+  if (state == AE_EFFECT_SENT) work->prior = AE_PRIOR_SENT;
+  else if (sqlite3_column_int(s, 3) != 0) work->prior = AE_PRIOR_HELD;
+  else if (state == AE_EFFECT_NOT_SENT || state == AE_EFFECT_REFUSED)
+    work->prior = AE_PRIOR_NONE;
+  else {
+    work->prior = AE_PRIOR_UNKNOWN;
+    return keep_request(work, ae_sql_column(s, 2));
+  }
+  return true;
+}
+
+/* Reads what is there under the key. */
+static bool look_up (ae_store *store, ae_work *work) {
+  sqlite3_stmt *s = use_for(store, AE_SQL_EFFECT, work);
+  bool fine = sqlite3_step(s) == SQLITE_ROW &&
+              judge_effect(work, s, ae_effect_state_of(ae_sql_column(s, 0)));
+  return sqlite3_reset(s) == SQLITE_OK && fine;
+}
+
+/* Binds what a new record has. */
+static sqlite3_stmt *use_record (ae_store *store, int which, const ae_work *work) {
+  sqlite3_stmt *s = use_for(store, which, work);
   ae_sql_text(s, 4, work->target);
   ae_sql_text(s, 5, work->request);
   sqlite3_bind_int64(s, 6, work->time);
-  if (!ae_sql_run(s)) return false;
+  return s;
+}
+
+/* An effect that was not sent is now that of the run which tries next: with a
+** new request when the old one certainly had no effect, else with the old. */
+static bool record (ae_store *store, ae_work *work) {
+  if (!ae_sql_run(use_record(store, AE_SQL_RECORD, work))) return false;
   if (sqlite3_changes(store->db) > 0) return true;
-  if (!earlier(store, work)) return false;
-  return strcmp(work->text, "sent") == 0 || strcmp(work->text, "held") == 0 ||
-         ae_sql_run(use_for(store, AE_SQL_ADOPT, work));
+  if (!look_up(store, work)) return false;
+  switch (work->prior) {
+    case AE_PRIOR_NONE: return ae_sql_run(use_record(store, AE_SQL_RECORD_ANEW, work));
+    case AE_PRIOR_UNKNOWN: return ae_sql_run(use_for(store, AE_SQL_ADOPT, work));
+    default: return true;
+  }
 }
 
 bool ae_store_record (ae_store *store, ae_work *work) {
-  ae_store_run known;
-  if (!ae_store_run_find(store, work->sequence, work->rule, &known)) return false;
-  if (!known.settled) return record(store, work);
-  snprintf(work->text, sizeof work->text, "over");
-  work->result = AE_WORK_DUPLICATE;
+  ae_store_run run;
+  work->prior = AE_PRIOR_NONE;
+  if (!ae_store_run_find(store, work->sequence, work->rule, &run)) return false;
+  if (!ae_run_state_is_final(run.state)) return record(store, work);
+  work->prior = AE_PRIOR_OVER;
   return true;
 }
 
 bool ae_store_outcome (ae_store *store, const ae_work *work) {
   sqlite3_stmt *s = ae_store_use(store, AE_SQL_OUTCOME);
   ae_sql_text(s, 1, work->key);
-  ae_sql_text(s, 2, work->state);
+  bind_name(s, 2, ae_effect_state_name(work->effect_state));
   if (work->status == 0) sqlite3_bind_null(s, 3);
   else sqlite3_bind_int64(s, 3, work->status);
   sqlite3_bind_int64(s, 4, work->attempt);
   ae_sql_text(s, 5, work->reason);
   sqlite3_bind_int64(s, 6, work->time);
+  ae_sql_text(s, 7, work->answer);
   return ae_sql_run(s);
 }
 
@@ -124,10 +198,24 @@ bool ae_store_number_read (ae_store *store, ae_store_number which, int64_t *out)
   if (which == AE_NUMBER_LAST) return ae_store_number_of(store, LAST_SQL, out);
   s = ae_store_use(store, which == AE_NUMBER_WAITING ? AE_SQL_COUNT_WAITING
                           : which == AE_NUMBER_DEAD  ? AE_SQL_COUNT_DEAD
+                          : which == AE_NUMBER_ACT   ? AE_SQL_LAST_ACT
                                                      : AE_SQL_DATA_VERSION);
   found = sqlite3_step(s) == SQLITE_ROW;
   if (found) *out = sqlite3_column_int64(s, 0);
   return sqlite3_reset(s) == SQLITE_OK && found;
+}
+
+/* A row of `run`. */
+static void read_run (sqlite3_stmt *s, ae_store_run *run) {
+  run->state = ae_run_state_of(ae_sql_column(s, 1));
+  run->attempt = sqlite3_column_int64(s, 2);
+  run->due = sqlite3_column_int64(s, 3);
+  run->changed = sqlite3_column_int64(s, 4);
+  run->since = sqlite3_column_int64(s, 5);
+  run->has_line = sqlite3_column_type(s, 6) != SQLITE_NULL;
+  run->line = (uint64_t)sqlite3_column_int64(s, 6);
+  /* A state that nobody knows was written by somebody else: leave it. */
+  if (run->state == AE_RUN_NONE) run->state = AE_RUN_DISCARDED;
 }
 
 bool ae_store_run_find (ae_store *store, int64_t sequence, ae_slice rule,
@@ -136,22 +224,87 @@ bool ae_store_run_find (ae_store *store, int64_t sequence, ae_slice rule,
   memset(found, 0, sizeof *found);
   sqlite3_bind_int64(s, 1, sequence);
   ae_sql_text(s, 2, rule);
-  if (sqlite3_step(s) == SQLITE_ROW) {
-    const char *state = (const char *)sqlite3_column_text(s, 0);
-    found->known = true;
-    found->settled = state == NULL || strcmp(state, "retry") != 0;
-    found->attempt = sqlite3_column_int64(s, 1);
-    found->due = sqlite3_column_int64(s, 2);
-  }
+  if (sqlite3_step(s) == SQLITE_ROW) read_run(s, found);
   return sqlite3_reset(s) == SQLITE_OK;
 }
 
-bool ae_store_any_due (ae_store *store, int64_t sequence, int64_t now, bool *any) {
-  sqlite3_stmt *s = ae_store_use(store, AE_SQL_DUE);
+void ae_store_runs_from (ae_store *store, int64_t sequence) {
+  sqlite3_stmt *s = ae_store_use(store, AE_SQL_RUNS);
+  sqlite3_reset(s);
   sqlite3_bind_int64(s, 1, sequence);
-  sqlite3_bind_int64(s, 2, now);
-  *any = sqlite3_step(s) == SQLITE_ROW && sqlite3_column_int(s, 0) != 0;
-  return sqlite3_reset(s) == SQLITE_OK;
+}
+
+int ae_store_runs_next (ae_store *store, ae_slice *rule, ae_store_run *run) {
+  sqlite3_stmt *s = ae_store_use(store, AE_SQL_RUNS);
+  int more = ae_sql_step(s);
+  if (more != 1) return more;
+  *rule = ae_sql_column(s, 0);
+  read_run(s, run);
+  return 1;
+}
+
+void ae_store_runs_end (ae_store *store) {
+  sqlite3_reset(ae_store_use(store, AE_SQL_RUNS));
+}
+
+void ae_store_due_from (ae_store *store, int64_t now, const ae_store_due *after, int limit) {
+  sqlite3_stmt *s = ae_store_use(store, AE_SQL_DUE);
+  sqlite3_reset(s);
+  sqlite3_bind_int64(s, 1, now);
+  sqlite3_bind_int64(s, 2, after->due);
+  sqlite3_bind_int64(s, 3, after->sequence);
+  /* An absent rule is before all others. */
+  ae_sql_text(s, 4, after->rule.data == NULL ? AE_LITERAL("") : after->rule);
+  sqlite3_bind_int(s, 5, limit);
+}
+
+int ae_store_due_next (ae_store *store, ae_store_due *due) {
+  sqlite3_stmt *s = ae_store_use(store, AE_SQL_DUE);
+  int more = ae_sql_step(s);
+  if (more != 1) return more;
+  due->sequence = sqlite3_column_int64(s, 0);
+  due->rule = ae_sql_column(s, 1);
+  due->due = sqlite3_column_int64(s, 2);
+  due->has_line = sqlite3_column_type(s, 3) != SQLITE_NULL;
+  due->line = (uint64_t)sqlite3_column_int64(s, 3);
+  return 1;
+}
+
+void ae_store_due_end (ae_store *store) {
+  sqlite3_reset(ae_store_use(store, AE_SQL_DUE));
+}
+
+bool ae_store_next_due (ae_store *store, int64_t after, int64_t *due) {
+  sqlite3_stmt *s = ae_store_use(store, AE_SQL_NEXT_DUE);
+  bool fine;
+  sqlite3_bind_int64(s, 1, after);
+  fine = sqlite3_step(s) == SQLITE_ROW;
+  *due = fine && sqlite3_column_type(s, 0) != SQLITE_NULL ? sqlite3_column_int64(s, 0)
+                                                          : INT64_MAX;
+  return sqlite3_reset(s) == SQLITE_OK && fine;
+}
+
+void ae_store_acts_from (ae_store *store, int64_t number, int limit) {
+  sqlite3_stmt *s = ae_store_use(store, AE_SQL_ACTS);
+  sqlite3_reset(s);
+  sqlite3_bind_int64(s, 1, number);
+  sqlite3_bind_int(s, 2, limit);
+}
+
+int ae_store_acts_next (ae_store *store, ae_store_act *act) {
+  sqlite3_stmt *s = ae_store_use(store, AE_SQL_ACTS);
+  int more = ae_sql_step(s);
+  if (more != 1) return more;
+  act->number = sqlite3_column_int64(s, 0);
+  act->time = sqlite3_column_int64(s, 1);
+  act->what = ae_sql_column(s, 2);
+  act->sequence = sqlite3_column_int64(s, 3);
+  act->rule = ae_sql_column(s, 4);
+  return 1;
+}
+
+void ae_store_acts_end (ae_store *store) {
+  sqlite3_reset(ae_store_use(store, AE_SQL_ACTS));
 }
 
 int ae_store_remembered_next (ae_store *store, ae_slice *bytes) {
@@ -161,11 +314,15 @@ int ae_store_remembered_next (ae_store *store, ae_slice *bytes) {
   return more;
 }
 
-void ae_store_waiting_from (ae_store *store, int64_t sequence, int limit) {
+int ae_store_waiting_list (ae_store *store, int64_t sequence, int64_t *list, int limit) {
   sqlite3_stmt *s = ae_store_use(store, AE_SQL_WAITING);
-  sqlite3_reset(s);
+  int count = 0, more;
   sqlite3_bind_int64(s, 1, sequence);
   sqlite3_bind_int(s, 2, limit);
+  while ((more = ae_sql_step(s)) == 1 && count < limit)
+    list[count++] = sqlite3_column_int64(s, 0);
+  sqlite3_reset(s);
+  return more < 0 ? -1 : count;
 }
 
 static int event_step (sqlite3_stmt *s, ae_store_event *event) {
@@ -178,11 +335,20 @@ static int event_step (sqlite3_stmt *s, ae_store_event *event) {
   return 1;
 }
 
-int ae_store_waiting_next (ae_store *store, ae_store_event *event) {
-  return event_step(ae_store_use(store, AE_SQL_WAITING), event);
+int ae_store_waiting_find (ae_store *store, int64_t sequence, ae_store_waiting *waiting) {
+  sqlite3_stmt *s = ae_store_use(store, AE_SQL_WAITS);
+  int found;
+  sqlite3_reset(s);
+  sqlite3_bind_int64(s, 1, sequence);
+  found = event_step(s, &waiting->event);
+  if (found != 1) return found;
+  waiting->runs = sqlite3_column_int64(s, 4);
+  waiting->rules = ae_sql_column(s, 5);
+  return 1;
 }
 
 int ae_store_event_find (ae_store *store, int64_t sequence, ae_store_event *event) {
+  sqlite3_reset(ae_store_use(store, AE_SQL_FIND));
   sqlite3_bind_int64(ae_store_use(store, AE_SQL_FIND), 1, sequence);
   return event_step(ae_store_use(store, AE_SQL_FIND), event);
 }
@@ -192,5 +358,5 @@ void ae_store_event_end (ae_store *store) {
 }
 
 void ae_store_waiting_end (ae_store *store) {
-  sqlite3_reset(ae_store_use(store, AE_SQL_WAITING));
+  sqlite3_reset(ae_store_use(store, AE_SQL_WAITS));
 }

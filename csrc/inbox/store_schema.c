@@ -1,30 +1,99 @@
 /*
-** store_schema.c: the tables of an inbox's file.
+** store_schema.c: the tables of an inbox's file, and how a file of an earlier
+** version gets them.
 */
 #include "inbox/store_private.h"
 
-/* `waiting`: events with a rule that has not given its final verdict.
-** `remembered`: per group the fingerprints of (source, id) that came with
-** it; `number` 0 is a row without any. */
-static const char schema[] =
-  "BEGIN IMMEDIATE;"
-  "CREATE TABLE IF NOT EXISTS event(sequence INTEGER PRIMARY KEY,"
+/*
+** event       what came in; `sequence` is its number
+** remembered  per group the fingerprints of (source, id) that came with it;
+**             `number` 0 is a row without any
+** waiting     events with a run that is not over: how many, and the names of
+**             the rules that want the event, one a line; NULL: not known
+** run         what became of a run so far; none yet: it waits or runs. `due`,
+**             `changed`, `since` (its first attempt; 0: none yet) are ms since
+**             1970; `line`: see lines.h; NULL: no order
+** attempt     what stood in `run` before: the trigger keeps it
+** act         what somebody did by hand, and the run's state before
+** effect      requests to targets, whole, by key; `answer`: how the target's
+**             began
+** effect_attempt  what stood in `effect` before; `request` where it changed
+*/
+#define TABLE_EVENT \
+  "CREATE TABLE event(sequence INTEGER PRIMARY KEY," \
   " received INTEGER NOT NULL, subscription TEXT, body BLOB NOT NULL);"
-  "CREATE TABLE IF NOT EXISTS remembered(number INTEGER PRIMARY KEY,"
+#define TABLE_REMEMBERED \
+  "CREATE TABLE remembered(number INTEGER PRIMARY KEY," \
   " fingerprints BLOB NOT NULL);"
-  "CREATE TABLE IF NOT EXISTS waiting(sequence INTEGER PRIMARY KEY);"
-  "CREATE TABLE IF NOT EXISTS run(sequence INTEGER, rule TEXT, state TEXT,"
-  " attempt INTEGER, due INTEGER, reason TEXT, changed INTEGER,"
-  " PRIMARY KEY(sequence, rule)) WITHOUT ROWID;"
-  "CREATE INDEX IF NOT EXISTS run_dead ON run(sequence) WHERE state = 'dead';"
-  "CREATE TABLE IF NOT EXISTS effect(key TEXT PRIMARY KEY, sequence INTEGER,"
-  " rule TEXT, target TEXT, request TEXT, state TEXT, status INTEGER,"
-  " attempt INTEGER, reason TEXT, recorded INTEGER, changed INTEGER)"
+#define TABLE_WAITING \
+  "CREATE TABLE waiting(sequence INTEGER PRIMARY KEY," \
+  " runs INTEGER NOT NULL DEFAULT 0, rules TEXT);"
+#define TABLE_RUN \
+  "CREATE TABLE run(sequence INTEGER, rule TEXT, state TEXT," \
+  " attempt INTEGER, due INTEGER, reason TEXT, changed INTEGER," \
+  " since INTEGER NOT NULL DEFAULT 0, line INTEGER," \
+  " PRIMARY KEY(sequence, rule)) WITHOUT ROWID;" \
+  "CREATE INDEX run_dead ON run(sequence) WHERE state = 'dead';"
+#define TABLE_EFFECT \
+  "CREATE TABLE effect(key TEXT PRIMARY KEY, sequence INTEGER," \
+  " rule TEXT, target TEXT, request TEXT, state TEXT, status INTEGER," \
+  " attempt INTEGER, reason TEXT, recorded INTEGER, changed INTEGER, answer TEXT)" \
   " WITHOUT ROWID;"
-  "PRAGMA application_id = 0x41454256;"
-  "PRAGMA user_version = 1;"
-  "COMMIT;";
+
+/* A run that was put back by hand has not been tried: that is no attempt. */
+#define SINCE_2 \
+  "CREATE INDEX run_due ON run(due) WHERE " AE_SQL_IS_OPEN ";" \
+  "CREATE TABLE attempt(number INTEGER PRIMARY KEY, sequence INTEGER NOT NULL," \
+  " rule TEXT NOT NULL, state TEXT, attempt INTEGER, due INTEGER, reason TEXT," \
+  " changed INTEGER);" \
+  "CREATE INDEX attempt_run ON attempt(sequence, rule);" \
+  "CREATE TABLE act(number INTEGER PRIMARY KEY AUTOINCREMENT, time INTEGER NOT NULL," \
+  " who TEXT NOT NULL, what TEXT NOT NULL, reason TEXT, sequence INTEGER, rule TEXT," \
+  " state TEXT);" \
+  "CREATE INDEX act_event ON act(sequence);" \
+  "CREATE INDEX effect_event ON effect(sequence);" \
+  "CREATE TABLE effect_attempt(number INTEGER PRIMARY KEY, key TEXT NOT NULL," \
+  " sequence INTEGER, rule TEXT, target TEXT, request TEXT, state TEXT, status INTEGER," \
+  " attempt INTEGER, reason TEXT, changed INTEGER, answer TEXT);" \
+  "CREATE INDEX effect_attempt_event ON effect_attempt(sequence);" \
+  "CREATE TRIGGER run_kept BEFORE UPDATE OF state, attempt, reason ON run" \
+  " WHEN NOT (OLD.state = 'retry' AND OLD.attempt = 0) BEGIN" \
+  " INSERT INTO attempt(sequence, rule, state, attempt, due, reason, changed)" \
+  " VALUES(OLD.sequence, OLD.rule, OLD.state, OLD.attempt, OLD.due, OLD.reason," \
+  " OLD.changed); END;" \
+  "CREATE TRIGGER effect_kept BEFORE UPDATE OF state ON effect" \
+  " WHEN OLD.state <> 'recorded'" \
+  " AND (OLD.state IS NOT NEW.state OR OLD.attempt IS NOT NEW.attempt) BEGIN" \
+  " INSERT INTO effect_attempt(key, sequence, rule, target, request, state, status," \
+  " attempt, reason, changed, answer) VALUES(OLD.key, OLD.sequence, OLD.rule," \
+  " OLD.target, nullif(OLD.request, NEW.request), OLD.state, OLD.status, OLD.attempt," \
+  " OLD.reason, OLD.changed, OLD.answer); END;" \
+  "PRAGMA user_version = 2;"
+
+static const char schema[] = "BEGIN IMMEDIATE;" TABLE_EVENT TABLE_REMEMBERED TABLE_WAITING
+  TABLE_RUN TABLE_EFFECT SINCE_2 "PRAGMA application_id = 0x41454256;"
+                             "COMMIT;";
+
+/* In version 1 a run that was discarded was `skipped`, an effect that was
+** refused `failed`, and nothing told when a run was first tried, or which
+** rules waited: the next scan finds them. */
+static const char from_1[] =
+  "BEGIN IMMEDIATE;"
+  "ALTER TABLE waiting ADD COLUMN runs INTEGER NOT NULL DEFAULT 0;"
+  "ALTER TABLE waiting ADD COLUMN rules TEXT;"
+  "ALTER TABLE run ADD COLUMN since INTEGER NOT NULL DEFAULT 0;"
+  "ALTER TABLE run ADD COLUMN line INTEGER;"
+  "ALTER TABLE effect ADD COLUMN answer TEXT;"
+  "CREATE INDEX IF NOT EXISTS run_dead ON run(sequence) WHERE state = 'dead';"
+  "UPDATE run SET since = coalesce((SELECT received FROM event e"
+  " WHERE e.sequence = run.sequence), changed) WHERE state = 'retry' AND attempt > 0;"
+  "UPDATE run SET state = 'discarded' WHERE state = 'skipped' AND reason = 'discarded by hand';"
+  "UPDATE effect SET state = 'refused' WHERE state = 'failed';" SINCE_2 "COMMIT;";
 
 bool ae_store_create (ae_store *store) {
   return ae_store_execute(store, schema);
+}
+
+bool ae_store_migrate (ae_store *store) {
+  return ae_store_execute(store, from_1);
 }

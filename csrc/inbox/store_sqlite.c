@@ -68,15 +68,15 @@ bool ae_store_number_of (ae_store *store, const char *sql, int64_t *out) {
   return sqlite3_finalize(statement) == SQLITE_OK && fine;
 }
 
-/* Whose file it is, and of which version. */
-static ae_code identify (ae_store *store, bool *fresh, ae_error *error) {
+/* Whose file it is, and of which version; 0: it is empty. */
+static ae_code identify (ae_store *store, int64_t *found, ae_error *error) {
   int64_t application, version, tables;
   if (!ae_store_number_of(store, "PRAGMA application_id", &application) ||
       !ae_store_number_of(store, "PRAGMA user_version", &version) ||
       !ae_store_number_of(store, "SELECT count(*) FROM sqlite_master", &tables))
     return ae_store_explain(store, error);
-  *fresh = application == 0 && version == 0 && tables == 0;
-  if (*fresh) return AE_OK;
+  *found = version;
+  if (application == 0 && version == 0 && tables == 0) return AE_OK;
   if (application != AE_STORE_APPLICATION)
     return ae_fail(error, AE_STORAGE, 0,
                    "%.120s is the database of another "
@@ -133,7 +133,7 @@ static bool checkpoint_at_close (ae_store *store, bool wanted) {
 }
 
 static ae_code open_database (ae_store *store, ae_error *error) {
-  bool fresh = false;
+  int64_t version = 0;
   ae_code code;
   int flags = SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX;
   if (sqlite3_open_v2(store->path, &store->db, flags, NULL) != SQLITE_OK)
@@ -141,10 +141,11 @@ static ae_code open_database (ae_store *store, ae_error *error) {
   sqlite3_extended_result_codes(store->db, 1);
   sqlite3_busy_timeout(store->db, BUSY_MS);
   if (!checkpoint_at_close(store, false)) return ae_store_explain(store, error);
-  code = identify(store, &fresh, error);
+  code = identify(store, &version, error);
   if (code == AE_OK) code = use_log(store, error);
   if (code != AE_OK) return code;
-  if (!ae_store_execute(store, settings) || (fresh && !ae_store_create(store)))
+  if (!ae_store_execute(store, settings) || (version == 0 && !ae_store_create(store)) ||
+      (version == 1 && !ae_store_migrate(store)))
     return ae_store_explain(store, error);
   code = prepare(store, error);
   if (code == AE_OK && !checkpoint_at_close(store, true))

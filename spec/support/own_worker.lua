@@ -2,6 +2,7 @@
 -- host hands to a worker, and what it makes of the worker's answers.
 local http = require "spec.support.http"
 local process = require "spec.support.process"
+local sql = require "spec.support.sql"
 
 local M = {}
 
@@ -76,7 +77,9 @@ function Own:post(body, media)
   return http.post(self.handle:port(), "/events", body, { ["Content-Type"] = media or "application/cloudevents+json" })
 end
 
-function Own:query(sql, ...) return assert(require("altinn.events.host").query(self.inbox, sql, ...)) end
+function Own:query(text, ...) return sql.query(self.inbox, text, ...) end
+
+function Own:execute(text, ...) sql.execute(self.inbox, text, ...) end
 
 --- The value of a metric.
 function Own:metric(name)

@@ -1,6 +1,6 @@
 /*
-** host.c: the module altinn.events.host: start a host, SQL on an inbox, and
-** an HTTP server.
+** host.c: the module altinn.events.host: start a host, ask an inbox, and an
+** HTTP server.
 */
 #include "lua/host/host.h"
 
@@ -12,8 +12,8 @@
 #include "host/log.h"
 #include "lua/compat.h"
 #include "lua/host/heads.h"
+#include "lua/host/inbox.h"
 #include "lua/host/options.h"
-#include "lua/host/query.h"
 #include "lua/host/server.h"
 
 #define HOST "altinn.events.host"
@@ -260,8 +260,8 @@ static const luaL_Reg methods[] = {{"port", host_port},
                                    {NULL, NULL}};
 
 static const luaL_Reg functions[] = {{"start", host_start},
-                                     {"query", ae_host_query},
-                                     {"execute", ae_host_execute},
+                                     {"inbox", ae_host_inbox},
+                                     {"who", ae_host_who},
                                      {"server", ae_host_server},
                                      {"notify", ae_host_notify},
                                      {"log", host_log},
@@ -272,5 +272,7 @@ AE_EXPORT int luaopen_altinn_events_host (lua_State *L) {
   ae_host_class(L, HOST, methods, host_stop);
   ae_host_server_setup(L);
   luaL_newlib(L, functions);
+  ae_host_inbox_setup(L);
+  lua_setfield(L, -2, "states");
   return 1;
 }

@@ -35,6 +35,11 @@ static int64_t wall_ms (void) {
   return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
 }
 
+static void parcel_free (ae_parcel *parcel) {
+  for (size_t i = 0; i < parcel->count; i++) free(parcel->works[i].earlier);
+  free(parcel);
+}
+
 /* On the writer thread, after the commit or its failure. */
 static void parcel_done (ae_work *work) {
   ae_parcel *parcel = work->owner;
@@ -48,8 +53,7 @@ static void parcel_done (ae_work *work) {
     parcel->head.kind = AE_MESSAGE_AGAIN;
     ae_queue_push(&worker->queue, &parcel->head, true);
   } else {
-    atomic_fetch_sub(&worker->shared->active, (long)parcel->settles);
-    free(parcel);
+    parcel_free(parcel);
   }
   atomic_fetch_sub(&worker->handed, 1);
 }
@@ -113,13 +117,31 @@ bool ae_jobs_flush (ae_worker *worker, int64_t until) {
   }
 }
 
+/* Once the writer thread has it. */
+static void release_done (ae_work *work) {
+  free(work->owner);
+}
+
+/* Lua was told of these at the last jobs:take, and has let go of them since. */
+static void release_cancelled (ae_worker *worker) {
+  ae_message *list = worker->cancelled.first;
+  ae_list_init(&worker->cancelled);
+  while (list != NULL) {
+    ae_cancel *cancel = (ae_cancel *)(void *)list;
+    list = list->next;
+    cancel->release.done = release_done;
+    if (!ae_inbox_submit(worker->shared->inbox, &cancel->release))
+      ae_list_append(&worker->cancelled, &cancel->head);
+  }
+}
+
 /* The texts of a work: where they are in ae_work, and their names. */
 static const struct {
   const char *name;
   size_t offset;
-} texts[] = {{"rule", offsetof(ae_work, rule)},     {"state", offsetof(ae_work, state)},
-             {"reason", offsetof(ae_work, reason)}, {"key", offsetof(ae_work, key)},
-             {"target", offsetof(ae_work, target)}, {"request", offsetof(ae_work, request)}};
+} texts[] = {{"rule", offsetof(ae_work, rule)},       {"reason", offsetof(ae_work, reason)},
+             {"key", offsetof(ae_work, key)},         {"target", offsetof(ae_work, target)},
+             {"request", offsetof(ae_work, request)}, {"answer", offsetof(ae_work, answer)}};
 #define TEXT_COUNT (sizeof texts / sizeof texts[0])
 
 static const struct {
@@ -128,6 +150,7 @@ static const struct {
 } numbers[] = {{"sequence", offsetof(ae_work, sequence)},
                {"attempt", offsetof(ae_work, attempt)},
                {"due", offsetof(ae_work, due)},
+               {"since", offsetof(ae_work, since)},
                {"status", offsetof(ae_work, status)}};
 #define NUMBER_COUNT (sizeof numbers / sizeof numbers[0])
 
@@ -151,13 +174,24 @@ static size_t measure (lua_State *L, int index, size_t count) {
   return size;
 }
 
-static void read_kind (lua_State *L, ae_parcel *parcel, ae_work *work) {
+static void read_kind (lua_State *L, ae_work *work) {
   static const char *const names[] = {"settle", "record", "outcome", NULL};
   static const ae_work_kind kinds[] = {AE_WORK_SETTLE, AE_WORK_RECORD, AE_WORK_OUTCOME};
   lua_getfield(L, -1, "kind");
   work->kind = kinds[luaL_checkoption(L, -1, NULL, names)];
   lua_pop(L, 1);
-  if (work->kind == AE_WORK_SETTLE) parcel->settles++;
+}
+
+static void read_state (lua_State *L, ae_work *work) {
+  ae_slice name;
+  if (work->kind == AE_WORK_RECORD) return;
+  lua_getfield(L, -1, "state");
+  name.data = luaL_checklstring(L, -1, &name.length);
+  if (work->kind == AE_WORK_SETTLE) work->run_state = ae_run_state_of(name);
+  else work->effect_state = ae_effect_state_of(name);
+  if (work->run_state == AE_RUN_NONE && work->effect_state == AE_EFFECT_NONE)
+    luaL_error(L, "'%s' is no state of a run or an effect", name.data);
+  lua_pop(L, 1);
 }
 
 static void read_numbers (lua_State *L, ae_work *work) {
@@ -201,12 +235,17 @@ static ae_parcel *parcel_new (lua_State *L, ae_worker *worker, size_t count, siz
 }
 
 static char *read_work (lua_State *L, ae_parcel *parcel, ae_work *work, char *at) {
+  bool holds;
   work->owner = parcel;
   work->done = parcel_done;
   work->time = wall_ms();
-  read_kind(L, parcel, work);
+  read_kind(L, work);
+  read_state(L, work);
   read_numbers(L, work);
-  return read_texts(L, work, at);
+  at = read_texts(L, work, at);
+  work->claim = ae_inbox_claim(parcel->worker->shared->inbox, work->sequence, work->rule,
+                               &holds);
+  return at;
 }
 
 /* The list of works at argument 2 as one block. */
@@ -251,7 +290,7 @@ static int jobs_record (lua_State *L) {
   luaL_argcheck(L, ticket != 0, 3, "a ticket is not 0");
   parcel = read_parcel(L, worker, ticket);
   accepted = submit(parcel);
-  if (!accepted) free(parcel);
+  if (!accepted) parcel_free(parcel);
   lua_pushboolean(L, accepted);
   return 1;
 }
@@ -274,30 +313,64 @@ static void push_run (lua_State *L, const ae_run_message *message) {
   set_integer(L, "sequence", message->run.sequence);
   set_integer(L, "received", message->run.received);
   set_integer(L, "attempt", message->run.attempt);
+  set_integer(L, "since", message->run.since);
   set_integer(L, "due", message->run.due);
   set_slice(L, "body", message->run.body);
   set_slice(L, "subscription", message->run.subscription);
   set_slice(L, "rule", message->run.rule);
-  set_slice(L, "key", message->key);
 }
 
-/* { kind = "ack", ticket =, failed = boolean, states = { state or false } } */
+/* What was there under a key before it was recorded: false for nothing. */
+static void push_prior (lua_State *L, ae_prior prior) {
+  switch (prior) {
+    case AE_PRIOR_SENT: lua_pushliteral(L, "sent"); break;
+    case AE_PRIOR_HELD: lua_pushliteral(L, "held"); break;
+    case AE_PRIOR_OVER: lua_pushliteral(L, "over"); break;
+    case AE_PRIOR_UNKNOWN: lua_pushliteral(L, "unknown"); break;
+    default: lua_pushboolean(L, false); break;
+  }
+}
+
+/* { kind = "ack", ticket =, failed = boolean, states = { state or false },
+**   requests = { [i] = the request as recorded, where the state is "unknown" },
+**   owners = { [i] = the event whose run has the effect } } */
 static void push_ack (lua_State *L, const ae_parcel *parcel) {
-  size_t i;
-  lua_createtable(L, 0, 4);
+  int top = lua_gettop(L);
+  lua_createtable(L, 0, 6);
   lua_pushliteral(L, "ack");
   lua_setfield(L, -2, "kind");
   set_integer(L, "ticket", parcel->ticket);
   lua_pushboolean(L, parcel->works[0].result == AE_WORK_FAILED);
   lua_setfield(L, -2, "failed");
   lua_createtable(L, (int)parcel->count, 0);
-  for (i = 0; i < parcel->count; i++) {
+  lua_newtable(L);
+  lua_newtable(L);
+  for (size_t i = 0; i < parcel->count; i++) {
     const ae_work *work = &parcel->works[i];
-    if (work->result == AE_WORK_DUPLICATE) lua_pushstring(L, work->text);
-    else lua_pushboolean(L, false);
-    lua_rawseti(L, -2, (lua_Integer)i + 1);
+    lua_Integer at = (lua_Integer)i + 1;
+    push_prior(L, work->prior);
+    lua_rawseti(L, top + 2, at);
+    if (work->earlier != NULL) {
+      lua_pushlstring(L, work->earlier, work->earlier_length);
+      lua_rawseti(L, top + 3, at);
+    }
+    if (work->prior_event != 0) {
+      lua_pushinteger(L, work->prior_event);
+      lua_rawseti(L, top + 4, at);
+    }
   }
-  lua_setfield(L, -2, "states");
+  lua_setfield(L, top + 1, "owners");
+  lua_setfield(L, top + 1, "requests");
+  lua_setfield(L, top + 1, "states");
+}
+
+/* { kind = "cancel", sequence =, rule = } */
+static void push_cancel (lua_State *L, const ae_cancel *cancel) {
+  lua_createtable(L, 0, 3);
+  lua_pushliteral(L, "cancel");
+  lua_setfield(L, -2, "kind");
+  set_integer(L, "sequence", cancel->release.sequence);
+  set_slice(L, "rule", cancel->release.rule);
 }
 
 static void push_order (lua_State *L, const ae_order *order) {
@@ -313,6 +386,7 @@ static void push_message (lua_State *L, void *message) {
   switch (((ae_message *)message)->kind) {
     case AE_MESSAGE_RUN: push_run(L, message); break;
     case AE_MESSAGE_ACK: push_ack(L, message); break;
+    case AE_MESSAGE_CANCEL: push_cancel(L, message); break;
     default: push_order(L, message); break;
   }
 }
@@ -329,7 +403,9 @@ static void push_messages (lua_State *L, ae_worker *worker, ae_message *list) {
     }
     push_message(L, message);
     lua_rawseti(L, -2, ++count);
-    free(message);
+    if (message->kind == AE_MESSAGE_CANCEL) ae_list_append(&worker->cancelled, message);
+    else if (message->kind == AE_MESSAGE_ACK) parcel_free((ae_parcel *)(void *)message);
+    else free(message);
   }
 }
 
@@ -339,7 +415,9 @@ static int jobs_take (lua_State *L) {
   lua_Integer max = luaL_checkinteger(L, 2);
   lua_Number seconds = luaL_optnumber(L, 3, 0);
   luaL_argcheck(L, max > 0, 2, "nothing to take");
-  if (worker->again.first != NULL && seconds > 1) seconds = 1;
+  release_cancelled(worker);
+  if ((worker->again.first != NULL || worker->cancelled.first != NULL) && seconds > 1)
+    seconds = 1;
   if (seconds > 3600) seconds = 3600;
   ae_worker_turn(worker, seconds > 0);
   if (seconds > 0) ae_queue_wait(&worker->queue, (int)(seconds * 1000 + 0.999));
@@ -355,20 +433,18 @@ static int jobs_descriptor (lua_State *L) {
   return 1;
 }
 
-/* jobs:park(): a run waits for its time. jobs:unpark(counted): it starts;
-** `counted`: its last verdict was settled, so it counts as active again. */
-static int jobs_park (lua_State *L) {
-  ae_shared *shared = check_worker(L)->shared;
-  atomic_fetch_add(&shared->parked, 1);
-  if (lua_toboolean(L, 2)) atomic_fetch_sub(&shared->active, 1);
-  return 0;
-}
-
-static int jobs_unpark (lua_State *L) {
-  ae_shared *shared = check_worker(L)->shared;
-  atomic_fetch_add(&shared->active, 1);
-  atomic_fetch_sub(&shared->parked, 1);
-  return 0;
+/* jobs:holds(sequence, rule) -> boolean: false once the run was taken back: it
+** was discarded or put first by hand, or its rule is gone. Then it is to be let
+** go of: no verdict, nothing sent. */
+static int jobs_holds (lua_State *L) {
+  ae_worker *worker = check_worker(L);
+  lua_Integer sequence = luaL_checkinteger(L, 2);
+  ae_slice rule;
+  bool holds;
+  rule.data = luaL_checklstring(L, 3, &rule.length);
+  (void)ae_inbox_claim(worker->shared->inbox, sequence, rule, &holds);
+  lua_pushboolean(L, holds);
+  return 1;
 }
 
 /* jobs:verdict(rule, verdict, seconds) */
@@ -403,17 +479,11 @@ static int jobs_log (lua_State *L) {
   return 1;
 }
 
-static const luaL_Reg methods[] = {{"take", jobs_take},
-                                   {"settle", jobs_settle},
-                                   {"record", jobs_record},
-                                   {"descriptor", jobs_descriptor},
-                                   {"park", jobs_park},
-                                   {"unpark", jobs_unpark},
-                                   {"verdict", jobs_verdict},
-                                   {"effect", jobs_effect},
-                                   {"now", jobs_now},
-                                   {"log", jobs_log},
-                                   {NULL, NULL}};
+static const luaL_Reg methods[] = {{"take", jobs_take},     {"settle", jobs_settle},
+                                   {"record", jobs_record}, {"descriptor", jobs_descriptor},
+                                   {"holds", jobs_holds},   {"verdict", jobs_verdict},
+                                   {"effect", jobs_effect}, {"now", jobs_now},
+                                   {"log", jobs_log},       {NULL, NULL}};
 
 void ae_jobs_push (lua_State *L, ae_worker *worker) {
   jobs *object = lua_newuserdatauv(L, sizeof *object, 0);

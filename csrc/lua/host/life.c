@@ -3,11 +3,13 @@
 */
 #include "lua/host/host.h"
 
+#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <time.h>
 
 #include "host/log.h"
+#include "inbox/hash.h"
 
 /* What runs at a stop may go on for 10 s (in the workers); a thread that
 ** is still there after this hangs in a C function. */
@@ -21,32 +23,58 @@ static void tick (long factor) {
   nanosleep(&t, NULL);
 }
 
-static uint32_t hash (uint32_t value, ae_slice text) {
-  size_t i;
-  for (i = 0; i < text.length; i++) value = (value ^ (uint8_t)text.data[i]) * 16777619u;
-  return value;
-}
-
-static ae_worker *choose (ae_host *host, ae_slice rule, ae_slice key) {
-  uint32_t value;
-  if (key.data == NULL) value = host->round++;
-  else value = hash(hash(2166136261u, rule) * 16777619u, key);
-  return &host->workers[value % host->count];
-}
-
 /* The callbacks of the inbox, on the writer thread. */
 static size_t on_match (void *context, ae_slice body, ae_slice *rules, size_t capacity) {
   ae_host *host = context;
   return ae_routes_match(&host->routes, body, rules, capacity);
 }
 
-static void on_dispatch (void *context, const ae_run *run) {
+static bool on_in_force (void *context, ae_slice rule) {
   ae_host *host = context;
-  ae_slice key = ae_routes_key(&host->routes, run->body, run->rule);
-  ae_run_message *message = ae_run_message_new(run, key);
-  if (message == NULL) return; /* stays in the inbox until the next start */
-  atomic_fetch_add(&host->shared.active, 1);
-  ae_queue_push(&choose(host, run->rule, key)->queue, &message->head, false);
+  return ae_routes_in_force(&host->routes, rule);
+}
+
+static uint64_t on_line (void *context, ae_slice body, ae_slice rule) {
+  ae_host *host = context;
+  ae_slice key = ae_routes_key(&host->routes, body, rule);
+  uint64_t line;
+  if (key.data == NULL) return 0;
+  line = ae_hash(ae_hash(ae_hash(AE_HASH_START, rule), AE_LITERAL("\n")), key);
+  return line == 0 ? 1 : line;
+}
+
+/* Runs of a line go to one worker: it has what they need. */
+static size_t on_dispatch (void *context, const ae_run *run) {
+  ae_host *host = context;
+  size_t worker = (run->line == 0 ? host->round++ : (size_t)run->line) % host->count;
+  ae_run_message *message = ae_run_message_new(run);
+  if (message == NULL) return AE_NO_WORKER;
+  ae_queue_push(&host->workers[worker].queue, &message->head, false);
+  return worker;
+}
+
+static bool on_cancel (void *context, size_t worker, int64_t sequence, ae_slice rule,
+                       uint64_t claim) {
+  ae_host *host = context;
+  ae_cancel *cancel = ae_cancel_new(sequence, rule, claim);
+  if (cancel == NULL) return false;
+  ae_queue_push(&host->workers[worker].queue, &cancel->head, true);
+  return true;
+}
+
+static void on_abandoned (void *context, ae_slice rule, uint64_t runs, bool gone) {
+  ae_host *host = context;
+  char name[256], count[24];
+  ae_slice reason =
+    gone ? AE_LITERAL("no rule of this name is in force; inbox list --state abandoned shows "
+                      "its runs, inbox retry puts one back")
+         : AE_LITERAL("the rule does not want these events any more; inbox list --state "
+                      "abandoned shows them, inbox retry puts one back");
+  ae_log_field fields[] = {{"rule", rule}, {"runs", {count, 0}}, {"reason", reason}};
+  fields[1].text.length = (size_t)snprintf(count, sizeof count, "%" PRIu64, runs);
+  snprintf(name, sizeof name, "%.*s", (int)(rule.length < 255 ? rule.length : 255), rule.data);
+  ae_metrics_count(&host->shared.metrics, AE_VERDICTS, name, "abandoned", runs);
+  ae_log_fact(AE_WARN, "abandoned", fields, 3);
 }
 
 static void on_unreadable (void *context, int64_t sequence) {
@@ -187,7 +215,11 @@ static ae_code open_inbox (ae_host *host, const ae_host_options *options, ae_err
   memset(&inbox, 0, sizeof inbox);
   inbox.path = options->inbox;
   inbox.match = on_match;
+  inbox.in_force = on_in_force;
+  inbox.line = on_line;
   inbox.dispatch = on_dispatch;
+  inbox.cancel = on_cancel;
+  inbox.abandoned = on_abandoned;
   inbox.unreadable = on_unreadable;
   inbox.dispatched = on_dispatched;
   inbox.context = host;
@@ -374,16 +406,6 @@ ae_code ae_host_reload (ae_host *host, ae_heads *heads, ae_slice settings, ae_er
   return AE_OK;
 }
 
-/* Nothing to do but what waits for a later time, or to be mended. */
-static bool idle (ae_host *host) {
-  ae_inbox_counts counts;
-  long parked;
-  if (atomic_load(&host->shared.active) != 0) return false;
-  parked = atomic_load(&host->shared.parked);
-  ae_inbox_counts_read(host->shared.inbox, &counts);
-  return counts.waiting <= (uint64_t)(parked < 0 ? 0 : parked) + counts.unreadable;
-}
-
 static const char *signal_name (int number) {
   switch (number) {
     case SIGTERM: return "term";
@@ -416,7 +438,7 @@ const char *ae_host_wait (ae_host *host, double seconds) {
     if (atomic_load(&host->shared.failed)) return "failed";
     name = changed_health(host);
     if (name != NULL) return name;
-    quiet = host->once && idle(host) ? quiet + 1 : 0;
+    quiet = host->once && ae_inbox_is_idle(host->shared.inbox) ? quiet + 1 : 0;
     if (quiet >= 5) return "idle";
     seconds -= part;
     if (seconds <= 0) return NULL;

@@ -82,6 +82,7 @@ bool ae_worker_init (ae_worker *worker, ae_shared *shared, ae_slice settings) {
   memset(worker, 0, sizeof *worker);
   worker->shared = shared;
   ae_list_init(&worker->again);
+  ae_list_init(&worker->cancelled);
   ae_budget_init(&worker->budget);
   worker->settings = malloc(settings.length + 1);
   if (!ae_queue_init(&worker->queue) || worker->settings == NULL) return false;
@@ -127,6 +128,7 @@ bool ae_worker_start (ae_worker *worker) {
 
 void ae_worker_free (ae_worker *worker) {
   if (worker->again.last != NULL) ae_list_free(&worker->again);
+  if (worker->cancelled.last != NULL) ae_list_free(&worker->cancelled);
   free(worker->building);
   free(worker->settings);
   if (worker->queue.runs.last != NULL) ae_queue_free(&worker->queue);

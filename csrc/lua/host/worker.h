@@ -14,8 +14,6 @@
 typedef struct ae_shared {
   ae_inbox *inbox;
   ae_metrics metrics;
-  atomic_long active; /* runs dispatched or due, and not settled */
-  atomic_long parked; /* runs that wait for their time in a worker */
   atomic_bool failed; /* a worker gave up */
   char *path, *cpath; /* of package, as in the parent's state */
 } ae_shared;
@@ -25,7 +23,7 @@ typedef struct ae_parcel {
   ae_message head; /* as the answer in the worker's queue */
   struct ae_worker *worker;
   int64_t ticket; /* the worker waits for an answer; 0 = it does not */
-  size_t count, settles;
+  size_t count;
   ae_work works[];
 } ae_parcel;
 
@@ -42,6 +40,7 @@ typedef struct ae_worker {
   char *settings;
   ae_parcel *building; /* being filled; freed if Lua raises meanwhile */
   ae_list again;       /* refused parcels, the worker thread's */
+  ae_list cancelled;   /* ae_cancel: Lua was told, and lets go at once */
   int64_t again_at;    /* ns, CLOCK_MONOTONIC: not before */
   atomic_long handed;  /* parcels without a ticket that the inbox has */
 } ae_worker;

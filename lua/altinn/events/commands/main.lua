@@ -83,74 +83,10 @@ function verbs.send(args)
   return ok and 0 or 1
 end
 
-local function print_run(run)
-  out(("    %-24s %-8s attempt %d%s%s"):format(run.rule, run.verdict, run.attempt,
-    run.due and " next " .. run.due or "", run.reason and ": " .. run.reason:gsub("\n.*", " …") or ""))
-end
-
-local function print_event(event)
-  out(("%6d  %s  %-9s %s %s"):format(event.sequence, event.received, event.state, event.type or "?",
-    event.resourceinstance or event.id or ""))
-  for _, run in ipairs(event.runs) do print_run(run) end
-end
-
-local inbox_verbs = {}
-
-function inbox_verbs.list(args, path)
-  local listing, message = require("altinn.events.host.inbox").list(path, args)
-  if not listing then return failure(message) end
-  if args.json then
-    print_json(listing)
-    return 0
-  end
-  for _, event in ipairs(listing.events) do print_event(event) end
-  out(("%d of %d"):format(#listing.events, listing.count))
-  return 0
-end
-
-function inbox_verbs.show(args, path)
-  local inbox = require "altinn.events.host.inbox"
-  local sequence, message = inbox.find(path, args.event)
-  if not sequence then return failure(message) end
-  local event
-  event, message = inbox.show(path, sequence)
-  if not event then return failure(message) end
-  if args.json then
-    print_json(event)
-    return 0
-  end
-  print_event(event)
-  for _, effect in ipairs(event.effects) do
-    out(("    -> %s %s%s key %s%s"):format(effect.target, effect.state, effect.status and " " .. effect.status or "",
-      effect.key, effect.reason and ": " .. effect.reason or ""))
-  end
-  out(event.body)
-  return 0
-end
-
-local function change(name, done)
-  inbox_verbs[name] = function(args, path)
-    local inbox = require "altinn.events.host.inbox"
-    local sequence, message = inbox.find(path, args.event)
-    if not sequence then return failure(message) end
-    local count
-    count, message = inbox[name](path, sequence, args.rule)
-    if not count then return failure(message) end
-    if count == 0 then
-      return failure(("event %d has no run that failed or waits to be tried again"):format(sequence))
-    end
-    out(("%d run%s %s"):format(count, count == 1 and "" or "s", done))
-    return 0
-  end
-end
-
-change("retry", "put back")
-change("discard", "discarded")
-
 function verbs.inbox(args)
   local config = load_config(args, { inbox = args.inbox })
   if not config then return 2 end
-  return inbox_verbs[args.inbox_verb](args, config.inbox)
+  return require("altinn.events.commands.inbox").run(args, config.inbox)
 end
 
 local function event_of(word, config)
@@ -244,19 +180,6 @@ local function add_run(parser)
   run:flag("--once", "process what is there, then end")
 end
 
-local function add_inbox(parser)
-  local inbox = parser:command("inbox", "what came in, and what became of it")
-  inbox:command_target "inbox_verb"
-  local list = add_options(inbox:command("list", "list events, the newest first"), "config", "inbox", "json")
-  list:option("--limit", "at most so many (default: 50)"):argname "N":convert(whole_number)
-  list:option("--state", "waiting, retry, dead, done, skipped or unmatched"):argname "STATE"
-  list:option("--type", "an event type"):argname "TYPE"
-  list:option("--since", "a span (2h, 3d) or a time"):argname "TIME"
-  add_options(inbox:command("show", "one event with its runs and effects"), "config", "inbox", "json", "event")
-  add_options(inbox:command("retry", "put failed runs back"), "config", "inbox", "rule", "event")
-  add_options(inbox:command("discard", "give failed runs up for good"), "config", "inbox", "rule", "event")
-end
-
 local function new_parser()
   local parser = require "argparse"("altinn-events",
     "Receives Altinn's events, stores them, and acts on them by rules.")
@@ -271,7 +194,7 @@ local function new_parser()
   send:option("--to", "the endpoint's address"):argname "URL":count(1)
   send:option("--type", "the Content-Type"):argname "TYPE"
   send:flag("--raw", "post the bytes of each file as they are, also broken ones")
-  add_inbox(parser)
+  require("altinn.events.commands.inbox").add(parser)
   local why = add_options(parser:command("why", "why a rule wants an event, or not"), "config", "inbox", "json", "rule")
   why:argument("event", "its number in the inbox, its id, or a file")
   require("altinn.events.commands.parser").add(parser)

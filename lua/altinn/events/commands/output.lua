@@ -87,7 +87,7 @@ function M.list(list)
 end
 
 --- A text of others for a listing: identity numbers masked, no control
---- characters; nil stays nil.
+--- characters (those of C1 neither: a terminal obeys them); nil stays nil.
 ---@param value any
 ---@return string|nil
 function M.masked(value)

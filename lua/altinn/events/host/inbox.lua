@@ -1,26 +1,14 @@
--- What stands in the inbox file: listing, showing, and putting back.
+-- What stands in the inbox file: listing, showing, and acts by hand.
+--
+-- Everything here works beside a running host, and without one. What others
+-- wrote is masked, and what is no UTF-8 replaced.
 local duration = require "altinn.events.support.duration"
 local events = require "altinn.events"
 local host = require("altinn.events.support.libraries").load "altinn.events.host"
 local json = require "altinn.events.support.json"
+local suggest = require "altinn.events.support.suggest"
 
 local M = {}
-
--- The state of an event, from its runs.
-local state_sql = [[
-  CASE
-    WHEN EXISTS (SELECT 1 FROM run r WHERE r.sequence = e.sequence AND r.state = 'dead') THEN 'dead'
-    WHEN EXISTS (SELECT 1 FROM run r WHERE r.sequence = e.sequence AND r.state = 'retry') THEN 'retry'
-    WHEN EXISTS (SELECT 1 FROM waiting w WHERE w.sequence = e.sequence) THEN 'waiting'
-    WHEN EXISTS (SELECT 1 FROM run r WHERE r.sequence = e.sequence AND r.state = 'done') THEN 'done'
-    WHEN EXISTS (SELECT 1 FROM run r WHERE r.sequence = e.sequence) THEN 'skipped'
-    ELSE 'unmatched'
-  END]]
-
-local from_sql = [[
-  FROM (SELECT e.sequence, e.received, e.subscription, e.body, ]] .. state_sql .. [[ AS state FROM event e) e
-  WHERE (?1 IS NULL OR e.state = ?1) AND (?2 IS NULL OR e.received >= ?2)
-    AND (?3 IS NULL OR json_extract(CAST(e.body AS TEXT), '$.type') = ?3)]]
 
 local function moment(milliseconds)
   return os.date("!%Y-%m-%dT%H:%M:%SZ", milliseconds // 1000)
@@ -41,28 +29,32 @@ local function masked(value)
   return value and readable(events.mask(tostring(value))) or nil
 end
 
-local function runs_of(path, sequence)
-  return host.query(path,
-    "SELECT rule, state, attempt, due, reason, changed FROM run WHERE sequence = ? ORDER BY rule", sequence)
-end
+local is_open = {}
+for _, name in ipairs(host.states.open) do is_open[name] = true end
 
 local function run_table(run)
   return {
     rule = run.rule, verdict = run.state, attempt = run.attempt, reason = masked(run.reason),
-    due = run.state == "retry" and run.due and run.due > 0 and moment(run.due) or nil, changed = moment(run.changed),
+    due = is_open[run.state] and run.due > 0 and moment(run.due) or nil, changed = moment(run.changed),
   }
 end
 
-local function event_table(path, row)
+local function mapped(rows, convert)
+  local list = json.list {}
+  for index, row in ipairs(rows) do list[index] = convert(row) end
+  return list
+end
+
+local function event_table(inbox, row)
   local event = events.parse(row.body, { max_bytes = math.max(#row.body, 1) })
-  local runs = json.list {}
-  for index, run in ipairs(runs_of(path, row.sequence) or {}) do runs[index] = run_table(run) end
+  local runs, message, code = inbox:runs(row.sequence)
+  if not runs then return nil, message, code end
   return {
     sequence = row.sequence, received = moment(row.received), state = row.state,
     subscription = masked(row.subscription),
     id = masked(event and event.id), type = masked(event and event.type), source = masked(event and event.source),
     subject = masked(event and event.subject), resource = masked(event and event.resource),
-    resourceinstance = masked(event and event.resourceinstance), runs = runs,
+    resourceinstance = masked(event and event.resourceinstance), runs = mapped(runs, run_table),
   }
 end
 
@@ -79,34 +71,67 @@ local function since_milliseconds(text)
   return (events.time(event)) * 1000
 end
 
-local states = { waiting = true, retry = true, dead = true, done = true, skipped = true, unmatched = true }
+-- The states that events are listed under.
+local states = { "waiting", "unmatched" }
+for _, name in ipairs(host.states.run) do states[#states + 1] = name end
+table.sort(states)
+M.states = states
 
+local function check_state(word)
+  for _, name in ipairs(states) do
+    if word == nil or word == name then return true end
+  end
+  return nil, ("--state %s: one of %s%s"):format(word, table.concat(states, ", "), suggest.hint(word, states))
+end
+
+-- The full name of a type. A word that looks like one of Altinn's and is none
+-- is a mistake; types of others are taken as they are.
 local function full_type(word)
   local ok, entry = pcall(function() return events.types[word] end)
-  return ok and entry.type or word
+  if ok then return entry.type end
+  if word:find(".", 1, true) and not word:find("^no%.altinn%.") then return word end
+  local names = {}
+  for name, known in pairs(events.types) do
+    if known.type == word then return word end
+    names[#names + 1] = word:find(".", 1, true) and known.type or name
+  end
+  return nil, ("--type %s: Altinn has no such event type%s"):format(word, suggest.hint(word, names))
+end
+
+local function filter_of(options)
+  local since, problem = since_milliseconds(options.since)
+  if problem then return nil, problem end
+  local fine, wanted
+  fine, problem = check_state(options.state)
+  if not fine then return nil, problem end
+  if options.type then
+    wanted, problem = full_type(options.type)
+    if not wanted then return nil, problem end
+  end
+  return { state = options.state, rule = options.rule, type = wanted, since = since, limit = options.limit or 50 }
 end
 
 --- What came in, the newest first.
 ---@param path string the inbox file
----@param options { state: string|nil, type: string|nil, since: string|nil, limit: integer|nil }
+---@param options { state: string|nil, rule: string|nil, type: string|nil, since: string|nil, limit: integer|nil }
 ---@return { count: integer, events: table[] }|nil listing count is of all that match
 ---@return string|nil message
 ---@return string|nil code
 function M.list(path, options)
-  local since, problem = since_milliseconds(options.since)
-  if problem then return nil, problem, "invalid" end
-  if options.state and not states[options.state] then
-    return nil, ("--state %s: one of waiting, retry, dead, done, skipped, unmatched"):format(options.state), "invalid"
-  end
-  local wanted = options.type and full_type(options.type) or nil
-  local rows, message, code = host.query(path, "SELECT count(*) AS n" .. from_sql, options.state, since, wanted)
-  if not rows then return nil, message, code end
-  local count = rows[1].n
-  rows, message, code = host.query(path, "SELECT e.sequence, e.received, e.subscription, e.body, e.state" .. from_sql ..
-    " ORDER BY e.sequence DESC LIMIT ?4", options.state, since, wanted, options.limit or 50)
+  local filter, problem = filter_of(options)
+  if not filter then return nil, problem, "invalid" end
+  local inbox <close>, message, code = host.inbox(path)
+  if not inbox then return nil, message, code end
+  local count, rows
+  count, message, code = inbox:count(filter)
+  if not count then return nil, message, code end
+  rows, message, code = inbox:events(filter)
   if not rows then return nil, message, code end
   local list = json.list {}
-  for index, row in ipairs(rows) do list[index] = event_table(path, row) end
+  for index, row in ipairs(rows) do
+    list[index], message, code = event_table(inbox, row)
+    if not list[index] then return nil, message, code end
+  end
   return { count = count, events = list }
 end
 
@@ -117,14 +142,12 @@ end
 ---@return string|nil message
 ---@return string|nil code
 function M.find(path, word)
+  local inbox <close>, message, code = host.inbox(path)
+  if not inbox then return nil, message, code end
   local number = math.tointeger(tonumber(word))
-  local rows, message, code
-  if number then
-    rows, message, code = host.query(path, "SELECT sequence FROM event WHERE sequence = ?", number)
-  else
-    rows, message, code = host.query(path,
-      "SELECT sequence FROM event WHERE json_extract(CAST(body AS TEXT), '$.id') = ? ORDER BY sequence", word)
-  end
+  local rows
+  if number then rows, message, code = inbox:event(number)
+  else rows, message, code = inbox:by_id(word) end
   if not rows then return nil, message, code end
   if #rows == 0 then return nil, ("no event %s in %s"):format(events.mask(word), path), "not_found" end
   if #rows > 1 then
@@ -141,88 +164,88 @@ end
 ---@return string|nil message
 ---@return string|nil code
 function M.body(path, sequence)
-  local rows, message, code = host.query(path, "SELECT body FROM event WHERE sequence = ?", sequence)
+  local inbox <close>, message, code = host.inbox(path)
+  if not inbox then return nil, message, code end
+  local rows
+  rows, message, code = inbox:event(sequence)
   if not rows then return nil, message, code end
   return rows[1] and rows[1].body, "no such event", "not_found"
 end
 
---- One event with its runs and effects, masked.
+local function effect_table(effect)
+  return {
+    rule = effect.rule, key = masked(effect.key), target = effect.target, state = effect.state,
+    status = effect.status ~= 0 and effect.status or nil, attempt = effect.attempt, reason = masked(effect.reason),
+    request = masked(effect.request), answer = masked(effect.answer), changed = moment(effect.changed),
+  }
+end
+
+local function act_table(act)
+  return {
+    time = moment(act.time), who = masked(act.who), what = act.what, reason = masked(act.reason), rule = act.rule,
+    before = act.state,
+  }
+end
+
+local PARTS = {
+  { "effects", "effects", effect_table }, { "earlier_effects", "effect_attempts", effect_table },
+  { "attempts", "attempts", run_table }, { "acts", "acts", act_table },
+}
+
+--- One event with its runs, their earlier attempts, its effects, and what was
+--- done by hand; masked.
 ---@param path string
 ---@param sequence integer
 ---@return table|nil event
 ---@return string|nil message
 ---@return string|nil code
 function M.show(path, sequence)
-  local rows, message, code = host.query(path,
-    "SELECT e.sequence, e.received, e.subscription, e.body, " .. state_sql ..
-    " AS state FROM event e WHERE e.sequence = ?", sequence)
+  local inbox <close>, message, code = host.inbox(path)
+  if not inbox then return nil, message, code end
+  local rows, shown
+  rows, message, code = inbox:event(sequence)
   if not rows then return nil, message, code end
   if not rows[1] then return nil, ("no event %d in %s"):format(sequence, path), "not_found" end
-  local shown = event_table(path, rows[1])
-  shown.body, shown.effects = masked(rows[1].body), json.list {}
-  local effects
-  effects, message, code = host.query(path,
-    "SELECT rule, key, target, request, state, status, attempt, reason FROM effect" ..
-    " WHERE sequence = ? ORDER BY rule, key", sequence)
-  if not effects then return nil, message, code end
-  for index, effect in ipairs(effects) do
-    shown.effects[index] = {
-      rule = effect.rule, key = masked(effect.key), target = effect.target, state = effect.state,
-      status = effect.status ~= 0 and effect.status or nil, attempt = effect.attempt, reason = masked(effect.reason),
-      request = masked(effect.request),
-    }
+  shown, message, code = event_table(inbox, rows[1])
+  if not shown then return nil, message, code end
+  shown.body = masked(rows[1].body)
+  for _, part in ipairs(PARTS) do
+    rows, message, code = inbox[part[2]](inbox, sequence)
+    if not rows then return nil, message, code end
+    shown[part[1]] = mapped(rows, part[3])
   end
   return shown
 end
 
-local function change(path, statements)
-  local total = 0
-  for _, one in ipairs(statements) do
-    local changes, message, code = host.execute(path, table.unpack(one, 1, one.n))
-    if not changes then return nil, message, code end
-    total = total + changes
-  end
-  return total
+local function act(path, hand, sequence, rule, reason)
+  local inbox <close>, message, code = host.inbox(path)
+  if not inbox then return nil, message, code end
+  local runs
+  runs, message, code = inbox:act(hand, sequence, rule, host.who(), masked(reason))
+  if not runs then return nil, message, code end
+  return #runs, runs
 end
 
---- Puts the dead runs of an event back; a running host takes them up within
---- about a second.
+--- Puts runs of an event back that were given up, and makes those due that
+--- wait for a time. A running host follows within a second.
 ---@param path string
 ---@param sequence integer
 ---@param rule string|nil only this rule's
----@return integer|nil runs how many were put back
----@return string|nil message
+---@param reason string|nil what for
+---@return integer|nil runs how many it reached
+---@return { rule: string, before: string }[]|string list the runs, with their states before; a message on failure
 ---@return string|nil code
-function M.retry(path, sequence, rule)
-  local rows, message, code = host.query(path,
-    "SELECT count(*) AS n FROM run WHERE sequence = ?1 AND state IN ('dead', 'retry')" ..
-    " AND (?2 IS NULL OR rule = ?2)", sequence, rule)
-  if not rows then return nil, message, code end
-  if rows[1].n == 0 then return 0 end
-  local ok
-  -- In this order: a host that looks in between finds nothing to do yet.
-  ok, message, code = change(path, {
-    table.pack("UPDATE run SET state = 'retry', due = 0, attempt = 0, reason = 'put back by hand'" ..
-      " WHERE sequence = ?1 " ..
-      "AND state IN ('dead', 'retry') AND (?2 IS NULL OR rule = ?2)", sequence, rule),
-    table.pack("INSERT OR IGNORE INTO waiting (sequence) VALUES (?)", sequence),
-  })
-  if not ok then return nil, message, code end
-  return rows[1].n
-end
+function M.retry(path, sequence, rule, reason) return act(path, "retry", sequence, rule, reason) end
 
---- Gives up the dead or waiting runs of an event for good.
+--- Gives runs of an event up for good, whether they wait, run, stand in line or
+--- are dead. Nothing of them goes out afterwards.
 ---@param path string
 ---@param sequence integer
 ---@param rule string|nil only this rule's
----@return integer|nil runs how many were discarded
----@return string|nil message
+---@param reason string|nil what for
+---@return integer|nil runs how many it reached
+---@return { rule: string, before: string }[]|string list the runs, with their states before; a message on failure
 ---@return string|nil code
-function M.discard(path, sequence, rule)
-  return change(path, {
-    table.pack("UPDATE run SET state = 'skipped', reason = 'discarded by hand' WHERE sequence = ?1 " ..
-      "AND state IN ('dead', 'retry') AND (?2 IS NULL OR rule = ?2)", sequence, rule),
-  })
-end
+function M.discard(path, sequence, rule, reason) return act(path, "discard", sequence, rule, reason) end
 
 return M

@@ -255,6 +255,7 @@ local function extend(self, task, request)
 end
 
 function waits.request(self, task, request)
+  if task.holds and not task.holds() then return self:cancel(task, "the run was taken back") end
   -- A request that is none is the task's mistake: it must not end the loop.
   local fine, id = pcall(submit, self, request)
   if not fine then return self:resume(task, { error = tostring(id), code = "invalid", not_sent = true }) end

@@ -345,7 +345,7 @@ local function judge(item, reply, rule)
   end
   local reason = ("target '%s' answered %d"):format(target, status)
   local again = TEMPORARY[status] or status >= 500 or rules.names_failure(rule, status)
-  return "failed", reason, again and status or nil
+  return "refused", reason, again and status or nil
 end
 
 local function retry_after(reply)
@@ -388,7 +388,7 @@ function M.carry_out(worker, job, rule, prepared)
   end
   local works = {}
   for i, item in ipairs(prepared) do
-    if ack.states[i] == "over" then return { state = "skipped", reason = "discarded by hand" } end
+    if ack.states[i] == "over" then return { state = "dropped" } end
     if ack.states[i] ~= "sent" then
       -- Each outcome is told at once, and all again with the verdict: the inbox may refuse one.
       if #works > 0 then worker.jobs:settle({ works[#works] }) end

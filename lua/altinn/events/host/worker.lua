@@ -1,9 +1,9 @@
 -- worker: carries out the runs that the host's inbox hands to one thread.
 --
--- A run is an event and a rule that wants it. Runs of a rule with the same
--- key form a chain: the first of it runs (or waits for its retry), the
--- others come after it. A rule's `limit.at_once` and its rest after an
--- overrun hold back the runs that are ready.
+-- A run is an event and a rule that wants it. The inbox hands out those that
+-- may run now; one that waits for a time is settled and forgotten here. A
+-- rule's `limit.at_once` and its rest after an overrun hold back the runs that
+-- are ready.
 local cjson = require("cjson.safe").new()
 local events = require "altinn.events"
 local libraries = require "altinn.events.support.libraries"
@@ -147,62 +147,33 @@ local function pump_woken(self)
   end
 end
 
--- A run whose time has not come waits here; `counted`: it is still among
--- the host's active runs.
-local function hold(self, job, counted)
-  self.jobs:park(counted)
-  self.scheduler:after((job.due - now_ms(self)) / 1000, function()
-    self.jobs:unpark()
-    ready(self, job)
-  end)
-end
-
-local function begin(self, job)
-  if job.due > now_ms(self) then return hold(self, job, true) end
+-- Seconds that a run has been tried for already.
+local function admit(self, job)
+  job.age = job.since > 0 and math.max(0, now_ms(self) - job.since) / 1000 or 0
+  job.admitted = self.scheduler.clock()
+  self.jobs_here[job.sequence .. " " .. job.rule] = job
   return ready(self, job)
 end
 
--- Seconds that a run has been tried for already. The first try counts from
--- now, also of one that was put back; while no host ran nothing was tried.
-local function age_of(self, job)
-  if job.attempt == 0 then return 0 end
-  local now = now_ms(self)
-  local rested = job.due > 0 and math.max(0, now - job.due) or 0
-  return math.max(0, now - job.received - rested) / 1000
+local function forget(self, job)
+  local key = job.sequence .. " " .. job.rule
+  if self.jobs_here[key] == job then self.jobs_here[key] = nil end
 end
 
-local function admit(self, job)
-  job.age, job.admitted = age_of(self, job), self.scheduler.clock()
-  if job.key then
-    job.chain_name = job.rule .. "\0" .. job.key
-    local chain = self.chains[job.chain_name]
-    if chain then
-      chain.last = chain.last + 1
-      chain[chain.last] = job
-      return
-    end
-    self.chains[job.chain_name] = { first = 1, last = 0 }
-  end
-  return begin(self, job)
-end
-
-local function next_of_chain(self, job)
-  local chain = job.chain_name and self.chains[job.chain_name]
-  if not chain then return end
-  if chain.first > chain.last then
-    self.chains[job.chain_name] = nil
-    return
-  end
-  local following = chain[chain.first]
-  chain[chain.first] = nil
-  chain.first = chain.first + 1
-  return begin(self, following)
+-- A run that the inbox took back: no verdict.
+local function drop(self, job)
+  local state = state_of(self, job.rule)
+  state.running = state.running - 1
+  job.event, job.task = nil, nil
+  forget(self, job)
+  if state.first <= state.last then wake(self, job.rule) end
 end
 
 -- From running to a verdict.
 
 -- The end of a run: outcome = { state=, reason=, after= (seconds, for retry) }.
 local function conclude(self, job, outcome)
+  if not self.jobs:holds(job.sequence, job.rule) then return drop(self, job) end
   local state = state_of(self, job.rule)
   state.running = state.running - 1
   job.attempt = job.attempt + 1
@@ -211,8 +182,7 @@ local function conclude(self, job, outcome)
   end
   settlement.settle(self, job, outcome)
   job.event, job.task = nil, nil
-  if outcome.state == "retry" then hold(self, job, false)
-  else next_of_chain(self, job) end
+  forget(self, job)
   if state.first <= state.last then wake(self, job.rule) end
 end
 
@@ -244,7 +214,8 @@ function carry_out(self, job, rule, verdict)
   end
   state.sending = state.sending + 1
   job.task = self.scheduler:spawn({
-    run = function() return settlement.carry_out(self, job, rule, verdict.effects) end,
+    run = function() return settlement.carry_out(self, job, rule, verdict.effects) end, job = job,
+    holds = function() return self.jobs:holds(job.sequence, job.rule) end,
     seconds = 10, memory = 1 << 30, wall = settlement.wall(self, verdict.effects),
     finished = function(_, ok, value)
       if self.stopped then return end
@@ -267,20 +238,21 @@ function start(self, job, state)
   local rule = self.rules[job.rule]
   state.running = state.running + 1
   job.started = self.scheduler.clock()
+  if not self.jobs:holds(job.sequence, job.rule) then return drop(self, job) end
   local event, message
   if not rule and self.stale then
     return conclude(self, job, settlement.retry(self, job, nil, "the new rules could not be loaded",
       { kind = "host", least = STALE_SECONDS }))
   end
-  if rule then event, message = settlement.event(job) end
+  if not rule then return drop(self, job) end  -- it comes again, or the inbox abandons it
+  event, message = settlement.event(job)
   if not event then
-    local reason = "the stored event cannot be read: " .. tostring(message)
-    return conclude(self, job, rule and { state = "dead", reason = reason }
-      or { state = "skipped", reason = "there is no such rule any more" })
+    return conclude(self, job, { state = "dead", reason = "the stored event cannot be read: " .. tostring(message) })
   end
   job.event = event
   job.task = self.scheduler:spawn({
     run = function(...) return settlement.decide(self, job, rule, rule.run(...)) end, job = job,
+    holds = function() return self.jobs:holds(job.sequence, job.rule) end,
     seconds = limit(self, rule, "seconds"), memory = limit(self, rule, "memory"),
     instructions = limit(self, rule, "instructions"), wall = limit(self, rule, "wall"),
     finished = function(task, ok, value, raised)
@@ -300,6 +272,11 @@ local messages = {}
 function messages.run(self, job)
   if self.stopping then return end  -- stays in the inbox
   return admit(self, job)
+end
+
+function messages.cancel(self, order)
+  local job = self.jobs_here[order.sequence .. " " .. order.rule]
+  if job and job.task then self.scheduler:cancel(job.task, "the run was taken back") end
 end
 
 function messages.ack(self, ack)
@@ -376,7 +353,7 @@ local function new(jobs, budget)
   for name, value in pairs(library) do rawset(coroutine, name, value) end
   _G.xpcall = guarded
   local self = setmetatable({
-    jobs = jobs, budget = budget, look_at = 0, states = {}, chains = {}, tickets = {}, ticket = 0, rules = {},
+    jobs = jobs, budget = budget, look_at = 0, states = {}, jobs_here = {}, tickets = {}, ticket = 0, rules = {},
     waking = {}, woken = {}, turn_ends = 0, running = setmetatable({}, { __mode = "k" }),
     write = function(line) jobs:log(line) end,
   }, Worker)

@@ -1,0 +1,270 @@
+/*
+** scan.c: all events that wait are matched with the rules of now: at the
+** start, when memory holds none of their runs, and after a reload, when it
+** holds those that the rules of before wanted. Both end in the same:
+**
+**     rule wants it, and did not before   a run that may go
+**     wanted it, and does not any more    the run is abandoned
+**     no run is left that is not over     the event waits no more
+**
+** It goes in parts, each one transaction, beside all that the writer does
+** else. At the start new events are left to it, so that they do not overtake.
+*/
+#include "inbox/private.h"
+
+#include <assert.h>
+#include <stdlib.h>
+
+/* What the scan knows of one event. */
+typedef struct sight {
+  int64_t sequence, runs, now;
+  const ae_lane *lost;
+  bool loading; /* memory does not hold its runs */
+  bool known;   /* `before` is known */
+} sight;
+
+/* Cuts the first line off. False: there is none. */
+static bool next_name (ae_slice *names, ae_slice *name) {
+  const char *end;
+  if (names->length == 0) return false;
+  end = memchr(names->data, '\n', names->length);
+  name->data = names->data;
+  name->length = end == NULL ? names->length : (size_t)(end - names->data);
+  names->data += name->length + (end != NULL);
+  names->length -= name->length + (end != NULL);
+  return true;
+}
+
+static bool has_name (ae_slice names, ae_slice wanted) {
+  ae_slice name;
+  while (next_name(&names, &name))
+    if (ae_slice_equal(name, wanted)) return true;
+  return false;
+}
+
+static uint64_t line_of (const ae_inbox *inbox, ae_slice rule) {
+  return inbox->options.line(inbox->options.context, ae_copy_slice(&inbox->body), rule);
+}
+
+/* The clock was set back: no run waits longer than it was to. */
+static int64_t due_by_clock (const ae_store_run *run, int64_t now) {
+  if (run->changed <= now) return run->due;
+  return run->due - run->changed < run->due - now ? now + (run->due - run->changed) : run->due;
+}
+
+/* A run that is not over and not in memory. */
+static bool resume (ae_inbox *inbox, const sight *event, ae_lane *lane,
+                    const ae_store_run *run) {
+  uint64_t line = run->has_line ? run->line : line_of(inbox, ae_lane_rule(lane));
+  int64_t due = due_by_clock(run, event->now);
+  if (ae_flights_find(&inbox->flights, event->sequence, lane->hash) != NULL) return true;
+  if (run->state == AE_RUN_NONE || due <= inbox->horizon) {
+    ae_runs_admit(inbox, lane, event->sequence, line);
+    return true;
+  }
+  if (line != 0 && !ae_lines_block(&inbox->lines, line, event->sequence))
+    inbox->rebuild = true;
+  if (due < inbox->next_due) inbox->next_due = due;
+  if (run->has_line && due == run->due) return true;
+  return ae_store_redue(inbox->store, event->sequence, ae_lane_rule(lane), due,
+                        due == run->due ? run->changed : event->now, line);
+}
+
+static bool look_at_wanted (ae_inbox *inbox, sight *event, ae_slice rule) {
+  ae_lane *lane = ae_lanes_get(&inbox->lanes, rule);
+  ae_store_run run;
+  bool held; /* by memory */
+  if (lane == NULL || !ae_store_run_find(inbox->store, event->sequence, rule, &run))
+    return false;
+  if (ae_run_state_is_final(run.state)) return true;
+  event->runs++;
+  held = !event->loading && lane != event->lost && event->known &&
+         has_name(ae_copy_slice(&inbox->before), rule);
+  return held || resume(inbox, event, lane, &run);
+}
+
+/* The rule is gone, or does not want the event any more. */
+static bool abandon (ae_inbox *inbox, const sight *event, ae_slice rule) {
+  const ae_slice gone = AE_LITERAL("no rule of this name is in force: it was renamed, "
+                                   "removed or switched off");
+  const ae_slice unwanted = AE_LITERAL("the rule does not want this event any more");
+  ae_lane *lane = ae_lanes_get(&inbox->lanes, rule);
+  bool changed, there = inbox->options.in_force(inbox->options.context, rule);
+  ae_store_run run;
+  if (lane == NULL || !ae_store_run_find(inbox->store, event->sequence, rule, &run) ||
+      !ae_store_abandon(inbox->store, event->sequence, rule, there ? unwanted : gone,
+                        event->now, &changed))
+    return false;
+  if (!changed) return true;
+  lane->abandoned++;
+  inbox->forgetful = true;
+  ae_runs_end(inbox, lane, event->sequence, run.has_line ? run.line : line_of(inbox, rule));
+  return true;
+}
+
+static bool look_at_unwanted (ae_inbox *inbox, sight *event) {
+  ae_slice before = ae_copy_slice(&inbox->before), name;
+  while (next_name(&before, &name))
+    if (!has_name(ae_copy_slice(&inbox->names), name) && !abandon(inbox, event, name))
+      return false;
+  return true;
+}
+
+/* A file of version 1 does not tell which rules waited, but for those that
+** have been tried. */
+static bool find_before (ae_inbox *inbox, int64_t sequence) {
+  ae_store_run run;
+  ae_slice rule;
+  int more;
+  inbox->before.length = 0;
+  ae_store_runs_from(inbox->store, sequence);
+  while ((more = ae_store_runs_next(inbox->store, &rule, &run)) == 1) {
+    if (ae_run_state_is_final(run.state)) continue;
+    if ((inbox->before.length > 0 && !ae_copy_add(&inbox->before, AE_LITERAL("\n"))) ||
+        !ae_copy_add(&inbox->before, rule))
+      break;
+  }
+  ae_store_runs_end(inbox->store);
+  return more == 0;
+}
+
+/* What stands in the file is copied: it is changed meanwhile. */
+static int fetch (ae_inbox *inbox, sight *event, ae_store_waiting *waiting) {
+  int found = ae_store_waiting_find(inbox->store, event->sequence, waiting);
+  bool fine = true;
+  inbox->body.length = inbox->before.length = 0;
+  if (found == 1) {
+    event->known = waiting->rules.data != NULL;
+    fine = ae_copy_add(&inbox->body, waiting->event.body) &&
+           (!event->known || ae_copy_add(&inbox->before, waiting->rules));
+  }
+  ae_store_waiting_end(inbox->store);
+  if (found == 1 && !event->known) fine = fine && find_before(inbox, event->sequence);
+  return fine ? found : -1;
+}
+
+/* The event goes on waiting, for somebody may mend it. */
+static bool unreadable (ae_inbox *inbox, int64_t sequence) {
+  const uint64_t *told = ae_map_get(&inbox->unreadable, (uint64_t)sequence);
+  if (told != NULL && *told == 1) return true;
+  if (!ae_map_reserve(&inbox->unreadable, 1)) return false;
+  ae_map_put(&inbox->unreadable, (uint64_t)sequence, 1);
+  inbox->options.unreadable(inbox->options.context, sequence);
+  return true;
+}
+
+static bool write_down (ae_inbox *inbox, const sight *event, const ae_store_waiting *waiting,
+                        bool same) {
+  if (event->runs == 0) {
+    pthread_mutex_lock(&inbox->lock);
+    if (inbox->counts.waiting > 0) inbox->counts.waiting--;
+    pthread_mutex_unlock(&inbox->lock);
+    return ae_store_finish(inbox->store, event->sequence);
+  }
+  return (same && event->runs == waiting->runs) ||
+         ae_store_rewait(inbox->store, event->sequence, event->runs,
+                         ae_copy_slice(&inbox->names));
+}
+
+static bool scan_event (ae_inbox *inbox, int64_t sequence, const ae_lane *lost) {
+  sight event = {.sequence = sequence, .now = ae_wall_ms(), .lost = lost};
+  ae_store_waiting waiting;
+  size_t count;
+  bool same;
+  int found = fetch(inbox, &event, &waiting);
+  if (found != 1) return found == 0;
+  if (!ae_runs_match(inbox, ae_copy_slice(&inbox->body), &count)) return false;
+  if (count == AE_MATCH_UNREADABLE) return unreadable(inbox, sequence);
+  if (!ae_runs_join(inbox, count)) return false;
+  event.loading = ae_map_remove(&inbox->unreadable, (uint64_t)sequence) ||
+                  sequence > inbox->loaded;
+  same = event.known &&
+         ae_slice_equal(ae_copy_slice(&inbox->names), ae_copy_slice(&inbox->before));
+  if (same && !event.loading && lost == NULL) return true;
+  for (size_t i = 0; i < count; i++)
+    if (!look_at_wanted(inbox, &event, inbox->rules[i])) return false;
+  return look_at_unwanted(inbox, &event) && write_down(inbox, &event, &waiting, same);
+}
+
+/* Those out of turn first. False: the store fails. */
+static bool scan_part (ae_inbox *inbox, int *seen) {
+  int64_t list[AE_SCAN_EVENTS];
+  *seen = 0;
+  while (inbox->visit_count > 0 && (*seen)++ < AE_SCAN_EVENTS) {
+    const ae_visit visit = inbox->visits[--inbox->visit_count];
+    if (!scan_event(inbox, visit.sequence, visit.lost)) return false;
+  }
+  if (*seen > 0) return true;
+  *seen = ae_store_waiting_list(inbox->store, inbox->cursor, list, AE_SCAN_EVENTS);
+  for (int i = 0; i < *seen; i++) {
+    if (!scan_event(inbox, list[i], NULL)) return false;
+    inbox->cursor = list[i];
+    if (inbox->loaded < list[i]) inbox->loaded = list[i];
+  }
+  if (*seen >= 0 && *seen < AE_SCAN_EVENTS) {
+    inbox->scanning = false;
+    inbox->loaded = INT64_MAX;
+  }
+  return *seen >= 0;
+}
+
+bool ae_scan_step (ae_inbox *inbox) {
+  int seen;
+  if (!ae_store_begin(inbox->store) || !scan_part(inbox, &seen) ||
+      !ae_store_commit(inbox->store)) {
+    ae_inbox_failed(inbox);
+    inbox->rebuild = true; /* it may hold what the file does not */
+    return false;
+  }
+  pthread_mutex_lock(&inbox->lock);
+  inbox->counts.unreadable = inbox->unreadable.count;
+  pthread_mutex_unlock(&inbox->lock);
+  return true;
+}
+
+void ae_scan_visit (ae_inbox *inbox, int64_t sequence, const ae_lane *lost) {
+  if (!ae_room(&inbox->visits, &inbox->visit_capacity, inbox->visit_count + 1,
+               sizeof *inbox->visits)) {
+    inbox->rebuild = true;
+    return;
+  }
+  inbox->visits[inbox->visit_count++] = (ae_visit){sequence, lost};
+}
+
+void ae_scan_unreadable (ae_inbox *inbox) {
+  for (size_t i = 0; i < inbox->unreadable.capacity; i++)
+    if (inbox->unreadable.slots[i].key != 0)
+      ae_scan_visit(inbox, (int64_t)inbox->unreadable.slots[i].key, NULL);
+}
+
+void ae_scan_rules (ae_inbox *inbox) {
+  size_t at = 0;
+  const ae_flight *flight;
+  inbox->scanning = true;
+  inbox->cursor = 0;
+  for (size_t i = 0; i < inbox->unreadable.capacity; i++)
+    inbox->unreadable.slots[i].value = 0; /* they are told of again */
+  while ((flight = ae_flights_next(&inbox->flights, &at)) != NULL)
+    if (!inbox->options.in_force(inbox->options.context, ae_lane_rule(flight->lane)))
+      ae_flights_recall(&inbox->flights, flight->sequence, flight->lane->hash);
+}
+
+/* The lines of runs in flight stay blocked: none of them is let go of. */
+void ae_scan_rebuild (ae_inbox *inbox) {
+  size_t at = 0;
+  const ae_flight *flight;
+  inbox->rebuild = false;
+  ae_lines_free(&inbox->lines);
+  ae_lanes_clear(&inbox->lanes);
+  inbox->visit_count = 0;
+  inbox->scanning = true;
+  inbox->cursor = inbox->loaded = 0;
+  inbox->horizon = ae_wall_ms();
+  inbox->next_due = INT64_MAX;
+  inbox->more_due = false;
+  inbox->due = (ae_store_due){.due = inbox->horizon, .sequence = INT64_MAX};
+  while ((flight = ae_flights_next(&inbox->flights, &at)) != NULL)
+    if (flight->line != 0 && ae_lines_enter(&inbox->lines, flight->line, flight->sequence,
+                                            flight->lane) == AE_LINE_NO_ROOM)
+      inbox->rebuild = true;
+}

@@ -1,0 +1,90 @@
+/*
+** states.h: the states of a run and of an effect. Each stands here once; the
+** enumerations, their names, the texts of SQL, and what Lua and the commands
+** know of them are made of these lists.
+**
+** A run is an event and a rule that wants it:
+**
+**      event stored
+**           |
+**           v                  due, or put first by hand
+**       (waiting) <---------------------------------------.
+**           |  its turn: window and order key are free     |
+**           v                                              |
+**       (running) --- failure ------------> retry ---------|
+**           |     --- a wish for a time --> later ---------|
+**           |     --- not yet allowed ----> held ----------'
+**           |
+**           |--> done, skipped, shadowed       over
+**           |--> dead        gave up           over; can be put back by hand
+**           |--> discarded   by hand           over; can be put back by hand
+**           '--> abandoned   no rule wants it  over; can be put back by hand
+**
+** Waiting and running are not written down: such a run has no row yet, and
+** its event is in the table `waiting`. The open states have a time at which
+** the run is due. A hand or a new set of rules may end a run in any state
+** that is not over. Put back, it begins as `retry` that is due at once.
+**
+** An effect is a request to a target, recorded with its key before it is
+** sent:
+**
+**      recorded --> sent        a 2xx: never sent again
+**         |     --> refused     another answer: the rule may decide anew
+**         |     --> not_sent    certain: the rule may decide anew
+**         |     --> unknown     no answer: the same bytes are sent again
+**         '  the host died: as unknown
+*/
+#ifndef ALTINN_EVENTS_STATES_H
+#define ALTINN_EVENTS_STATES_H
+
+#include "core/slice.h"
+
+#define AE_OPEN_RUN_STATES(X) X(RETRY, "retry") X(LATER, "later") X(HELD, "held")
+#define AE_FINAL_RUN_STATES(X) \
+  X(DONE, "done") \
+  X(SKIPPED, "skipped") \
+  X(DEAD, "dead") \
+  X(DISCARDED, "discarded") \
+  X(ABANDONED, "abandoned") \
+  X(SHADOWED, "shadowed")
+#define AE_RUN_STATES(X) AE_OPEN_RUN_STATES(X) AE_FINAL_RUN_STATES(X)
+
+/* Those of a run that a hand can put back. */
+#define AE_RETURNABLE_RUN_STATES(X) \
+  X(DEAD, "dead") X(DISCARDED, "discarded") X(ABANDONED, "abandoned")
+
+#define AE_EFFECT_STATES(X) \
+  X(RECORDED, "recorded") \
+  X(UNKNOWN, "unknown") \
+  X(NOT_SENT, "not_sent") \
+  X(REFUSED, "refused") \
+  X(SENT, "sent")
+
+#define AE_STATE_RUN_ITEM(name, text) AE_RUN_##name,
+#define AE_STATE_EFFECT_ITEM(name, text) AE_EFFECT_##name,
+typedef enum ae_run_state {
+  AE_RUN_NONE, /* no row: waiting or running */
+  AE_RUN_STATES(AE_STATE_RUN_ITEM) AE_RUN_STATE_COUNT
+} ae_run_state;
+typedef enum ae_effect_state {
+  AE_EFFECT_NONE,
+  AE_EFFECT_STATES(AE_STATE_EFFECT_ITEM) AE_EFFECT_STATE_COUNT
+} ae_effect_state;
+#undef AE_STATE_RUN_ITEM
+#undef AE_STATE_EFFECT_ITEM
+
+/* Conditions of SQL on the column `state`. */
+#define AE_STATE_SQL_ITEM(name, text) ",'" text "'"
+#define AE_SQL_IS_OPEN "state IN (''" AE_OPEN_RUN_STATES(AE_STATE_SQL_ITEM) ")"
+#define AE_SQL_IS_RETURNABLE "state IN (''" AE_RETURNABLE_RUN_STATES(AE_STATE_SQL_ITEM) ")"
+
+/* The name of a state; "waiting" for AE_RUN_NONE, "" for AE_EFFECT_NONE. */
+const char *ae_run_state_name (ae_run_state state);
+const char *ae_effect_state_name (ae_effect_state state);
+/* The state of that name; AE_RUN_NONE or AE_EFFECT_NONE when there is none. */
+ae_run_state ae_run_state_of (ae_slice name);
+ae_effect_state ae_effect_state_of (ae_slice name);
+/* Whether the run is over. */
+bool ae_run_state_is_final (ae_run_state state);
+
+#endif

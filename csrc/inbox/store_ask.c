@@ -1,0 +1,300 @@
+/*
+** store_ask.c: see ask.h; on SQLite.
+*/
+#include "inbox/ask_private.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#define BUSY_MS 10000
+
+/* Whether a run of the event waits: a rule is listed and has no row. */
+#define WAITS_SQL \
+  "EXISTS (SELECT 1 FROM waiting w WHERE w.sequence = e.sequence AND (w.rules IS NULL" \
+  " OR w.runs > (SELECT count(*) FROM run r WHERE r.sequence = e.sequence" \
+  " AND r." AE_SQL_IS_OPEN ")))"
+#define HAS_SQL(state) \
+  "EXISTS (SELECT 1 FROM run r WHERE r.sequence = e.sequence AND r.state = " state ")"
+
+/* The state of an event: that of the run which most needs somebody. */
+#define STATE_SQL \
+  "CASE WHEN " HAS_SQL( \
+    "'dead'") " THEN 'dead'" \
+              " WHEN " HAS_SQL( \
+                "'abandoned'") " THEN 'abandoned'" \
+                               " WHEN " HAS_SQL( \
+                                 "'retry'") " THEN 'retry'" \
+                                            " WHEN " HAS_SQL( \
+                                              "'held'") " THEN 'held'" \
+                                                        " WHEN " WAITS_SQL " THEN 'waiting'" \
+                                                        " WHEN " HAS_SQL( \
+                                                          "'later'") " THEN 'later'" \
+                                                                     " WHEN " HAS_SQL( \
+                                                                       "'done'") " THEN 'done'" \
+                                                                                 " WHEN " HAS_SQL( \
+                                                                                   "'discarded'") " THEN 'discarded'" \
+                                                                                                  " WHEN " HAS_SQL( \
+                                                                                                    "'shadowed'") " THEN 'shadowed'" \
+                                                                                                                  " WHEN EXISTS (SELECT 1 FROM run r WHERE r.sequence = e.sequence) THEN 'skipped'" \
+                                                                                                                  " ELSE 'unmatched' END"
+
+/* ?1 state, ?2 since, ?3 type, ?4 rule. An event is listed under the state of
+** each of its runs that needs somebody; under one that is over and well only
+** when all are. */
+#define FILTER_SQL \
+  " FROM event e WHERE (?2 IS NULL OR e.received >= ?2)" \
+  " AND (?3 IS NULL OR json_extract(CAST(e.body AS TEXT), '$.type') = ?3)" \
+  " AND CASE" \
+  " WHEN ?1 IS NULL THEN ?4 IS NULL OR EXISTS (SELECT 1 FROM run r" \
+  " WHERE r.sequence = e.sequence AND r.rule = ?4) OR EXISTS (SELECT 1 FROM waiting w" \
+  " WHERE w.sequence = e.sequence AND " AE_SQL_LISTED( \
+    "w.rules", \
+    "?4") ")" \
+          " WHEN ?4 IS NOT NULL AND ?1 = 'waiting' THEN EXISTS (SELECT 1 FROM waiting w" \
+          " WHERE w.sequence = e.sequence AND " AE_SQL_LISTED( \
+            "w.rules", \
+            "?4") ")" \
+                  " AND NOT EXISTS (SELECT 1 FROM run r WHERE r.sequence = e.sequence AND r.rule = ?4)" \
+                  " WHEN ?4 IS NOT NULL THEN EXISTS (SELECT 1 FROM run r" \
+                  " WHERE r.sequence = e.sequence AND r.rule = ?4 AND r.state = ?1)" \
+                  " WHEN ?1 = 'waiting' THEN " WAITS_SQL \
+                  " WHEN ?1 IN ('done', 'skipped', 'discarded', 'shadowed', 'unmatched') THEN ?1 = " STATE_SQL \
+                  " ELSE " HAS_SQL("?1") " END"
+
+#define EVENT_SQL "SELECT e.sequence, e.received, e.subscription, e.body, " STATE_SQL
+
+/* The rules that wait stand in one text, a line each. */
+#define RUNS_SQL \
+  "SELECT rule, state, attempt, due, reason, changed FROM run WHERE sequence = ?1" \
+  " UNION ALL SELECT * FROM (WITH RECURSIVE each(name, rest) AS" \
+  " (SELECT NULL, rules || char(10) FROM waiting WHERE sequence = ?1 AND rules <> ''" \
+  " UNION ALL SELECT substr(rest, 1, instr(rest, char(10)) - 1)," \
+  " substr(rest, instr(rest, char(10)) + 1) FROM each WHERE rest <> '')" \
+  " SELECT name, 'waiting', 0, 0, NULL, (SELECT received FROM event WHERE sequence = ?1)" \
+  " FROM each WHERE name IS NOT NULL AND NOT EXISTS" \
+  " (SELECT 1 FROM run WHERE sequence = ?1 AND rule = name)) ORDER BY 1"
+
+static ae_code fail (const ae_ask *ask, ae_error *error) {
+  return ae_fail(error, AE_STORAGE, 0, "%.160s: %s", ask->path,
+                 ask->db == NULL ? "not enough memory" : sqlite3_errmsg(ask->db));
+}
+
+ae_code ae_ask_why (ae_ask *ask, ae_error *error) {
+  return fail(ask, error);
+}
+
+/* Puts a question: its rows come from ask->rows. */
+static ae_code put (ae_ask *ask, const char *sql, ae_error *error) {
+  sqlite3_finalize(ask->rows);
+  ask->rows = NULL;
+  if (sqlite3_prepare_v2(ask->db, sql, -1, &ask->rows, NULL) == SQLITE_OK) return AE_OK;
+  return fail(ask, error);
+}
+
+static bool number (ae_ask *ask, const char *sql, int64_t *out) {
+  ae_error ignored;
+  bool fine = put(ask, sql, &ignored) == AE_OK && ae_sql_step(ask->rows) == 1;
+  *out = fine ? sqlite3_column_int64(ask->rows, 0) : 0;
+  sqlite3_finalize(ask->rows);
+  ask->rows = NULL;
+  return fine;
+}
+
+static ae_code check_access (const char *path, ae_error *error) {
+  if (access(path, F_OK) != 0 && errno != EACCES)
+    return ae_fail(error, AE_NOT_FOUND, 0, "%.160s: there is no such inbox", path);
+  if (access(path, R_OK | W_OK) != 0)
+    return ae_fail(error, AE_FORBIDDEN, 0,
+                   "%.160s: this user may not open the inbox: run the command as the "
+                   "user that runs the host (sudo -u USER altinn-events …)",
+                   path);
+  return AE_OK;
+}
+
+static ae_code check_version (ae_ask *ask, ae_error *error) {
+  int64_t application, version;
+  if (!number(ask, "PRAGMA application_id", &application) ||
+      !number(ask, "PRAGMA user_version", &version))
+    return fail(ask, error);
+  if (application != AE_STORE_APPLICATION)
+    return ae_fail(error, AE_STORAGE, 0, "%.160s: this is no inbox of altinn-events",
+                   ask->path);
+  if (version < AE_STORE_VERSION)
+    return ae_fail(error, AE_STORAGE, 0,
+                   "%.160s: an earlier altinn-events wrote this inbox: start the host once "
+                   "(altinn-events run), which brings it up to date",
+                   ask->path);
+  if (version > AE_STORE_VERSION)
+    return ae_fail(error, AE_STORAGE, 0,
+                   "%.160s: a newer altinn-events wrote this inbox: update altinn-events",
+                   ask->path);
+  return AE_OK;
+}
+
+static ae_code open_database (ae_ask *ask, ae_error *error) {
+  if (sqlite3_open_v2(ask->path, &ask->db, SQLITE_OPEN_READWRITE, NULL) != SQLITE_OK)
+    return fail(ask, error);
+  sqlite3_busy_timeout(ask->db, BUSY_MS);
+  (void)sqlite3_exec(ask->db, "PRAGMA trusted_schema = OFF", NULL, NULL, NULL);
+  return check_version(ask, error);
+}
+
+ae_code ae_ask_open (const char *path, ae_ask **out, ae_error *error) {
+  ae_code code = check_access(path, error);
+  ae_ask *ask = NULL;
+  *out = NULL;
+  if (code != AE_OK) return code;
+  ask = calloc(1, sizeof *ask);
+  if (ask != NULL) ask->path = strdup(path);
+  code = ask == NULL || ask->path == NULL
+           ? ae_fail(error, AE_MEMORY, 0, "not enough memory for the inbox")
+           : open_database(ask, error);
+  if (code == AE_OK) *out = ask;
+  else ae_ask_close(ask);
+  return code;
+}
+
+void ae_ask_close (ae_ask *ask) {
+  if (ask == NULL) return;
+  sqlite3_finalize(ask->rows);
+  sqlite3_close(ask->db);
+  free(ask->path);
+  free(ask);
+}
+
+static ae_code put_filter (ae_ask *ask, const char *sql, const ae_ask_filter *filter,
+                           ae_error *error) {
+  ae_code code = put(ask, sql, error);
+  if (code != AE_OK) return code;
+  ae_sql_text(ask->rows, 1, filter->state);
+  if (filter->since != 0) sqlite3_bind_int64(ask->rows, 2, filter->since);
+  ae_sql_text(ask->rows, 3, filter->type);
+  ae_sql_text(ask->rows, 4, filter->rule);
+  return AE_OK;
+}
+
+ae_code ae_ask_count (ae_ask *ask, const ae_ask_filter *filter, int64_t *count,
+                      ae_error *error) {
+  ae_code code = put_filter(ask, "SELECT count(*)" FILTER_SQL, filter, error);
+  if (code != AE_OK) return code;
+  if (ae_sql_step(ask->rows) != 1) return fail(ask, error);
+  *count = sqlite3_column_int64(ask->rows, 0);
+  return AE_OK;
+}
+
+ae_code ae_ask_events (ae_ask *ask, const ae_ask_filter *filter, ae_error *error) {
+  ae_code code = put_filter(ask, EVENT_SQL FILTER_SQL " ORDER BY e.sequence DESC LIMIT ?5",
+                            filter, error);
+  if (code == AE_OK) sqlite3_bind_int64(ask->rows, 5, filter->limit > 0 ? filter->limit : -1);
+  return code;
+}
+
+static ae_code put_sequence (ae_ask *ask, const char *sql, int64_t sequence, ae_error *error) {
+  ae_code code = put(ask, sql, error);
+  if (code == AE_OK) sqlite3_bind_int64(ask->rows, 1, sequence);
+  return code;
+}
+
+ae_code ae_ask_event (ae_ask *ask, int64_t sequence, ae_error *error) {
+  return put_sequence(ask, EVENT_SQL " FROM event e WHERE e.sequence = ?1", sequence, error);
+}
+
+/* The caller keeps the id until the rows were read. */
+ae_code ae_ask_by_id (ae_ask *ask, ae_slice id, ae_error *error) {
+  ae_code code = put(ask,
+                     EVENT_SQL " FROM event e WHERE json_extract(CAST(e.body AS TEXT),"
+                               " '$.id') = ?1 ORDER BY e.sequence",
+                     error);
+  if (code == AE_OK)
+    sqlite3_bind_text64(ask->rows, 1, id.data, id.length, SQLITE_TRANSIENT, SQLITE_UTF8);
+  return code;
+}
+
+ae_code ae_ask_runs (ae_ask *ask, int64_t sequence, ae_error *error) {
+  return put_sequence(ask, RUNS_SQL, sequence, error);
+}
+
+ae_code ae_ask_attempts (ae_ask *ask, int64_t sequence, ae_error *error) {
+  return put_sequence(ask,
+                      "SELECT rule, state, attempt, due, reason, changed FROM attempt"
+                      " WHERE sequence = ?1 ORDER BY rule, number",
+                      sequence, error);
+}
+
+ae_code ae_ask_acts (ae_ask *ask, int64_t sequence, ae_error *error) {
+  return put_sequence(ask,
+                      "SELECT time, who, what, reason, rule, state FROM act"
+                      " WHERE sequence = ?1 ORDER BY number",
+                      sequence, error);
+}
+
+ae_code ae_ask_effects (ae_ask *ask, int64_t sequence, ae_error *error) {
+  return put_sequence(ask,
+                      "SELECT rule, key, target, request, state, reason, answer, status,"
+                      " attempt, changed FROM effect WHERE sequence = ?1 ORDER BY rule, key",
+                      sequence, error);
+}
+
+ae_code ae_ask_effect_attempts (ae_ask *ask, int64_t sequence, ae_error *error) {
+  return put_sequence(ask,
+                      "SELECT rule, key, target, request, state, reason, answer, status,"
+                      " attempt, changed FROM effect_attempt WHERE sequence = ?1"
+                      " ORDER BY rule, key, number",
+                      sequence, error);
+}
+
+int ae_ask_next_event (ae_ask *ask, ae_asked_event *event) {
+  sqlite3_stmt *s = ask->rows;
+  int more = ae_sql_step(s);
+  if (more != 1) return more;
+  event->sequence = sqlite3_column_int64(s, 0);
+  event->received = sqlite3_column_int64(s, 1);
+  event->subscription = ae_sql_column(s, 2);
+  event->body = ae_sql_column(s, 3);
+  event->state = ae_sql_column(s, 4);
+  return 1;
+}
+
+int ae_ask_next_run (ae_ask *ask, ae_asked_run *run) {
+  sqlite3_stmt *s = ask->rows;
+  int more = ae_sql_step(s);
+  if (more != 1) return more;
+  run->rule = ae_sql_column(s, 0);
+  run->state = ae_sql_column(s, 1);
+  run->attempt = sqlite3_column_int64(s, 2);
+  run->due = sqlite3_column_int64(s, 3);
+  run->reason = ae_sql_column(s, 4);
+  run->changed = sqlite3_column_int64(s, 5);
+  return 1;
+}
+
+int ae_ask_next_act (ae_ask *ask, ae_asked_act *act) {
+  sqlite3_stmt *s = ask->rows;
+  int more = ae_sql_step(s);
+  if (more != 1) return more;
+  act->time = sqlite3_column_int64(s, 0);
+  act->who = ae_sql_column(s, 1);
+  act->what = ae_sql_column(s, 2);
+  act->reason = ae_sql_column(s, 3);
+  act->rule = ae_sql_column(s, 4);
+  act->state = ae_sql_column(s, 5);
+  return 1;
+}
+
+int ae_ask_next_effect (ae_ask *ask, ae_asked_effect *effect) {
+  sqlite3_stmt *s = ask->rows;
+  int more = ae_sql_step(s);
+  if (more != 1) return more;
+  effect->rule = ae_sql_column(s, 0);
+  effect->key = ae_sql_column(s, 1);
+  effect->target = ae_sql_column(s, 2);
+  effect->request = ae_sql_column(s, 3);
+  effect->state = ae_sql_column(s, 4);
+  effect->reason = ae_sql_column(s, 5);
+  effect->answer = ae_sql_column(s, 6);
+  effect->status = sqlite3_column_int64(s, 7);
+  effect->attempt = sqlite3_column_int64(s, 8);
+  effect->changed = sqlite3_column_int64(s, 9);
+  return 1;
+}

@@ -1,0 +1,16 @@
+/*
+** inbox.h: the inbox's file for the verbs of the command.
+*/
+#ifndef ALTINN_EVENTS_HOST_INBOX_H
+#define ALTINN_EVENTS_HOST_INBOX_H
+
+#include <lua.h>
+
+/* Makes the class of inboxes; pushes the table of the states' names. */
+void ae_host_inbox_setup (lua_State *L);
+/* inbox(path) -> inbox, or nil, message, code */
+int ae_host_inbox (lua_State *L);
+/* who() -> the user who works by hand */
+int ae_host_who (lua_State *L);
+
+#endif

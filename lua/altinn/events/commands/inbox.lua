@@ -1,0 +1,169 @@
+-- altinn-events inbox: what came in, what became of it, and acts by hand.
+local output = require "altinn.events.commands.output"
+
+local M = {}
+
+-- Loaded when it is asked for: not every command needs the host's libraries.
+local function store() return require "altinn.events.host.inbox" end
+
+local function whole_number(text)
+  local value = math.tointeger(tonumber(text))
+  if value and value > 0 then return value end
+  return nil, ("--limit: '%s' is no whole number above 0"):format(text)
+end
+
+local function add(command, ...)
+  command:option("--config", "the configuration file (default: altinn-events.lua, if it is there)"):argname "FILE"
+  command:option("--inbox", "the inbox file (default: altinn-events.db)"):argname "FILE"
+  local known = {
+    json = function() command:flag("--json", "print JSON") end,
+    event = function() command:argument("event", "its number in the inbox, or its id") end,
+    rule = function() command:option("--rule", "only this rule's runs"):argname "NAME" end,
+    reason = function() command:option("--reason", "what for: it is kept with the act"):argname "TEXT" end,
+  }
+  for _, name in ipairs { ... } do known[name]() end
+  return command
+end
+
+--- Adds the verb and its words to the parser.
+---@param parser table an argparse parser
+function M.add(parser)
+  local verb = parser:command("inbox", "what came in, and what became of it")
+  verb:require_command(false)
+  verb:command_target "inbox_verb"
+  local list = add(verb:command("list", "list events, the newest first"), "json", "rule")
+  list:option("--limit", "at most so many (default: 50)"):argname "N":convert(whole_number)
+  list:option("--state", "a run's state (dead, retry, later, …), or waiting or unmatched"):argname "STATE"
+  list:option("--type", "an event type"):argname "TYPE"
+  list:option("--since", "a span (2h, 3d) or a time"):argname "TIME"
+  add(verb:command("show", "one event: its runs and their attempts, effects, what was done by hand"), "json", "event")
+  add(verb:command("retry", "put runs back that were given up, and make those due that wait for a time"),
+    "rule", "reason", "event")
+  add(verb:command("discard", "give runs up for good, whether they wait, run or are dead"), "rule", "reason", "event")
+  M.usage = function() return verb:get_help() end
+end
+
+local function first_line(text)
+  return text and ": " .. output.masked((text:gsub("\n.*", " …"))) or ""
+end
+
+local function print_run(run)
+  local detail = run.verdict == "waiting" and "since " .. run.changed
+    or ("attempt %d%s"):format(run.attempt, run.due and " next " .. run.due or "")
+  output.line("    %-24s %-9s %s%s", output.masked(run.rule), run.verdict, detail, first_line(run.reason))
+end
+
+local function print_event(event)
+  output.line("%6d  %s  %-9s %s %s", event.sequence, event.received, event.state, output.masked(event.type) or "?",
+    output.masked(event.resourceinstance or event.id) or "")
+  for _, run in ipairs(event.runs) do print_run(run) end
+end
+
+local function print_attempt(run)
+  output.line("    before: %s  %s %s attempt %d%s", run.changed, output.masked(run.rule), run.verdict, run.attempt,
+    first_line(run.reason))
+end
+
+local function print_effect(effect, word)
+  output.line("    %s %s %s%s key %s%s", word, output.masked(effect.target), effect.state,
+    effect.status and " " .. effect.status or "", output.masked(effect.key), first_line(effect.reason))
+  if effect.answer then output.line("       it answered: %s", output.masked(effect.answer)) end
+end
+
+local function print_act(act)
+  output.line("    by hand: %s  %s of %s (%s before) by %s%s", act.time, act.what, output.masked(act.rule), act.before,
+    output.masked(act.who), first_line(act.reason))
+end
+
+local verbs = {}
+
+function verbs.list(args, path)
+  local listing, message = store().list(path, args)
+  if not listing then return output.failure(message) end
+  if args.json then
+    output.json(listing)
+    return 0
+  end
+  for _, event in ipairs(listing.events) do print_event(event) end
+  output.line("%d of %d", #listing.events, listing.count)
+  return 0
+end
+
+local function print_whole(event)
+  print_event(event)
+  for _, run in ipairs(event.attempts) do print_attempt(run) end
+  for _, effect in ipairs(event.earlier_effects) do print_effect(effect, "before ->") end
+  for _, effect in ipairs(event.effects) do print_effect(effect, "->") end
+  for _, act in ipairs(event.acts) do print_act(act) end
+  output.out(output.masked(event.body))
+end
+
+function verbs.show(args, path)
+  local sequence, message = store().find(path, args.event)
+  if not sequence then return output.failure(message) end
+  local event
+  event, message = store().show(path, sequence)
+  if not event then return output.failure(message) end
+  if args.json then output.json(event) else print_whole(event) end
+  return 0
+end
+
+local function counted(count, what)
+  return ("%d run%s %s"):format(count, count == 1 and "" or "s", what)
+end
+
+-- What a retry did, by what the runs were before.
+local GIVEN_UP = { dead = true, discarded = true, abandoned = true }
+
+local function retried(runs)
+  local due = 0
+  for _, run in ipairs(runs) do due = due + (GIVEN_UP[run.before] and 0 or 1) end
+  local text = counted(#runs, "put back")
+  if due == #runs then text = text .. (due == 1 and ": it waited" or ": they waited") .. " for a time, and may go now"
+  elseif due > 0 then text = ("%s; %d of them waited for a time, and may go now"):format(text, due) end
+  output.out(text)
+end
+
+local function discarded(runs) output.out(counted(#runs, "discarded")) end
+
+-- Why an act reached no run.
+local function nothing(args, path, sequence)
+  local of = args.rule and " of the rule " .. args.rule or ""
+  local event = args.inbox_verb == "retry" and store().show(path, sequence)
+  for _, run in ipairs(event and event.runs or {}) do
+    if run.verdict == "waiting" and (args.rule or run.rule) == run.rule then
+      return output.failure(("event %d: %s waits for its turn or is under way; there is nothing to put back")
+        :format(sequence, run.rule))
+    end
+  end
+  return output.failure(("event %d has no run%s that failed or waits"):format(sequence, of))
+end
+
+local function act(name, report)
+  verbs[name] = function(args, path)
+    local sequence, message = store().find(path, args.event)
+    if not sequence then return output.failure(message) end
+    local count, runs = store()[name](path, sequence, args.rule, args.reason)
+    if not count then return output.failure(runs) end
+    if count == 0 then return nothing(args, path, sequence) end
+    report(runs)
+    return 0
+  end
+end
+
+act("retry", retried)
+act("discard", discarded)
+
+--- Runs the verb.
+---@param args table what the parser gave
+---@param path string the inbox file
+---@return integer status
+function M.run(args, path)
+  if not args.inbox_verb then
+    io.stderr:write(M.usage(), "\n")
+    return 2
+  end
+  return verbs[args.inbox_verb](args, path)
+end
+
+return M

@@ -68,6 +68,16 @@ describe("a recipient", function()
     status, _, err = run("subscriptions", "create", "--resource", "acme-letters")
     assert.are.equal(1, status)
     says(err, "warning: Altinn demands a subjectFilter", "--subject NUMBER")
+    for _, case in ipairs { { "--subject", "987 654 321", "--subject: '987 654 321' holds a blank" },
+      { "--subject", "ola@example.no", "--subject: 'ola@example.no' is not how events name a party" },
+      { "--type", "letterread", "did you mean 'correspondencereceiverread'?" } } do
+      status, _, err = run("subscriptions", "create", "--resource", "acme-letters", case[1], case[2])
+      assert.are.equal(2, status)
+      says(err, case[3])
+    end
+    status, _, err = run("subscriptions", "create", "--resource", "Acme-Letters", "--subject", "0192:" .. US)
+    assert.are.equal(2, status)
+    says(err, "--resource: 'urn:altinn:resource:Acme-Letters' holds a capital letter")
     assert.are.equal(0, #altinn:control("GET", "/subscriptions").subscriptions)
   end)
 

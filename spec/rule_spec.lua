@@ -367,6 +367,16 @@ describe("when", function()
     end
   end)
 
+  it("tells of all that is wrong, each once", function()
+    local problems = refused({ on = "correspondencefoo", when = { resource = "Acme", Subject = "x", reciever = "1",
+      recipient = { "987654321", "1 2" }, sender = {} } })
+    assert.are.equal(6, #problems)
+    for index, wanted in ipairs { "on: 'correspondencefoo'", "when.Subject: attribute names", "when.reciever: no event",
+      "when.recipient: '1 2'", "when.resource: ", "when.sender: an empty list" } do
+      assert(problems[index]:find(wanted, 1, true), problems[index])
+    end
+  end)
+
   it("leads from Altinn's words to ours", function()
     refused({ resourceFilter = "acme-letters" }, "unknown key 'resourceFilter'", "when.resource")
     refused({ subjectFilter = "987654321" }, "unknown key 'subjectFilter'", "when.recipient or when.sender")

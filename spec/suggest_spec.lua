@@ -10,6 +10,7 @@ describe("a suggestion", function()
       certifikate = "certificate" } do
       assert.are.equal(right, suggest.nearest(wrong, keys), wrong)
     end
+    assert.are.equal("subject", suggest.nearest("subjectFilter", { "subject", "objectFilters" }))
   end)
 
   it("is none when two share the word, or nothing is near", function()

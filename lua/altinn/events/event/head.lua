@@ -1,7 +1,6 @@
 -- The head of a rule: which events it wants. Words become conditions on
 -- context attributes, which the matcher compiles.
 local core = require "altinn.events.core"
-local suggest = require "altinn.events.support.suggest"
 local wording = require "altinn.events.support.words"
 
 local M = {}
@@ -231,8 +230,11 @@ local function short_hint(name, text)
 end
 
 local function condition_faults(name, value, faults)
-  local made = condition(name, value)
-  if not made then return end  -- compile says why
+  local made, message = condition(name, value)
+  if not made then
+    faults[#faults + 1] = message
+    return
+  end
   if not M.carried[name] then
     faults[#faults + 1] = ("when.%s: no event of Altinn carries such an attribute%s"):format(name,
       wording.hint(name, M.carried, "rule"))
@@ -248,7 +250,9 @@ end
 
 local function sorted_names(when)
   local names = {}
-  for name in pairs(when) do names[#names + 1] = name end
+  for name in pairs(when) do
+    if type(name) == "string" then names[#names + 1] = name end
+  end
   table.sort(names)
   return names
 end
@@ -289,7 +293,7 @@ local head_keys = { on = true, when = true }
 function M.compile(head)
   for key in pairs(head) do
     if not head_keys[key] then
-      return nil, ("unknown key '%s' in a head%s"):format(tostring(key), suggest.hint(tostring(key), head_keys))
+      return nil, ("unknown key '%s' in a head%s"):format(tostring(key), wording.hint(key, head_keys, "rule"))
     end
   end
   local conditions = {}

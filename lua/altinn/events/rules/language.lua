@@ -372,7 +372,9 @@ function M.new(fields)
   if type(fields.when) == "table" or fields.when == nil then
     conditions, message = head.compile { on = fields.on, when = fields.when }
     if message then problems[#problems + 1] = message end
-    for _, fault in ipairs(conditions and head.faults(fields) or {}) do problems[#problems + 1] = fault end
+    for _, fault in ipairs(head.faults(fields)) do
+      if fault ~= message then problems[#problems + 1] = fault end
+    end
   end
   if #problems > 0 then return nil, problems end
   local rule = {}

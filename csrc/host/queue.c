@@ -1,5 +1,5 @@
 /*
-** host_queue.c: the queue of a worker; see host_queue.h.
+** queue.c: the queue of a worker; see queue.h.
 */
 #include "host/queue.h"
 
@@ -28,8 +28,8 @@ void ae_list_append (ae_list *list, ae_message *message) {
   list->last = &message->next;
 }
 
-/* Moves at most `max` messages to the end of `out`; how many more it could
-** have been. */
+/* Moves at most `max` messages to the end of `out`. Returns how many more
+** messages it was still allowed to move. */
 static size_t move (ae_list *list, ae_list *out, size_t max) {
   while (max > 0 && list->first != NULL) {
     ae_message *message = list->first;

@@ -1,5 +1,5 @@
 /*
-** host_queue.h: what other threads have for a worker: runs to carry out,
+** queue.h: what other threads have for a worker: runs to carry out,
 ** answers of the inbox, orders. Many may push, the worker takes.
 */
 #ifndef ALTINN_EVENTS_HOST_QUEUE_H

@@ -63,7 +63,7 @@ bool ae_host_stop (ae_host *host);
 /* New heads and settings for the workers. */
 ae_code ae_host_reload (ae_host *host, ae_heads *heads, ae_slice settings, ae_error *error);
 
-/* host_notify.c: the function notify of the module. */
+/* notify.c: the function notify of the module. */
 int ae_host_notify (lua_State *L);
 
 /* "term", "int", "hup", "idle", "failed", "unwell" and "well" when the inbox

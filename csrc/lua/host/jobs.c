@@ -1,5 +1,5 @@
 /*
-** worker_jobs.c: `jobs`, what a worker's Lua code sees of the host.
+** jobs.c: `jobs`, what a worker's Lua code sees of the host.
 */
 #include "lua/host/worker.h"
 

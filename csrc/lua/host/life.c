@@ -1,5 +1,5 @@
 /*
-** host_life.c: starting, stopping and routing; see host.h.
+** life.c: starting, stopping and routing; see host.h.
 */
 #include "lua/host/host.h"
 

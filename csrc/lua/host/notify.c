@@ -1,5 +1,5 @@
 /*
-** host_notify.c: tells systemd how the service is (sd_notify(3): a datagram
+** notify.c: tells systemd how the service is (sd_notify(3): a datagram
 ** to the socket that NOTIFY_SOCKET names).
 */
 #include <errno.h>

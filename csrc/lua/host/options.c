@@ -1,5 +1,5 @@
 /*
-** host_options.c: what the functions of the module altinn.events.host have in
+** options.c: what the functions of the module altinn.events.host have in
 ** common.
 */
 #include "lua/host/options.h"

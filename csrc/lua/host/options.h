@@ -1,5 +1,5 @@
 /*
-** host_options.h: what the functions of the module altinn.events.host have in
+** options.h: what the functions of the module altinn.events.host have in
 ** common: how they fail, their options, the classes of objects.
 */
 #ifndef ALTINN_EVENTS_HOST_OPTIONS_H

@@ -1,7 +1,7 @@
 /*
 ** worker.h: a thread with a Lua state of its own that carries out runs.
 ** The Lua part is altinn.events.worker; it gets `jobs`, the door to the
-** host: see worker_jobs.c.
+** host: see jobs.c.
 */
 #ifndef ALTINN_EVENTS_WORKER_H
 #define ALTINN_EVENTS_WORKER_H

@@ -36,7 +36,9 @@ typedef struct ae_flights {
   uint64_t last_claim;
 } ae_flights;
 
+/* Begins with no run in flight. */
 void ae_flights_init (ae_flights *flights);
+/* Frees the table; the runs are nobody's afterwards. */
 void ae_flights_free (ae_flights *flights);
 
 /* Adds a run, with a claim of its own. NULL: no memory. Good until the next

@@ -51,6 +51,7 @@ typedef enum ae_line_place {
   AE_LINE_NO_ROOM /* no memory: nothing has changed */
 } ae_line_place;
 
+/* Frees all lines. */
 void ae_lines_free (ae_lines *lines);
 
 /* A run comes to its line, or the head wakes up. `line` is not 0. */

@@ -82,6 +82,22 @@ local rows = {
     return post(letter_of(nil, nil, { recipients = { "0192:" .. RECIPIENT, "0192:" .. RECIPIENT } }),
       altinn:token { scopes = "altinn:correspondence.write", orgNo = STRANGER })
   end },
+  { 4010, 400, "Resource type is not supported. Resource must be of type CorrespondenceService. If creating a"
+    .. " Correspondence as a transmission with reference to an existing DialogId AltinnApp is also allowed.", function()
+    return post(letter_of { resourceId = "app", isConfidential = true })
+  end },
+  { 1060, 400, "Confidential correspondences (resources with the access package"
+    .. " post-til-virksomheten-med-taushetsbelagt-innhold) cannot be initialized without setting the 'IsConfidential'"
+    .. " flag to true", function() return post(letter_of { resourceId = "secret", allowForwarding = true }) end },
+  { 1061, 400, "Correspondences cannot be initialized with 'IsConfidential' flag set to true if the resource is not"
+    .. " confidential", function() return post(letter_of { resourceId = "open", isConfidential = true }) end },
+  { 1068, 400, "Correspondence cannot allow forwarding if the resource for the correspondence has a required"
+    .. " authorization level above 0", function()
+    return post(letter_of({ resourceId = "open", allowForwarding = true }, nil, { recipients = { "0192:987654321",
+      "0192:987654321" } }))
+  end },
+  { 4009, 400, "Resource type is not supported. Resource must be of type CorrespondenceService.",
+    function() return register { resourceId = "app", fileName = "a.exe" } end },
   { 1006, 400, "Recipients must be unique", function()
     return post(letter_of({ isConfirmationNeeded = true }, nil,
       { recipients = { "0192:" .. RECIPIENT, ORGANISATION .. RECIPIENT } }))
@@ -344,8 +360,11 @@ describe("the emulator's letters refuse", function()
   teardown(function() altinn:close() end)
   before_each(function()
     altinn:reset()
-    altinn:control("POST", "/world", { owners = { none = false }, recipients = { ["333333333"] = "unknown",
-      ["444444444"] = "unknown", ["555555555"] = "no-roles", [RESERVED] = "reserved" } })
+    altinn:control("POST", "/world", { owners = { none = false },
+      resources = { app = { type = "AltinnApp" }, secret = { confidential = true, level = 3 },
+        open = { confidential = false, level = 3 } },
+      recipients = { ["333333333"] = "unknown", ["444444444"] = "unknown", ["555555555"] = "no-roles",
+        [RESERVED] = "reserved" } })
     reader = altinn:token { scopes = "altinn:correspondence.read", orgNo = RECIPIENT }
     writer = altinn:token { scopes = "altinn:correspondence.write", orgNo = SENDER }
     owner = altinn:token { scopes = "altinn:correspondence.write altinn:serviceowner", orgNo = SENDER }
@@ -426,6 +445,8 @@ describe("the emulator's letters refuse", function()
     fits { sendersReference = ("x"):rep(4096), messageSender = "" }
     fits { propertyList = { [("x"):rep(50)] = ("y"):rep(300) } }
     fits(nil, { language = "NN" })
+    fits { resourceId = "secret", isConfidential = true }
+    fits { resourceId = "app", externalReferences = { altinn:letter().externalReferences[1] } }
     local ids = {}
     for index = 1, 100 do
       ids[index] = altinn:control("POST", "/letters", { attachments = { { fileName = "a.pdf", content = "x" } } })
@@ -536,7 +557,6 @@ describe("the emulator's letters refuse", function()
     [3028] = { 500, "Failed to create composed email for correspondence" },
     [4002] = { 400, "Could not retrieve party uuid from lookup in Altinn Register" },
     [4006] = { 401, "Could not determine caller" }, [4007] = { 401, "Could not identify orgnumber from user" },
-    [4009] = { 400, "Resource type is not supported. Resource must be of type CorrespondenceService." },
   }
 
   it("with any number, as a trouble that was asked for", function()

@@ -251,6 +251,44 @@ describe_life("letters", function()
     assert.are.same({ "Initialized", "Published" }, { step.statusHistory[1].status, step.statusHistory[2].status })
   end)
 
+  it("have files that nobody scans and nobody tells of, on resources that are trusted", function()
+    altinn:control("POST", "/world", { resources = { trusted = { unscanned = true } } })
+    local letter = altinn:letter { resource = "trusted", attachments = { { fileName = "a.txt", content = "abc",
+      scan = "1h" } } }
+    assert.are.equal("initialized published", raised())
+    local one = altinn:control("GET", "/letters/" .. letter.id).content.attachments[1]
+    assert.are.same({ "Published", "Bypassed malware scan", "900150983cd24fb0d6963f7d28e17f72" },
+      { one.status, one.statusText, one.checksum })
+    altinn:control("POST", "/world", { resources = { trusted = { unscanned = false } } })
+  end)
+
+  it("have more than three reply options written into their text", function()
+    local options = {}
+    for index = 1, 3 do options[index] = { linkURL = "https://x.no/" .. index, linkText = "L" .. index } end
+    local reader = token(RECIPIENT, READ)
+    local function body(language)
+      local letter = altinn:letter { body = "B", language = language, replyOptions = options }
+      assert.are.equal("B", select(2, get(reader, letter, "/details")).content.messageBody)
+      local text = select(2, get(reader, letter)).content.messageBody
+      assert.are.equal(text, select(2, get(reader, letter, "/content")))
+      return text
+    end
+    assert.are.equal("B", body "nb")
+    options[4] = { linkURL = "https://x.no/4" }
+    for language, words in pairs { nb = "Svarvalg:", nn = "Svarval:", en = "Reply options:" } do
+      assert.are.equal("B\n\n" .. words .. "\nL1: https://x.no/1\nL2: https://x.no/2\nL3: https://x.no/3\n"
+        .. ": https://x.no/4", body(language))
+    end
+  end)
+
+  it("know a self-registered person's name from a number", function()
+    local letter = altinn:letter { recipient = "urn:altinn:person:legacy-selfidentified:anna987654321" }
+    assert.are.equal(401, (get(token(RECIPIENT, READ), letter)))
+    local events = altinn:control("GET", "/events").events
+    assert.are.same({ "urn:altinn:person:legacy-selfidentified:anna987654321" },
+      { events[#events].subject, events[#events].alternativesubject })
+  end)
+
   it("can be due by hand", function()
     local letter = altinn:letter { isConfirmationNeeded = true }
     raised()

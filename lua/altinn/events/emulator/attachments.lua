@@ -67,6 +67,8 @@ end
 local function registration_fault(emulator, caller, spec)
   if not emulator.world:owner(spec.resourceId) then return 1036 end
   if not access.may_send(emulator, caller, spec.resourceId) then return 4001 end
+  local kind = emulator.world:resource(spec.resourceId).type or "CorrespondenceService"
+  if kind ~= "CorrespondenceService" and kind ~= "GenericAccessResource" then return 4009 end
   local fault, least = files.name_fault(spec.fileName), files.least_days(emulator)
   if fault then return fault end
   if spec.expirationInDays and spec.expirationInDays < least then return 2017, tostring(least) end

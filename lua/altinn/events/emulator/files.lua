@@ -7,6 +7,7 @@ local wire = require "altinn.events.emulator.wire"
 local M = {}
 
 local SCAN_SECONDS = 1
+local SUMMED_BYTES = 1 << 20   -- larger uploads get no checksum of their own: Altinn's do
 local DAY = 86400
 
 --- What an attachment may be told by the APIs: member -> kind.
@@ -137,10 +138,15 @@ function Files:register(spec, resource, sender)
 end
 
 -- The bytes have come: a text, or so many octets of a pattern. They are scanned after so many seconds; false: not
--- before somebody says so.
+-- before somebody says so. Those of a resource that is trusted are published at once, and nobody is told.
 function Files:receive(one, content, size, seconds)
   one.content, one.size = content, size
+  if (one.checksum or "") == "" and content and #content <= SUMMED_BYTES then one.checksum = md5(content) end
   self:set(one, "UploadProcessing")
+  if self.emulator.world:resource(one.resource).unscanned then
+    self:set(one, "Published", "Bypassed malware scan")
+    return
+  end
   if seconds == false then return end
   self.emulator.clock:after(seconds or SCAN_SECONDS, function()
     if M.latest(one).status == "UploadProcessing" then self:publish(one) end

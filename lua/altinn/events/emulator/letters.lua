@@ -67,6 +67,24 @@ function M.has_been(letter, status)
   return nil
 end
 
+-- Reading.
+
+local reply_words = { en = "Reply options:", nn = "Svarval:" }
+
+--- The body of a letter as its readers get it: with more than three reply options these stand at its end.
+---@param letter table
+---@return string
+function M.body(letter)
+  local spec = letter.spec
+  local lines = {}
+  for index, one in ipairs(spec.replyOptions or {}) do
+    lines[index] = ("%s: %s"):format(type(one.linkText) == "string" and one.linkText or "", one.linkURL)
+  end
+  if #lines <= 3 then return spec.body or "" end
+  return ("%s\n\n%s\n%s"):format(spec.body or "", reply_words[(spec.language or "nb"):lower()] or "Svarvalg:",
+    table.concat(lines, "\n"))
+end
+
 -- Creating.
 
 -- The attachments of a new letter: those that are there already, and those that come with it. True when one of them is

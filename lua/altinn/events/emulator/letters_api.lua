@@ -63,7 +63,7 @@ local function content(emulator, request)
     emulator.letters:fetch(letter, caller.party)
     emulator.letters:read(letter)
   end
-  return { status = 200, body = letter.spec.body or "",
+  return { status = 200, body = letters.body(letter),
     headers = { ["Content-Type"] = "text/plain; charset=utf-8", ["Cache-Control"] = "no-store" } }
 end
 

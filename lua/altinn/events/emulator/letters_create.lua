@@ -42,6 +42,21 @@ check(function(emulator, parts, caller)
   return not access.may_send(emulator, caller, parts.resource) and 4001
 end)
 
+-- What the resource registry says of the resource.
+check(function(emulator, parts)
+  local resource, is_transmission = emulator.world:resource(parts.resource), false
+  for _, one in ipairs(parts.letter.externalReferences or {}) do
+    is_transmission = is_transmission or one.referenceType == "DialogportenDialogId"
+  end
+  local kind = resource.type or "CorrespondenceService"
+  if kind ~= "CorrespondenceService" and not (kind == "AltinnApp" and is_transmission) then return 4010 end
+  if kind == "CorrespondenceService" then
+    if resource.confidential and not parts.letter.isConfidential then return 1060 end
+    if resource.confidential == false and parts.letter.isConfidential then return 1061 end
+  end
+  return parts.letter.allowForwarding and (resource.level or 0) > 0 and 1068
+end)
+
 check(function(_, parts)
   local seen = {}
   for _, recipient in ipairs(parts.recipients) do

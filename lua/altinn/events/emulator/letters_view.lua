@@ -25,12 +25,12 @@ local function no_content()
     { "attachments", wire.list {} } }
 end
 
-local function content(letter)
+local function content(letter, body)
   local spec, list = letter.spec, wire.list {}
   for index, entry in ipairs(letter.attachments) do list[index] = attachment_in_letter(entry) end
   return wire.object {
     { "language", spec.language or "nb" }, { "messageTitle", spec.title or "" },
-    { "messageSummary", spec.summary or "" }, { "messageBody", spec.body or "" }, { "attachments", list },
+    { "messageSummary", spec.summary or "" }, { "messageBody", body }, { "attachments", list },
   }
 end
 
@@ -50,12 +50,12 @@ local function reference_rows(letter)
   return list
 end
 
-local function overview_members(letter, sees)
+local function overview_members(letter, sees, body)
   local spec, now = letter.spec, letters.highest(letter)
   return {
     { "resourceId", letter.resource }, { "sender", letter.sender },
     { "sendersReference", spec.sendersReference or "" }, { "messageSender", spec.messageSender or "" },
-    { "content", sees.content and content(letter) or no_content() },
+    { "content", sees.content and content(letter, body) or no_content() },
     { "requestedPublishTime", wire.offset_time(letter.requested) }, { "dueDateTime", wire.offset_time(letter.due) },
     { "externalReferences", reference_rows(letter) }, { "propertyList", spec.propertyList or {} },
     { "replyOptions", wire.list(spec.replyOptions or {}) }, { "notification", nil },
@@ -74,7 +74,7 @@ end
 ---@param sees { content: boolean, all: boolean } whether the caller sees the content, and the whole history
 ---@return table
 function M.overview(letter, sees)
-  return wire.object(overview_members(letter, sees), true)
+  return wire.object(overview_members(letter, sees, letters.body(letter)), true)
 end
 
 -- Statuses that only the recipient and the resource's owner see.
@@ -137,7 +137,7 @@ end
 ---@param emulator table
 ---@return table
 function M.details(letter, sees, emulator)
-  local members, sent = overview_members(letter, sees), wire.list {}
+  local members, sent = overview_members(letter, sees, letter.spec.body or ""), wire.list {}
   for _, order in ipairs(letter.orders) do
     if order.id then sent[#sent + 1] = notification(emulator, letter, order) end
   end

@@ -14,8 +14,8 @@ World.__index = World
 local DIGDIR = "991825827"
 
 -- Each member is a table by key, but for the policy.
-local members = { "clients", "service_owners", "main_units", "parties", "owners", "system_users", "recipients",
-  "contacts" }
+local members = { "clients", "service_owners", "main_units", "parties", "owners", "resources", "system_users",
+  "recipients", "contacts" }
 
 --- What becomes of notifications to a party or an address: the default comes first.
 M.outcomes = { "delivered", "failed", "notice-failed", "reminder-failed", "silent", "refused" }
@@ -91,6 +91,11 @@ local function read_owner(value)
   return nil, "must be the nine digits of an organisation, or false: there is no such resource"
 end
 
+-- What the resource registry knows of a resource; what is not said is as it must be.
+local function read_resource(value)
+  return shape.read(value, { type = "name", confidential = "boolean", level = "size", unscanned = "boolean" })
+end
+
 local recipient_words = { unknown = true, reserved = true, ["no-roles"] = true }
 
 local function read_recipient(value, key)
@@ -113,7 +118,7 @@ local readers = {
   clients = each_of(read_client, "client"), policy = each_of(read_rule, "row"), service_owners = map_of "name",
   main_units = map_of "name", parties = map_of "count", owners = each_of(read_owner, "owners"),
   system_users = map_of "any", recipients = each_of(read_recipient, "recipients"),
-  contacts = each_of(read_contact, "contacts"),
+  contacts = each_of(read_contact, "contacts"), resources = each_of(read_resource, "resource"),
 }
 
 -- Adds what a table says, all of it or nothing; nil and a message when it is wrong. A policy that is null is the usual
@@ -161,7 +166,7 @@ end
 -- The nine or eleven digits of a party in any of its forms, and "organization" or "person".
 function World.number(text)
   if type(text) ~= "string" then return nil end
-  local digits = text:match("(%d+)$")
+  local digits = text:match("^%d+$") or text:match("[:/](%d+)$")
   if not digits then return nil end
   if #digits == 9 then return digits, "organization" end
   if #digits == 11 then return digits, "person" end
@@ -203,6 +208,9 @@ function World:owner(resource)
   if owner ~= nil then return owner end
   return self.service_owners[self.organisation] and self.organisation or DIGDIR
 end
+
+-- What the resource registry knows of a resource.
+function World:resource(id) return self.resources[id] or {} end
 
 -- Who a resource's owner is to Events: /org/{acronym}.
 function World:owner_identity(resource)

@@ -107,6 +107,12 @@ static void doze (ae_inbox *inbox) {
   inbox->asleep = false;
 }
 
+static void checkpoint (ae_inbox *inbox) {
+  ae_error warning;
+  if (ae_store_checkpoint(inbox->store, &warning) && inbox->options.warn != NULL)
+    inbox->options.warn(inbox->options.context, warning.message);
+}
+
 /* All that is not work of others. True: there is more to be done at once. */
 static bool keep_up (ae_inbox *inbox) {
   bool more = false;
@@ -118,6 +124,7 @@ static bool keep_up (ae_inbox *inbox) {
   more |= ae_runs_fill(inbox);
   ae_runs_tell(inbox);
   inbox->options.dispatched(inbox->options.context);
+  checkpoint(inbox);
   return more;
 }
 

@@ -134,6 +134,8 @@ typedef struct ae_inbox_options {
   void (*abandoned)(void *context, ae_slice rule, uint64_t runs, bool gone);
   /* An event that waits cannot be read; it goes on waiting. */
   void (*unreadable)(void *context, int64_t sequence);
+  /* A sentence for the operator; NULL: not wanted. */
+  void (*warn)(void *context, const char *sentence);
   /* After some of the above: wake the workers. */
   void (*dispatched)(void *context);
   void *context;

@@ -81,6 +81,11 @@ bool ae_store_commit (ae_store *store);
 /* Also when SQLite has rolled back by itself. */
 void ae_store_rollback (ae_store *store);
 
+/* Between transactions, often: has the log brought into the database beside
+** the writer, and does its own part of it, which is short. True: *warning
+** tells the operator why the log grows. */
+bool ae_store_checkpoint (ae_store *store, ae_error *warning);
+
 /* Within a transaction. */
 bool ae_store_append (ae_store *store, const ae_work *work);
 /* The event waits for so many runs, of those rules (one a line). */

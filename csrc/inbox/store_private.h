@@ -13,6 +13,7 @@
 
 #include "inbox/store.h"
 #include "inbox/store_files.h"
+#include "inbox/store_checkpoint.h"
 
 #define AE_STORE_APPLICATION 0x41454256 /* "AEBV" */
 
@@ -97,11 +98,15 @@ struct ae_store {
   sqlite3 *db;
   ae_file files[2]; /* the database and its log; inode 0 = not seen yet */
   bool moved;       /* one of them is no longer under its name */
+  bool refused;     /* the last transaction did not begin */
+  ae_checkpoint checkpoint;
   sqlite3_stmt *statements[AE_STORE_STATEMENT_COUNT];
 };
 
 /* store_sqlite.c */
 
+/* SQLite's result in words: the cause, and the remedy. */
+const char *ae_store_advice (int result);
 /* Runs SQL that gives no rows. */
 bool ae_store_execute (ae_store *store, const char *sql);
 /* The number that SQL gives. */

@@ -7,7 +7,10 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-#define BUSY_MS 10000
+/* How long another writer's lock is waited for: the first time, and again
+** while it is still held, so that not each group waits for it anew. */
+#define BUSY_MS 5000
+#define STILL_BUSY_MS 100
 
 #define TEXT(name, text) text,
 static const char *const texts[] = {AE_STORE_STATEMENTS(TEXT)};
@@ -16,7 +19,6 @@ static const char *const texts[] = {AE_STORE_STATEMENTS(TEXT)};
 /* With the write-ahead log, and FULL: a commit is on stable storage when it
 ** returns. */
 static const char settings[] = "PRAGMA synchronous = FULL;"
-                               "PRAGMA wal_autocheckpoint = 4000;"
                                "PRAGMA journal_size_limit = 67108864;"
                                "PRAGMA trusted_schema = OFF;";
 
@@ -29,7 +31,7 @@ bool ae_store_damaged (int result) {
   "it is no inbox, or damaged: mend it with sqlite3 .recover, or move it aside together with" \
   " its -wal, never one without the other"
 
-static const char *advice (int result) {
+const char *ae_store_advice (int result) {
   switch (result & 0xFF) {
     case SQLITE_FULL: return "the disk is full: free some space";
     case SQLITE_READONLY:
@@ -57,7 +59,7 @@ ae_code ae_store_explain (const ae_store *store, ae_error *error) {
   if (fine || (result & 0xFF) == SQLITE_NOMEM) /* not SQLite's: then memory */
     return ae_fail(error, AE_MEMORY, 0, "not enough memory for the inbox %.100s", store->path);
   return ae_fail(error, AE_STORAGE, 0, "cannot use the inbox %.100s (%s): %s", store->path,
-                 sqlite3_errstr(result), advice(result));
+                 sqlite3_errstr(result), ae_store_advice(result));
 }
 
 bool ae_store_number_of (ae_store *store, const char *sql, int64_t *out) {
@@ -125,13 +127,6 @@ static ae_code prepare (ae_store *store, ae_error *error) {
   return AE_OK;
 }
 
-/* Whether closing brings the log into the database and removes it. A file
-** that is refused stays as it was found, and so does its log. */
-static bool checkpoint_at_close (ae_store *store, bool wanted) {
-  return sqlite3_db_config(store->db, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, wanted ? 0 : 1,
-                           (int *)NULL) == SQLITE_OK;
-}
-
 static ae_code open_database (ae_store *store, ae_error *error) {
   int64_t version = 0;
   ae_code code;
@@ -140,17 +135,14 @@ static ae_code open_database (ae_store *store, ae_error *error) {
     return ae_store_explain(store, error);
   sqlite3_extended_result_codes(store->db, 1);
   sqlite3_busy_timeout(store->db, BUSY_MS);
-  if (!checkpoint_at_close(store, false)) return ae_store_explain(store, error);
+  ae_checkpoint_begin(store);
   code = identify(store, &version, error);
   if (code == AE_OK) code = use_log(store, error);
   if (code != AE_OK) return code;
   if (!ae_store_execute(store, settings) || (version == 0 && !ae_store_create(store)) ||
       (version == 1 && !ae_store_migrate(store)))
     return ae_store_explain(store, error);
-  code = prepare(store, error);
-  if (code == AE_OK && !checkpoint_at_close(store, true))
-    code = ae_store_explain(store, error);
-  return code;
+  return prepare(store, error);
 }
 
 ae_code ae_store_open (const char *path, ae_store **out, ae_error *error) {
@@ -171,6 +163,7 @@ ae_code ae_store_open (const char *path, ae_store **out, ae_error *error) {
 /* The locks go last: whoever gets them finds the file closed. */
 void ae_store_close (ae_store *store) {
   if (store == NULL) return;
+  ae_checkpoint_end(store);
   for (int i = 0; i < AE_STORE_STATEMENT_COUNT; i++) sqlite3_finalize(store->statements[i]);
   sqlite3_close(store->db);
   if (store->file >= 0) close(store->file);
@@ -208,7 +201,12 @@ int ae_sql_step (sqlite3_stmt *s) {
 }
 
 bool ae_store_begin (ae_store *store) {
-  return !ae_store_moved(store) && ae_sql_run(ae_store_use(store, AE_SQL_BEGIN));
+  bool fine;
+  if (ae_store_moved(store)) return false;
+  fine = ae_sql_run(ae_store_use(store, AE_SQL_BEGIN));
+  if (fine == store->refused) sqlite3_busy_timeout(store->db, fine ? BUSY_MS : STILL_BUSY_MS);
+  store->refused = !fine;
+  return fine;
 }
 
 bool ae_store_commit (ae_store *store) {

@@ -87,6 +87,11 @@ static void on_unreadable (void *context, int64_t sequence) {
   ae_log_fact(AE_ERROR, "inbox", fields, 2);
 }
 
+static void on_warn (void *context, const char *sentence) {
+  (void)context;
+  ae_log_reason(AE_WARN, "inbox", sentence);
+}
+
 static void on_dispatched (void *context) {
   ae_host *host = context;
   size_t i;
@@ -221,6 +226,7 @@ static ae_code open_inbox (ae_host *host, const ae_host_options *options, ae_err
   inbox.cancel = on_cancel;
   inbox.abandoned = on_abandoned;
   inbox.unreadable = on_unreadable;
+  inbox.warn = on_warn;
   inbox.dispatched = on_dispatched;
   inbox.context = host;
   return ae_inbox_open(&inbox, &host->shared.inbox, error);

@@ -361,7 +361,7 @@ describe("a reply", function()
 
   it("shows no identity number, no control character, and is UTF-8 however long", function()
     local answer = altinn.judge("subscribe", 400, '"not 01010112345\\u0000\\n\\u001b[31m ok"')
-    assert.are.equal("not 01*********   [31m ok", answer.text)
+    assert.are.equal("not ***********   [31m ok", answer.text)
     for pad = 0, 12 do
       for _, unit in ipairs { "æ", "\\u00e6", "\\ud83d\\ude00", "01010112345 " } do
         answer = altinn.judge("subscribe", 400, '"' .. ("x"):rep(pad) .. unit:rep(2000) .. '"')

@@ -145,7 +145,7 @@ describe("inbox list", function()
     status, out = run("inbox", "list", "--json")
     assert.are.equal(0, status)
     silent(out, person)
-    says(out, "urn:altinn:person:identifier-no:12*********")
+    says(out, "urn:altinn:person:identifier-no:***********")
   end)
 
   it("nor one in any other attribute", function()
@@ -211,10 +211,10 @@ describe("inbox show", function()
     for _, word in ipairs { "1", "id-one" } do
       local status, out = run("inbox", "show", word)
       assert.are.equal(0, status)
-      says(out, "print", "dead", "-> printer refused 422", "it answered: unknown 12*********", '"id":"id-one"',
+      says(out, "print", "dead", "-> printer refused 422", "it answered: unknown ***********", '"id":"id-one"',
         "note", "done")
       silent(out, person)
-      says(out, "12*********")
+      says(out, "***********")
     end
   end)
 
@@ -226,7 +226,7 @@ describe("inbox show", function()
     assert.are.equal("printer", event.effects[1].target)
     assert.are.equal(422, event.effects[1].status)
     assert.are.equal("refused", event.effects[1].state)
-    assert.are.equal("printer:12*********", event.effects[1].key)
+    assert.are.equal("printer:***********", event.effects[1].key)
     says(event.runs[2].reason, "stack traceback")
     assert.are.equal("id-one", cjson.decode(event.body).id)
     out = select(2, run("inbox", "show", "3", "--json"))
@@ -348,7 +348,7 @@ describe("why", function()
       local status, out = run(table.unpack(words))
       assert.are.equal(0, status)
       silent(out, person)
-      says(out, "12*********")
+      says(out, "***********")
     end
   end)
 

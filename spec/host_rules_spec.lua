@@ -62,7 +62,7 @@ describe("a rule", function()
     assert(one:settle())
     for _, line in ipairs {
       'level=info msg=rule rule=look event=1 reason="letter 0198c3a2-7b1d-7c55-8f0e-2a4b6c8d0e1f"',
-      'level=warn msg=rule rule=look event=1 reason="of 12*********"',
+      'level=warn msg=rule rule=look event=1 reason="of ***********"',
       'level=error msg=rule rule=look event=1 reason="it is nil"', 'level=info msg=rule reason="while loading"',
     } do
       assert.is_truthy(one:log():find(line, 1, true), one:log())
@@ -77,7 +77,7 @@ describe("a rule", function()
     post { subject = "urn:altinn:person:identifier-no:01020312345" }
     assert(one:settle())
     assert.is_truthy(one:log():find('msg=reveal rule=look event=1 reason="printed on the envelope: '
-      .. 'urn:altinn:person:identifier-no:01*********"', 1, true), one:log())
+      .. 'urn:altinn:person:identifier-no:***********"', 1, true), one:log())
     assert.is_nil(one:log():find("01020312345", 1, true))
   end)
 

@@ -349,7 +349,7 @@ describe("when", function()
     } do
       refused({ when = case[1] }, table.unpack(case, 2))
     end
-    local problems = refused({ when = { recipient = "01017012345 " } }, "when.recipient: '01********* ' holds a blank")
+    local problems = refused({ when = { recipient = "01017012345 " } }, "when.recipient: '*********** ' holds a blank")
     assert.are.equal(1, #problems)
   end)
 

@@ -4,6 +4,7 @@
 */
 #include "core/altinn_private.h"
 #include "core/json.h"
+#include "core/mask.h"
 #include "core/scan.h"
 #include "core/urn.h"
 

@@ -3,6 +3,7 @@
 ** "Context Attributes" and "Type System"), and the list of faults.
 */
 #include "core/judge.h"
+#include "core/mask.h"
 #include "core/order.h"
 #include "core/scan.h"
 #include "core/urn.h"
@@ -14,7 +15,7 @@
 
 /* Bytes of a name that are read for a message: more than are shown, so that
 ** an identity number at the cut is whole when it is masked. */
-#define NAME_WINDOW 64u
+#define NAME_WINDOW 160u
 
 /* Writes a name for people: identity numbers masked, what is no printable
 ** ASCII as \xNN, shortened to the room there is. */

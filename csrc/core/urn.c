@@ -1,6 +1,5 @@
 /*
-** urn.c: URIs by RFC 3986, the parties that Altinn's URNs and paths name,
-** and the masking of identity numbers.
+** urn.c: URIs by RFC 3986, the parties that Altinn's URNs and paths name.
 */
 #include "core/urn.h"
 
@@ -419,25 +418,6 @@ const char *ae_party_kind_name (ae_party_kind kind) {
   return names[kind];
 }
 
-/* }==================================================================== */
-
-/* {====================================================================
-** Masking
-** ===================================================================== */
-
-/* Where an identity number that starts at `p` ends, or NULL: eleven digits,
-** or six, a blank or hyphen, and five. Neighbours are no digits. */
-static const char *identity_end (const char *p, const char *end) {
-  int digits = 0;
-  const char *start = p;
-  while (p < end && digits < 12) {
-    if (*p >= '0' && *p <= '9') digits++;
-    else if (digits != 6 || (*p != ' ' && *p != '-') || p - start != 6) break;
-    p++;
-  }
-  return digits == 11 && (p == end || *p < '0' || *p > '9') ? p : NULL;
-}
-
 bool ae_is_uuid (ae_slice text) {
   if (text.length != 36) return false;
   for (size_t i = 0; i < 36; i++) {
@@ -445,37 +425,6 @@ bool ae_is_uuid (ae_slice text) {
     if (hyphen ? text.data[i] != '-' : ae_hex(text.data[i]) < 0) return false;
   }
   return true;
-}
-
-/* Whether eleven digits at `p` are all but one of the last twelve of a UUID:
-** by chance they are so in one UUID of 230, and an event's id is one. */
-static bool in_uuid (const char *begin, const char *p, const char *end) {
-  const ptrdiff_t before = 24, size = 36;
-  const char *first = p - begin < before ? NULL : p - before;
-  if (first == NULL) return false;
-  if (p + 11 == end || ae_hex(p[11]) < 0) {
-    if (first == begin) return false;
-    first--;
-  }
-  return end - first >= size && ae_is_uuid((ae_slice){first, (size_t)size}) &&
-         (first == begin || ae_hex(first[-1]) < 0) &&
-         (first + size == end || ae_hex(first[size]) < 0);
-}
-
-void ae_mask (ae_slice text, char *out) {
-  const char *p = text.data, *end = text.data + text.length;
-  bool inside = false; /* within a run of digits */
-  while (p < end) {
-    bool digit = *p >= '0' && *p <= '9';
-    const char *stop = digit && !inside ? identity_end(p, end) : NULL;
-    inside = digit;
-    if (stop != NULL && in_uuid(text.data, p, end)) stop = NULL;
-    if (!stop) {
-      *out++ = *p++;
-      continue;
-    }
-    for (int i = 0; p < stop; p++, i++) *out++ = i < 2 || *p == ' ' || *p == '-' ? *p : '*';
-  }
 }
 
 /* }==================================================================== */

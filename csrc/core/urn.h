@@ -1,6 +1,5 @@
 /*
-** urn.h: URIs, URNs and the parties that Altinn names by them; identity
-** numbers are masked wherever text leaves the program.
+** urn.h: URIs, URNs and the parties that Altinn names by them.
 */
 #ifndef ALTINN_EVENTS_URN_H
 #define ALTINN_EVENTS_URN_H
@@ -49,13 +48,5 @@ size_t ae_percent_decode (ae_slice text, char *out);
 
 /* Whether it is a UUID in its usual form (RFC 9562 §4), letters in any case. */
 bool ae_is_uuid (ae_slice text);
-
-/*
-** Copies text, each run of exactly 11 digits (also with a blank or hyphen
-** after the sixth digit) written as its first two digits and nine stars.
-** UUIDs stay as they are. The length does not change. `out` may be
-** text.data.
-*/
-void ae_mask (ae_slice text, char *out);
 
 #endif

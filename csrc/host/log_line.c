@@ -8,6 +8,7 @@
 
 #include "core/event.h"
 #include "core/judge.h"
+#include "core/mask.h"
 #include "core/urn.h"
 
 #define TEXT_BYTES 1500 /* of a field */
@@ -30,7 +31,7 @@ static void put (line *out, const char *text, size_t length) {
 ** number is left; UTF-8; without the control characters U+0080 to U+009F, which
 ** some terminals obey. */
 static size_t presentable (ae_slice text, char *out) {
-  char masked[TEXT_BYTES + 64];
+  char masked[TEXT_BYTES + 128];
   size_t length = text.length < sizeof masked ? text.length : sizeof masked;
   bool utf8;
   ae_mask((ae_slice){text.data, length}, masked);

@@ -172,7 +172,7 @@ function M.totable(event)
   return copy
 end
 
---- The text with identity numbers masked: 11 digits become two and nine stars.
+--- The text with identity numbers masked: each of the eleven digits becomes a star.
 ---@param text string
 ---@return string
 M.mask = core.mask

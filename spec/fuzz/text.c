@@ -10,6 +10,7 @@
 #include "core/catalogue.h"
 #include "core/judge.h"
 #include "core/marks.h"
+#include "core/mask.h"
 
 int LLVMFuzzerTestOneInput (const uint8_t *data, size_t size);
 

@@ -8,6 +8,7 @@
 #include "core/catalogue.h"
 #include "core/judge.h"
 #include "core/loopback.h"
+#include "core/mask.h"
 
 static ae_slice check_slice (lua_State *L, int index) {
   ae_slice text;

@@ -13,7 +13,7 @@ local TEXT_BYTES = 2000
 ---@param text any
 ---@return string
 function M.short(text)
-  text = core.mask(texts.readable(tostring(text):sub(1, TEXT_BYTES + 64)))
+  text = core.mask(texts.readable(tostring(text):sub(1, TEXT_BYTES + 128)))
   return #text > TEXT_BYTES and texts.cut(text, TEXT_BYTES) .. " …" or text
 end
 

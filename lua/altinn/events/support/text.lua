@@ -81,7 +81,7 @@ end
 ---@param text string
 ---@return string
 function M.excerpt(text)
-  return M.cut(core.mask(M.readable(text:sub(1, EXCERPT + 64))), EXCERPT)
+  return M.cut(core.mask(M.readable(text:sub(1, EXCERPT + 128))), EXCERPT)
 end
 
 return M

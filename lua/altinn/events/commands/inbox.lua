@@ -40,39 +40,43 @@ function M.add(parser)
   add(verb:command("retry", "put runs back that were given up, and make those due that wait for a time"),
     "rule", "reason", "event")
   add(verb:command("discard", "give runs up for good, whether they wait, run or are dead"), "rule", "reason", "event")
-  M.usage = function() return verb:get_help() end
+  function M.help()
+    io.stderr:write(verb:get_help(), "\n\nError: name one of these commands\n")
+    return 2
+  end
 end
 
-local function first_line(text)
-  return text and ": " .. output.masked((text:gsub("\n.*", " …"))) or ""
-end
+-- The beginning of a text of several lines.
+local function line_of(text) return (text:gsub("\n.*", " …")) end
+
+local function detail(text) return text and ": " .. line_of(text) or "" end
 
 local function print_run(run)
-  local detail = run.verdict == "waiting" and "since " .. run.changed
+  local stand = run.verdict == "waiting" and "since " .. run.changed
     or ("attempt %d%s"):format(run.attempt, run.due and " next " .. run.due or "")
-  output.line("    %-24s %-9s %s%s", output.masked(run.rule), run.verdict, detail, first_line(run.reason))
+  output.line("    %-24s %-9s %s%s", run.rule, run.verdict, stand, detail(run.reason))
 end
 
 local function print_event(event)
-  output.line("%6d  %s  %-9s %s %s", event.sequence, event.received, event.state, output.masked(event.type) or "?",
-    output.masked(event.resourceinstance or event.id) or "")
+  output.line("%6d  %s  %-9s %s %s", event.sequence, event.received, event.state, event.type or "?",
+    event.resourceinstance or event.id or "")
   for _, run in ipairs(event.runs) do print_run(run) end
 end
 
 local function print_attempt(run)
-  output.line("    before: %s  %s %s attempt %d%s", run.changed, output.masked(run.rule), run.verdict, run.attempt,
-    first_line(run.reason))
+  output.line("    before: %s  %s %s attempt %d%s", run.changed, run.rule, run.verdict, run.attempt,
+    detail(run.reason))
 end
 
 local function print_effect(effect, word)
-  output.line("    %s %s %s%s key %s%s", word, output.masked(effect.target), effect.state,
-    effect.status and " " .. effect.status or "", output.masked(effect.key), first_line(effect.reason))
-  if effect.answer then output.line("       it answered: %s", output.masked(effect.answer)) end
+  output.line("    %s %s %s%s key %s%s", word, effect.target, effect.state,
+    effect.status and " " .. effect.status or "", line_of(effect.key), detail(effect.reason))
+  if effect.answer then output.line("       it answered: %s", line_of(effect.answer)) end
 end
 
 local function print_act(act)
-  output.line("    by hand: %s  %s of %s (%s before) by %s%s", act.time, act.what, output.masked(act.rule), act.before,
-    output.masked(act.who), first_line(act.reason))
+  output.line("    by hand: %s  %s of %s (%s before) by %s%s", act.time, act.what, act.rule, act.before,
+    act.who, detail(act.reason))
 end
 
 local verbs = {}
@@ -95,7 +99,7 @@ local function print_whole(event)
   for _, effect in ipairs(event.earlier_effects) do print_effect(effect, "before ->") end
   for _, effect in ipairs(event.effects) do print_effect(effect, "->") end
   for _, act in ipairs(event.acts) do print_act(act) end
-  output.out(output.masked(event.body))
+  output.out(event.body)
 end
 
 function verbs.show(args, path)
@@ -159,10 +163,6 @@ act("discard", discarded)
 ---@param path string the inbox file
 ---@return integer status
 function M.run(args, path)
-  if not args.inbox_verb then
-    io.stderr:write(M.usage(), "\n")
-    return 2
-  end
   return verbs[args.inbox_verb](args, path)
 end
 

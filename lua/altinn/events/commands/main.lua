@@ -84,9 +84,11 @@ function verbs.send(args)
 end
 
 function verbs.inbox(args)
+  local inbox = require "altinn.events.commands.inbox"
+  if not args.inbox_verb then return inbox.help() end
   local config = load_config(args, { inbox = args.inbox })
   if not config then return 2 end
-  return require("altinn.events.commands.inbox").run(args, config.inbox)
+  return inbox.run(args, config.inbox)
 end
 
 local function event_of(word, config)

@@ -1,5 +1,5 @@
 /*
-** map.c: see map.h. Linear probing, at most three quarters full; removal
+** map.c: see map.h. Linear probing, at most seven eighths full; removal
 ** shifts back what follows, so that there are no tombstones.
 */
 #include "inbox/map.h"
@@ -38,7 +38,7 @@ static bool grow (ae_map *map, size_t capacity) {
 
 bool ae_map_reserve (ae_map *map, size_t more) {
   size_t capacity = map->capacity == 0 ? FIRST_CAPACITY : map->capacity;
-  while ((map->count + more) > capacity / 4 * 3) capacity *= 2;
+  while ((map->count + more) > capacity / 8 * 7) capacity *= 2;
   return capacity == map->capacity || grow(map, capacity);
 }
 

@@ -59,7 +59,7 @@ typedef struct ae_copy {
   size_t length, capacity;
 } ae_copy;
 
-#define AE_SCAN_EVENTS 256
+#define AE_SCAN_EVENTS 1024
 
 struct ae_inbox {
   ae_inbox_options options;

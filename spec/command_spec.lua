@@ -86,14 +86,15 @@ describe("check", function()
     assert.are.equal(1, status)
     result = cjson.decode(out)
     assert.is_false(result.ok)
-    assert.are.equal("rules/one.lua", result.problems[1].file)
-    assert.are.equal(1, result.problems[1].line)
+    assert.are.equal("rules/one.lua", result.findings[1].file)
+    assert.are.equal(1, result.findings[1].line)
+    assert.are.equal("error", result.findings[1].severity)
   end)
 
   it("--json keeps lists as lists when they are empty", function()
     rules_folder()
     local _, out = run("check", "--json")
-    says(out, '"problems":[]')
+    says(out, '"findings":[]')
     rules_folder "rule {"
     _, out = run("check", "--json")
     says(out, '"rules":[]')
@@ -126,11 +127,11 @@ describe("check", function()
 
   it("a broken configuration: 2, with file and line", function()
     rules_folder()
-    write("altinn-events.lua", 'return {\n  secret = env "AE_NOT_SET",\n}')
+    write("altinn-events.lua", 'return {\n  secret = AE_NOT_SET,\n}')
     local status, out, err = run "check"
     assert.are.equal(2, status)
     assert.are.equal("", out)
-    says(err, 'altinn-events.lua:2: env "AE_NOT_SET"')
+    says(err, "altinn-events: altinn-events.lua:2: a word that is not defined")
     write("mine.lua", "return { ruels = {} }")
     status, out, err = run("check", "--config", "mine.lua")
     assert.are.equal(2, status)
@@ -145,6 +146,94 @@ describe("check", function()
     local status, out = run("check", "--list")
     assert.are.equal(0, status)
     says(out, "mine/x.lua:1: welcome")
+  end)
+end)
+
+describe("a secret that is not there for this user", function()
+  local configuration = 'return {\n  listen = "127.0.0.1:0", admin = "127.0.0.1:0", secret = env "AE_NOT_SET",\n}'
+
+  it("is a hint of check, and stops what needs it alone", function()
+    rules_folder()
+    write("altinn-events.lua", configuration)
+    local status, out, err = run "check"
+    assert.are.equal(0, status)
+    assert.are.equal("", out)
+    says(err, 'altinn-events.lua:2: hint: env "AE_NOT_SET": this variable is not set')
+    local _
+    status, _, err = run("inbox", "list", "--inbox", "none.db")
+    assert.are.equal(1, status)
+    silent(err, "AE_NOT_SET")
+    status, _, err = run("run", "--once")
+    assert.are.equal(2, status)
+    says(err, 'altinn-events.lua:2: env "AE_NOT_SET": this variable is not set')
+  end)
+
+  it("comes from --env-file", function()
+    rules_folder()
+    write("altinn-events.lua", configuration)
+    write("environment", "AE_NOT_SET=0123456789abcdef\nOTHER=Bearer x\n")
+    local status, out, err = run("check", "--env-file", "environment")
+    assert.are.same({ 0, "", "" }, { status, out, err })
+    local _
+    status, _, err = run("run", "--once", "--env-file", "environment")
+    assert.are.equal(0, status, err)
+  end)
+end)
+
+describe("what is printed", function()
+  it("commands no terminal", function()
+    rules_folder()
+    write("odd\27]0;title\7.lua", "rule {")
+    local status, _, err = run("check", "odd\27]0;title\7.lua")
+    assert.are.equal(1, status)
+    assert.is_nil(err:find("[\27\7]"))
+    says(err, "odd\\u001b]0;title\\u0007.lua:1:")
+    local visible = require("altinn.events.support.text").visible
+    assert.are.equal("a\\u202eb\\u2066c\\u200f — €", visible("a\226\128\174b\226\129\166c\226\128\143 — €"))
+  end)
+end)
+
+describe("used wrongly, the command says", function()
+  it("how the command is used that was meant, and which option is wrong", function()
+    for _, case in ipairs {
+      { { "run", "--lisen" }, "Usage: altinn-events run ", "Did you mean '--listen'?" },
+      { { "inbox", "list", "--limit", "x" }, "Usage: altinn-events inbox list ", "--limit: 'x' is no whole number" },
+      { { "send", "x" }, "Usage: altinn-events send ", "--to" },
+      { { "run", "--workers", "0" }, "--workers: '0' is no whole number above 0" },
+      { { "apply", "--wait", "soon" }, "--wait: 'soon' is no number of seconds" },
+      { { "check", "--format", "xml" }, "Usage: altinn-events check ", "--format" },
+      { { "chekc" }, "Usage: altinn-events [-h]", "Did you mean 'check'?" },
+    } do
+      local status, out, err = run(table.unpack(case[1]))
+      assert.are.equal(2, status)
+      assert.are.equal("", out)
+      says(err, table.unpack(case, 2))
+    end
+  end)
+
+  it("--version and help", function()
+    local status, out = run "--version"
+    assert.are.equal(0, status)
+    says(out, "altinn-events " .. events._VERSION)
+    status, out = run "help"
+    assert.are.equal(0, status)
+    says(out, "Usage: altinn-events [-h]", "subscriptions", "doctor")
+    status, out = run("help", "inbox", "list")
+    assert.are.equal(0, status)
+    says(out, "Usage: altinn-events inbox list ", "--limit")
+  end)
+
+  it("which file is no event, and which is none at all", function()
+    rules_folder()
+    local status, _, err = run("why", "nofile.json")
+    assert.are.equal(1, status)
+    says(err, "nofile.json: No such file or directory")
+    write("bad.json", '{"specversion":"1.0",')
+    status, _, err = run("why", "bad.json")
+    assert.are.equal(1, status)
+    says(err, "altinn-events: bad.json: ", "the JSON text ends too early")
+    write("bom.json", '\239\187\191{"specversion":"1.0","id":"1","type":"t","source":"/x"}')
+    assert.are.equal(0, (run("why", "bom.json")))
   end)
 end)
 

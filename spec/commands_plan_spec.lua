@@ -147,12 +147,12 @@ describe("plan", function()
   end)
 
   it("takes resources and narrow from the configuration, narrow from its option too", function()
-    fake:config [[return { environment = "tt02", endpoint = "https://hooks.example.no/events", token = "a.b.c",
+    fake:config [[return { environment = "tt02", endpoint = "https://hooks.example.no/x", token = "a.b", secret = "s",
       resources = { "acme-letters", "acme-bills" }, narrow = true }]]
     fake:rules [[rule { name = "all", on = { "correspondencepublished", "correspondencepurged" },
       run = function() end }]]
     assert.are.same({ "create ", "create ", "create ", "create " }, actions(planned()))
-    fake:config [[return { environment = "tt02", endpoint = "https://hooks.example.no/events", token = "a.b.c",
+    fake:config [[return { environment = "tt02", endpoint = "https://hooks.example.no/x", token = "a.b", secret = "s",
       resources = "acme-letters" }]]
     assert.are.same({ "create " }, actions(planned()))
     assert.are.same({ "create ", "create " }, actions(planned "--narrow"))
@@ -416,7 +416,7 @@ describe("the address of Altinn", function()
 
   it("credentials go to the source of tokens as they are", function()
     process.write(fake.folder .. "/key.pem", "PEM")
-    fake:config(([[return { environment = "tt02", endpoint = "https://hooks.example.no/events",
+    fake:config(([[return { environment = "tt02", endpoint = "https://hooks.example.no/events", secret = "s",
       credentials = { client_id = "abc", key_file = "%s/key.pem", passphrase = "p", kid = "k",
         scopes = { "altinn:events.subscribe" }, issuer = "http://127.0.0.1:1/",
         system_user = { organisation = "987654321", reference = "r" } } }]]):format(fake.folder))

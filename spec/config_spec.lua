@@ -147,7 +147,7 @@ describe("the file", function()
 
   it("tells the place of a mistake", function()
     says(problems_of 'return {\n  listen = "x"\n  admin = 1 }', "altinn-events.lua:3:", "expected")
-    says(problems_of "\nlocal x = nothing.there", "altinn-events.lua:2: attempt to index")
+    says(problems_of "\nlocal x = ({}).there.there", "altinn-events.lua:2: attempt to index")
   end)
 
   it("must return a table", function()
@@ -162,8 +162,9 @@ describe("the file", function()
   end)
 
   it("is Lua with little in scope, and leaves nothing behind", function()
-    assert(load 'leaked = 1 return { inbox = string.format("%s.db", tostring(1 + 1)) }')
-    assert.is_nil(rawget(_G, "leaked"))
+    assert(load 'string.leaked = 1 return { inbox = string.format("%s.db", tostring(1 + 1)) }')
+    assert.is_nil(rawget(string, "leaked"))
+    says(problems_of '\nlisten = "127.0.0.1:1"', "altinn-events.lua:2: listen = … stands outside of the table")
     says(problems_of 'io.open("x", "w") return {}', "altinn-events.lua:1:", "io")
     says(problems_of 'require "os" return {}', "altinn-events.lua:1:", "require")
   end)
@@ -240,7 +241,8 @@ end)
 describe("Altinn's side", function()
   it("has its keys", function()
     local made = assert(load [[return {
-      environment = "tt02", endpoint = "https://hooks.example.no/events", resources = "acme-letters", narrow = true,
+      environment = "tt02", endpoint = "https://hooks.example.no/events", secret = "0123456789abcdef",
+      resources = "acme-letters", narrow = true,
       credentials = { client_id = "abc", key_file = "/key.pem", passphrase = "", kid = "k", scopes = { "a", "b" },
         system_user = { organisation = "987654321", reference = "r" }, issuer = "https://x.no/",
         token_url = "https://x.no/token", timeout = 10, exchange = true },
@@ -259,7 +261,7 @@ describe("Altinn's side", function()
       '"https://x.no/#a"', "5", '"https://"' } do
       says(problems_of(("return { endpoint = %s }"):format(endpoint)), "endpoint must be the public https:// address")
     end
-    assert(load 'return { endpoint = "https://x.no/in?code={secret}" }')
+    assert(load 'return { endpoint = "https://x.no/in?code={secret}", secret = "s" }')
     says(problems_of 'return { resources = { "" } }', "resources must be a text or a list of texts")
     says(problems_of 'return { narrow = "yes" }', "narrow must be a boolean")
     says(problems_of "return { token = 5 }", "token must be a text that is not empty")
@@ -281,11 +283,12 @@ describe("Altinn's side", function()
     says(problems_of 'return { token = "a", credentials = {} }', "credentials and token exclude each other")
     variables = { ALTINN_EVENTS_BASE_URL = "http://127.0.0.1:1", ALTINN_EVENTS_TOKEN = "t",
       ALTINN_EVENTS_ENDPOINT = "https://y.no/events" }
-    local made = assert(load [[return { environment = "tt02", endpoint = "https://x.no/events",
+    local made = assert(load [[return { environment = "tt02", endpoint = "https://x.no/events", secret = "s",
       credentials = { client_id = "abc" } }]])
     assert.are.same({ "http://127.0.0.1:1", "t", "https://y.no/events" }, { made.base_url, made.token, made.endpoint })
     assert.is_nil(made.environment)
     assert.is_nil(made.credentials)
+    variables.ALTINN_EVENTS_SECRET = "s"
     made = assert(load("return {}", { environment = "production" }))
     assert.are.equal("production", made.environment)
     assert.is_nil(made.base_url)
@@ -312,6 +315,124 @@ describe("without a secret", function()
   end)
 end)
 
+describe("without a secret, an endpoint that everybody reaches", function()
+  it("is refused", function()
+    for _, endpoint in ipairs { "https://hooks.example.no/in", "https://me@hooks.example.no", "http://10.0.0.1/x" } do
+      says(problems_of(("return { endpoint = %q }"):format(endpoint)), "endpoint: without a secret everybody could")
+    end
+    assert(load 'return { endpoint = "http://127.0.0.1:8480/events" }')
+    assert(load 'return { endpoint = "https://localhost/events" }')
+    assert(load 'return { endpoint = "https://x.no/events", secret = "s" }')
+  end)
+
+  it("warns of a secret that can be guessed", function()
+    local made = assert(load 'return { secret = { "short", "0123456789abcdef" } }')
+    assert.are.equal(1, #made.warnings)
+    says(made.warnings[1], "the secret is short")
+    assert.are.same({}, assert(load 'return { secret = "0123456789abcdef" }').warnings)
+    for _, warning in ipairs(made.warnings) do assert.is_nil(warning:find('"short"', 1, true)) end
+  end)
+end)
+
+describe("a name that nothing defines in the configuration", function()
+  it("is told with its line, and is not printed: it may be a secret without quotation marks", function()
+    local text = problems_of "return {\n  secret = s3cretWithoutQuotes,\n}"
+    says(text, "altinn-events.lua:2: a word that is not defined: texts stand in quotation marks")
+    assert.is_nil(text:find("s3cret", 1, true))
+    says(problems_of 'return { targets = tragets }', "altinn-events.lua:1: a word that is not defined")
+    says(problems_of 'return { secret = evn "X" }', "'evn' is not defined (did you mean 'env'?)")
+    says(problems_of 'return { secret = os.getenv "X" }', 'altinn-events.lua:1: os is not here: env "NAME" gives')
+  end)
+
+  it("nothing that stands in the file is told", function()
+    for _, wrong in ipairs { 'return { secret = "hunter2" + 1 }', 'local x = "hunter2" return { secret = x.y.z }',
+      'return { secret = "hunter2', 'return { secret = env "hunter2hunter2hunter2" }',
+      'return { secret = file "hunter2hunter2" }', 'return { secret = env "HUNTER2HUNTER2HUNTER2HUNTER2" }' } do
+      local text = problems_of(wrong)
+      assert.is_nil(text:lower():find("hunter2", 1, true), text)
+      says(text, "altinn-events.lua:1: ")
+    end
+  end)
+end)
+
+describe("another language than Lua", function()
+  it("is named", function()
+    for text, language in pairs { ['{ "listen": "127.0.0.1:1" }'] = "JSON", ["listen: 127.0.0.1:1\ninbox: x"] = "YAML",
+      ["---\nlisten: 1"] = "YAML", ["# one\n[host]\nlisten = 1"] = "an INI or TOML file" } do
+      says(problems_of(text), ("this is %s, and the configuration is Lua: return { listen ="):format(language))
+    end
+    assert(load "\239\187\191return { listen = '127.0.0.1:1' }")
+  end)
+end)
+
+describe("a secret that this user cannot read", function()
+  local text = [[return {
+    secret = { env "WEBHOOK_SECRET", "0123456789abcdef" }, credentials = { client_id = "a", key = file "/not/there" },
+    targets = { print = { url = "https://x.no", headers = { Authorization = "Bearer " .. env "PRINT_TOKEN" } } },
+    endpoint = "https://x.no/events",
+  }]]
+
+  local function needing(...)
+    return config.load { config = file(text), needs = { ... } }
+  end
+
+  it("is no hindrance for what does not need it", function()
+    local made = assert(needing())
+    assert.are.same({ "0123456789abcdef" }, made.secrets)
+    assert.are.same({}, made.targets.print.headers)
+    local said = {}
+    for index, one in ipairs(made.missing) do said[index] = one.message:match("[^/]*$") end
+    assert.are.equal(3, #said)
+    assert(config.load { config = file 'return { endpoint = "https://x.no", secret = env "NONE" }', needs = {} })
+  end)
+
+  it("is told, with file and line, for what does", function()
+    local made, problems = needing("secret", "credentials")
+    assert.is_nil(made)
+    table.sort(problems)
+    assert.are.equal(2, #problems)
+    says(problems[1], 'altinn-events.lua:2: env "WEBHOOK_SECRET": this variable is not set')
+    says(problems[2], 'altinn-events.lua:2: file "/not/there": No such file')
+    says(problems_of(text), 'altinn-events.lua:3: env "PRINT_TOKEN"')
+  end)
+
+  it("comes from a file of variables, as systemd reads it", function()
+    process.write(folder .. "/env",
+      '# a comment\n\nWEBHOOK_SECRET=abc\nPRINT_TOKEN="Bearer \\"x\\" y"\nOTHER=\'a b\'\n')
+    local made = assert(config.load { config = file [[return { secret = env "WEBHOOK_SECRET", inbox = env "OTHER",
+      targets = { p = { url = "https://x.no", headers = { A = env "PRINT_TOKEN" } } } }]],
+      env_file = folder .. "/env" })
+    assert.are.same({ "abc" }, made.secrets)
+    assert.are.equal('Bearer "x" y', made.targets.p.headers.A)
+    assert.are.equal("a b", made.inbox)
+    process.write(folder .. "/env", "A=1\nno variable\n")
+    local _, problems = config.load { env_file = folder .. "/env" }
+    says(problems[1], "/env:2: a line is NAME=VALUE")
+    _, problems = config.load { env_file = folder .. "/none" }
+    says(problems[1], "No such file")
+  end)
+end)
+
+describe("variables", function()
+  it("give every value but headers", function()
+    variables = { ALTINN_EVENTS_RULES = "a, b", ALTINN_EVENTS_LIMITS_MAX_BYTES = "2048",
+      ALTINN_EVENTS_LOG_FORMAT = "json", ALTINN_EVENTS_NARROW = "true", ALTINN_EVENTS_CREDENTIALS_CLIENT_ID = "id",
+      ALTINN_EVENTS_CREDENTIALS_SCOPES = "one,two", ALTINN_EVENTS_CREDENTIALS_SYSTEM_USER_ORGANISATION = "1",
+      ALTINN_EVENTS_TARGETS_PRINT_OUT_URL = "https://y.no", ALTINN_EVENTS_TARGETS_PRINT_OUT_TIMEOUT = "5" }
+    local made = assert(load [[return { limits = { deadline = 7 }, credentials = { kid = "k" },
+      targets = { ["print-out"] = { url = "https://x.no", headers = { A = "b" } } } }]])
+    assert.are.same({ "a", "b" }, made.rules)
+    assert.are.same({ deadline = 7, max_bytes = 2048 }, made.limits)
+    assert.are.equal("json", made.log.format)
+    assert.is_true(made.narrow)
+    assert.are.same({ client_id = "id", kid = "k", scopes = { "one", "two" }, system_user = { organisation = "1" } },
+      made.credentials)
+    assert.are.same({ url = "https://y.no", timeout = 5, headers = { A = "b" } }, made.targets["print-out"])
+    variables = { ALTINN_EVENTS_NARROW = "perhaps" }
+    says(problems_of "return {}", "narrow must be a boolean")
+  end)
+end)
+
 describe("values that would be found out too late", function()
   it("are refused: inboxes that are no files, headers that are none, folders in place of files", function()
     for _, name in ipairs { "", ":memory:", "a\\0b" } do
@@ -319,6 +440,10 @@ describe("values that would be found out too late", function()
     end
     says(problems_of('return { targets = { p = { url = "http://x", headers = { ["A B"] = "x" } } } }'),
       "targets.p.headers has 'A B', which is no name of a header")
+    says(problems_of('return { targets = { p = { url = "https://x.no/#part" } } }'), "targets.p.url holds a '#'")
+    says(problems_of("return { limits = { max_body = 1 } }"), "unknown key 'limits.max_body'")
+    says(problems_of("return { limits = { speed = 1 } }"),
+      "(there are: at_once, connections, deadline, instructions, max_bytes, memory, seconds)")
     says(problems_of('return { targets = { p = { url = "http://x", headers = { A = "x\\ny" } } } }'),
       "targets.p.headers A holds a control character")
     says(problems_of('return { secret = file "." }'), 'altinn-events.lua:1: file ".": Is a directory')

@@ -96,7 +96,8 @@ describe("a rule asks about its letter", function()
   end)
 
   it("and is told what its may lacks, before anything is sent", function()
-    start { ask = 'rule { name = "ask", on = "*", run = function(_, letter) letter:confirm() end }' }
+    start { ask = [[
+      rule { name = "ask", on = "*", run = function(_, letter) local act = "confirm" letter[act](letter) end }]] }
     post "1"
     assert(one:settle())
     assert.is_truthy(run_of("1").reason:find('add "confirm" to its may', 1, true))

@@ -306,12 +306,12 @@ describe("of the configuration", function()
   local config = require "altinn.events.host.config"
 
   it("every key is defined", function()
-    local shape = known(config.load, "shape")
+    local shape = config.shape
     local credentials = known(shape.credentials, "shape")
     assert.are.same(sorted(known(credentials.system_user, "shape")), sorted(fields_of "altinn.events.system_user"))
     assert.are.same(sorted(shape), sorted(fields_of "altinn.events.configuration"))
     assert.are.same(sorted(credentials), sorted(fields_of "altinn.events.credentials"))
-    assert.are.same(sorted(known(config.load, "target_shape")), sorted(fields_of "altinn.events.target"))
+    assert.are.same(sorted(config.target_shape), sorted(fields_of "altinn.events.target"))
     assert.are.same(sorted(known(shape.limits, "shape")), sorted(fields_of "altinn.events.limits"))
     assert.are.same(sorted(known(shape.log, "shape")), sorted(fields_of "altinn.events.log_options"))
     assert.are.same({ "env", "file" }, sorted(files.configuration.globals))

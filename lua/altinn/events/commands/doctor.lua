@@ -3,13 +3,19 @@
 local connection = require "altinn.events.commands.connection"
 local endpoint = require "altinn.events.subscriptions.endpoint"
 local events = require "altinn.events"
+local findings = require "altinn.events.rules.findings"
 local http_date = require "altinn.events.support.http_date"
 local libraries = require "altinn.events.support.libraries"
+local options = require "altinn.events.commands.options"
 local output = require "altinn.events.commands.output"
 local plan = require "altinn.events.subscriptions.plan"
+local prepare = require "altinn.events.host.prepare"
 local rules = require "altinn.events.rules.loading"
 
-local M = {}
+local M = {
+  summary = "try everything between here and Altinn, and say how to mend what fails",
+  needs = { "secret", "credentials", "token" },
+}
 
 local TIMEOUT = 15
 local CLOCK_MOST = 10      -- seconds that Maskinporten tolerates
@@ -55,6 +61,8 @@ local function check_configuration(visit)
   elseif #config.secrets == 0 then
     visit:find("configuration", "warning", "there is no secret: anybody can post events to the webhook",
       "set secret (openssl rand -hex 32 makes one)")
+  elseif #config.warnings > 0 then
+    for _, warning in ipairs(config.warnings) do visit:find("configuration", "warning", warning) end
   else
     visit:find("configuration", "ok", config.file and "read from " .. config.file or "complete")
   end
@@ -262,10 +270,13 @@ local function check_subscriptions(visit)
 end
 
 local function check_rules(visit)
-  local set, problems = rules.load(visit.config.rules)
-  if not set then
-    return visit:find("rules", "failed", rules.describe_problem(problems[1]), "'altinn-events check' tells all")
+  local set, list = prepare.rules(visit.config)
+  local kinds = { error = "failed", warning = "warning", hint = "warning" }
+  for _, finding in ipairs(list) do
+    visit:find("rules", kinds[finding.severity], findings.text(finding), finding.severity == "error"
+      and "'altinn-events check' tells all, and 'run' refuses it" or nil)
   end
+  if not set then return end
   local made = plan.compute(set, { resources = visit.config.resources, narrow = visit.config.narrow })
   for _, note in ipairs(made.problems) do
     visit:find("rules", "failed", rules.describe_problem(note), "without it 'plan' and 'apply' cannot go on")
@@ -297,6 +308,12 @@ local checks = {
 }
 
 local signs = { ok = "ok", warning = "WARNING", failed = "FAILED", skipped = "skipped" }
+
+--- Adds its options to the parser.
+---@param doctor table
+function M.options(doctor)
+  options.add(doctor, "config", "altinn", "json")
+end
 
 --- Runs the verb.
 ---@param args table

@@ -1,49 +1,33 @@
 -- altinn-events inbox: what came in, what became of it, and acts by hand.
+local options = require "altinn.events.commands.options"
 local output = require "altinn.events.commands.output"
 
-local M = {}
+local M = { summary = "what came in, and what became of it", needs = {} }
 
 -- Loaded when it is asked for: not every command needs the host's libraries.
 local function store() return require "altinn.events.host.inbox" end
 
-local function whole_number(text)
-  local value = math.tointeger(tonumber(text))
-  if value and value > 0 then return value end
-  return nil, ("--limit: '%s' is no whole number above 0"):format(text)
-end
+local usage
 
-local function add(command, ...)
-  command:option("--config", "the configuration file (default: altinn-events.lua, if it is there)"):argname "FILE"
-  command:option("--inbox", "the inbox file (default: altinn-events.db)"):argname "FILE"
-  local known = {
-    json = function() command:flag("--json", "print JSON") end,
-    event = function() command:argument("event", "its number in the inbox, or its id") end,
-    rule = function() command:option("--rule", "only this rule's runs"):argname "NAME" end,
-    reason = function() command:option("--reason", "what for: it is kept with the act"):argname "TEXT" end,
-  }
-  for _, name in ipairs { ... } do known[name]() end
-  return command
-end
-
---- Adds the verb and its words to the parser.
----@param parser table an argparse parser
-function M.add(parser)
-  local verb = parser:command("inbox", "what came in, and what became of it")
+--- Adds its options to the parser.
+---@param verb table
+function M.options(verb)
   verb:require_command(false)
   verb:command_target "inbox_verb"
-  local list = add(verb:command("list", "list events, the newest first"), "json", "rule")
-  list:option("--limit", "at most so many (default: 50)"):argname "N":convert(whole_number)
+  local function one(name, summary, ...)
+    local command = options.add(verb:command(name, summary), "config", "inbox", ...)
+    command:argument("event", "its number in the inbox, or its id")
+    return command
+  end
+  local list = options.add(verb:command("list", "list events, the newest first"), "config", "inbox", "json", "rule")
+  list:option("--limit", "at most so many (default: 50)"):argname "N":convert(options.whole "--limit")
   list:option("--state", "a run's state (dead, retry, later, …), or waiting or unmatched"):argname "STATE"
   list:option("--type", "an event type"):argname "TYPE"
   list:option("--since", "a span (2h, 3d) or a time"):argname "TIME"
-  add(verb:command("show", "one event: its runs and their attempts, effects, what was done by hand"), "json", "event")
-  add(verb:command("retry", "put runs back that were given up, and make those due that wait for a time"),
-    "rule", "reason", "event")
-  add(verb:command("discard", "give runs up for good, whether they wait, run or are dead"), "rule", "reason", "event")
-  function M.help()
-    io.stderr:write(verb:get_help(), "\n\nError: name one of these commands\n")
-    return 2
-  end
+  one("show", "one event: its runs and their attempts, effects, what was done by hand", "json")
+  one("retry", "put runs back that were given up, and make those due that wait for a time", "rule", "reason")
+  one("discard", "give runs up for good, whether they wait, run or are dead", "rule", "reason")
+  usage = function() return verb:get_help() end
 end
 
 -- The beginning of a text of several lines.
@@ -160,10 +144,14 @@ act("discard", discarded)
 
 --- Runs the verb.
 ---@param args table what the parser gave
----@param path string the inbox file
+---@param config table
 ---@return integer status
-function M.run(args, path)
-  return verbs[args.inbox_verb](args, path)
+function M.run(args, config)
+  if not args.inbox_verb then
+    output.note(usage() .. "\n\nError: name one of these commands")
+    return 2
+  end
+  return verbs[args.inbox_verb](args, config.inbox)
 end
 
 return M

@@ -2,9 +2,13 @@
 -- it. Its content is never shown.
 local connection = require "altinn.events.commands.connection"
 local events = require "altinn.events"
+local options = require "altinn.events.commands.options"
 local output = require "altinn.events.commands.output"
 
-local M = {}
+local M = {
+  summary = "what Altinn says of a letter; asked by its recipient this counts as fetched",
+  needs = { "credentials", "token" },
+}
 
 -- Members that hold what was written to the recipient.
 local content = { messageBody = true, messageSummary = true, messageTitle = true }
@@ -110,6 +114,14 @@ local function print_letter(id, details)
   for _, one in ipairs(list_of(list_of(details.content).attachments)) do
     output.line("  %-12s %s  %s", "attachment", one.id or "?", present(one.status) or "")
   end
+end
+
+--- Adds its options to the parser.
+---@param letter table
+function M.options(letter)
+  options.add(letter, "config", "altinn", "json")
+  letter:argument("id", "the letter's id")
+  letter:flag("--timeline", "what happened to it, in order")
 end
 
 --- Runs the verb.

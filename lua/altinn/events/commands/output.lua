@@ -17,10 +17,16 @@ end
 ---@param text string
 function M.out(text) write(text) end
 
---- Prints a format, filled in.
+--- Prints a format, filled in: one line, whatever the texts hold.
 ---@param format string
 ---@param ... any
-function M.line(format, ...) write(format:format(...)) end
+function M.line(format, ...)
+  local values = table.pack(...)
+  for index = 1, values.n do
+    if type(values[index]) == "string" then values[index] = texts.visible(values[index], "") end
+  end
+  write(format:format(table.unpack(values, 1, values.n)))
+end
 
 --- Prints a value as JSON.
 ---@param value any
@@ -41,6 +47,12 @@ end
 ---@param text string
 function M.complain(text)
   io.stderr:write("altinn-events: ", texts.visible(text), "\n")
+end
+
+--- Prints a text on standard error as it is: findings, usage.
+---@param text string
+function M.note(text)
+  io.stderr:write(texts.visible(text), "\n")
 end
 
 --- Seconds since 1970 as people and programs read them.

@@ -1,11 +1,15 @@
 -- altinn-events plan and apply: the subscriptions that the rules need.
 local connection = require "altinn.events.commands.connection"
 local duration = require "altinn.events.support.duration"
+local options = require "altinn.events.commands.options"
 local output = require "altinn.events.commands.output"
 local plan = require "altinn.events.subscriptions.plan"
 local rules = require "altinn.events.rules.loading"
 
-local M = {}
+local M = {
+  summary = "the subscriptions that the rules need, against those that exist",
+  needs = { "secret", "endpoint", "base_url", "credentials", "token" },
+}
 
 -- The plan of the rules, or the status with which the command ends.
 local function computed(config)
@@ -126,11 +130,21 @@ local function begin(args, config)
     remove_unknown = args.remove_unknown }
 end
 
+--- Adds the options that plan and apply share.
+---@param command table
+function M.options(command)
+  options.add(command, "config", "altinn", "json", "rules")
+  command:flag("--narrow", "one subscription for each type, so that less comes that no rule wants")
+  command:option("--overlap", "how long old and new stand side by side (default: 1h)"):argname "SPAN"
+  command:flag("--remove-unknown", "remove also those under the endpoint whose secret is not in the configuration")
+  command:flag("--now", "remove replaced ones without the overlap; events may be missed")
+end
+
 --- What would be done. Status 2 when something would.
 ---@param args table
 ---@param config table
 ---@return integer status
-function M.plan(args, config)
+function M.run(args, config)
   local job, status = begin(args, config)
   if not job then return status end
   local steps, existing, code = difference(job)

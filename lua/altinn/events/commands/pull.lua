@@ -4,9 +4,13 @@ local connection = require "altinn.events.commands.connection"
 local events = require "altinn.events"
 local head = require "altinn.events.event.head"
 local libraries = require "altinn.events.support.libraries"
+local command_options = require "altinn.events.commands.options"
 local output = require "altinn.events.commands.output"
 
-local M = {}
+local M = {
+  summary = "events from Altinn's store, which goes back 90 days",
+  needs = { "secret", "credentials", "token" },
+}
 
 -- Statuses with which the host refuses an event for what it is, now and later.
 local OWN_FAULT = { [400] = true, [413] = true, [415] = true, [422] = true }
@@ -112,6 +116,20 @@ local function deliver_to(args)
   if not args.deliver then return nil end
   local given = type(args.deliver) == "table" and args.deliver[1] or args.deliver
   return type(given) == "string" and given or true
+end
+
+--- Adds its options to the parser.
+---@param pull table
+function M.options(pull)
+  command_options.add(pull, "config", "altinn", "json")
+  pull:option("--resource", "the resource, for instance acme-letters"):argname "NAME":count(1)
+  pull:option("--after", "the id of the last event seen (default: from the beginning)"):argname "ID"
+  pull:option("--type", "only this type; may be repeated; a * may stand at its end"):argname "TYPE":count "*"
+  pull:option("--subject", "only events about this party"):argname "PARTY"
+  pull:option("--size", "events in one answer (most: 1000)"):argname "N":convert(command_options.whole "--size")
+  pull:option("--limit", "at most so many (default: 50; with --deliver: all)"):argname "N"
+    :convert(command_options.whole "--limit")
+  pull:option("--deliver", "post them to the host, or to URL, as Altinn would"):argname "URL":args "?"
 end
 
 --- Runs the verb.

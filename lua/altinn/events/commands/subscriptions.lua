@@ -1,10 +1,14 @@
 -- altinn-events subscriptions: by hand.
 local connection = require "altinn.events.commands.connection"
 local head = require "altinn.events.event.head"
+local options = require "altinn.events.commands.options"
 local output = require "altinn.events.commands.output"
 local plan = require "altinn.events.subscriptions.plan"
 
-local M = {}
+local M = {
+  summary = "subscriptions by hand; see plan for those of the rules",
+  needs = { "secret", "endpoint", "base_url", "credentials", "token" },
+}
 
 --- A subscription for a listing: the server's names, no secret, no identity
 --- number in clear.
@@ -123,6 +127,22 @@ function verbs.delete(args, link)
   end
   if args.json then output.json { subscriptions = rows } end
   return status
+end
+
+--- Adds its options to the parser.
+---@param subscriptions table
+function M.options(subscriptions)
+  subscriptions:command_target "subscriptions_verb"
+  options.add(subscriptions:command("list", "list those of this identity"), "config", "altinn", "json")
+  local create = options.add(subscriptions:command("create", "make one"), "config", "altinn", "json", "wait")
+  create:option("--resource", "the resource, for instance acme-letters"):argname "NAME":count(1)
+  create:option("--subject", "only events about this party"):argname "PARTY"
+  create:option("--type", "only events of this type"):argname "TYPE"
+  create:flag("--include-subunits", "also about the subunits of the party")
+  create:option("--name", "a word at the end of the address; keeps it apart from those of the plan"):argname "NAME"
+  create:option("--to", "the whole address to post to, instead of the configured endpoint"):argname "URL"
+  local delete = options.add(subscriptions:command("delete", "delete some"), "config", "altinn", "json")
+  delete:argument("ids", "their numbers"):args "+":convert(options.whole "ids")
 end
 
 --- Runs the verb.

@@ -1,9 +1,10 @@
 -- altinn-events token: what the token says, never the token unless asked.
 local connection = require "altinn.events.commands.connection"
 local events = require "altinn.events"
+local options = require "altinn.events.commands.options"
 local output = require "altinn.events.commands.output"
 
-local M = {}
+local M = { summary = "get a token and print what it says", needs = { "credentials", "token" } }
 
 local function masked_copy(value)
   if type(value) == "table" then
@@ -40,6 +41,13 @@ local function show(token)
   if not text then return output.failure(message, code) end
   output.out(text)
   return 0
+end
+
+--- Adds its options to the parser.
+---@param token table
+function M.options(token)
+  options.add(token, "config", "altinn", "json")
+  token:flag("--show", "print the token itself, and nothing else")
 end
 
 --- Runs the verb.

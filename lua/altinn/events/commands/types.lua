@@ -5,7 +5,7 @@ local events = require "altinn.events"
 local output = require "altinn.events.commands.output"
 local suggest = require "altinn.events.support.suggest"
 
-local M = {}
+local M = { summary = "the event types: when each comes, whom it reaches, what to do with it", reads = "nothing" }
 
 -- Whom events reach that carry this party in their subject. A service owner subscribes to a resource without a
 -- subjectFilter, everybody else with their own number as subjectFilter.
@@ -65,6 +65,13 @@ local function print_row(row)
   output.line("  about     %s%s", row.about, row.once and "" or ", which may have several")
   output.line("  do        %s", row.advice)
   if row.note then output.line("  note      %s", row.note) end
+end
+
+--- Adds its options to the parser.
+---@param types table
+function M.options(types)
+  types:argument("names", "only these, or those with this word: letter, published, dialogporten"):args "*"
+  types:flag("--json", "print JSON")
 end
 
 --- Runs the verb.

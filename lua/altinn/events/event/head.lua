@@ -264,7 +264,10 @@ local function is_foreign(word)
   return event ~= nil and core.describe(event).publisher == "other"
 end
 
-local function is_all_foreign(on)
+--- Whether `on` names types of others than Altinn only.
+---@param on any of a head
+---@return boolean
+function M.is_foreign(on)
   for _, word in ipairs(type(on) == "table" and on or { on }) do
     if not is_foreign(word) then return false end
   end
@@ -279,7 +282,7 @@ end
 ---@return string[] faults empty: all of it can match
 function M.faults(head)
   local faults = {}
-  if is_all_foreign(head.on) then return faults end
+  if M.is_foreign(head.on) then return faults end
   for _, name in ipairs(sorted_names(head.when or {})) do condition_faults(name, head.when[name], faults) end
   return faults
 end

@@ -2,37 +2,13 @@
 local cjson = require("cjson.safe").new()  -- settings of the shared one are everybody's
 local events = require "altinn.events"
 local config_module = require "altinn.events.host.config"
+local findings = require "altinn.events.rules.findings"
 local host = require("altinn.events.support.libraries").load "altinn.events.host"
+local prepare = require "altinn.events.host.prepare"
 local rules = require "altinn.events.rules.loading"
 local settlement = require "altinn.events.host.settlement"
 
 local M = {}
-
-local function targets_of(set)
-  local wanted = {}
-  for _, rule in ipairs(set) do
-    for _, power in ipairs(rule.may or {}) do
-      local target = power:match("^send:(.+)$")
-      if target then wanted[#wanted + 1] = { rule = rule, target = target } end
-    end
-  end
-  return wanted
-end
-
--- Rules and what they need of the configuration.
-local function load_rules(config)
-  local set, problems = rules.load(config.rules)
-  if not set then return nil, problems end
-  problems = {}
-  for _, need in ipairs(targets_of(set)) do
-    if not config.targets[need.target] then
-      problems[#problems + 1] = { file = need.rule.file, line = need.rule.line, rule = need.rule.name,
-        message = ("may: there is no target '%s' in the configuration"):format(need.target) }
-    end
-  end
-  if #problems > 0 then return nil, problems end
-  return set
-end
 
 -- The workers get the texts that were checked, so that one version runs everywhere.
 local function settings_of(config, set)
@@ -60,14 +36,19 @@ local function start_options(config, set)
   }
 end
 
-local function report(log, problems)
-  for _, problem in ipairs(problems) do log("error", "rules", { reason = rules.describe_problem(problem) }) end
+local LEVELS = { error = "error", warning = "warn", hint = "info" }
+
+local function report(log, list)
+  for _, finding in ipairs(list) do
+    local level = LEVELS[finding.severity]
+    log(level, "rules", { reason = findings.text(finding):gsub("^warning: ", ""):gsub("^hint: ", "") })
+  end
 end
 
 local function reload(handle, config, log)
-  local set, problems = load_rules(config)
+  local set, list = prepare.rules(config)
+  report(log, list)
   if not set then
-    report(log, problems)
     handle:reload_refused()
     log("error", "reload", { reason = "the new rules are broken; the old ones stay in force" })
     return
@@ -79,7 +60,7 @@ local function reload(handle, config, log)
     log("error", "reload", { reason = ("%s; the old rules stay in force"):format(tostring(message)) })
     return
   end
-  log("info", "reload", { reason = ("%d rules are in force"):format(#set) })
+  log("info", "reload", { reason = ("%d rule%s in force"):format(#set, #set == 1 and " is" or "s are") })
 end
 
 -- Tells systemd, if that is who started us.
@@ -140,11 +121,10 @@ end
 ---@return integer status 0 fine, 1 failed
 function M.run(config)
   local log = settlement.logger(config.log, host.log)
-  local set, problems = load_rules(config)
-  if not set then
-    report(log, problems)
-    return 1
-  end
+  report(log, config_module.findings(nil, config))
+  local set, list = prepare.rules(config)
+  report(log, list)
+  if not set then return 1 end
   local handle, message = host.start(start_options(config, set))
   if not handle then
     log("error", "start", { reason = message })

@@ -360,6 +360,16 @@ local function copy_of(value)
   return copy
 end
 
+-- The attribute that runs are kept in order by must be one that the events can carry.
+local function order_fault(fields)
+  local order, attributes = fields.order, { letter = true }
+  for name in pairs(head.carried) do attributes[name] = name ~= "recipient" and name ~= "sender" or nil end
+  local fine = type(order) ~= "string" or check_order(order) or attributes[order]
+  if fine or head.is_foreign(fields.on) then return nil end
+  return ("order: no event of Altinn carries '%s'%s"):format(order, head.carried[order]
+    and ": who is meant stands in its subject" or suggest.hint(order, attributes))
+end
+
 --- Makes a rule of the table that a rule file gave to rule{…}.
 ---@param fields table
 ---@return table|nil rule
@@ -376,6 +386,7 @@ function M.new(fields)
       if fault ~= message then problems[#problems + 1] = fault end
     end
   end
+  problems[#problems + 1] = order_fault(fields)
   if #problems > 0 then return nil, problems end
   local rule = {}
   for name in pairs(checks) do rule[name] = copy_of(fields[name]) end

@@ -320,6 +320,15 @@ function M.environment(state, globals, register)
   return guard_names(env)
 end
 
+--- The names that are in scope in every rule file, with what they are.
+---@return table<string, any>
+function M.scope()
+  local env = M.environment({ file = "", loading = true, sources = {} }, { print = print }, function() end)
+  local names = {}
+  for name, value in next, env do names[name] = value end
+  return names
+end
+
 --- A body of a rule whose frame stays on the stack whatever it ends with: a
 --- tail call (`return skip()`) leaves none of its own, so a mistake in such a
 --- call would be told at a line of ours. The frame has the body's file and

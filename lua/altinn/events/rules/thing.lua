@@ -16,6 +16,9 @@ local POWERS = {
   mark_read = "mark:read", confirm = "confirm", purge = "purge", download = "download",
 }
 
+--- The power that each method of a thing needs, by the method's name.
+M.powers = POWERS
+
 -- What a rule's inspection of a thing finds is its id and kind; the rest is
 -- in here: rule, connect, asked (the client's object), kept.
 local private = setmetatable({}, { __mode = "k" })

@@ -35,16 +35,24 @@ function M.readable(text)
   return table.concat(parts)
 end
 
+-- Marks that turn the direction of writing: U+200E, U+200F, U+202A to U+202E, U+2066 to U+2069.
+local TURNING = { "\226\128([\142\143\168-\174])", "\226\129([\166-\169])" }
+local TURNED = { 0x2000, 0x2040 }
+
 local function code(byte) return ("\\u%04x"):format(byte) end
 
 --- The same text without what a terminal or a reader of lines could obey: control characters, also DEL and those of C1
---- (U+0080 to U+009F), stand as \u001b and the like. It is UTF-8, and JSON stays the same JSON.
+--- (U+0080 to U+009F), and marks that turn the direction of writing stand as \u001b and the like. It is UTF-8, and JSON
+--- stays the same JSON.
 ---@param text string
 ---@param kept string|nil control characters that stay, as a set of a pattern: "\n\t" when absent, "" for none
 ---@return string
 function M.visible(text, kept)
   text = M.readable(text)
   text = text:gsub("\194([\128-\159])", function(second) return code(second:byte()) end)
+  for index, pattern in ipairs(TURNING) do
+    text = text:gsub(pattern, function(last) return code(TURNED[index] + last:byte() % 64) end)
+  end
   kept = kept or "\n\t"
   return (text:gsub("[%c\127]", function(c)
     if kept ~= "" and c:find("[" .. kept .. "]") then return nil end

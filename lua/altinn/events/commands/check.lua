@@ -1,0 +1,53 @@
+-- altinn-events check: what `run` would refuse, and what will surprise.
+local findings = require "altinn.events.rules.findings"
+local options = require "altinn.events.commands.options"
+local output = require "altinn.events.commands.output"
+
+local M = { summary = "load and check the configuration and the rules; silent when all is well", reads = "itself" }
+
+--- Adds its options to the parser.
+---@param check table
+function M.options(check)
+  options.add(check, "config", "json", "rules")
+  check:flag("--list", "list the rules")
+  check:flag("--strict", "fail also with warnings")
+  check:option("--format", "text (default) or json"):choices { "text", "json" }
+end
+
+local function rows_of(set)
+  local rows = output.list()
+  for index, rule in ipairs(set or {}) do
+    rows[index] = { name = rule.name, about = rule.about, file = rule.file, line = rule.line, enabled = rule.enabled,
+      order = rule.order, on = rule.on }
+  end
+  return rows
+end
+
+local function print_text(prepared, list, args)
+  for _, finding in ipairs(list) do
+    local prefix = finding.code == "configuration" and finding.severity == "error" and "altinn-events: " or ""
+    output.note(prefix .. findings.text(finding))
+  end
+  for _, rule in ipairs(args.list and prepared.set or {}) do
+    output.line("%s:%d: %s%s", rule.file, rule.line, rule.name, rule.about and ": " .. rule.about or "")
+  end
+end
+
+--- Runs the verb.
+---@param args table
+---@return integer status 0 fine, 1 a rule is wrong, 2 the configuration is
+function M.run(args)
+  local prepared, list = require("altinn.events.host.prepare").all {
+    config = args.config, env_file = args.env_file, values = options.values(args), needs = {},
+  }
+  local ok = not findings.has(list, "error")
+  if args.json or args.format == "json" then
+    output.json { ok = ok, rules = rows_of(prepared.set), findings = output.list(list) }
+  else
+    print_text(prepared, list, args)
+  end
+  if not ok then return prepared.config and 1 or 2 end
+  return args.strict and findings.has(list, "warning") and 1 or 0
+end
+
+return M

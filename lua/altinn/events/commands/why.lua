@@ -1,0 +1,72 @@
+-- altinn-events why: why a rule wants an event, or not.
+local events = require "altinn.events"
+local findings = require "altinn.events.rules.findings"
+local loading = require "altinn.events.rules.loading"
+local options = require "altinn.events.commands.options"
+local output = require "altinn.events.commands.output"
+local why = require "altinn.events.rules.why"
+
+local M = { summary = "why a rule wants an event, or not", needs = {} }
+
+--- Adds its options to the parser.
+---@param command table
+function M.options(command)
+  options.add(command, "config", "inbox", "json", "rule")
+  command:argument("event", "its number in the inbox, its id, or a file")
+end
+
+local function parse(word, text)
+  local event, message, _, detail = events.parse((text:gsub("^\239\187\191", "")), { max_bytes = #text })
+  if event then return event end
+  local at = type(detail) == "table" and detail.position
+  return nil, ("%s%s: %s"):format(word, at and (": byte %d"):format(at) or "", message)
+end
+
+local function stored(word, config)
+  local inbox = require "altinn.events.host.inbox"
+  local sequence, message = inbox.find(config.inbox, word)
+  if not sequence then return nil, message end
+  local body
+  body, message = inbox.body(config.inbox, sequence)
+  if not body then return nil, message end
+  return events.parse(body, { max_bytes = #body })
+end
+
+local function event_of(word, config)
+  local file, message = io.open(word, "rb")
+  if not file then
+    if not word:find("/", 1, true) and not word:find("%.jsonl?$") then return stored(word, config) end
+    return nil, message
+  end
+  local text
+  text, message = file:read("a")  -- a folder opens, and does not read
+  file:close()
+  if not text then return nil, ("%s: %s"):format(word, message) end
+  return parse(word, text)
+end
+
+--- Runs the verb.
+---@param args table
+---@param config table
+---@return integer status
+function M.run(args, config)
+  local set, problems = loading.load(config.rules)
+  if not set then
+    for _, problem in ipairs(problems) do output.note(findings.text(findings.of_problem(problem))) end
+    return 1
+  end
+  local event, message = event_of(args.event, config)
+  if not event then return output.failure(message) end
+  local list
+  list, message = why.explain(set, event, args.rule)
+  if not list then return output.failure(message) end
+  if args.json then
+    output.json { event = tostring(event), rules = list }
+    return 0
+  end
+  output.line("%s", tostring(event))
+  for _, explanation in ipairs(list) do output.out(why.text(explanation)) end
+  return 0
+end
+
+return M

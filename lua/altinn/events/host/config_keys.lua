@@ -1,0 +1,263 @@
+-- The keys of the configuration, each with what its value must be.
+local core = require "altinn.events.core"
+local is_missing = require("altinn.events.host.config_file").is_missing
+local suggest = require "altinn.events.support.suggest"
+local words = require "altinn.events.support.words"
+
+local M = {}
+
+-- How the text of a variable becomes a value, by the check of its key; the
+-- keys of the tables in it, by theirs.
+local converters, records = {}, {}
+
+-- Checks: each returns a message when a value is wrong.
+
+local SWITCHES = { ["true"] = true, ["false"] = false }
+
+local function want(kind)
+  local function check(value)
+    if type(value) ~= kind then return ("must be a %s, not a %s"):format(kind, type(value)) end
+  end
+  if kind == "boolean" then converters[check] = function(text) return SWITCHES[text] end end
+  return check
+end
+
+local function whole(least, most)
+  local function check(value)
+    if type(value) ~= "number" or value % 1 ~= 0 or value < least or value > most then
+      return ("must be a whole number from %d to %d"):format(least, most)
+    end
+  end
+  converters[check] = tonumber
+  return check
+end
+
+local function texts(value)
+  if type(value) == "string" and value ~= "" then return nil end
+  if type(value) ~= "table" or #value == 0 then return "must be a text or a list of texts" end
+  for _, one in ipairs(value) do
+    if type(one) ~= "string" or one == "" then return "must be a text or a list of texts, none of them empty" end
+  end
+end
+
+converters[texts] = function(text)
+  local list = {}
+  for one in text:gmatch("[^,]+") do list[#list + 1] = one:match("^%s*(.-)%s*$") end
+  return list
+end
+
+local function secret(value)
+  local message = texts(value)
+  if message then return message end
+  for _, one in ipairs(type(value) == "table" and value or { value }) do
+    if not one:find("^[%w%-_.~]+$") then
+      return "must be of letters, digits and -_.~ because it is part of an address (openssl rand -hex 32 makes one)"
+    end
+  end
+end
+
+local function address(value)
+  if type(value) ~= "string" then return "must be HOST:PORT" end
+  local host, port = value:match("^%[(.-)%]:(%d+)$")
+  if not host then host, port = value:match("^([^:]+):(%d+)$") end
+  if not host or tonumber(port) > 65535 then return "must be HOST:PORT, for instance 127.0.0.1:8480" end
+end
+
+local function address_or_none(value)
+  if value ~= false then return address(value) end
+end
+
+local check_table
+
+local function record(shape)
+  local function check(value, path, problems)
+    if type(value) ~= "table" then return ("must be a table, not a %s"):format(type(value)) end
+    check_table(value, shape, path, problems)
+  end
+  records[check] = shape
+  return check
+end
+
+local function headers(value)
+  if type(value) ~= "table" then return "must be a table of names and texts" end
+  for name, text in pairs(value) do
+    if type(name) ~= "string" or type(text) ~= "string" then return "must hold texts by name" end
+    if not name:find("^[%w!#$%%&'*+%-.^_`|~]+$") then return ("has '%s', which is no name of a header"):format(name) end
+    if text:gsub("\t", ""):find("%c") then return ("%s holds a control character"):format(name) end
+  end
+end
+
+local function file_name(value)
+  if type(value) ~= "string" or value == "" or value:find("^:") or value:find("%c") then
+    return "must be the name of a file"
+  end
+end
+
+local function url(value)
+  if type(value) ~= "string" or not value:find("^https?://[^/%s]+") or value:find("[%s%c]") then
+    return "must be an address that begins with https:// or http://"
+  end
+end
+
+-- A path is put between the address and its query, and a fragment is never sent.
+local function target_url(value)
+  local message = url(value)
+  if message then return message end
+  if value:find("#", 1, true) then return "holds a '#': what follows it would never be sent" end
+end
+
+local target_shape = { url = target_url, headers = headers, timeout = whole(1, 3600) }
+
+local function targets(value, path, problems)
+  if type(value) ~= "table" then return "must be a table of targets by name" end
+  for name, target in pairs(value) do
+    local at = path .. "." .. tostring(name)
+    if core.mask(tostring(name)) ~= tostring(name) then
+      problems[#problems + 1] = path .. ": the name of a target stands in logs, and must not hold an identity number"
+    elseif type(target) ~= "table" then problems[#problems + 1] = at .. " must be a table with a url"
+    else
+      check_table(target, target_shape, at, problems)
+      if target.url == nil then problems[#problems + 1] = at .. ".url is missing" end
+    end
+  end
+end
+
+local function log_format(value)
+  if value ~= "logfmt" and value ~= "json" then return "must be \"logfmt\" or \"json\"" end
+end
+
+local function environment_name(value)
+  local environments = core.altinn.environments
+  if environments[value] then return nil end
+  local others = {}
+  for name in pairs(environments) do
+    if name ~= "production" and name ~= "tt02" then others[#others + 1] = name end
+  end
+  table.sort(others)
+  return "must be one of production, tt02, " .. table.concat(others, ", ")
+    .. suggest.hint(tostring(value), environments)
+end
+
+local function endpoint(value)
+  local plain = type(value) == "string" and value:gsub("{secret}", "secret", 1) or value
+  if url(plain) or plain:find("[{}#]") then
+    return "must be the public https:// address of the webhook, for instance https://hooks.example.no/events"
+      .. " (the secret is added, or stands where {secret} is)"
+  end
+end
+
+local function one_text(value)
+  if type(value) ~= "string" or value == "" then return "must be a text that is not empty" end
+end
+
+-- What events.maskinporten takes.
+local credentials_shape = {
+  client_id = one_text, key = one_text, key_file = one_text, passphrase = want "string", kid = one_text,
+  certificate = one_text, certificate_file = one_text, scopes = texts, environment = environment_name,
+  base_url = url, issuer = url, token_url = url,
+  system_user = record { organisation = one_text, reference = one_text }, resource = texts, consumer_org = one_text,
+  iss_onbehalfof = one_text, pid = one_text, exchange = want "boolean", algorithm = one_text,
+  timeout = whole(1, 3600),
+}
+
+local shape = {
+  environment = environment_name, base_url = url, credentials = record(credentials_shape), token = one_text,
+  endpoint = endpoint, resources = texts, narrow = want "boolean",
+  listen = address, admin = address_or_none, secret = secret, inbox = file_name, rules = texts,
+  targets = targets, workers = whole(1, 64), log = record { format = log_format },
+  limits = record {
+    max_bytes = whole(1024, 1 << 28), deadline = whole(1, 3600), connections = whole(1, 65536),
+    seconds = whole(1, 86400), memory = whole(1 << 16, 1 << 40), instructions = whole(1000, 1 << 60),
+    at_once = whole(1, 100000),
+  },
+}
+
+local function names_of(value)
+  local names = {}
+  for name in pairs(value) do names[#names + 1] = tostring(name) end
+  table.sort(names)
+  return names
+end
+
+-- The nearest key, or all of them.
+local function hint(name, wanted)
+  local near = words.hint(name, wanted, "configuration")
+  return near ~= "" and near or (" (there are: %s)"):format(table.concat(names_of(wanted), ", "))
+end
+
+-- Without values that could not be fetched: nothing is known of them. Nil
+-- when nothing else is left.
+local function known_part(value)
+  if is_missing(value) then return nil end
+  if type(value) ~= "table" then return value end
+  local part, left = {}, next(value) == nil
+  for key, one in pairs(value) do
+    if not is_missing(one) then
+      if type(key) == "number" then part[#part + 1] = one else part[key] = one end
+      left = true
+    end
+  end
+  return left and part or nil
+end
+
+function check_table(value, wanted, path, problems)
+  for _, name in ipairs(names_of(value)) do
+    local at = path == "" and name or path .. "." .. name
+    local check, one = wanted[name], value[name]
+    if one == nil then one = value[tonumber(name)] end
+    if not check then
+      problems[#problems + 1] = ("unknown key '%s'%s"):format(at, hint(name, wanted))
+    elseif known_part(one) ~= nil then
+      one = known_part(one)
+      local message = check(one, at, problems)
+      if message then problems[#problems + 1] = at .. " " .. message end
+    end
+  end
+end
+
+M.configuration, M.target = shape, target_shape
+
+--- Checks a table of the configuration.
+---@param value table
+---@param problems string[] what is wrong is added
+function M.check(value, problems)
+  check_table(value, shape, "", problems)
+end
+
+local function variables(keys, prefix, getenv)
+  local values = {}
+  for name, check in pairs(keys) do
+    local variable = prefix .. name:upper()
+    if records[check] then
+      local inner = variables(records[check], variable .. "_", getenv)
+      if next(inner) ~= nil then values[name] = inner end
+    elseif name ~= "headers" and name ~= "targets" then
+      local text = getenv(variable)
+      local convert = converters[check]
+      if text and text ~= "" then
+        local value = text
+        if convert then value = convert(text) end
+        if value == nil then value = text end
+        values[name] = value
+      end
+    end
+  end
+  return values
+end
+
+--- The values that variables give: ALTINN_EVENTS_LISTEN, ALTINN_EVENTS_LIMITS_MAX_BYTES, …; lists with commas.
+---@param getenv fun(name: string): string|nil
+---@return table values as a configuration file would have them
+function M.from_environment(getenv)
+  return variables(shape, "ALTINN_EVENTS_", getenv)
+end
+
+--- What variables say of one target: ALTINN_EVENTS_TARGETS_PRINT_URL, …
+---@param name string of the target
+---@param getenv fun(name: string): string|nil
+---@return table values
+function M.target_from_environment(name, getenv)
+  return variables(target_shape, ("ALTINN_EVENTS_TARGETS_%s_"):format(name:upper():gsub("[^%w]", "_")), getenv)
+end
+
+return M

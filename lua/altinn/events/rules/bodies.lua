@@ -1,0 +1,318 @@
+-- What the bodies of rules name: globals, targets, calls of the letter,
+-- verdicts that are not returned. Read from the text; nothing is run.
+local syntax = require "altinn.events.rules.syntax"
+
+local M = {}
+
+---@class altinn.events.body_facts
+---What a file, or one of its functions, names. Each entry has `line` and `column`.
+---@field globals { name: string, line: integer, column: integer, is_set: boolean }[] of the file
+---@field raw table<string, true> names that the file gives to rawset or rawget
+---@field rules { name: string|nil, line: integer, facts: table[] }[] facts of the functions that a rule's bodies reach
+
+local Reader = {}
+Reader.__index = Reader
+
+-- Names in scope: each with what the file binds it to.
+local function inner(scope)
+  return setmetatable({}, { __index = scope })
+end
+
+local function new_facts()
+  return { sends = {}, calls = {}, points = {}, members = {}, dropped = {}, refers = {} }
+end
+
+function Reader:at(list, node, entry)
+  entry.line, entry.column = syntax.position(self.tree, node)
+  list[#list + 1] = entry
+end
+
+local function string_of(node)
+  return node and node.tag == "String" and node[1] or nil
+end
+
+function Reader:is_global(node, scope, name)
+  return node ~= nil and node.tag == "Id" and node[1] == name and scope[name] == nil
+end
+
+-- `send.http` as the function of a call; gives the kind.
+function Reader:kind_of(node, scope)
+  if node and node.tag == "Index" and self:is_global(node[1], scope, "send") then return string_of(node[2]) end
+end
+
+local WORDS = { "done", "skip", "fail", "retry_after", "later", "remember", "forget" }
+
+-- What a call makes that a body has to return, in words; nil: nothing.
+function Reader:verdict_of(node, scope)
+  if node.tag ~= "Call" then return nil end
+  for _, word in ipairs(WORDS) do
+    if self:is_global(node[1], scope, word) then return word .. "(…)" end
+  end
+  local kind = node[1].tag == "Call" and self:kind_of(node[1][1], scope)
+  if kind then return ("send.%s(…) { … }"):format(kind) end
+end
+
+-- The thing of a body, or of a function that is given it under that name.
+local function is_thing(scope, node)
+  local bound = node.tag == "Id" and scope[node[1]]
+  return type(bound) == "table" and bound.is_thing and bound or nil
+end
+
+local visit = {}
+
+function Reader:expression(node, scope)
+  local own = visit[node.tag]
+  if own then return own(self, node, scope) end
+  for _, child in ipairs(node) do
+    if type(child) == "table" then self:expression(child, scope) end
+  end
+end
+
+function Reader:list(list, scope)
+  for _, node in ipairs(list or {}) do self:expression(node, scope) end
+end
+
+function Reader:block(block, scope)
+  for _, statement in ipairs(block) do
+    local made = self:verdict_of(statement, scope)
+    if made and self.facts then self:at(self.facts.dropped, statement, { word = made }) end
+    self:expression(statement, scope)
+  end
+end
+
+function visit.Id(self, node, scope)
+  local bound = scope[node[1]]
+  if bound == nil then
+    self:at(self.globals, node, { name = node[1], is_set = false })
+  elseif type(bound) == "table" and bound.facts and self.facts then
+    self.facts.refers[#self.facts.refers + 1] = bound.facts
+  end
+end
+
+function visit.String() end
+
+function visit.Index(self, node, scope)
+  local name = string_of(node[2])
+  local thing = name and self.facts and is_thing(scope, node[1])
+  if thing then self:at(self.facts.members, node, { name = name, second = thing.second }) end
+  self:list(node, scope)
+end
+
+function visit.Invoke(self, node, scope)
+  local thing = self.facts and is_thing(scope, node[1])
+  if thing then self:at(self.facts.calls, node, { name = node[2][1], second = thing.second }) end
+  self:expression(node[1], scope)
+  for index = 3, #node do self:expression(node[index], scope) end
+end
+
+function Reader:note_call(node, scope)
+  local called, first = node[1], node[2]
+  if called.tag == "Index" and called[1].tag == "Id" and scope[called[1][1]] == nil and string_of(called[2]) then
+    self:at(self.fields, called, { library = called[1][1], name = called[2][1] })
+  end
+  if self:is_global(called, scope, "rawset") or self:is_global(called, scope, "rawget") then
+    local name = string_of(node[3])
+    if name then self.raw[name] = true end
+  end
+  local thing = called.tag == "Index" and self.facts and is_thing(scope, called[1])
+  if thing and string_of(called[2]) then
+    local is_self = first and first.tag == "Id" and first[1] == called[1][1]
+    self:at(is_self and self.facts.calls or self.facts.points, node, { name = called[2][1], second = thing.second })
+  end
+  local kind = self:kind_of(called, scope)
+  if kind and self.facts and string_of(first) then
+    self:at(self.facts.sends, node, { kind = kind, target = first[1] })
+  end
+end
+
+function visit.Call(self, node, scope)
+  self:note_call(node, scope)
+  if self:is_global(node[1], scope, "rule") and node[2] and node[2].tag == "Table" then
+    return self:rule(node, node[2], scope)
+  end
+  self:list(node, scope)
+end
+
+-- A function of the file's own, with its facts; those inside it count as its own.
+function Reader:body(node, scope)
+  local facts = self.facts
+  local own = facts or new_facts()
+  self.facts = own
+  local names = inner(scope)
+  for index, parameter in ipairs(node[1]) do
+    local name = parameter.tag == "Id" and parameter[1]
+    -- The second argument of a file's own function is a thing if the function turns out to be a body.
+    local is_letter = name == "letter"
+    if name then names[name] = { is_thing = not facts and (index == 2 or is_letter), second = not is_letter } end
+  end
+  if not facts then own.returns = M.returns(node[2]) end
+  self:block(node[2], names)
+  self.facts = facts
+  return own
+end
+
+function visit.Function(self, node, scope)
+  self:body(node, scope)
+end
+
+function Reader:rule(call, fields, scope)
+  local found = { facts = {} }
+  found.line = syntax.position(self.tree, call)
+  self.rules[#self.rules + 1] = found
+  self:expression(call[1], scope)
+  for _, pair in ipairs(fields) do
+    local key, value = pair.tag == "Pair" and string_of(pair[1]), pair.tag == "Pair" and pair[2] or pair
+    local bound = value.tag == "Id" and scope[value[1]]
+    if key == "name" then found.name = string_of(value) end
+    if value.tag == "Function" then
+      found.facts[#found.facts + 1] = self:body(value, scope)
+    else
+      if type(bound) == "table" and bound.facts then found.facts[#found.facts + 1] = bound.facts end
+      self:expression(value, scope)
+    end
+  end
+end
+
+function Reader:bind(names, values, scope)
+  for index, name in ipairs(names) do
+    scope[name[1]] = values and values[index] or {}
+  end
+end
+
+function visit.Local(self, node, scope)
+  local values = {}
+  for index, value in ipairs(node[2] or {}) do
+    if value.tag == "Function" and not self.facts then values[index] = { facts = self:body(value, scope) }
+    else self:expression(value, scope) end
+  end
+  self:bind(node[1], values, scope)
+end
+
+function visit.Localrec(self, node, scope)
+  local name, value = node[1][1] or node[1], node[2][1] or node[2]
+  if self.facts then
+    scope[name[1]] = {}
+    return self:expression(value, scope)
+  end
+  local bound = { facts = new_facts() }
+  scope[name[1]] = bound
+  for key, list in pairs(self:body(value, scope)) do bound.facts[key] = list end
+end
+
+function visit.Set(self, node, scope)
+  for _, target in ipairs(node[1]) do
+    if target.tag == "Id" and scope[target[1]] == nil then
+      self:at(self.globals, target, { name = target[1], is_set = true })
+    elseif target.tag ~= "Id" then
+      self:expression(target, scope)
+    end
+  end
+  self:list(node[2], scope)
+end
+
+function visit.Do(self, node, scope) self:block(node, inner(scope)) end
+
+function visit.While(self, node, scope)
+  self:expression(node[1], scope)
+  self:block(node[2], inner(scope))
+end
+
+function visit.Repeat(self, node, scope)
+  local names = inner(scope)
+  self:block(node[1], names)
+  self:expression(node[2], names)
+end
+
+function visit.If(self, node, scope)
+  for index = 1, #node - 1, 2 do
+    self:expression(node[index], scope)
+    self:block(node[index + 1], inner(scope))
+  end
+  if #node % 2 == 1 then self:block(node[#node], inner(scope)) end
+end
+
+function visit.Fornum(self, node, scope)
+  local names = inner(scope)
+  for index = 2, #node - 1 do self:expression(node[index], scope) end
+  names[node[1][1]] = {}
+  self:block(node[#node], names)
+end
+
+function visit.Forin(self, node, scope)
+  local names = inner(scope)
+  self:list(node[2], scope)
+  self:bind(node[1], nil, names)
+  self:block(node[3], names)
+end
+
+function visit.Goto() end
+function visit.Label() end
+visit.Break = visit.Goto
+
+-- Paths.
+
+local ends
+
+local function if_ends(node)
+  if #node % 2 == 0 then return false end
+  for index = 2, #node - 1, 2 do
+    if not ends(node[index]) then return false end
+  end
+  return ends(node[#node])
+end
+
+-- Whether the end of a block is never reached.
+function ends(block)
+  local last = block[#block]
+  if not last then return false end
+  if last.tag == "Return" or last.tag == "Goto" then return true end
+  if last.tag == "Do" then return ends(last) end
+  if last.tag == "If" then return if_ends(last) end
+  if last.tag == "While" then return last[1].tag == "True" end
+  return last.tag == "Call" and last[1].tag == "Id" and last[1][1] == "error"
+end
+
+local function find_returns(node, found)
+  if node.tag == "Function" then return end
+  if node.tag == "Return" then
+    if #node > 0 then found.value = true else found.bare = found.bare or node end
+  end
+  for _, child in ipairs(node) do
+    if type(child) == "table" then find_returns(child, found) end
+  end
+end
+
+--- How a body ends: { value = some path returns a value, without = some path returns none }.
+---@param block table
+---@return table
+function M.returns(block)
+  local found = {}
+  for _, statement in ipairs(block) do find_returns(statement, found) end
+  return { value = found.value == true, without = found.bare ~= nil or not ends(block) }
+end
+
+local function reached(facts, list, seen)
+  if seen[facts] then return end
+  seen[facts] = true
+  list[#list + 1] = facts
+  for _, other in ipairs(facts.refers) do reached(other, list, seen) end
+end
+
+--- What the rules of a file name.
+---@param text string of the file
+---@return altinn.events.body_facts|nil facts nil when the text cannot be read
+function M.read(text)
+  local tree = syntax.parse(text)
+  if not tree then return nil end
+  local self = setmetatable({ tree = tree, globals = {}, raw = {}, rules = {}, fields = {} }, Reader)
+  self:block(tree, {})
+  for _, rule in ipairs(self.rules) do
+    local list, seen = {}, {}
+    rule.bodies = rule.facts
+    for _, facts in ipairs(rule.facts) do reached(facts, list, seen) end
+    rule.facts = list
+  end
+  return { globals = self.globals, raw = self.raw, rules = self.rules, fields = self.fields }
+end
+
+return M

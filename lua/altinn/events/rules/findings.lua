@@ -1,0 +1,271 @@
+-- All that is wrong with rules beyond what loading them tells: judged
+-- against the targets there are, and by what their bodies name.
+local bodies = require "altinn.events.rules.bodies"
+local core = require "altinn.events.core"
+local head = require "altinn.events.event.head"
+local language = require "altinn.events.rules.language"
+local sandbox = require "altinn.events.rules.sandbox"
+local strict = require "altinn.events.support.strict"
+local suggest = require "altinn.events.support.suggest"
+local syntax = require "altinn.events.rules.syntax"
+local things = require "altinn.events.rules.thing"
+local wants = require "altinn.events.subscriptions.wants"
+
+local M = {}
+
+---@class altinn.events.finding
+---@field code string
+---@field severity "error"|"warning"|"hint" error: the host refuses it; warning: it will surprise; hint: worth a look
+---@field file string|nil
+---@field line integer|nil
+---@field column integer|nil
+---@field rule string|nil
+---@field message string
+---@field remedy string|nil what to do
+
+local List = {}
+List.__index = List
+
+function List:add(severity, code, place, message, remedy)
+  self[#self + 1] = {
+    severity = severity, code = code, file = place.file, line = place.line, column = place.column,
+    rule = place.rule, message = message, remedy = remedy,
+  }
+end
+
+local function place_in(rule, entry)
+  local at = entry or rule
+  return { file = rule.file, line = at.line, column = at.column, rule = rule.name }
+end
+
+-- Heads.
+
+-- The same warnings that `plan` gives, of rules for Altinn's types.
+local function check_head(list, rule)
+  local wanted = wants.of(rule, { "urn:altinn:resource:any" })
+  for _, message in ipairs(wanted and wanted.warnings or {}) do
+    local never = message:find("can never run", 1, true)
+    if never or not head.is_foreign(rule.on) then
+      list:add(never and "error" or "warning", never and "never" or "type", place_in(rule), message)
+    end
+  end
+end
+
+-- The check digit of an organisation number: modulo 11, with these weights.
+local WEIGHTS = { 3, 2, 7, 6, 5, 4, 3, 2 }
+
+local function is_organisation(number)
+  local sum = 0
+  for index, weight in ipairs(WEIGHTS) do sum = sum + weight * tonumber(number:sub(index, index)) end
+  local rest = (11 - sum % 11) % 11
+  return rest == tonumber(number:sub(9, 9))
+end
+
+local function check_numbers(list, rule)
+  for _, condition in ipairs(rule.conditions) do
+    for _, one in ipairs(condition.attribute == "subject" and condition.alternatives or {}) do
+      local number = not one.prefix and one[1]:match("^urn:altinn:organization:identifier%-no:(%d%d%d%d%d%d%d%d%d)$")
+      if number and not is_organisation(number) then
+        list:add("hint", "organisation", place_in(rule), ("'%s' is no organisation number: its last digit does not"
+          .. " fit the others"):format(number))
+      end
+    end
+  end
+end
+
+-- Targets.
+
+local function check_target(list, rule, target, targets, where, entry)
+  if targets[target] then return end
+  list:add("error", "target", place_in(rule, entry), ("%s there is no target '%s' in the configuration%s"):format(where,
+    target, suggest.hint(target, targets)), ("add targets.%s to the configuration"):format(target))
+end
+
+local function check_powers_of_head(list, rule, targets)
+  for _, power in ipairs(rule.may or {}) do
+    local target = power:match("^send:(.+)$")
+    if target then check_target(list, rule, target, targets, "may:") end
+  end
+end
+
+-- Bodies.
+
+local function check_power(list, rule, entry, power, what)
+  if language.may(rule, power) then return end
+  list:add("error", "power", place_in(rule, entry), ("%s needs \"%s\" in may"):format(what, power),
+    rule.may and ("add \"%s\" to may"):format(power) or ("write may = { …, \"%s\" }"):format(power))
+end
+
+local function check_sends(list, rule, facts, targets)
+  for _, send in ipairs(facts.sends) do
+    if targets and language.send[send.kind] then
+      check_target(list, rule, send.target, targets, ("send.%s:"):format(send.kind), send)
+    end
+    check_power(list, rule, send, "send:" .. send.target, ("send.%s(%q)"):format(send.kind, send.target))
+  end
+end
+
+local KNOWN = { id = true, kind = true }
+for method in pairs(things.powers) do KNOWN[method] = true end
+
+local function check_things(list, rule, facts, is_body)
+  for _, call in ipairs(facts.calls) do
+    local power = things.powers[call.name]
+    if power and (is_body or not call.second) then
+      check_power(list, rule, call, power, ("letter:%s()"):format(call.name))
+    end
+  end
+  for _, call in ipairs(facts.points) do
+    if things.powers[call.name] and (is_body or not call.second) then
+      list:add("error", "colon", place_in(rule, call), ("%s is a method: write letter:%s(…), with a colon"):format(
+        call.name, call.name))
+    end
+  end
+  for _, member in ipairs(facts.members) do
+    if is_body and not KNOWN[member.name] then
+      list:add("error", "member", place_in(rule, member), strict.message("the letter", member.name, KNOWN))
+    end
+  end
+end
+
+local function check_body(list, rule, facts, targets, is_body)
+  check_sends(list, rule, facts, targets)
+  check_things(list, rule, facts, is_body)
+  for _, call in ipairs(facts.dropped) do
+    list:add("error", "unreturned", place_in(rule, call), ("%s is made and not returned, and would have no effect")
+      :format(call.word), "write return before it")
+  end
+  if is_body and facts.returns and facts.returns.value and facts.returns.without then
+    list:add("warning", "path", place_in(rule), "one path through a body returns a verdict, another returns nothing",
+      "return done(\"why\") or skip(\"why\") where there is nothing to do")
+  end
+end
+
+local function rule_named(set, file, found)
+  for _, rule in ipairs(set) do
+    local named = rule.name == found.name or not found.name and rule.line == found.line
+    if rule.file == file and named then return rule end
+  end
+end
+
+local function check_bodies(list, set, file, read, targets)
+  for _, found in ipairs(read.rules) do
+    local rule = rule_named(set, file, found)
+    local own = {}
+    for _, facts in ipairs(found.bodies) do own[facts] = true end
+    for _, facts in ipairs(rule and found.facts or {}) do
+      check_body(list, rule, facts, targets, own[facts] == true)
+    end
+  end
+end
+
+-- Names.
+
+-- A strict table raises where it has nothing.
+local function has_member(library, name)
+  local ok, value = pcall(function() return library[name] end)
+  return ok and value ~= nil
+end
+
+local function check_names(list, file, read, scope)
+  local told = {}
+  for _, global in ipairs(read.globals) do
+    local name = global.name
+    local known = scope[name] ~= nil or read.raw[name] or name == "_ENV"
+    if not known and not told[name] then
+      told[name] = true
+      list:add("error", global.is_set and "assigned" or "undefined",
+        { file = file, line = global.line, column = global.column },
+        global.is_set and ("'%s' is not declared: write local %s = …, or local function %s"):format(name, name, name)
+          or sandbox.undefined(name, scope))
+    end
+  end
+  for _, field in ipairs(read.fields) do
+    local library = scope[field.library]
+    if type(library) == "table" and field.library ~= "_G" and not has_member(library, field.name) then
+      list:add("error", "undefined", { file = file, line = field.line, column = field.column },
+        strict.message(field.library, field.name, library))
+    end
+  end
+end
+
+local function check_files(list, set, targets)
+  if not syntax.available() then
+    list:add("hint", "parser", {}, syntax.MISSING)
+    return
+  end
+  local scope = sandbox.scope()
+  local files = {}
+  for file in pairs(set.sources) do files[#files + 1] = file end
+  table.sort(files)
+  for _, file in ipairs(files) do
+    local read = bodies.read(set.sources[file])
+    if read then
+      check_names(list, file, read, scope)
+      check_bodies(list, set, file, read, targets)
+    end
+  end
+end
+
+--- All that is wrong with rules that were loaded.
+---@param set table of altinn.events.rules.loading
+---@param targets table<string, table>|nil of the configuration; nil: any target there may be
+---@return altinn.events.finding[] findings in the order of files and lines
+function M.of(set, targets)
+  local list = setmetatable({}, List)
+  for _, rule in ipairs(set) do
+    if targets then check_powers_of_head(list, rule, targets) end
+    check_head(list, rule)
+    check_numbers(list, rule)
+  end
+  check_files(list, set, targets)
+  setmetatable(list, nil)
+  return M.sorted(list)
+end
+
+--- A problem of loading as a finding.
+---@param problem table
+---@return altinn.events.finding
+function M.of_problem(problem)
+  return { code = "rule", severity = "error", file = problem.file, line = problem.line, rule = problem.rule,
+    message = core.mask(problem.message) }
+end
+
+--- Findings in the order of files and lines.
+---@param list altinn.events.finding[]
+---@return altinn.events.finding[] list the same
+function M.sorted(list)
+  local place = {}
+  for index, one in ipairs(list) do place[one] = index end
+  table.sort(list, function(a, b)
+    local x, y = a.file or "", b.file or ""
+    if x ~= y then return x < y end
+    if (a.line or 0) ~= (b.line or 0) then return (a.line or 0) < (b.line or 0) end
+    return place[a] < place[b]
+  end)
+  return list
+end
+
+--- Whether one of them is this severe.
+---@param list altinn.events.finding[]
+---@param severity string
+---@return boolean
+function M.has(list, severity)
+  for _, one in ipairs(list) do
+    if one.severity == severity then return true end
+  end
+  return false
+end
+
+--- A finding as a line of text: "file:line: message; what to do".
+---@param finding altinn.events.finding
+---@return string
+function M.text(finding)
+  local at = finding.file and (finding.line and ("%s:%d: "):format(finding.file, finding.line) or finding.file .. ": ")
+  local kind = finding.severity ~= "error" and finding.severity .. ": " or ""
+  local name = finding.rule and ("rule '%s': "):format(finding.rule) or ""
+  return core.mask(("%s%s%s%s%s"):format(at or "", kind, name, finding.message,
+    finding.remedy and ": " .. finding.remedy or ""))
+end
+
+return M

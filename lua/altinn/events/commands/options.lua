@@ -72,9 +72,10 @@ end
 ---@return table values
 function M.values(args)
   local values = {
-    listen = args.listen, admin = args.admin, inbox = args.inbox, secret = args.secret, workers = args.workers,
+    listen = args.listen, admin = args.admin, secret = args.secret, workers = args.workers,
     environment = args.environment, base_url = args.base_url, endpoint = args.endpoint, narrow = args.narrow,
   }
+  if type(args.inbox) == "string" then values.inbox = args.inbox end  -- true: the command of that name
   if args.rules and #args.rules > 0 then values.rules = args.rules end
   return values
 end

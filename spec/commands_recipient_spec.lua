@@ -1,6 +1,7 @@
 -- A recipient from the rule to the archive: plan and apply tell it to name itself, Altinn refuses it before and
 -- delivers its letters alone afterwards, and a rule archives them. The real command, the real host, and the emulator.
 local cjson = require "cjson"
+local events = require "altinn.events"
 local emulator = require "spec.support.emulator"
 local host = require "spec.support.host"
 local process = require "spec.support.process"
@@ -95,6 +96,32 @@ describe("a recipient", function()
     local status = altinn:as(token, "GET", "/correspondence/api/v1/correspondence/" .. letter.id)
     assert.are.equal(200, status)
     says(cjson.encode(altinn:control("GET", "/letters/" .. letter.id)), '"Fetched"')
+  end)
+
+  it("finds its letters by all filters of Altinn's list", function()
+    local key = "0198c3a2-7b1d-7c55-8f0e-2a4b6c8d0e1f"
+    local one = altinn:control("POST", "/letters", { resource = "acme-bills", recipient = US,
+      sendersReference = "r-1" })
+    local two = altinn:control("POST", "/letters", { resource = "acme-bills", recipient = US, sendersReference = "r-2",
+      idempotentKey = key })
+    altinn:control("POST", "/letters", { resource = "acme-bills", recipient = OTHERS, sendersReference = "r-1" })
+    altinn:advance()
+    local client = events.client { base_url = altinn.base, token = altinn:token { scopes = SCOPES, orgNo = US } }
+    local function found(filters)
+      local list = {}
+      filters.resource, filters.role = "acme-bills", "Recipient"
+      for id in client:letters(filters) do list[#list + 1] = id end
+      table.sort(list)
+      return table.concat(list, " ")
+    end
+    local both = { one.id, two.id }
+    table.sort(both)
+    assert.are.equal(table.concat(both, " "), found {})
+    assert.are.equal(one.id, found { sendersReference = "r-1" })
+    assert.are.equal("", found { sendersReference = "r-3" })
+    assert.are.equal(two.id, found { idempotentKey = key })
+    assert.are.equal("", found { altinn2CorrespondenceId = 5 })
+    assert.are.equal(table.concat(both, " "), found { onBehalfOf = US })
   end)
 
   it("gets its own letters alone, and archives them", function()

@@ -9,7 +9,8 @@ M.FIRST, M.LAST = "<!-- types -->", "<!-- /types -->"
 local function row(...) return "| " .. table.concat({ ... }, " | ") .. " |" end
 
 local function correspondence(lines, rows)
-  lines[#lines + 1] = row("type", "when it comes", "reaches", "about", "what to do", "differs from Altinn's documentation")
+  lines[#lines + 1] = row("type", "when it comes", "reaches", "about", "what to do",
+    "differs from Altinn's documentation")
   lines[#lines + 1] = "|---|---|---|---|---|---|"
   for _, one in ipairs(rows) do
     if one.publisher == "correspondence" then

@@ -2,6 +2,7 @@
 -- program may do to the objects that hold them.
 local core = require "altinn.events.core"
 local host = require "spec.support.host"
+local process = require "spec.support.process"
 local sample = require "spec.support.sample"
 
 describe("a head of many conditions", function()
@@ -30,6 +31,21 @@ describe("a head of many conditions", function()
       assert.are.equal(1, one.host:metrics().unmatched_total)
     end)
   end
+end)
+
+describe("a head with alternatives that hold at once", function()
+  it("is one run", function()
+    local one = host.start { rules = { twice = [[
+      rule { name = "twice", on = "x.twice",
+             when = { colour = { "green", prefix "gre", prefix "g", prefix "gree" } },
+             run = function() return skip("once") end }
+    ]] } }
+    finally(function() one:close() end)
+    assert.are.equal(200, (one:post(sample.text { type = "x.twice", colour = "green" })))
+    assert(one:wait_log "verdict=skipped reason=once")
+    assert(one:settle())
+    assert.are.equal(1, one:metrics()['verdicts_total{rule="twice",verdict="skipped"}'])
+  end)
 end)
 
 describe("the matcher of the core", function()
@@ -67,5 +83,18 @@ describe("the matcher of the core", function()
       assert.is_false(ok)
       assert.truthy(message:find("the matcher has been collected", 1, true), message)
     end
+  end)
+end)
+
+describe("the routes of the host", function()
+  it("take an event that was read at reception as it is, and read those of the file", function()
+    local folder = process.folder()
+    finally(function() process.remove(folder) end)
+    local build = "env -u LD_PRELOAD gcc -std=c11 -D_GNU_SOURCE -O1 -pthread -Icsrc -o %s/routes spec/c/routes.c"
+      .. " csrc/host/routes.c csrc/core/*.c && %s/routes"
+    local pipe = io.popen(build:format(folder, folder))
+    local said = pipe:read "a"
+    pipe:close()
+    assert.are.equal("read=2 key=somebody\nstored=2 key=somebody\nunreadable=1 unordered=1\n", said)
   end)
 end)

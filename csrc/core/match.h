@@ -63,7 +63,8 @@ ae_matcher *ae_matcher_copy (const ae_matcher *matcher);
 ** Writes the numbers of the matching heads, in the order added, to `out`
 ** (at most `capacity`) and returns how many there are. Only reads: threads
 ** may match at the same time as long as none adds or removes. With more than
-** `capacity` the order is not made: call again with room for all.
+** `capacity` the order is not made, and a head may count several times: call
+** again with room for all.
 */
 size_t ae_matcher_match (const ae_matcher *matcher, const ae_event *event, uint32_t *out,
                          size_t capacity);

@@ -38,7 +38,8 @@ ae_heads *ae_heads_new (size_t capacity) {
   heads->capacity = capacity;
   heads->matcher = ae_matcher_new();
   heads->list = calloc(capacity + 1, sizeof *heads->list);
-  heads->found = calloc(capacity + 1, sizeof *heads->found);
+  heads->room = capacity + 1;
+  heads->found = calloc(heads->room, sizeof *heads->found);
   if (heads->matcher != NULL && heads->list != NULL && heads->found != NULL) return heads;
   ae_heads_free(heads);
   return NULL;
@@ -147,18 +148,35 @@ static ae_code read_event (ae_routes *routes, ae_slice body) {
   return code;
 }
 
-size_t ae_routes_match (ae_routes *routes, ae_slice body, ae_slice *rules, size_t capacity) {
+/* The numbers of the heads that want the event, in heads->found; with the lock
+** held. Their number, or AE_MATCH_MEMORY. The matcher may find a head by several
+** of its alternatives, and needs room for each time. */
+static size_t find_all (ae_heads *heads, const ae_event *event) {
+  size_t count = ae_matcher_match(heads->matcher, event, heads->found, heads->room);
+  if (count > heads->room) {
+    uint32_t *found = realloc(heads->found, count * sizeof *found);
+    if (found == NULL) return AE_MATCH_MEMORY;
+    heads->found = found;
+    heads->room = count;
+    count = ae_matcher_match(heads->matcher, event, found, count);
+  }
+  assert(count <= heads->count);
+  return count;
+}
+
+size_t ae_routes_match (ae_routes *routes, ae_slice body, const ae_event *event,
+                        ae_slice *rules, size_t capacity) {
   ae_heads *heads;
   size_t i, count = 0;
-  ae_code code = read_event(routes, body);
+  ae_code code = event != NULL ? AE_OK : read_event(routes, body);
+  if (event == NULL) event = &routes->event;
   if (code == AE_MEMORY) return AE_MATCH_MEMORY;
   if (code != AE_OK) return AE_MATCH_UNREADABLE;
   pthread_rwlock_rdlock(&routes->lock);
   heads = routes->heads;
-  if (heads != NULL && heads->count > 0)
-    count = ae_matcher_match(heads->matcher, &routes->event, heads->found, heads->count);
-  routes->found = count;
-  for (i = 0; i < count && i < capacity; i++)
+  if (heads != NULL) count = find_all(heads, event);
+  routes->found = count == AE_MATCH_MEMORY ? 0 : count;
+  for (i = 0; i < routes->found && i < capacity; i++)
     rules[i] = as_slice(heads->list[heads->found[i]].rule);
   pthread_rwlock_unlock(&routes->lock);
   return count;
@@ -185,17 +203,18 @@ static ae_slice attribute_text (const ae_event *event, const char *name) {
   return ae_attribute_text(event, attribute);
 }
 
-ae_slice ae_routes_key (ae_routes *routes, ae_slice body, ae_slice rule) {
+ae_slice ae_routes_key (ae_routes *routes, ae_slice body, const ae_event *event,
+                        ae_slice rule) {
   ae_slice key = {NULL, 0};
   const ae_head *head;
-  if (read_event(routes, body) != AE_OK) return key;
+  if (event == NULL && read_event(routes, body) != AE_OK) return key;
+  if (event == NULL) event = &routes->event;
   pthread_rwlock_rdlock(&routes->lock);
   head = find_head(routes, rule);
   if (head == NULL || head->ordered) {
-    key = head != NULL && head->attribute != NULL
-            ? attribute_text(&routes->event, head->attribute)
-            : ae_event_text(&routes->event, AE_RESOURCEINSTANCE);
-    if (key.data == NULL) key = ae_event_text(&routes->event, AE_ID);
+    key = head != NULL && head->attribute != NULL ? attribute_text(event, head->attribute)
+                                                  : ae_event_text(event, AE_RESOURCEINSTANCE);
+    if (key.data == NULL) key = ae_event_text(event, AE_ID);
   }
   pthread_rwlock_unlock(&routes->lock);
   return key;

@@ -23,7 +23,8 @@ typedef struct ae_heads {
   ae_matcher *matcher;
   ae_head *list;
   size_t count, capacity;
-  uint32_t *found;       /* room for all numbers; the writer thread's */
+  uint32_t *found;       /* of the last match; the writer thread's */
+  size_t room;           /* numbers that `found` can hold */
   struct ae_heads *next; /* among the retired */
 } ae_heads;
 
@@ -37,14 +38,15 @@ ae_code ae_heads_add (ae_heads *heads, ae_slice rule, bool ordered, ae_slice ord
                       const ae_condition *conditions, size_t count, ae_error *error);
 
 /*
-** The heads in force, and one event, read at most once for all its rules.
+** The heads in force. An event that comes from reception was read there; one
+** that comes from the file is read here, once for all its rules.
 ** `ae_routes_match` and `ae_routes_key` are the writer thread's.
 */
 typedef struct ae_routes {
   pthread_rwlock_t lock;
   ae_heads *heads;
   ae_heads *retired; /* names of theirs may still be in use */
-  char *raw, *text;  /* the event as it came; the copy that was read */
+  char *raw, *text;  /* an event of the file as it is there; the copy that was read */
   size_t length, capacity;
   ae_attribute *attributes;
   uint32_t attribute_capacity;
@@ -62,12 +64,14 @@ void ae_routes_replace (ae_routes *routes, ae_heads *heads);
 /* Frees the heads that were replaced: nobody uses a name of theirs any more. */
 void ae_routes_release (ae_routes *routes);
 
-/* The names of the rules that want the event of `body`: `match` of
-** ae_inbox_options. Writer thread. */
-size_t ae_routes_match (ae_routes *routes, ae_slice body, ae_slice *rules, size_t capacity);
+/* The names of the rules that want an event: `match` of ae_inbox_options.
+** Writer thread. */
+size_t ae_routes_match (ae_routes *routes, ae_slice body, const ae_event *event,
+                        ae_slice *rules, size_t capacity);
 /* The key by which runs of the rule are ordered; absent: they are not.
 ** The slice lives until the next call. */
-ae_slice ae_routes_key (ae_routes *routes, ae_slice body, ae_slice rule);
+ae_slice ae_routes_key (ae_routes *routes, ae_slice body, const ae_event *event,
+                        ae_slice rule);
 /* Whether a rule of that name is in force. Any thread. */
 bool ae_routes_in_force (ae_routes *routes, ae_slice rule);
 

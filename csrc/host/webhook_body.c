@@ -98,6 +98,8 @@ static bool add_work (ae_delivery *d, const ae_event *event, ae_slice body) {
   work->source = ae_event_text(event, AE_SOURCE);
   work->id = ae_event_text(event, AE_ID);
   work->body = body;
+  /* In a batch the next element is read into the same memory. */
+  if (event == &d->event) work->event = event;
   if (d->name.length > 0) work->subscription = (ae_slice){d->name.data, d->name.length};
   return true;
 }

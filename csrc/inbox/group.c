@@ -44,7 +44,7 @@ static bool plan (ae_inbox *inbox, const ae_work *work, size_t count) {
   for (size_t i = 0; i < count; i++)
     group->plans[group->plan_count++] = (ae_plan){
       work, inbox->rules[i],
-      inbox->options.line(inbox->options.context, work->body, inbox->rules[i])};
+      inbox->options.line(inbox->options.context, work->body, work->event, inbox->rules[i])};
   return true;
 }
 
@@ -58,7 +58,7 @@ static bool cannot_read (ae_inbox *inbox, int64_t sequence) {
 static bool match (ae_inbox *inbox, ae_work *work) {
   ae_inbox_counts *change = &inbox->group.change;
   size_t count;
-  if (!ae_runs_match(inbox, work->body, &count)) return false;
+  if (!ae_runs_match(inbox, work->body, work->event, &count)) return false;
   work->wanted = count;
   if (count == 0) {
     change->unmatched++;

@@ -9,6 +9,7 @@
 #ifndef ALTINN_EVENTS_INBOX_H
 #define ALTINN_EVENTS_INBOX_H
 
+#include "core/event.h"
 #include "core/slice.h"
 #include "inbox/states.h"
 
@@ -62,6 +63,7 @@ struct ae_work {
   int64_t time;                 /* ms since 1970: received, changed */
   ae_slice source, id;          /* APPEND: what it is de-duplicated by */
   ae_slice body;                /* APPEND: the event as structured JSON */
+  const ae_event *event;        /* APPEND: the same, read already; NULL: it was not */
   ae_slice subscription;        /* APPEND: name after the secret, or absent */
   ae_slice rule;                /* all but APPEND */
   uint64_t claim;               /* SETTLE, RECORD, RELEASE: see ae_inbox_claim */
@@ -116,12 +118,14 @@ typedef struct ae_run {
 typedef struct ae_inbox_options {
   const char *path;
   /* Writes the names of the rules that want the event to `rules`; they live
-  ** until `dispatched`. Their number, or one of the two above. */
-  size_t (*match)(void *context, ae_slice body, ae_slice *rules, size_t capacity);
+  ** until `dispatched`. Their number, or one of the two above. `event` is that
+  ** of `body`, where it was read already, else NULL. */
+  size_t (*match)(void *context, ae_slice body, const ae_event *event, ae_slice *rules,
+                  size_t capacity);
   /* Whether a rule of that name is in force. */
   bool (*in_force)(void *context, ae_slice rule);
   /* A hash of the rule and the event's order key; 0: its runs have no order. */
-  uint64_t (*line)(void *context, ae_slice body, ae_slice rule);
+  uint64_t (*line)(void *context, ae_slice body, const ae_event *event, ae_slice rule);
   /* Gives a run to a worker; which one, or AE_NO_WORKER: then it is given
   ** again later. The event is durable; runs of a line come one after the
   ** other, in order of arrival. */

@@ -30,7 +30,7 @@ static bool line_of (ae_inbox *inbox, int64_t sequence, ae_slice rule, uint64_t 
   ae_store_event event;
   int found = ae_store_event_find(inbox->store, sequence, &event);
   *line = 0;
-  if (found == 1) *line = inbox->options.line(inbox->options.context, event.body, rule);
+  if (found == 1) *line = inbox->options.line(inbox->options.context, event.body, NULL, rule);
   ae_store_event_end(inbox->store);
   return found == 1;
 }

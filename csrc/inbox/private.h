@@ -130,7 +130,7 @@ void ae_group_free (ae_group *group);
 
 /* The rules that want the event, in inbox->rules; *count may be
 ** AE_MATCH_UNREADABLE. False: no memory. */
-bool ae_runs_match (ae_inbox *inbox, ae_slice body, size_t *count);
+bool ae_runs_match (ae_inbox *inbox, ae_slice body, const ae_event *event, size_t *count);
 /* A run may go: to its line, and from there to its lane. */
 void ae_runs_admit (ae_inbox *inbox, ae_lane *lane, int64_t sequence, uint64_t line);
 /* The same for a new event's run, which goes to a worker at once if it can. */

@@ -8,13 +8,13 @@
 
 #define PART 64 /* runs of a lane that go out in one turn of the writer */
 
-bool ae_runs_match (ae_inbox *inbox, ae_slice body, size_t *count) {
+bool ae_runs_match (ae_inbox *inbox, ae_slice body, const ae_event *event, size_t *count) {
   void *context = inbox->options.context;
-  *count = inbox->options.match(context, body, inbox->rules, inbox->rule_capacity);
+  *count = inbox->options.match(context, body, event, inbox->rules, inbox->rule_capacity);
   if (*count <= inbox->rule_capacity || *count == AE_MATCH_UNREADABLE) return true;
   if (*count == AE_MATCH_MEMORY) return false;
   if (!ae_room(&inbox->rules, &inbox->rule_capacity, *count, sizeof(ae_slice))) return false;
-  *count = inbox->options.match(context, body, inbox->rules, inbox->rule_capacity);
+  *count = inbox->options.match(context, body, event, inbox->rules, inbox->rule_capacity);
   if (*count == AE_MATCH_MEMORY) return false;
   if (*count != AE_MATCH_UNREADABLE && *count > inbox->rule_capacity)
     *count = inbox->rule_capacity;
@@ -184,7 +184,7 @@ static taken take (ae_inbox *inbox, ae_lane *lane, ae_lane_item item,
   if (ae_run_state_is_final(known.state)) return ENDED;
   if (ae_flights_find(&inbox->flights, item.sequence, lane->hash) != NULL) return GONE_OUT;
   if (known.state != AE_RUN_NONE && known.due > inbox->horizon) return GONE_OUT;
-  if (!ae_runs_match(inbox, event->body, &count)) return STUCK;
+  if (!ae_runs_match(inbox, event->body, NULL, &count)) return STUCK;
   if (count == AE_MATCH_UNREADABLE || !wants(inbox, count, ae_lane_rule(lane)))
     return UNWANTED;
   run = (ae_run){.sequence = event->sequence,

@@ -43,7 +43,7 @@ static bool has_name (ae_slice names, ae_slice wanted) {
 }
 
 static uint64_t line_of (const ae_inbox *inbox, ae_slice rule) {
-  return inbox->options.line(inbox->options.context, ae_copy_slice(&inbox->body), rule);
+  return inbox->options.line(inbox->options.context, ae_copy_slice(&inbox->body), NULL, rule);
 }
 
 /* The clock was set back: no run waits longer than it was to. */
@@ -173,7 +173,7 @@ static bool scan_event (ae_inbox *inbox, int64_t sequence, const ae_lane *lost) 
   bool same;
   int found = fetch(inbox, &event, &waiting);
   if (found != 1) return found == 0;
-  if (!ae_runs_match(inbox, ae_copy_slice(&inbox->body), &count)) return false;
+  if (!ae_runs_match(inbox, ae_copy_slice(&inbox->body), NULL, &count)) return false;
   if (count == AE_MATCH_UNREADABLE) return unreadable(inbox, sequence);
   if (!ae_runs_join(inbox, count)) return false;
   event.loading = ae_map_remove(&inbox->unreadable, (uint64_t)sequence) ||

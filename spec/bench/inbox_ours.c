@@ -18,14 +18,15 @@ struct ours {
   size_t left, running;     /* to be submitted; outstanding: under the lock */
 };
 
-static size_t match_none (void *context, ae_slice body, ae_slice *rules,
+static size_t match_none (void *context, ae_slice body, const ae_event *event, ae_slice *rules,
                           size_t capacity) {
-  (void)context, (void)body, (void)rules, (void)capacity;
+  (void)context, (void)body, (void)event, (void)rules, (void)capacity;
   return 0;
 }
 
-static void no_dispatch (void *context, const ae_run *run) {
+static size_t no_dispatch (void *context, const ae_run *run) {
   (void)context, (void)run;
+  return 0;
 }
 
 static void no_dispatched (void *context) { (void)context; }

@@ -24,9 +24,10 @@ static void tick (long factor) {
 }
 
 /* The callbacks of the inbox, on the writer thread. */
-static size_t on_match (void *context, ae_slice body, ae_slice *rules, size_t capacity) {
+static size_t on_match (void *context, ae_slice body, const ae_event *event, ae_slice *rules,
+                        size_t capacity) {
   ae_host *host = context;
-  return ae_routes_match(&host->routes, body, rules, capacity);
+  return ae_routes_match(&host->routes, body, event, rules, capacity);
 }
 
 static bool on_in_force (void *context, ae_slice rule) {
@@ -34,9 +35,9 @@ static bool on_in_force (void *context, ae_slice rule) {
   return ae_routes_in_force(&host->routes, rule);
 }
 
-static uint64_t on_line (void *context, ae_slice body, ae_slice rule) {
+static uint64_t on_line (void *context, ae_slice body, const ae_event *event, ae_slice rule) {
   ae_host *host = context;
-  ae_slice key = ae_routes_key(&host->routes, body, rule);
+  ae_slice key = ae_routes_key(&host->routes, body, event, rule);
   uint64_t line;
   if (key.data == NULL) return 0;
   line = ae_hash(ae_hash(ae_hash(AE_HASH_START, rule), AE_LITERAL("\n")), key);

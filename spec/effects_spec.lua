@@ -140,6 +140,38 @@ describe("the path", function()
     end
   end)
 
+  it("comes before the query of the target's address", function()
+    targets.keyed = { url = "https://fn.example.no/api/print/?code=KEY" }
+    finally(function() targets.keyed = nil end)
+    for path, joined in pairs { ["/jobs"] = "/api/print/jobs?code=KEY", ["/jobs?a=1"] = "/api/print/jobs?a=1&code=KEY",
+      ["/"] = "/api/print/?code=KEY" } do
+      assert.are.equal("https://fn.example.no" .. joined, prepare({ path = path }, "keyed").url)
+    end
+    assert.are.equal(targets.keyed.url, prepare({}, "keyed").url)
+  end)
+
+  it("cannot leave the base of the target's address", function()
+    for _, path in ipairs { "/x/../../tenant-b", "/..", "/../", "/.", "/a/./b", "/%2e%2e/x", "/a/.%2E/x",
+      "/x/..%2f..%2Fy", "/x/..%5cy", "/a/..?b=c" } do
+      refused({ path = path }, "which leads to another folder")
+    end
+    for _, path in ipairs { "/...", "/a..b/.c", "/a?b=../c", "/%2e%2ex", "/a//b" } do
+      assert(prepare { path = path })
+    end
+  end)
+
+  it("and the event itself is no JSON value, but says how it becomes one", function()
+    refused({ json = ABOUT.event }, "write body = events.encode(event), or json = events.totable(event)")
+  end)
+
+  it("takes the texts of others by events.escape", function()
+    local escape = require("altinn.events").escape
+    assert.are.equal("a%2F..%2Fb%3Fx%3D1%23%20%C3%B8", escape "a/../b?x=1# ø")
+    assert.are.equal("az-AZ.09_~", escape "az-AZ.09_~")
+    assert.are.equal("7", escape(7))
+    assert.is_false((pcall(escape, nil)))
+  end)
+
   it("cannot lead to another host or break the request line", function()
     for _, path in ipairs { "jobs", "", "//evil.example", "@evil.example/", ".evil.example", "https://evil.example",
       5 } do

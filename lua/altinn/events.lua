@@ -1,6 +1,7 @@
 -- altinn.events: CloudEvents as Altinn sends them, read, judged, matched.
 local core = require "altinn.events.core"
 local head = require "altinn.events.event.head"
+local url = require "altinn.events.support.url"
 
 local M = { _VERSION = "0.1.0" }
 
@@ -187,6 +188,17 @@ function M.reveal(value, purpose)
   if type(purpose) ~= "string" or purpose == "" then error("reveal wants a purpose", 2) end
   if M.on_reveal then M.on_reveal(core.mask(value), purpose) end
   return value
+end
+
+--- A text as a part of a path or of a query, such as "/letters/" .. events.escape(event.id): a slash, a blank and what
+--- begins a query are encoded.
+---@param text string|number
+---@return string
+function M.escape(text)
+  if type(text) ~= "string" and type(text) ~= "number" then
+    error(("escape wants a text, not a %s"):format(type(text)), 2)
+  end
+  return url.escape(tostring(text))
 end
 
 --- The catalogue of event types by short name; an unknown one raises.

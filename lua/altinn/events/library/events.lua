@@ -263,6 +263,11 @@ function events.totable(event) end
 ---@return string
 function events.mask(text) end
 
+--- A text as a part of a path or of a query: a slash, a blank and what begins a query are encoded.
+---@param text string|number
+---@return string
+function events.escape(text) end
+
 --- Gives a value with its identity numbers in clear, for a stated purpose; the host logs it.
 ---@param value string
 ---@param purpose string why it is needed

@@ -2,6 +2,7 @@
 local core = require "altinn.events.core"
 local json = require "altinn.events.support.json"
 local text = require "altinn.events.support.text"
+local url = require "altinn.events.support.url"
 
 local M = {}
 
@@ -54,16 +55,6 @@ local function has_header(headers, wanted)
   return false
 end
 
--- A path cannot lead to another host.
-local function check_path(path)
-  if path == nil then return true end
-  if type(path) ~= "string" or path:sub(1, 1) ~= "/" or path:sub(1, 2) == "//" then
-    return nil, "the path must begin with one slash"
-  end
-  if path:find("[%s%c#\\]") then return nil, "the path holds a blank, a control character, '#' or '\\'" end
-  return true
-end
-
 -- A body that is no UTF-8 has no JSON form: each of its bytes becomes the character of that number.
 local function octets_of(bytes)
   return (bytes:gsub("[\128-\255]", function(byte)
@@ -80,6 +71,9 @@ end
 
 local function set_body(record, effect)
   if effect.json ~= nil then
+    if core.is_event(effect.json) then
+      return nil, "json: an event is no plain value: write body = events.encode(event), or json = events.totable(event)"
+    end
     local body, message = json.encode(effect.json)
     if not body then return nil, "json: " .. message end
     record.body, record.media = body, "application/json"
@@ -102,8 +96,9 @@ function M.record(effect)
   if not METHODS[record.method] then
     return nil, ("the method must be POST, PUT, PATCH or DELETE, not '%s'"):format(tostring(record.method))
   end
-  local ok, message = check_path(record.path)
-  if not ok then return nil, message end
+  local ok, message
+  if record.path ~= nil then message = url.path_fault(record.path) end
+  if message then return nil, message end
   record.headers, message = add_headers({}, effect.headers)
   if not record.headers then return nil, message end
   ok, message = set_body(record, effect)
@@ -132,7 +127,7 @@ function M.request(record, target, key)
   if record.media and not has_header(headers, "content-type") then headers["Content-Type"] = record.media end
   return {
     method = record.method, headers = headers, timeout = tonumber(target.timeout) or TIMEOUT,
-    url = record.path and target.url:gsub("/+$", "") .. record.path or target.url,
+    url = url.join(target.url, record.path),
     body = record.octets and bytes_of(record.octets) or record.body or "",
   }
 end

@@ -1,0 +1,49 @@
+-- Addresses that are joined of a base, which is trusted, and a path, which
+-- may hold what others wrote.
+local M = {}
+
+--- A text as a part of a path or of a query: all but letters, digits and
+--- -._~ stands as %XX (RFC 3986 section 2.3).
+---@param text string
+---@return string
+function M.escape(text)
+  return (text:gsub("[^%w%-._~]", function(char) return ("%%%02X"):format(char:byte()) end))
+end
+
+-- As servers read it: encoded dots and slashes are dots and slashes.
+local function plain(path)
+  return (path:gsub("%%(%x%x)", function(digits)
+    local char = string.char(tonumber(digits, 16))
+    return (char == "." or char == "/" or char == "\\") and char or nil
+  end))
+end
+
+--- What is wrong with a path that is put after a base address.
+---@param path any
+---@return string|nil message
+function M.path_fault(path)
+  if type(path) ~= "string" or path:sub(1, 1) ~= "/" or path:sub(1, 2) == "//" then
+    return "the path must begin with one slash"
+  end
+  if path:find("[%s%c#\\]") then return "the path holds a blank, a control character, '#' or '\\'" end
+  for segment in (plain(path:match("^[^?]*")):gsub("\\", "/") .. "/"):gmatch("([^/]*)/") do
+    if segment == "." or segment == ".." then
+      return ("the path holds '%s', which leads to another folder"):format(segment)
+    end
+  end
+end
+
+--- The address of a path under a base: the base's query stays, after that of
+--- the path.
+---@param base string an address without a fragment
+---@param path string|nil that path_fault finds nothing wrong with
+---@return string url
+function M.join(base, path)
+  if not path then return base end
+  local address, query = base:match("^([^?]*)%??(.*)$")
+  local own, own_query = path:match("^([^?]*)%??(.*)$")
+  local both = own_query .. (own_query ~= "" and query ~= "" and "&" or "") .. query
+  return address:gsub("/+$", "") .. own .. (both ~= "" and "?" .. both or "")
+end
+
+return M

@@ -203,7 +203,7 @@ bench: modules | setup-bench
 # Longer runs than `make test` has time for.
 soak: modules | setup-test
 	$(MAKE) --no-print-directory LUA=luajit modules
-	$(ENV) SOAK=100000 ALTINN_EVENTS_KILL_ROUNDS=200 $(BUSTED) spec/soak_spec.lua spec/host_kill_spec.lua
+	$(ENV) SOAK=100000 ALTINN_EVENTS_KILL_ROUNDS=200 $(BUSTED) spec/soak_spec.lua spec/host_kill_spec.lua spec/store_fault_spec.lua
 
 # Packs both rocks of the release, source and binary, from the files that git would hold: build/rock/*.rock. Builds them
 # from the packed rocks into a tree of their own, and asks the result for its version.

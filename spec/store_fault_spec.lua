@@ -1,6 +1,7 @@
 -- The disk fails, or the host dies, at each write that brings the log into the database: while it runs, and while it
 -- closes. Each time the host starts again, with every event that it acknowledged and none that nobody sent.
--- ALTINN_EVENTS_KILL_ROUNDS: how many writes of a checkpoint under load are tried (it has thousands).
+-- ALTINN_EVENTS_KILL_ROUNDS: how many writes of a checkpoint under load are tried (it has thousands), and how many
+-- kills at random; ALTINN_EVENTS_KILL_SEED repeats a run's choices.
 local fault = require "spec.support.fault"
 local host = require "spec.support.host"
 local process = require "spec.support.process"
@@ -9,6 +10,7 @@ local sql = require "spec.support.sql"
 
 local ROUNDS = tonumber(os.getenv("ALTINN_EVENTS_KILL_ROUNDS") or "") or 8
 local SEED = tonumber(os.getenv("ALTINN_EVENTS_KILL_SEED") or "") or os.time()
+local HINT = ("(ALTINN_EVENTS_KILL_SEED=%d)"):format(SEED)
 local COPY_PAGES = 4000 -- of 4 KiB in the log, from which a checkpoint begins
 
 describe("a disk that fails under the inbox", function()
@@ -103,13 +105,13 @@ describe("a disk that fails under the inbox", function()
       end_it()
       local at = round == 1 and 1 or round == 2 and 2 or math.random(3, COPY_PAGES)
       start { file = ".db", call = "write", at = at, action = "kill" }
-      complete(("the write before %d (ALTINN_EVENTS_KILL_SEED=%d)"):format(at, SEED))
+      complete(("the write before %d %s"):format(at, HINT))
       load()
       if one.process:wait_exit(2) then died = died + 1 end
     end
     assert.is_true(died >= ROUNDS - 1, died .. " died")
     start()
-    complete("ALTINN_EVENTS_KILL_SEED=" .. SEED)
+    complete(HINT)
   end)
 
   for _, action in ipairs { "EIO+", "ENOSPC+" } do
@@ -135,5 +137,28 @@ describe("a disk that fails under the inbox", function()
     complete("a log that was kept")
     end_it()
     assert.are.equal(0, log_size())
+  end)
+
+  -- Checkpoints are under way most of the time; a fresh inbox now and then, for the list is read after each round.
+  it("killed at random under 60 KiB and 200 KiB events", function()
+    for round = 1, ROUNDS do
+      start()
+      complete(("before kill %d %s"):format(round, HINT))
+      if round % 5 == 0 then
+        one:close()
+        one, sent, acknowledged = host.start {}, {}, {}
+      end
+      assert(os.execute(("(sleep %.4f; kill -KILL %d) >/dev/null 2>&1 &"):format(0.05 + math.random() * 0.5,
+        one.process.pid)))
+      local posts, deadline = 0, os.time() + 30
+      while post(math.random(2) == 1 and 60 * 1024 or 200 * 1024) do
+        posts = posts + 1
+        assert(os.time() < deadline, "the host was not killed " .. HINT)
+      end
+      assert(one.process:wait_exit(30))
+    end
+    start()
+    complete("after the last kill " .. HINT)
+    assert.are.same({ { integrity_check = "ok" } }, sql.query(one.inbox, "PRAGMA integrity_check"))
   end)
 end)

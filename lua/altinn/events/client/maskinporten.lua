@@ -5,8 +5,9 @@ local grant = require("altinn.events.support.libraries").load "altinn.events.gra
 local json = require "altinn.events.support.json"
 local reply_reader = require "altinn.events.client.token_reply"
 local http_date = require "altinn.events.support.http_date"
-local transports = require "altinn.events.client.transport"
 local suggest = require "altinn.events.support.suggest"
+local transports = require "altinn.events.client.transport"
+local urls = require "altinn.events.support.url"
 
 local M = {}
 
@@ -50,6 +51,7 @@ local KINDS = {
   base_url = "string", issuer = "string", token_url = "string", system_user = "table", resource = "string or table",
   consumer_org = "string", iss_onbehalfof = "string", pid = "string", exchange = "boolean", algorithm = "string",
   transport = "function or table", clock = "function", sleep = "function", timeout = "number",
+  ca_file = "string",
 }
 -- What may differ between the tokens of one client.
 local OF_TOKEN = {
@@ -69,16 +71,11 @@ local function check_options(options, known, name)
   end
 end
 
-local function is_local(url)
-  local host = url:match("^http://([^/?#]*)")
-  return host ~= nil and core.is_loopback(host:match("^(%[.-%])") or host:match("^[^:]*"))
-end
-
 local function check_url(name, url)
   if not url:find("^https?://[^/?#%s%c@]+[^%s%c]*$") or url:find("^%a+://[^/]*@") then
     misuse(("option '%s' is no address of the form https://host/"):format(name))
   end
-  if not url:find("^https://") and not is_local(url) then
+  if not url:find("^https://") and not urls.is_loopback(url) then
     misuse(("option '%s' must begin with https:// (http only for this machine): tokens go there"):format(name))
   end
   return url
@@ -172,7 +169,7 @@ end
 local function ask(settings, who, request, deadline)
   local from = settings.clock()
   request.timeout = math.max(0.1, deadline - from)
-  request.max_body = 64 * 1024
+  request.max_body, request.ca_file = 64 * 1024, settings.ca_file
   local reply, message, code = settings.transport(request)
   if not reply then return nil, reply_reader.unanswered(who, message, code) end
   return reply_reader.normal(reply), from, settings.clock()
@@ -465,7 +462,7 @@ local function settings_of(options)
   check_presence(options)
   local settings = {
     client_id = options.client_id, algorithm = options.algorithm or "RS256", timeout = options.timeout or 30,
-    clock = options.clock or os.time, sleep = options.sleep,
+    ca_file = options.ca_file, clock = options.clock or os.time, sleep = options.sleep,
     transport = options.transport or transports.default(),
     entries = {},
   }

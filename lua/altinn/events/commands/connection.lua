@@ -23,6 +23,7 @@ end
 local function source_options(config)
   local options = {}
   for name, value in pairs(config.credentials) do options[name] = value end
+  options.ca_file = options.ca_file or config.ca_file
   if not options.environment and not options.base_url then
     options.environment, options.base_url = config.environment, config.base_url
   end
@@ -69,7 +70,7 @@ function M.open(config)
   token, message, code = M.token(config)
   if not token then return nil, message, code end
   client, message, code = built(events.client, {
-    environment = config.environment, base_url = config.base_url, token = token,
+    environment = config.environment, base_url = config.base_url, token = token, ca_file = config.ca_file,
   })
   if not client then return nil, message, code end
   return setmetatable({ client = client, token = token, config = config }, Connection)

@@ -11,6 +11,7 @@ local output = require "altinn.events.commands.output"
 local plan = require "altinn.events.subscriptions.plan"
 local prepare = require "altinn.events.host.prepare"
 local rules = require "altinn.events.rules.loading"
+local urls = require "altinn.events.support.url"
 
 local M = {
   summary = "try everything between here and Altinn, and say how to mend what fails",
@@ -209,9 +210,7 @@ local function check_endpoint(visit)
   if not visit.config.endpoint then return visit:find("endpoint", "skipped", "endpoint is not set") end
   local address = endpoint.address(visit.config.endpoint, visit.config.secrets[1])
   local shown = endpoint.mask(address, visit.config.endpoint)
-  local host = address:match("^http://(%[?[^/?]*)")
-  if host and not ((host .. ":"):find("^127%.%d+%.%d+%.%d+:") or (host .. ":"):find("^localhost:")
-    or (host .. ":"):find("^%[::1%]:")) then
+  if address:find("^http:") and not urls.is_loopback(address) then
     return visit:find("endpoint", "failed", shown .. " is not https",
       "Altinn posts to https only: put a proxy in front")
   end

@@ -76,17 +76,13 @@ local function complain(message)
   return 2
 end
 
-local function is_loopback(host)
-  return host:find("^127%.%d+%.%d+%.%d+$") or host == "::1"
-end
-
 -- Where to listen; nil and a message.
 local function address(args)
   local listen = require("altinn.events.host.config").address(args.listen or "127.0.0.1:8490")
   if not listen[1] or not listen[2] or listen[2] > 65535 then
     return nil, "--listen must be HOST:PORT, for instance 127.0.0.1:8490"
   end
-  if not is_loopback(listen[1]) and not args.public then
+  if not require("altinn.events.core").is_loopback(listen[1]) and not args.public then
     return nil, ("--listen %s: the emulator gives tokens to everybody who asks: add --public if that address is right")
       :format(args.listen)
   end

@@ -1,6 +1,7 @@
 -- The subscriptions API: its checks in Altinn's order, with its texts.
 local events = require "altinn.events"
 local router = require "altinn.events.emulator.router"
+local urls = require "altinn.events.support.url"
 local wire = require "altinn.events.emulator.wire"
 
 local M = {}
@@ -86,17 +87,13 @@ function M.normal_url(text)
   return ("%s://%s%s"):format(scheme, host, escaped(without_dots(folder) .. rest))
 end
 
-local function is_loopback(host)
-  return host:find("^127%.%d+%.%d+%.%d+") or host:find("^localhost") or host:find("^%[::1%]")
-end
-
 -- The real one insists on https; here http will do as the emulator was told.
 local function is_endpoint(self, text)
-  local scheme, host = split_url(text)
+  local scheme = split_url(text)
   local allowed = self.emulator.http_endpoints
   if scheme == "https" then return true end
   if scheme ~= "http" then return false end
-  return allowed == "any" or (allowed == "loopback" and is_loopback(host) ~= nil)
+  return allowed == "any" or (allowed == "loopback" and urls.is_loopback(text))
 end
 
 local function is_https(text) return split_url(text) == "https" end

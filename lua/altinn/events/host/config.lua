@@ -1,6 +1,8 @@
 -- The configuration: a Lua file, the environment, the options of the command.
 local config_file = require "altinn.events.host.config_file"
+local core = require "altinn.events.core"
 local keys = require "altinn.events.host.config_keys"
+local urls = require "altinn.events.support.url"
 
 local M = {}
 
@@ -37,10 +39,6 @@ end
 local function contradictions(config)
   if config.environment and config.base_url then return { "environment and base_url exclude each other" } end
   if config.credentials and config.token then return { "credentials and token exclude each other" } end
-end
-
-local function is_loopback(text)
-  return text:find("^127%.%d+%.%d+%.%d+:") or text:find("^%[::1%]") or text:find("^localhost:")
 end
 
 local function list(value)
@@ -83,14 +81,13 @@ local function is_needed(missing, needs)
 end
 
 local function public_endpoint(config)
-  local host = config.endpoint and config.endpoint:match("^%a+://([^/?#]*)")
-  return host and not is_loopback(host:gsub("^.*@", "") .. ":")
+  return config.endpoint ~= nil and not urls.is_loopback(config.endpoint)
 end
 
 -- Whoever can reach an address can post to it, if no secret is part of it.
 local function open_door(config)
   if #config.secrets > 0 or config.secret_is_elsewhere then return nil end
-  if not is_loopback(config.listen) then
+  if not core.is_loopback(config.listen:match("^(.*):%d+$")) then
     return ("listen %s: without a secret the host listens on the loopback address only;"
       .. " set secret (openssl rand -hex 32)"):format(config.listen)
   elseif public_endpoint(config) then

@@ -106,7 +106,20 @@ local function target_url(value)
   if value:find("#", 1, true) then return "holds a '#': what follows it would never be sent" end
 end
 
-local target_shape = { url = target_url, headers = headers, timeout = whole(1, 3600) }
+-- Authorities that are trusted instead of the system's. Each connection reads the file, so a bad one is told here.
+local function authorities(value)
+  if file_name(value) then return "must be the name of a file" end
+  local file, message = io.open(value, "rb")
+  local text
+  if file then
+    text, message = file:read(1 << 20)  -- a folder opens, and does not read
+    file:close()
+  end
+  if not text then return ("cannot be read: %s"):format(message or "it is empty") end
+  if not text:find("-----BEGIN CERTIFICATE-----", 1, true) then return "holds no certificate in PEM" end
+end
+
+local target_shape = { url = target_url, headers = headers, timeout = whole(1, 3600), ca_file = authorities }
 
 local function targets(value, path, problems)
   if type(value) ~= "table" then return "must be a table of targets by name" end
@@ -157,11 +170,12 @@ local credentials_shape = {
   base_url = url, issuer = url, token_url = url,
   system_user = record { organisation = one_text, reference = one_text }, resource = texts, consumer_org = one_text,
   iss_onbehalfof = one_text, pid = one_text, exchange = want "boolean", algorithm = one_text,
-  timeout = whole(1, 3600),
+  timeout = whole(1, 3600), ca_file = authorities,
 }
 
 local shape = {
   environment = environment_name, base_url = url, credentials = record(credentials_shape), token = one_text,
+  ca_file = authorities,
   endpoint = endpoint, resources = texts, narrow = want "boolean",
   listen = address, admin = address_or_none, secret = secret, inbox = file_name, rules = texts,
   targets = targets, workers = whole(1, 64), log = record { format = log_format },

@@ -352,6 +352,7 @@ function Client:attachment(id) end
 ---@field clock (fun(): number)|nil
 ---@field sleep (fun(seconds: number))|nil
 ---@field timeout number|nil seconds (30)
+---@field ca_file string|nil PEM file of trusted authorities
 
 --- A source of tokens: called, it gives the token, or nil, message, code, detail.
 ---@class altinn.events.token_source

@@ -6,6 +6,7 @@
 ---@field url string
 ---@field headers table<string, string>|nil
 ---@field timeout integer|nil seconds
+---@field ca_file string|nil PEM file of authorities that are trusted instead of the system's
 
 --- How the host logs.
 ---@class altinn.events.log_options
@@ -36,6 +37,7 @@
 ---@field token_url string|nil
 ---@field algorithm "RS256"|"RS384"|"RS512"|nil
 ---@field timeout integer|nil seconds
+---@field ca_file string|nil PEM file of authorities that are trusted instead of the system's
 
 --- What the configuration file returns.
 ---@class altinn.events.configuration
@@ -43,6 +45,7 @@
 ---@field base_url string|nil the platform's address instead
 ---@field credentials altinn.events.credentials|nil
 ---@field token string|nil a ready token instead of credentials, for a trial
+---@field ca_file string|nil PEM file of authorities that are trusted for Altinn and tokens, instead of the system's
 ---@field endpoint string|nil public address of the webhook; the secret is added, or stands where {secret} is
 ---@field resources string|string[]|nil of rules that name none
 ---@field narrow boolean|nil one subscription for each type

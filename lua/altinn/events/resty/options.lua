@@ -75,7 +75,11 @@ local function members(checks)
   end
 end
 
-local check_target = members { url = url, headers = headers, timeout = timeout }
+local function not_here(instead) return function() return instead end end
+
+local trusted = not_here "nginx trusts what lua_ssl_trusted_certificate names"
+
+local check_target = members { url = url, headers = headers, timeout = timeout, ca_file = trusted }
 
 local function targets(value)
   if type(value) ~= "table" then return "a table of targets by name is wanted" end
@@ -88,12 +92,11 @@ local function targets(value)
   end
 end
 
-local function not_here(instead) return function() return instead end end
 
 local check_client = members {
   environment = want "string", base_url = url, token = function() end, credentials = want "table",
   timeout = timeout, attempts = want "number", subscription_key = want "string",
-  ca_file = not_here "nginx trusts what lua_ssl_trusted_certificate names",
+  ca_file = trusted,
   transport = not_here "in nginx it is cosockets", sleep = not_here "in nginx it is ngx.sleep",
 }
 

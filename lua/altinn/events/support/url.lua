@@ -1,6 +1,26 @@
 -- Addresses that are joined of a base, which is trusted, and a path, which
 -- may hold what others wrote.
+local core = require "altinn.events.core"
+
 local M = {}
+
+--- The host of an address, without user and port; brackets of IPv6 stay.
+---@param url string
+---@return string|nil host nil: it is no http or https address
+function M.host(url)
+  local authority = url:match("^[Hh][Tt][Tt][Pp][Ss]?://([^/?#]*)")
+  if not authority then return nil end
+  authority = authority:match("([^@]*)$")
+  return authority:match("^(%[[^%]]*%])") or authority:match("^[^:]*")
+end
+
+--- Whether an address leads to this machine.
+---@param url string
+---@return boolean
+function M.is_loopback(url)
+  local host = M.host(url)
+  return host ~= nil and core.is_loopback(host)
+end
 
 --- A text as a part of a path or of a query: all but letters, digits and
 --- -._~ stands as %XX (RFC 3986 section 2.3).
@@ -27,6 +47,7 @@ function M.path_fault(path)
   end
   if path:find("[%s%c#\\]") then return "the path holds a blank, a control character, '#' or '\\'" end
   for segment in (plain(path:match("^[^?]*")):gsub("\\", "/") .. "/"):gmatch("([^/]*)/") do
+    segment = segment:match("^[^;]*")  -- some servers cut parameters off before they look
     if segment == "." or segment == ".." then
       return ("the path holds '%s', which leads to another folder"):format(segment)
     end

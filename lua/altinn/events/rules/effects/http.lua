@@ -117,9 +117,9 @@ end
 
 --- The request that carries a record to its target.
 ---@param record table what M.record gave, or read from the inbox
----@param target { url: string, headers: table|nil, timeout: number|nil }
+---@param target { url: string, headers: table|nil, timeout: number|nil, ca_file: string|nil }
 ---@param key string
----@return { method: string, url: string, headers: table, body: string, timeout: number } request
+---@return { method: string, url: string, headers: table, body: string, timeout: number, ca_file: string|nil } request
 function M.request(record, target, key)
   local headers = assert(add_headers({}, target.headers))
   assert(add_headers(headers, record.headers))
@@ -127,6 +127,7 @@ function M.request(record, target, key)
   if record.media and not has_header(headers, "content-type") then headers["Content-Type"] = record.media end
   return {
     method = record.method, headers = headers, timeout = tonumber(target.timeout) or TIMEOUT,
+    ca_file = target.ca_file,
     url = url.join(target.url, record.path),
     body = record.octets and bytes_of(record.octets) or record.body or "",
   }

@@ -92,6 +92,21 @@ describe("the metrics", function()
   end)
 end)
 
+describe("the age of the oldest event that waits", function()
+  it("grows while its run is not over, and is 0 again", function()
+    local one = host.start { rules = { slow = [[
+      rule { name = "slow", on = "x.slow", order = false, run = function(_, _, context)
+        if os.time() - context.received < 4 then return retry_after("1s") end
+        return skip("now")
+      end }]] } }
+    finally(function() one:close() end)
+    assert.are.equal(0, one:metrics().oldest_waiting_seconds)
+    one:post(sample.text { type = "x.slow" })
+    assert(process.wait(20, function() return one:metrics().oldest_waiting_seconds > 1 or nil end))
+    assert(process.wait(20, function() return one:metrics().oldest_waiting_seconds == 0 or nil end))
+  end)
+end)
+
 describe("an admin port that everybody reaches", function()
   for address, warns in pairs { ["0.0.0.0"] = true, ["[::]"] = true, ["127.0.0.1"] = false } do
     it("has a warning: " .. address, function()

@@ -214,6 +214,16 @@ static void write_receiver (FILE *out, const ae_webhook *receiver) {
             ae_code_name((ae_code)code), counts.refused[code]);
 }
 
+/* Seconds since then; 0: there is no such time. */
+static double age_of (int64_t ms) {
+  struct timespec t;
+  double age;
+  if (ms == 0) return 0;
+  clock_gettime(CLOCK_REALTIME, &t);
+  age = (double)t.tv_sec + (double)t.tv_nsec / 1e9 - (double)ms / 1e3;
+  return age > 0 ? age : 0;
+}
+
 static void write_inbox (FILE *out, ae_inbox *inbox) {
   ae_inbox_counts counts;
   ae_inbox_counts_read(inbox, &counts);
@@ -223,6 +233,8 @@ static void write_inbox (FILE *out, ae_inbox *inbox) {
   plain(out, "commits_total", "counter", "Transactions committed", counts.groups);
   plain(out, "unmatched_total", "counter", "Events that no rule wanted", counts.unmatched);
   plain(out, "waiting", "gauge", "Events with an unsettled run", counts.waiting);
+  head(out, "oldest_waiting_seconds", "gauge", "Age of the first event with an unsettled run");
+  fprintf(out, "altinn_events_oldest_waiting_seconds %.3f\n", age_of(counts.oldest));
   plain(out, "dead", "gauge", "Dead letters", counts.dead);
 }
 

@@ -135,9 +135,19 @@ static void probe (ae_inbox *inbox) {
   else ae_inbox_failed(inbox);
 }
 
+/* For the metrics; where the file cannot be read the last one stands. */
+static void look_at_oldest (ae_inbox *inbox) {
+  int64_t oldest;
+  if (!ae_store_number_read(inbox->store, AE_NUMBER_OLDEST, &oldest)) return;
+  pthread_mutex_lock(&inbox->lock);
+  inbox->counts.oldest = oldest;
+  pthread_mutex_unlock(&inbox->lock);
+}
+
 static void look_at_file (ae_inbox *inbox, int64_t now) {
   if (now - inbox->moved < MOVED_MS) return;
   inbox->moved = now;
+  look_at_oldest(inbox);
   if (ae_inbox_health(inbox, NULL) != AE_OK || ae_store_moved(inbox->store)) probe(inbox);
 }
 

@@ -31,6 +31,7 @@ typedef enum ae_store_number {
   AE_NUMBER_LAST, /* the highest sequence ever seen */
   AE_NUMBER_WAITING,
   AE_NUMBER_DEAD,
+  AE_NUMBER_OLDEST, /* when the first event that waits was received; 0: none waits */
   AE_NUMBER_ACT,    /* the last act by hand */
   AE_NUMBER_VERSION /* changes when somebody else wrote */
 } ae_store_number;

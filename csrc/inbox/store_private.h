@@ -84,6 +84,8 @@
           " ORDER BY number LIMIT ?2") \
   X(COUNT_WAITING, "SELECT count(*) FROM waiting") \
   X(COUNT_DEAD, "SELECT count(*) FROM run WHERE state = 'dead'") \
+  X(OLDEST_WAITING, "SELECT coalesce((SELECT received FROM event" \
+                    " WHERE sequence = (SELECT min(sequence) FROM waiting)), 0)") \
   X(LAST_ACT, "SELECT coalesce(max(number), 0) FROM act") \
   X(DATA_VERSION, "PRAGMA data_version")
 

@@ -94,7 +94,8 @@ static void submit_again (ae_worker *worker) {
   if (worker->again.first != NULL && monotonic() >= worker->again_at) submit_all(worker);
 }
 
-/* Refused parcels in the queue go to the others; the rest is nobody's. */
+/* The worker's thread has ended: parcels in its queue that were refused are
+** kept for another try, all other messages are freed. */
 static void sort_out (ae_worker *worker) {
   ae_message *list = ae_queue_take(&worker->queue, SIZE_MAX);
   while (list != NULL) {

@@ -170,8 +170,10 @@ describe("README.md", function()
       end
     end
     assert.is_true(count > 0)
-    local config, problems = load_config "examples/altinn-events.lua"
-    assert(config, problems and problems[1])
+    for _, path in ipairs { "examples/altinn-events.lua", "examples/demo/altinn-events.lua" } do
+      local config, problems = load_config(path)
+      assert(config, problems and problems[1])
+    end
   end)
 
   it("shows commands that there are", function()

@@ -1,8 +1,8 @@
 -- The demonstration's configuration: the example rules, one small service of
 -- its own as every target, and Altinn in a box as Altinn. It is that of a
 -- service owner: it hears of all letters of its resource.
-local service = os.getenv("DEMO_SERVICE") or "http://127.0.0.1:8482"
-local altinn = os.getenv("DEMO_ALTINN") or "http://127.0.0.1:8483"
+local service = "http://127.0.0.1:8482"
+local altinn = "http://127.0.0.1:8483"
 
 return {
   listen = "127.0.0.1:8480",
@@ -17,7 +17,7 @@ return {
   base_url = altinn,
   endpoint = "http://127.0.0.1:8480/events",
   credentials = {
-    client_id = "demonstration", kid = "demonstration", key_file = os.getenv("DEMO_KEY") or "key.pem",
+    client_id = "demonstration", kid = "demonstration", key_file = env "DEMO_KEY",
     issuer = altinn .. "/",
     scopes = { "altinn:events.subscribe", "altinn:serviceowner", "altinn:correspondence.write" },
   },

@@ -328,7 +328,8 @@ index = {
   { "GET", "/settings", "pipeline, timeout, visible_after, skew, http_endpoints, accept_any_grant",
     show(settings_view) },
   { "POST", "/settings", '{"pipeline":"older"}', with_body(set_settings) },
-  { "POST", "/world", "clients, service_owners, owners, recipients, contacts, main_units, parties, policy: --world",
+  { "POST", "/world", "clients, service_owners, owners, resources, recipients, contacts, main_units, parties, policy: "
+    .. 'as in --world; {"policy":[{}]} permits everything',
     with_body(set_world) },
   { "GET", "/token", "an Altinn token without a grant: ?scopes=&orgNo=&org=&pid=&systemUserId=&systemUserOrg=&ttl=",
     function(emulator, request) return emulator.tokens:test_token(request) end },
@@ -345,7 +346,8 @@ index = {
   { "POST", "/events", '{"type":"correspondencepublished","resource":"acme-letters","count":60}, {"event":{…}} or '
     .. '{"raw":TEXT,"subscription":N}', with_body(scenes.publish) },
   { "GET", "/letters", "all of them", scenes.list },
-  { "POST", "/letters", '{"resource":"acme-letters","sender":"991825827","recipient":"987654321","title":"Hello"}',
+  { "POST", "/letters", '{"resource":"acme-letters","recipient":"987654321","title":"Hello"}; also hold, dueDateTime, '
+    .. 'attachments:[{"fileName":"a.pdf","content":"x","scan":"1m"}], notification, …',
     with_body(scenes.create) },
   { "GET", "/letters/{id}", "one, whoever it is for", scenes.show },
   { "POST", "/letters/{id}/{step}", "a step of its life: " .. table.concat(scenes.steps, ", ")

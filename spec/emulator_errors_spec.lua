@@ -417,6 +417,8 @@ describe("the emulator's letters refuse", function()
         "The idempotency key must be a valid non-empty GUID" },
       { letter_of { externalReferences = { reference("DialogportenTransmissionId", NOBODY) } }, "externalReferences",
         "Cannot initialize a correspondence with pre-existing transmission defined" },
+      { letter_of { externalReferences = { { referenceType = "Generic" } } }, "externalReferences",
+        "externalReferences is not of proper type" },
       { letter_of { externalReferences = { 5 } }, "externalReferences", "externalReferences is not of proper type" },
       { letter_of(nil, { attachments = { { fileName = ("x"):rep(252) .. ".pdf", sendersReference = "r" } } }),
         "attachments", "The field FileName must be a string with a maximum length of 255." },

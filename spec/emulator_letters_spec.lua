@@ -277,6 +277,11 @@ describe("the emulator's letters", function()
     assert.are.same({}, ids(reader, "role=Recipient&status=Confirmed"))
     -- Asked with both roles, the status filters hardly anything.
     assert.are.same({ letter.id }, ids(reader, "role=RecipientAndSender&status=Confirmed"))
+    local failed = altinn:letter { hold = true }
+    altinn:step(failed, "publish-failed")
+    assert.are.same({}, ids(reader, "role=Recipient&status=Failed"))
+    assert.are.same({ failed.id }, ids(writer, "role=Sender&status=Failed"))
+    assert.are.same({ letter.id }, ids(reader, "role=Recipient"))
     local unread = altinn:letter { recipient = STRANGER }
     assert.are.same({}, ids(reader, "role=RecipientAndSender&status=Confirmed&from=2130-01-01"))
     assert.are.equal(2, #ids(writer, "role=Sender&status=Published"))

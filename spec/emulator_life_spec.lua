@@ -492,8 +492,31 @@ describe_life("notifications", function()
     local rows = select(2, get(owner, one)).notifications
     assert.are.same({ rows[1].notificationOrderId, false, true },
       { rows[2].notificationOrderId, rows[1].isReminder, rows[2].isReminder })
-    altinn:advance "25h"
-    assert.are.equal("notificationdelivered notificationreminderdelivered", raised())
+    local detailed = select(2, get(owner, one, "/details")).notifications
+    assert.are.same({ false, true }, { detailed[1].isReminder, detailed[2].isReminder })
+    altinn:advance "24h"
+    assert.are.equal("notificationdelivered", raised())
+    altinn:advance "5m"
+    assert.are.equal("notificationreminderdelivered", raised())
+  end)
+
+  it("remind after a week where the platform is production's, which keeps files for two weeks at least", function()
+    local production = emulator.start { arguments = { "--platform", "https://platform.altinn.no" } }
+    production:letter { notification = generic { sendReminder = true } }
+    local function count() return #production:types() end
+    production:advance "6d"
+    local before = count()
+    production:advance "24h"
+    assert.are.equal(before, count())
+    production:advance "5m"
+    assert.are.equal(before + 1, count())
+    local writer = production:token { scopes = WRITE, orgNo = SENDER }
+    local body = { resourceId = "acme-letters", fileName = "a.pdf", sendersReference = "r", expirationInDays = 13 }
+    local status, problem = production:as(writer, "POST", ATTACHMENT, body)
+    assert.are.same({ 400, "Attachment expirationTime must be at least 14 days from now" }, { status, problem.detail })
+    body.expirationInDays = 14
+    assert.are.equal(200, (production:as(writer, "POST", ATTACHMENT, body)))
+    production:close()
   end)
 
   it("say that all failed for a failed reminder too, though the notice had arrived", function()

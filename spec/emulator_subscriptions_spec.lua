@@ -86,6 +86,8 @@ describe("the emulator's subscriptions", function()
     { { endPoint = "" }, "Missing or invalid endpoint to push events towards" },
     { { endPoint = "/relative" }, "Missing or invalid endpoint to push events towards" },
     { { endPoint = "http://example.org/x" }, "Missing or invalid endpoint to push events towards" },
+    { { endPoint = "https://a|b/x" }, "Missing or invalid endpoint to push events towards" },
+    { { endPoint = "https:///x" }, "Missing or invalid endpoint to push events towards" },
     { { endPoint = "ftp://127.0.0.1/x" }, "Missing or invalid endpoint to push events towards" },
     { { sourceFilter = "http://x/", resourceFilter = "no urn" },
       "SourceFilter must be an absolute URL with the https scheme." },

@@ -300,7 +300,10 @@ describe("the emulator's deliveries", function()
     endpoint:answer { "500" }
     altinn:publish { type = "correspondencepublished", recipient = "01010112345" }
     altinn:as("SECRET-TOKEN", "GET", "/events/api/v1/subscriptions")
-    local log = altinn:log()
+    local log = process.wait(5, function()
+      local text = altinn:log()
+      return text:find("/subscriptions\" status=401", 1, true) and text
+    end)
     assert.is_truthy(log:find("msg=failed", 1, true))
     for _, secret in ipairs { "SECRET-PART", "OTHER-SECRET", "01010112345", "SECRET-TOKEN" } do
       assert.is_nil(log:find(secret, 1, true), secret)

@@ -293,9 +293,8 @@ describe("of rule files", function()
   end)
 
   it("the context of a run is defined", function()
-    local settlement = require "altinn.events.host.settlement"
-    local context = settlement.context({ log = function() end }, { attempt = 0, received = 0, sequence = 1,
-      subscription = "x" })
+    local context = require("altinn.events.rules.engine").context({ failures = 0, received = 0, sequence = 1,
+      subscription = "x" }, function() end)
     assert.are.same(sorted(context), sorted(fields_of "altinn.events.context"))
     assert.are.same(sorted(context.log), sorted(fields_of "altinn.events.log"))
     assert.is_true(class("altinn.events.log").callable)

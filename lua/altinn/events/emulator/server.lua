@@ -3,7 +3,7 @@
 local libraries = require "altinn.events.support.libraries"
 local curl = libraries.load "altinn.events.curl"
 local host = libraries.load "altinn.events.host"
-local settlement = require "altinn.events.host.settlement"
+local logs = require "altinn.events.host.log"
 local clock = require "altinn.events.emulator.clock"
 local control = require "altinn.events.emulator.control"
 local delivery = require "altinn.events.emulator.delivery"
@@ -86,7 +86,7 @@ function M.new(options)
     issuer = options.issuer or base .. "/", multi = curl.new { connections = PUSHES_AT_ONCE },
     clock = clock.new(function() return server:now() end, options.speed or 1), skew = 0,
     pipeline = options.pipeline or "new", timeout = options.timeout or 45,
-    http_endpoints = options.http_endpoints or "loopback", log = settlement.logger(options.log, host.log), goals = {},
+    http_endpoints = options.http_endpoints or "loopback", log = logs.new(options.log, host.log), goals = {},
     world = options.world or world.new {},
   }, Emulator)
   self:reset()

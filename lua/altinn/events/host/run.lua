@@ -6,7 +6,7 @@ local findings = require "altinn.events.rules.findings"
 local host = require("altinn.events.support.libraries").load "altinn.events.host"
 local prepare = require "altinn.events.host.prepare"
 local rules = require "altinn.events.rules.loading"
-local settlement = require "altinn.events.host.settlement"
+local logs = require "altinn.events.host.log"
 
 local M = {}
 
@@ -120,7 +120,7 @@ end
 ---@param config table what altinn.events.config.load gave
 ---@return integer status 0 fine, 1 failed
 function M.run(config)
-  local log = settlement.logger(config.log, host.log)
+  local log = logs.new(config.log, host.log)
   report(log, config_module.findings(nil, config))
   local set, list = prepare.rules(config)
   report(log, list)

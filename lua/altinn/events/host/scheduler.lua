@@ -16,25 +16,29 @@ local MARK = {}
 
 local TEXT_BYTES = 4096  -- of an error
 
+local EXPIRED_SECONDS = 1  -- until a task whose time is over is looked at again
+
 local DEFAULTS = { seconds = 1, memory = 64 * 1024 * 1024, wall = 60 }
 
 local Scheduler = {}
 Scheduler.__index = Scheduler
 
+local OPTIONS = { budget = true, open = true, fd = true, clock = true, share = true }
+
 ---A scheduler.
----@param options { budget: table, open: fun(): table, fd: integer|nil, clock: fun(): number }
+---@param options { budget: table, open: fun(): table, fd: integer|nil, clock: fun(): number, share: table|nil }
 ---  budget: what the host gives (start, finish, enter, leave, stopped);
 ---  open: gives altinn.events.curl's connections, called at the first request; fd: wakes a wait for transfers;
----  clock: seconds, never jumping
+---  clock: seconds, never jumping; share: of the connections, see altinn.events.host.share
 ---@return table scheduler
 function M.new(options)
   for key in pairs(options) do
-    if key ~= "budget" and key ~= "open" and key ~= "fd" and key ~= "clock" then
+    if not OPTIONS[key] then
       error("unknown option '" .. tostring(key) .. "' of scheduler.new", 2)
     end
   end
   return setmetatable({
-    budget = options.budget, open = options.open, fd = options.fd, clock = options.clock,
+    budget = options.budget, open = options.open, fd = options.fd, clock = options.clock, share = options.share,
     transfers = {}, timers = {}, timer_count = 0, tasks = 0,
   }, Scheduler)
 end
@@ -211,6 +215,12 @@ local function text_of(self, task, value)
   return "an error object that cannot tell its text"
 end
 
+-- A transfer is over, or was given up.
+local function leave(self, task, id)
+  self.transfers[id], task.transfers[id] = nil, nil
+  if self.share then self.share:give(task.group) end
+end
+
 local function finish(self, task, ok, value)
   if task.ended then return end
   task.ended = true
@@ -219,7 +229,7 @@ local function finish(self, task, ok, value)
   self:forget(task.sleeping)
   for id in pairs(task.transfers) do
     self.multi:cancel(id)
-    self.transfers[id] = nil
+    leave(self, task, id)
   end
   local why
   if not ok then
@@ -254,14 +264,37 @@ local function extend(self, task, request)
   end
 end
 
-function waits.request(self, task, request)
-  if task.holds and not task.holds() then return self:cancel(task, "the run was taken back") end
+-- With a connection of its share.
+local function begin(self, task, request)
+  if task.holds and not task.holds() then
+    if self.share then self.share:give(task.group) end
+    return self:cancel(task, "the run was taken back")
+  end
   -- A request that is none is the task's mistake: it must not end the loop.
   local fine, id = pcall(submit, self, request)
-  if not fine then return self:resume(task, { error = tostring(id), code = "invalid", not_sent = true }) end
+  if not fine then
+    if self.share then self.share:give(task.group) end
+    return self:resume(task, { error = tostring(id), code = "invalid", not_sent = true })
+  end
   task.transfers[id], task.waits_for = true, id
   self.transfers[id] = task
   extend(self, task, request)
+end
+
+-- While a task waits for a connection its time does not run.
+function waits.request(self, task, request)
+  if not self.share then return begin(self, task, request) end
+  local waited = false
+  task.held = not self.share:take(task.group, function()
+    if task.ended then return self.share:give(task.group) end
+    if waited then
+      task.held = nil
+      self:forget(task.timer)
+      task.timer = self:after(task.wall, function() self:expire(task, task.wall) end)
+    end
+    return begin(self, task, request)
+  end) or nil
+  waited = true
 end
 
 -- While a sink works with a part the task may wait for other things; what
@@ -277,13 +310,25 @@ function waits.more(self, task, id)
 end
 
 function waits.drop(self, task, id)
-  if task.transfers[id] then self.multi:cancel(id) end
-  task.transfers[id], self.transfers[id] = nil, nil
+  if task.transfers[id] then
+    self.multi:cancel(id)
+    leave(self, task, id)
+  end
   return self:resume(task)
 end
 
+-- What a task waited for has come: it goes on at once, or when its turn comes (task.turn).
+local function go_on(self, task, value)
+  if not task.turn then return self:resume(task, value) end
+  task.came = true
+  task.turn(function()
+    task.came = nil
+    return self:resume(task, value)
+  end)
+end
+
 function waits.sleep(self, task, seconds)
-  task.sleeping = self:after(seconds, function() self:resume(task) end)
+  task.sleeping = self:after(seconds, function() go_on(self, task) end)
 end
 
 -- What cannot be waited for is the task's failure, not the loop's.
@@ -336,7 +381,9 @@ function Scheduler:cancel(task, reason)
 end
 
 ---Starts a task at once.
----@param task table { run=, finished=fun(task, ok, value, raised), seconds=, memory=, instructions=, wall= }
+---@param task table { run=, finished=fun(task, ok, value, raised), seconds=, memory=, instructions=, wall=, group=,
+---  turn=, holds= } group: whose share of the connections it uses; turn(call): calls `call` when the task may go on
+---  after it has waited, left out: at once; holds(): false ends the task instead of a request
 ---@param ... any arguments of run
 ---@return table task
 function Scheduler:spawn(task, ...)
@@ -358,6 +405,10 @@ end
 ---@param task table
 ---@param seconds number that it had
 function Scheduler:expire(task, seconds)
+  if task.came or task.held then  -- in time; but others have their turn, or their connections, before it
+    task.timer = self:after(EXPIRED_SECONDS, function() self:expire(task, seconds) end)
+    return
+  end
   task.stopped = "wall"
   self:cancel(task, ("took longer than %g s"):format(seconds))
 end
@@ -370,10 +421,10 @@ function Scheduler:step(seconds)
   for _, reply in ipairs(self.multi:step(seconds, self.fd)) do
     local task = self.transfers[reply.id]
     if task then
-      if not reply.part then self.transfers[reply.id], task.transfers[reply.id] = nil, nil end
+      if not reply.part then leave(self, task, reply.id) end
       if task.waits_for == reply.id then
         task.waits_for = nil
-        self:resume(task, reply)
+        go_on(self, task, reply)
       else
         task.kept = task.kept or {}
         task.kept[reply.id] = reply

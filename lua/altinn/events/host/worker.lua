@@ -1,34 +1,37 @@
--- worker: carries out the runs that the host's inbox hands to one thread.
+-- worker: carries out the runs that the host's inbox hands to one thread: the engine (altinn.events.rules.engine) in
+-- tasks of the scheduler.
 --
--- A run is an event and a rule that wants it. The inbox hands out those that
--- may run now; one that waits for a time is settled and forgotten here. A
--- rule's `limit.at_once` and its rest after an overrun hold back the runs that
--- are ready.
+-- A worker has only runs that may run now. Each rule has its turn (altinn.events.host.turns); a rule's `limit.at_once`
+-- and its rest after an overrun hold back the runs that would begin.
 local cjson = require("cjson.safe").new()
+local engine = require "altinn.events.rules.engine"
 local events = require "altinn.events"
 local libraries = require "altinn.events.support.libraries"
+local logs = require "altinn.events.host.log"
+local place = require "altinn.events.rules.place"
+local ports = require "altinn.events.host.ports"
 local scheduler = require "altinn.events.host.scheduler"
-local settlement = require "altinn.events.host.settlement"
+local shares = require "altinn.events.host.share"
 local transports = require "altinn.events.client.transport"
+local turns = require "altinn.events.host.turns"
 
 local M = {}
 
-local TAKE = 64          -- messages at a time
-local STALE_SECONDS = 10 -- until a run is tried again whose rule could not be loaded
-local STOP_SECONDS = 10  -- what runs at a stop may go on for
-local REST = 10          -- times as long as the overrun
-local AT_ONCE = 128      -- runs of a rule
-local SENDING = 16        -- of them those that send effects: a target is nobody's load test
-local CONNECTIONS = 512
-local PER_SITE = 128     -- a site that does not answer leaves room for the others
-local KEPT_BYTES = 512 * 1024 * 1024  -- by a worker, before its rules are loaded anew
+local TAKE = 256            -- messages at a time,
+local TAKE_SECONDS = 0.02   -- as many times as there are any, for so long at most,
+local TAKE_BYTES = 64 << 20 -- while the events that wait in here are not larger
+local TURN_SECONDS = 0.1    -- that rules have their turns for, before answers and messages are looked at again
+local STALE_SECONDS = 10    -- until a run is tried again whose rule could not be loaded
+local STOP_SECONDS = 10     -- what runs at a stop may go on for
+local REST = 10             -- times as long as the overrun
+local AT_ONCE = 128         -- runs of a rule
+local SENDING = 16          -- of them those that send effects: no target is to be tested for its strength
+local CONNECTIONS = 256
+local KEPT_BYTES = 512 << 20  -- by a worker, before its rules are loaded anew
 local LOOK_SECONDS = 1
-local TURN_SECONDS = 0.1  -- that runs may begin for, before answers and messages are looked at again
 
 local Worker = {}
 Worker.__index = Worker
-
-local function now_ms(self) return math.floor(self.jobs:now() * 1000) end
 
 -- Rules.
 
@@ -66,9 +69,12 @@ local function load_rules(self, settings)
   return set
 end
 
+-- A rule that is switched off has no runs.
 local function by_name(set)
   local rules = {}
-  for _, rule in ipairs(set.rules or set.list or set) do rules[rule.name] = rule end
+  for _, rule in ipairs(set) do
+    if rule.enabled then rules[rule.name] = rule end
+  end
   return rules
 end
 
@@ -76,9 +82,8 @@ local function apply(self, text)
   local settings = decode_settings(text)
   local set, message = load_rules(self, settings)
   if not set then return nil, message end
-  self.settings, self.rules, self.text = settings, by_name(set), text
-  self.client = nil  -- credentials may be others now
-  self.log = settlement.logger(settings.log, self.write)
+  self.settings, self.rules, self.text, self.ports.targets = settings, by_name(set), text, settings.targets
+  self.log = logs.new(settings.log, self.write)
   return true
 end
 
@@ -86,7 +91,7 @@ end
 local function state_of(self, name)
   local state = self.states[name]
   if not state then
-    state = { running = 0, first = 1, last = 0, rest = 0, sending = 0, to_send = {} }
+    state = { running = 0, rest = 0, sending = 0, to_send = {} }
     self.states[name] = state
   end
   return state
@@ -98,171 +103,120 @@ local function limit(self, rule, name)
   return self.settings.limits[name]
 end
 
--- From ready to running.
-
-local start
-
--- Not recursive: a rule that ends at once must not nest its successors.
-local function wake(self, name)
-  if self.waking[name] then return end
-  self.waking[name] = true
-  self.woken[#self.woken + 1] = name
-end
-
-local function pump(self, name)
+-- Whether a run of the rule may begin.
+local function may_begin(self, name)
   local state = state_of(self, name)
-  local most = limit(self, self.rules[name], "at_once") or AT_ONCE
-  while state.first <= state.last and state.running < most and not self.stopping do
-    if self.scheduler.clock() > self.turn_ends then return wake(self, name) end
-    local rest = state.rest - self.scheduler.clock()
-    if rest > 0 then
-      if not state.alarm then
-        state.alarm = self.scheduler:after(rest, function()
-          state.alarm = nil
-          wake(self, name)
-        end)
-      end
-      return
-    end
-    local job = state[state.first]
-    state[state.first] = nil
-    state.first = state.first + 1
-    start(self, job, state)
+  if self.stopping or state.running >= (limit(self, self.rules[name], "at_once") or AT_ONCE) then return false end
+  local rest = state.rest - self.scheduler.clock()
+  if rest <= 0 then return true end
+  if not state.alarm then
+    state.alarm = self.scheduler:after(rest, function()
+      state.alarm = nil
+      self.turns:wake(name)
+    end)
   end
+  return false
 end
 
-local function ready(self, job)
-  local state = state_of(self, job.rule)
-  state.last = state.last + 1
-  state[state.last] = job
-  wake(self, job.rule)
-end
+-- The end of a run.
 
-local function pump_woken(self)
-  self.turn_ends = self.scheduler.clock() + TURN_SECONDS
-  while #self.woken > 0 and self.scheduler.clock() <= self.turn_ends do
-    local names = self.woken
-    self.woken, self.waking = {}, {}
-    for _, name in ipairs(names) do pump(self, name) end
-  end
-end
+local function flight_of(job) return job.name .. "\0" .. job.sequence end
 
--- Seconds that a run has been tried for already.
-local function admit(self, job)
-  job.age = job.since > 0 and math.max(0, now_ms(self) - job.since) / 1000 or 0
-  job.admitted = self.scheduler.clock()
-  self.jobs_here[job.sequence .. " " .. job.rule] = job
-  return ready(self, job)
-end
-
-local function forget(self, job)
-  local key = job.sequence .. " " .. job.rule
-  if self.jobs_here[key] == job then self.jobs_here[key] = nil end
-end
-
--- A run that the inbox took back: no verdict.
-local function drop(self, job)
-  local state = state_of(self, job.rule)
+-- The worker has the run no more.
+local function leave(self, job)
+  local state = state_of(self, job.name)
   state.running = state.running - 1
-  job.event, job.task = nil, nil
-  forget(self, job)
-  if state.first <= state.last then wake(self, job.rule) end
+  if self.flights[flight_of(job)] == job then self.flights[flight_of(job)] = nil end
+  job.event, job.task, job.running = nil, nil, nil
+  self.turns:wake(job.name)
 end
 
--- From running to a verdict.
-
--- The end of a run: outcome = { state=, reason=, after= (seconds, for retry) }.
 local function conclude(self, job, outcome)
-  if not self.jobs:holds(job.sequence, job.rule) then return drop(self, job) end
-  local state = state_of(self, job.rule)
-  state.running = state.running - 1
-  job.attempt = job.attempt + 1
-  if outcome.state == "retry" then
-    job.due = now_ms(self) + math.floor(outcome.after * 1000)
-  end
-  settlement.settle(self, job, outcome)
-  job.event, job.task = nil, nil
-  forget(self, job)
-  if state.first <= state.last then wake(self, job.rule) end
+  if not job.dropped then engine.settle(job, self.ports, outcome) end
+  return leave(self, job)
 end
 
 local COSTLY = { time = true, instructions = true, memory = true }
 
 local function rest(self, job, task)
   if not COSTLY[task.stopped] then return end
-  local state = state_of(self, job.rule)
-  state.rest = self.scheduler.clock() + REST * task.slice
+  state_of(self, job.name).rest = self.scheduler.clock() + REST * task.slice
 end
 
-local function failed(self, job, rule, message)
-  return conclude(self, job, settlement.retry(self, job, rule, message, { kind = "error" }))
+-- Asked before each request; a run that was taken back has no verdict.
+local function holder(self, job)
+  return function()
+    job.dropped = job.dropped or not self.jobs:holds(job.sequence, job.name)
+    return not job.dropped
+  end
 end
 
 -- Effects go out in a task of their own, which holds no code of the rule.
-local carry_out
+local send_effects
 
-local function next_to_send(state)
+local function send_next(self, state)
   local waiting = table.remove(state.to_send, 1)
-  if waiting then carry_out(table.unpack(waiting)) end
+  while waiting and waiting.job.dropped do waiting = table.remove(state.to_send, 1) end
+  if waiting then return send_effects(self, waiting.job, waiting.items) end
 end
 
-function carry_out(self, job, rule, verdict)
-  local state = state_of(self, job.rule)
+function send_effects(self, job, items)
+  local state = state_of(self, job.name)
   if state.sending >= SENDING then
-    state.to_send[#state.to_send + 1] = { self, job, rule, verdict }
+    state.to_send[#state.to_send + 1] = { job = job, items = items }
     return
   end
   state.sending = state.sending + 1
   job.task = self.scheduler:spawn({
-    run = function() return settlement.carry_out(self, job, rule, verdict.effects) end, job = job,
-    holds = function() return self.jobs:holds(job.sequence, job.rule) end,
-    seconds = 10, memory = 1 << 30, wall = settlement.wall(self, verdict.effects),
+    run = engine.carry_out, seconds = 10, memory = 1 << 30, wall = engine.longest(self.ports, items), group = job.name,
+    holds = holder(self, job),
     finished = function(_, ok, value)
       if self.stopped then return end
       state.sending = state.sending - 1
-      if ok then conclude(self, job, value) else failed(self, job, rule, "effects: " .. value) end
-      return next_to_send(state)
+      conclude(self, job, ok and value or not job.dropped
+        and engine.failed(job, self.ports, { reason = "effects: " .. value, kind = "error" }))
+      return send_next(self, state)
     end,
-  })
+  }, job, self.ports, items)
 end
 
-local function judged(self, job, rule, verdict)
-  if verdict.mistake then return failed(self, job, rule, verdict.mistake) end
-  if verdict.verdict == "effects" and not rule.shadow then
-    return carry_out(self, job, rule, verdict)
-  end
-  return conclude(self, job, settlement.outcome(self, job, rule, verdict))
+local function decided(self, job, task, ok, value, raised)
+  if self.stopped then return end
+  if job.dropped then return leave(self, job) end
+  rest(self, job, task)
+  if not ok then return conclude(self, job, engine.raised(job, self.ports, raised, value)) end
+  local outcome = engine.outcome(job, self.ports, value)
+  if outcome then return conclude(self, job, outcome) end
+  return send_effects(self, job, value.items)
 end
 
-function start(self, job, state)
-  local rule = self.rules[job.rule]
-  state.running = state.running + 1
-  job.started = self.scheduler.clock()
-  if not self.jobs:holds(job.sequence, job.rule) then return drop(self, job) end
-  local event, message
-  if not rule and self.stale then
-    return conclude(self, job, settlement.retry(self, job, nil, "the new rules could not be loaded",
-      { kind = "host", least = STALE_SECONDS }))
-  end
-  if not rule then return drop(self, job) end  -- it comes again, or the inbox abandons it
-  event, message = settlement.event(job)
-  if not event then
-    return conclude(self, job, { state = "dead", reason = "the stored event cannot be read: " .. tostring(message) })
-  end
-  job.event = event
+-- From the line to running.
+
+local function run_body(self, job)
+  local rule = job.rule
   job.task = self.scheduler:spawn({
-    run = function(...) return settlement.decide(self, job, rule, rule.run(...)) end, job = job,
-    holds = function() return self.jobs:holds(job.sequence, job.rule) end,
-    seconds = limit(self, rule, "seconds"), memory = limit(self, rule, "memory"),
-    instructions = limit(self, rule, "instructions"), wall = limit(self, rule, "wall"),
-    finished = function(task, ok, value, raised)
-      if self.stopped then return end
-      rest(self, job, task)
-      if ok then return judged(self, job, rule, value) end
-      return conclude(self, job, settlement.failure(self, job, rule, value, raised))
-    end,
-  }, event, settlement.thing(self, rule, event), settlement.context(self, job))
-  self.running[job] = not job.task.ended or nil
+    run = engine.decide, job = job, group = job.name, seconds = limit(self, rule, "seconds"),
+    memory = limit(self, rule, "memory"), instructions = limit(self, rule, "instructions"),
+    turn = function(call) self.turns:go_on(job.name, call) end, holds = holder(self, job),
+    finished = function(task, ok, value, raised) return decided(self, job, task, ok, value, raised) end,
+  }, job, self.ports)
+end
+
+local function start(self, job)
+  self.bytes = self.bytes - #job.body
+  if job.dropped then return end
+  local state, rule = state_of(self, job.name), self.rules[job.name]
+  state.running, job.running = state.running + 1, true
+  job.rule = rule or { name = job.name }
+  if not engine.begin(job, self.ports) then return leave(self, job) end
+  if not rule then  -- this worker does not have the rules that the host hands out runs of
+    return conclude(self, job, engine.failed(job, self.ports,
+      { reason = "the new rules could not be loaded", kind = "host", pause = STALE_SECONDS }))
+  end
+  local event, message = events.parse(job.body, { max_bytes = #job.body })
+  job.event, job.body = event, nil
+  if event then return run_body(self, job) end
+  return conclude(self, job, { state = "dead", reason = "the stored event cannot be read: " .. tostring(message) })
 end
 
 -- Messages of the host.
@@ -271,12 +225,22 @@ local messages = {}
 
 function messages.run(self, job)
   if self.stopping then return end  -- stays in the inbox
-  return admit(self, job)
+  job.name, job.rule = job.rule, nil
+  job.failures, job.received = job.attempt, job.received / 1000
+  job.since = job.since and job.since > 0 and job.since / 1000 or nil
+  self.flights[flight_of(job)] = job
+  self.bytes = self.bytes + #job.body
+  self.turns:begin(job.name, function() return start(self, job) end)
 end
 
+-- The run was taken back: by hand, or by new rules.
 function messages.cancel(self, order)
-  local job = self.jobs_here[order.sequence .. " " .. order.rule]
-  if job and job.task then self.scheduler:cancel(job.task, "the run was taken back") end
+  local job = self.flights[order.rule .. "\0" .. order.sequence]
+  if not job then return end
+  job.dropped = true
+  self.flights[flight_of(job)] = nil
+  if job.task and not job.task.ended then self.scheduler:cancel(job.task, "the run was taken back")
+  elseif job.running then leave(self, job) end
 end
 
 function messages.ack(self, ack)
@@ -289,7 +253,6 @@ function messages.reload(self, order)
   if self.stopping then return end
   local ok, done, message = pcall(apply, self, order.text)
   if not ok then done, message = nil, done end
-  self.stale = not done  -- the host hands out runs of the new rules
   if not done then self.log("error", "reload failed, the old rules stay", { reason = message }) end
 end
 
@@ -299,8 +262,8 @@ function messages.stop(self)
   self.scheduler:after(STOP_SECONDS, function() self.stopped = true end)
 end
 
--- What rules keep in their variables from run to run is nobody's budget, so
--- there is an end to it: the rules begin afresh.
+-- No budget counts what rules keep in their variables from run to run. It has an end all the same: the rules begin
+-- afresh.
 local function look_at_memory(self)
   if self.scheduler.clock() < self.look_at then return end
   self.look_at = self.scheduler.clock() + LOOK_SECONDS
@@ -318,18 +281,25 @@ local function running_count(self)
   return count
 end
 
+-- All that there is, so that no rule's runs wait behind another's in the queue.
+local function take_all(self, list)
+  local ends = self.scheduler.clock() + TAKE_SECONDS
+  while true do
+    for _, message in ipairs(list) do messages[message.kind](self, message) end
+    if #list < TAKE or self.bytes > TAKE_BYTES or self.scheduler.clock() >= ends then return end
+    list = self.jobs:take(TAKE)
+  end
+end
+
 local function turn(self)
-  local pause = #self.woken > 0 and 0 or self.scheduler:pause(60)
-  local list
+  local pause = self.turns:is_ready() and 0 or self.scheduler:pause(60)
   if self.scheduler:transfer_count() > 0 then
     self.scheduler:step(pause)
-    list = self.jobs:take(TAKE)
-  else
-    list = self.jobs:take(TAKE, pause)
+    pause = 0
   end
-  for _, message in ipairs(list) do messages[message.kind](self, message) end
+  take_all(self, self.jobs:take(TAKE, pause))
   self.scheduler:ring()
-  pump_woken(self)
+  self.turns:run(TURN_SECONDS)
   look_at_memory(self)
 end
 
@@ -342,8 +312,9 @@ end
 -- Whoever opens an identity number says what for.
 local function log_reveals(self)
   function events.on_reveal(masked, purpose)
-    local job = job_of_task() or {}
-    self.log("info", "reveal", { rule = job.rule, event = job.sequence, reason = purpose .. ": " .. masked })
+    local job = job_of_task()
+    self.log("info", "reveal", { rule = job and job.rule.name, event = job and job.sequence,
+      reason = purpose .. ": " .. masked })
   end
 end
 
@@ -352,23 +323,23 @@ local function new(jobs, budget)
   -- Modules that rules require use the global table, so it changes there too.
   for name, value in pairs(library) do rawset(coroutine, name, value) end
   _G.xpcall = guarded
+  local clock = function() return (select(2, jobs:now())) end
+  local write = function(line) jobs:log(line) end
   local self = setmetatable({
-    jobs = jobs, budget = budget, look_at = 0, states = {}, jobs_here = {}, tickets = {}, ticket = 0, rules = {},
-    waking = {}, woken = {}, turn_ends = 0, running = setmetatable({}, { __mode = "k" }),
-    write = function(line) jobs:log(line) end,
+    jobs = jobs, budget = budget, look_at = 0, states = {}, flights = {}, tickets = {}, ticket = 0, rules = {},
+    bytes = 0, write = write, log = logs.new(nil, write),
   }, Worker)
-  self.log = settlement.logger(nil, self.write)
+  self.turns = turns.new(clock, function(name) return may_begin(self, name) end)
   -- Waiting works in coroutines; what rules print is a line of the log, masked.
-  local log = settlement.rule_log(self, job_of_task)
+  local log = engine.log(function(...) return self.log(...) end, job_of_task)
   self.globals = { coroutine = library, xpcall = guarded, log = log, print = log.info }
   self.scheduler = scheduler.new({
-    budget = budget, fd = jobs:descriptor(),
-    open = function()
-      return libraries.load("altinn.events.curl").new { connections = CONNECTIONS, per_site = PER_SITE }
-    end,
-    clock = function() return (select(2, jobs:now())) end,
+    budget = budget, fd = jobs:descriptor(), clock = clock, share = shares.new(CONNECTIONS),
+    open = function() return libraries.load("altinn.events.curl").new { connections = CONNECTIONS } end,
   })
+  self.ports = ports.new(self)
   transports.set_carrier(scheduler)
+  place.watch(job_of_task)
   log_reveals(self)
   return self
 end
@@ -380,8 +351,8 @@ end
 function M.main(jobs, settings, budget)
   math.randomseed()
   local self = new(jobs, budget)
-  local done, message = apply(self, settings)
-  if not done then error("rules: " .. message, 0) end
+  self.settings = decode_settings(settings)
+  messages.reload(self, { text = settings })
   repeat turn(self) until self.stopped or (self.stopping and running_count(self) == 0)
   self.stopped = true
 end

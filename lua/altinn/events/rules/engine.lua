@@ -376,7 +376,7 @@ end
 ---@param outcome table
 ---@return table outcome the same
 function M.settle(job, ports, outcome)
-  if outcome == DROPPED then return outcome end
+  if outcome == DROPPED or not ports.memory:holds(job) then return DROPPED end
   local settlement = settlement_of(job, ports, outcome)
   local _, clock = ports.clock()
   settlement.taken = clock - (job.started or clock)

@@ -1,0 +1,26 @@
+-- The log of the host's Lua code: one line a fact.
+local logfmt = require "altinn.events.support.logfmt"
+
+local M = {}
+
+local function line(format, level, message, fields)
+  local time = os.date("!%Y-%m-%dT%H:%M:%SZ")
+  if format == "json" then return logfmt.json(time, level, message, fields) end
+  return ("time=%s level=%s %s"):format(time, level, logfmt.line(message, fields))
+end
+
+---A function that writes facts.
+---@param options { format: string }|nil
+---@param write fun(line: string) takes a line without its end; must not wait
+---@return fun(level: string, message: string, fields: table)
+function M.new(options, write)
+  local format = options and options.format
+  return function(level, message, fields)
+    for name, value in pairs(fields) do
+      if type(value) == "string" then fields[name] = logfmt.short(value) end
+    end
+    write(line(format, level, message, fields))
+  end
+end
+
+return M

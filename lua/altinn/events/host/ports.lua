@@ -1,0 +1,76 @@
+-- The ports of the engine (altinn.events.rules.engine) in the host: the inbox as memory, the scheduler to wait with.
+--
+-- A job of the engine is here what jobs:take brought, and more: `name` is the rule's, `rule` the rule itself.
+local scheduler = require "altinn.events.host.scheduler"
+
+local M = {}
+
+local Memory = {}
+Memory.__index = Memory
+
+local function milliseconds(seconds) return seconds and math.ceil(seconds * 1000) or 0 end
+
+function Memory:holds(job) return self.worker.jobs:holds(job.sequence, job.name) end
+
+-- Durable before anything is sent. Waits for the inbox's answer.
+function Memory:record(job, items)
+  local worker, works = self.worker, {}
+  for index, item in ipairs(items) do
+    works[index] = { kind = "record", sequence = job.sequence, rule = job.name, key = item.key, target = item.target,
+      request = item.text }
+  end
+  return scheduler.park(function(task)
+    worker.ticket = worker.ticket + 1
+    worker.tickets[worker.ticket] = task
+    if not worker.jobs:record(works, worker.ticket) then
+      worker.tickets[worker.ticket] = nil
+      worker.scheduler:after(0, function() worker.scheduler:wake(task, { failed = true }) end)
+    end
+  end)
+end
+
+local function outcome_work(job, outcome)
+  return {
+    kind = "outcome", sequence = job.sequence, rule = job.name, key = outcome.key, state = outcome.state,
+    status = outcome.status, attempt = outcome.attempt, reason = outcome.reason, answer = outcome.answer,
+  }
+end
+
+function Memory:sent(job, outcome)
+  self.worker.jobs:effect(outcome.target, outcome.state)
+  self.worker.jobs:settle { outcome_work(job, outcome) }
+end
+
+-- The outcomes are told again: the inbox may have refused one.
+function Memory:settle(job, settlement, outcomes)
+  local works = {}
+  for index, outcome in ipairs(outcomes) do works[index] = outcome_work(job, outcome) end
+  works[#works + 1] = {
+    kind = "settle", sequence = job.sequence, rule = job.name, state = settlement.state, reason = settlement.reason,
+    attempt = settlement.attempt, due = milliseconds(settlement.due), since = milliseconds(settlement.since),
+  }
+  self.worker.jobs:settle(works)
+  self.worker.jobs:verdict(job.name, settlement.state, settlement.taken)
+end
+
+-- The client that runs ask Altinn by: one for all, made when a rule asks.
+local function connect(worker)
+  if worker.client then return worker.client end
+  local connection, message, code = require("altinn.events.commands.connection").open(worker.settings)
+  if not connection then return nil, message, code end
+  worker.client = connection.client
+  return worker.client
+end
+
+---@param worker table
+---@return altinn.events.ports
+function M.new(worker)
+  return {
+    memory = setmetatable({ worker = worker }, Memory), clock = function() return worker.jobs:now() end,
+    random = math.random, send = function(request) return scheduler.request(request) end,
+    ask = function() return connect(worker) end, rest = function() scheduler.sleep(0) end,
+    log = function(...) worker.log(...) end, targets = {},
+  }
+end
+
+return M

@@ -1,0 +1,85 @@
+-- A worker's connections, shared among its rules: a rule may have as many as are free besides, so that however many
+-- rules wait for servers that do not answer, some are left for the next one.
+local M = {}
+
+local Share = {}
+Share.__index = Share
+
+---@param total integer connections
+---@return table share
+function M.new(total)
+  return setmetatable({ total = total, taken = 0, used = {}, lines = {}, order = {} }, Share)
+end
+
+local function may_take(self, group)
+  return (self.used[group] or 0) < self.total - self.taken
+end
+
+local function take(self, group)
+  self.taken = self.taken + 1
+  self.used[group] = (self.used[group] or 0) + 1
+end
+
+---One for the group: at once, or `call` is called when there is one.
+---@param group any
+---@param call fun() what takes it
+---@return boolean taken false: `call` waits
+function Share:take(group, call)
+  local line = self.lines[group]
+  if not line and may_take(self, group) then
+    take(self, group)
+    call()
+    return true
+  end
+  if not line then
+    line = { first = 1, last = 0 }
+    self.lines[group] = line
+    self.order[#self.order + 1] = group
+  end
+  line.last = line.last + 1
+  line[line.last] = call
+  return false
+end
+
+-- The next call of a line; the line is gone when it was the last one.
+local function next_call(self, at)
+  local group = self.order[at]
+  local line = self.lines[group]
+  local call = line[line.first]
+  line[line.first] = nil
+  line.first = line.first + 1
+  table.remove(self.order, at)
+  if line.first > line.last then self.lines[group] = nil
+  else self.order[#self.order + 1] = group end  -- others first
+  return call
+end
+
+-- A call that takes nothing (its task has ended) gives back at once, which comes here again: once is enough.
+local function serve(self)
+  if self.serving then return end
+  self.serving = true
+  local at = 1
+  while at <= #self.order do
+    local group = self.order[at]
+    if may_take(self, group) then
+      local call = next_call(self, at)
+      take(self, group)
+      call()
+      at = 1
+    else
+      at = at + 1
+    end
+  end
+  self.serving = nil
+end
+
+---Gives one back.
+---@param group any
+function Share:give(group)
+  self.taken = self.taken - 1
+  local left = self.used[group] - 1
+  self.used[group] = left > 0 and left or nil
+  serve(self)
+end
+
+return M

@@ -1,0 +1,128 @@
+-- Turns of the rules within a worker: fair queueing by the time that each rule has used, so that a rule with a long
+-- backlog, or with slow runs, keeps no other rule waiting.
+--
+-- A rule has two queues of calls: those of runs that go on, and those of runs that begin. A gate may hold back the
+-- second.
+local M = {}
+
+local Turns = {}
+Turns.__index = Turns
+
+local QUANTUM = 0.005  -- seconds that a rule goes on for before the next one is looked for
+
+local function queue() return { first = 1, last = 0 } end
+
+local function push(list, call)
+  list.last = list.last + 1
+  list[list.last] = call
+end
+
+local function pop(list)
+  local call = list[list.first]
+  list[list.first] = nil
+  list.first = list.first + 1
+  return call
+end
+
+local function is_empty(list) return list.first > list.last end
+
+---@param clock fun(): number seconds, never jumping
+---@param gate fun(name: string): boolean whether a run of the rule may begin now
+---@return table turns
+function M.new(clock, gate)
+  return setmetatable({ clock = clock, gate = gate, rules = {}, ready = {}, floor = 0, count = 0 }, Turns)
+end
+
+local function rule_of(self, name)
+  local rule = self.rules[name]
+  if not rule then
+    rule = { name = name, used = 0, going_on = queue(), beginning = queue() }
+    self.rules[name] = rule
+  end
+  return rule
+end
+
+-- Among those that are looked at, unless it is already. Who has rested has saved nothing up.
+local function look_at(self, rule)
+  if rule.listed then return end
+  rule.listed = true
+  rule.used = math.max(rule.used, self.floor)
+  self.ready[#self.ready + 1] = rule
+end
+
+---A run of the rule goes on when it is the rule's turn.
+---@param name string
+---@param call fun()
+function Turns:go_on(name, call)
+  local rule = rule_of(self, name)
+  push(rule.going_on, call)
+  self.count = self.count + 1
+  look_at(self, rule)
+end
+
+---A run of the rule begins when it is the rule's turn and the gate lets it.
+---@param name string
+---@param call fun()
+function Turns:begin(name, call)
+  local rule = rule_of(self, name)
+  push(rule.beginning, call)
+  self.count = self.count + 1
+  look_at(self, rule)
+end
+
+---The gate may let the rule's runs begin again.
+---@param name string
+function Turns:wake(name)
+  local rule = self.rules[name]
+  if rule and not is_empty(rule.beginning) then look_at(self, rule) end
+end
+
+local function may_go(self, rule)
+  return not is_empty(rule.going_on) or not is_empty(rule.beginning) and self.gate(rule.name)
+end
+
+-- The rule that has used the least time; rules with nothing to do are taken out.
+local function next_rule(self)
+  local ready, best = self.ready, nil
+  local at = 1
+  while at <= #ready do
+    local rule = ready[at]
+    if may_go(self, rule) then
+      if not best or rule.used < best.used then best = rule end
+      at = at + 1
+    else
+      rule.listed = nil
+      ready[at], ready[#ready] = ready[#ready], nil
+    end
+  end
+  return best
+end
+
+local function serve(self, rule)
+  local begun, now = self.clock(), nil
+  self.floor = math.max(self.floor, rule.used)
+  repeat
+    local call = pop(is_empty(rule.going_on) and rule.beginning or rule.going_on)
+    self.count = self.count - 1
+    call()
+    now = self.clock()
+  until now - begun >= QUANTUM or not may_go(self, rule)
+  rule.used = rule.used + now - begun
+end
+
+---Makes calls until there is none, or the time is over.
+---@param seconds number
+function Turns:run(seconds)
+  local ends = self.clock() + seconds
+  repeat
+    local rule = next_rule(self)
+    if not rule then return end
+    serve(self, rule)
+  until self.clock() >= ends
+end
+
+---Whether a call could be made now.
+---@return boolean
+function Turns:is_ready() return next_rule(self) ~= nil end
+
+return M

@@ -1,5 +1,5 @@
--- A worker's connections, shared among its rules: a rule may have as many as are free besides, so that however many
--- rules wait for servers that do not answer, some are left for the next one.
+-- A worker's connections, shared among its rules: one is kept for each rule that has none, and of the others a rule
+-- may have as many as are free besides. However many rules wait for servers that do not answer, the next one gets its.
 local M = {}
 
 local Share = {}
@@ -8,16 +8,23 @@ Share.__index = Share
 ---@param total integer connections
 ---@return table share
 function M.new(total)
-  return setmetatable({ total = total, taken = 0, used = {}, lines = {}, order = {} }, Share)
+  return setmetatable({ total = total, groups = 0, taken = 0, using = 0, used = {}, lines = {}, order = {} }, Share)
 end
 
+---@param groups integer that may want connections
+function Share:expect(groups) self.groups = groups end
+
 local function may_take(self, group)
-  return (self.used[group] or 0) < self.total - self.taken
+  local used, free = self.used[group] or 0, self.total - self.taken
+  if used == 0 then return free > 0 end
+  return used < free - math.max(0, self.groups - self.using)
 end
 
 local function take(self, group)
+  local used = self.used[group]
   self.taken = self.taken + 1
-  self.used[group] = (self.used[group] or 0) + 1
+  self.used[group] = (used or 0) + 1
+  if not used then self.using = self.using + 1 end
 end
 
 ---One for the group: at once, or `call` is called when there is one.
@@ -79,6 +86,7 @@ function Share:give(group)
   self.taken = self.taken - 1
   local left = self.used[group] - 1
   self.used[group] = left > 0 and left or nil
+  if left == 0 then self.using = self.using - 1 end
   serve(self)
 end
 

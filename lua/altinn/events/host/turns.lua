@@ -92,22 +92,25 @@ local function next_rule(self)
       at = at + 1
     else
       rule.listed = nil
-      ready[at], ready[#ready] = ready[#ready], nil
+      local last = #ready
+      ready[at] = ready[last]
+      ready[last] = nil
     end
   end
   return best
 end
 
 local function serve(self, rule)
-  local begun, now = self.clock(), nil
+  local begun = self.clock()
+  local used
   self.floor = math.max(self.floor, rule.used)
   repeat
     local call = pop(is_empty(rule.going_on) and rule.beginning or rule.going_on)
     self.count = self.count - 1
     call()
-    now = self.clock()
-  until now - begun >= QUANTUM or not may_go(self, rule)
-  rule.used = rule.used + now - begun
+    used = self.clock() - begun
+  until used >= QUANTUM or not may_go(self, rule)
+  rule.used = rule.used + used
 end
 
 ---Makes calls until there is none, or the time is over.

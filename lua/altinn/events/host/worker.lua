@@ -78,12 +78,19 @@ local function by_name(set)
   return rules
 end
 
+local function count_of(rules)
+  local count = 0
+  for _ in pairs(rules) do count = count + 1 end
+  return count
+end
+
 local function apply(self, text)
   local settings = decode_settings(text)
   local set, message = load_rules(self, settings)
   if not set then return nil, message end
   self.settings, self.rules, self.text, self.ports.targets = settings, by_name(set), text, settings.targets
   self.log = logs.new(settings.log, self.write)
+  self.share:expect(count_of(self.rules))
   return true
 end
 
@@ -167,7 +174,7 @@ function send_effects(self, job, items)
     return
   end
   state.sending = state.sending + 1
-  job.task = self.scheduler:spawn({
+  job.task = {
     run = engine.carry_out, seconds = 10, memory = 1 << 30, wall = engine.longest(self.ports, items), group = job.name,
     holds = holder(self, job),
     finished = function(_, ok, value)
@@ -177,7 +184,8 @@ function send_effects(self, job, items)
         and engine.failed(job, self.ports, { reason = "effects: " .. value, kind = "error" }))
       return send_next(self, state)
     end,
-  }, job, self.ports, items)
+  }
+  self.scheduler:spawn(job.task, job, self.ports, items)
 end
 
 local function decided(self, job, task, ok, value, raised)
@@ -194,12 +202,13 @@ end
 
 local function run_body(self, job)
   local rule = job.rule
-  job.task = self.scheduler:spawn({
+  job.task = {
     run = engine.decide, job = job, group = job.name, seconds = limit(self, rule, "seconds"),
     memory = limit(self, rule, "memory"), instructions = limit(self, rule, "instructions"),
     turn = function(call) self.turns:go_on(job.name, call) end, holds = holder(self, job),
     finished = function(task, ok, value, raised) return decided(self, job, task, ok, value, raised) end,
-  }, job, self.ports)
+  }
+  self.scheduler:spawn(job.task, job, self.ports)
 end
 
 local function start(self, job)
@@ -327,14 +336,14 @@ local function new(jobs, budget)
   local write = function(line) jobs:log(line) end
   local self = setmetatable({
     jobs = jobs, budget = budget, look_at = 0, states = {}, flights = {}, tickets = {}, ticket = 0, rules = {},
-    bytes = 0, write = write, log = logs.new(nil, write),
+    share = shares.new(CONNECTIONS), bytes = 0, write = write, log = logs.new(nil, write),
   }, Worker)
   self.turns = turns.new(clock, function(name) return may_begin(self, name) end)
   -- Waiting works in coroutines; what rules print is a line of the log, masked.
   local log = engine.log(function(...) return self.log(...) end, job_of_task)
   self.globals = { coroutine = library, xpcall = guarded, log = log, print = log.info }
   self.scheduler = scheduler.new({
-    budget = budget, fd = jobs:descriptor(), clock = clock, share = shares.new(CONNECTIONS),
+    budget = budget, fd = jobs:descriptor(), clock = clock, share = self.share,
     open = function() return libraries.load("altinn.events.curl").new { connections = CONNECTIONS } end,
   })
   self.ports = ports.new(self)

@@ -382,7 +382,7 @@ function M.settle(job, ports, outcome)
   settlement.taken = clock - (job.started or clock)
   ports.memory:settle(job, settlement, outcome.outcomes or {})
   ports.log(LEVELS[outcome.state], "verdict", {
-    rule = job.rule.name, event = job.sequence, type = job.event.type, verdict = outcome.state,
+    rule = job.rule.name, event = job.sequence, type = job.event and job.event.type, verdict = outcome.state,
     reason = settlement.reason .. (outcome.pause and ("; again in %s"):format(duration.text(outcome.pause)) or ""),
     attempt = (job.tries or job.failures) + 1, ms = math.floor(settlement.taken * 10000 + 0.5) / 10,
   })

@@ -37,7 +37,7 @@ function M.text(seconds)
     if count >= 1 and count % 1 == 0 and (unit[2] ~= "d" or count >= 2) then return ("%d %s"):format(count, unit[2]) end
   end
   for _, unit in ipairs(names) do
-    if seconds >= 2 * unit[1] then return ("%.4g %s"):format(math.floor(seconds / unit[1] * 10) / 10, unit[2]) end
+    if seconds >= (unit[2] == "h" and 1 or 2) * unit[1] then return ("%.4g %s"):format(math.floor(seconds / unit[1] * 10) / 10, unit[2]) end
   end
   return ("%.3g s"):format(seconds)
 end

@@ -1,0 +1,306 @@
+-- A worker on a virtual clock: turns of the rules, connections, what is taken back, reloads, memory.
+local cjson = require "cjson.safe"
+local worlds = require "spec.support.worker_world"
+
+local VICTIM = 'rule { name = "victim", on = "*", run = function() return skip("at once") end }'
+
+local function told(world, text)
+  for _, line in ipairs(world.lines) do
+    if line:find(text, 1, true) then return line end
+  end
+end
+
+local function targets(...)
+  local all = {}
+  for _, name in ipairs { ... } do all[name] = { url = "http://" .. name .. ".example.no", timeout = 30 } end
+  return all
+end
+
+describe("a rule with a long backlog", function()
+  local function beside(count, seconds, body)
+    local world = worlds.new { rules = { ["v.lua"] = VICTIM, ["s.lua"] = ([[
+      rule { name = "slow", on = "*", run = function(event, letter, context) %s return skip("done") end }]])
+      :format(body or ('log("spend", %g)'):format(seconds)) }, answer = function() return 0.05 end }
+    for number = 1, count do world:run_at(0, "slow", number) end
+    world:run_at(0.01, "victim", 1)
+    world:run_at(count * seconds / 2, "victim", 2)
+    world:run()
+    assert.is_truthy(world:verdict("slow", count))
+    return world:verdict("victim", 1).at, world:verdict("victim", 2).at - count * seconds / 2
+  end
+
+  it("of slow runs leaves another rule's run its turn", function()
+    local first, second = beside(100, 0.3)
+    assert.is_true(first < 0.5, "it took " .. first)
+    assert.is_true(second < 0.5, "it took " .. second)
+  end)
+
+  it("of many quick runs leaves another rule's run its turn", function()
+    local first, second = beside(5000, 0.002)
+    assert.is_true(first < 0.2, "it took " .. first)
+    assert.is_true(second < 0.2, "it took " .. second)
+  end)
+
+  it("that computes after it has waited leaves another rule's run its turn", function()
+    local world = worlds.new { rules = { ["v.lua"] = VICTIM, ["s.lua"] = [[
+      rule { name = "slow", on = "*", run = function(event, letter)
+        pcall(letter.details, letter)
+        log("spend", 0.3)
+        return skip("done")
+      end }]] }, answer = function() return 0.05 end }
+    local settings = cjson.decode(world.settings)
+    settings.base_url, settings.token = "http://127.0.0.1:1", "a-token"
+    world.settings = cjson.encode(settings)
+    for number = 1, 100 do world:run_at(0, "slow", number) end
+    for number = 1, 50 do world:run_at(0.1 + number / 2, "victim", number) end
+    world:run()
+    for number = 1, 50 do
+      local took = world:verdict("victim", number).at - 0.1 - number / 2
+      assert.is_true(took < 0.8, "it took " .. took)
+    end
+    assert.is_truthy(world:verdict("slow", 100))
+  end)
+
+  it("shares the time evenly with others that have one", function()
+    local rules = {}
+    for _, name in ipairs { "a", "b", "c" } do
+      rules[name .. ".lua"] = ('rule { name = "%s", on = "*", run = function() log("spend", %g) end }'):format(name,
+        name == "a" and 0.3 or 0.01)
+    end
+    local world = worlds.new { rules = rules, answer = function() return 0 end }
+    for number = 1, 300 do
+      for _, name in ipairs { "a", "b", "c" } do world:run_at(0, name, number) end
+    end
+    world:run()
+    -- b and c have 3 s of work each, a has 90: each gets about a third until they are done.
+    assert.is_true(world:verdict("b", 300).at < 12, "b took " .. world:verdict("b", 300).at)
+    assert.is_true(world:verdict("c", 300).at < 12, "c took " .. world:verdict("c", 300).at)
+  end)
+end)
+
+describe("effects", function()
+  local function senders(count, target)
+    local list = {}
+    for number = 1, count do
+      list[number] = ('rule { name = "s%d", on = "*", run = function() return send.http("%s") {} end }'):format(number,
+        target or "dead")
+    end
+    return table.concat(list, "\n")
+  end
+
+  it("of one rule go out 16 at a time", function()
+    local world = worlds.new { rules = { ["s.lua"] = senders(1, "t") }, targets = targets "t",
+      answer = function() return 1 end }
+    for number = 1, 100 do world:run_at(0, "s1", number) end
+    world:run()
+    assert.are.equal(16, world.most)
+    assert.are.equal(100, #world.requests)
+    for number = 1, 100 do assert.are.equal("done", world:verdict("s1", number).state) end
+  end)
+
+  it("to targets that never answer leave connections for the others, however many rules have them", function()
+    local rules = senders(60) .. [[
+      rule { name = "well", on = "*", run = function() return send.http("well") {} end }]]
+    local world = worlds.new { rules = { ["s.lua"] = rules }, targets = targets("dead", "well"),
+      answer = function(request) return request.url:find("well", 1, true) and 0.1 or 1000 end }
+    for number = 1, 60 * 30 do world:run_at(0, "s" .. (number - 1) % 60 + 1, number) end
+    world:run_at(5, "well", 5000)
+    world:run()
+    assert.are.equal("done", world:verdict("well", 5000).state)
+    assert.is_true(world:verdict("well", 5000).at < 5.5, "it took until " .. world:verdict("well", 5000).at)
+  end)
+
+  it("have the time of their target, however long", function()
+    local world = worlds.new { rules = { ["s.lua"] = senders(1, "t") }, answer = function() return 200 end,
+      targets = { t = { url = "http://t.example.no", timeout = 300 } } }
+    world:run_at(0, "s1", 1)
+    world:run()
+    assert.are.equal("done", world:verdict("s1", 1).state)
+  end)
+end)
+
+describe("a call of a rule", function()
+  -- A rule that calls Altinn, with a timeout of its own.
+  local function asking(more, answer, timeout)
+    local world = worlds.new { rules = { ["s.lua"] = ([[
+      rule { name = "asks", on = "*", may = { "download" }, run = function(event, letter)
+        letter:download("0198c3a2-7b1d-7c55-8f0e-000000000001", function() end, { timeout = %g })
+        return skip("asked")
+      end }
+      %s]]):format(timeout or 30, more or "") }, answer = answer }
+    local settings = cjson.decode(world.settings)
+    settings.base_url, settings.token = "http://127.0.0.1:1", "a-token"
+    world.settings = cjson.encode(settings)
+    return world
+  end
+
+  it("that may take longer than a run may gives the run the time", function()
+    local world = asking(nil, function() return 200, { status = 200, headers = {
+      ["content-type"] = "application/octet-stream" } } end, 300)
+    world:run_at(0, "asks", 1)
+    world:run()
+    assert.are.same({ "skipped", "asked" }, { world:verdict("asks", 1).state, world:verdict("asks", 1).reason })
+  end)
+
+  it("that takes too long ends the run", function()
+    local world = asking(nil, function() end, 30)
+    world:run_at(0, "asks", 1)
+    world:run()
+    assert.are.equal("retry", world:verdict("asks", 1).state)
+    assert.is_truthy(world:verdict("asks", 1).reason:find("took longer than 60 s", 1, true))
+  end)
+
+  it("whose answer came in time counts, though another rule held the worker up", function()
+    local world = asking('rule { name = "blocks", on = "*", run = function() log("spend", 10) end }', function()
+      return 59, { status = 200, headers = { ["content-type"] = "application/octet-stream" } }
+    end)
+    world:run_at(0, "asks", 1)
+    world:run_at(58, "blocks", 2)
+    world:run()
+    assert.are.same({ "skipped", "asked" }, { world:verdict("asks", 1).state, world:verdict("asks", 1).reason })
+  end)
+end)
+
+describe("a run that is taken back", function()
+  local RULES = [[
+    rule { name = "computes", on = "*", order = false, limit = { at_once = 1 }, run = function()
+      log("spend", 1) return skip("x") end }
+    rule { name = "sends", on = "*", run = function() return send.http("t") {} end }]]
+
+  local function taken(rule, sequence, time, runs)
+    local world = worlds.new { rules = { ["r.lua"] = RULES }, targets = targets "t", answer = function() return 10 end }
+    for number = 1, runs do world:run_at(0, rule, number) end
+    world:at(time, function() world.taken_back[rule .. "/" .. sequence] = true end)
+    world:at(time, { kind = "cancel", rule = rule, sequence = sequence })
+    return world
+  end
+
+  local function is_silent(world, rule, sequence)
+    assert.is_nil(world:verdict(rule, sequence))
+    assert.is_nil(told(world, ("rule=%s event=%d "):format(rule, sequence)))
+  end
+
+  it("in line does not begin", function()
+    local world = taken("computes", 5, 2.5, 6):run()
+    is_silent(world, "computes", 5)
+    assert.is_truthy(world:verdict("computes", 6))
+  end)
+
+  it("in flight ends at once, and its request with it", function()
+    local world = taken("sends", 1, 5, 2)
+    local open
+    world:at(5.1, function() open = 0 for _ in pairs(world.transfers) do open = open + 1 end end)
+    world:run()
+    is_silent(world, "sends", 1)
+    assert.are.equal(1, open)
+    assert.are.equal("done", world:verdict("sends", 2).state)
+  end)
+
+  it("while it waits for its turn to send sends nothing", function()
+    local world = taken("sends", 20, 5, 40):run()
+    is_silent(world, "sends", 20)
+    assert.are.equal(39, #world.requests)
+    for number = 1, 40 do
+      if number ~= 20 then assert.are.equal("done", world:verdict("sends", number).state) end
+    end
+  end)
+
+  it("makes room for the next one", function()
+    local world = worlds.new { rules = { ["r.lua"] = [[
+      rule { name = "one", on = "*", limit = { at_once = 1 }, run = function() return send.http("t") {} end }]] },
+      targets = targets "t", answer = function() return 25 end }
+    for number = 1, 2 do world:run_at(0, "one", number) end
+    world:at(5, { kind = "cancel", rule = "one", sequence = 1 })
+    world:run()
+    assert.are.equal(30, world:verdict("one", 2).at)
+  end)
+
+  it("and handed out again is another run", function()
+    local world = taken("sends", 1, 5, 1)
+    world:at(6, function()
+      world.taken_back = {}
+      world:run_at(6, "sends", 1)
+    end)
+    world:run()
+    assert.are.same({ "done", 16 }, { world:verdict("sends", 1).state, world:verdict("sends", 1).at })
+  end)
+end)
+
+describe("a reload", function()
+  local function text_of(rules) return cjson.encode(worlds.settings { rules = rules }) end
+
+  local OLD = { ["r.lua"] = 'rule { name = "old", on = "*", run = function() return skip("old") end }' }
+
+  it("that fails leaves the old rules; runs of the new ones wait for them", function()
+    local world = worlds.new { rules = OLD }
+    world:at(1, { kind = "reload", text = text_of { ["r.lua"] = "rule {" } })
+    world:run_at(2, "old", 1)
+    world:run_at(2, "new", 2)
+    world:run()
+    assert.are.equal("skipped", world:verdict("old", 1).state)
+    local waits = world:verdict("new", 2)
+    assert.are.same({ "retry", 0 }, { waits.state, waits.attempt })
+    assert.are.equal(10, waits.due / 1000 - 1800000000 - 2)
+    assert.is_truthy(told(world, "reload failed, the old rules stay"))
+  end)
+
+  it("that switches a rule off stops it", function()
+    local world = worlds.new { rules = OLD }
+    world:at(1, { kind = "reload", text = text_of {
+      ["r.lua"] = 'rule { name = "old", on = "*", enabled = false, run = function() return skip("old") end }' } })
+    world:run_at(2, "old", 1)
+    world:run()
+    assert.are.equal("retry", world:verdict("old", 1).state)
+  end)
+
+  it("at the start that fails does not end the worker", function()
+    local world = worlds.new { rules = { ["r.lua"] = "rule {" } }
+    world:run_at(1, "old", 1)
+    world:at(2, { kind = "reload", text = text_of(OLD) })
+    world:run_at(3, "old", 2)
+    world:run()
+    assert.are.equal("retry", world:verdict("old", 1).state)
+    assert.are.equal("skipped", world:verdict("old", 2).state)
+  end)
+
+  it("comes by itself when the rules keep more than 512 MiB", function()
+    local world = worlds.new { rules = { ["r.lua"] = [[
+      local count = 0
+      rule { name = "counts", on = "*", run = function()
+        count = count + 1
+        return skip("number " .. count)
+      end }]] } }
+    world:run_at(1, "counts", 1)
+    world:run_at(2, "counts", 2)
+    world:at(3, function() world.used = 513 << 20 end)
+    world:run_at(5, "counts", 3)
+    world:at(5.5, function() world.used = 0 end)
+    world:run_at(7, "counts", 4)
+    world:run()
+    local found = {}
+    for number = 1, 4 do found[number] = world:verdict("counts", number).reason end
+    assert.are.same({ "number 1", "number 2" }, { found[1], found[2] })
+    assert.are.same("number 1", found[4])
+    assert.is_truthy(told(world, "the rules keep more than 512 MiB in variables: they are loaded anew"))
+  end)
+end)
+
+describe("a run that failed before", function()
+  it("keeps its attempts and its age over a restart", function()
+    local world = worlds.new { rules = { ["r.lua"] = [[
+      rule { name = "fails", on = "*", retry = { within = "1h" }, run = function(_, _, context)
+        error("attempt " .. context.attempt) end }]] } }
+    world:run_at(0, "fails", 1)
+    world:run_at(0, "fails", 2)
+    local young, old = world.queue[1], world.queue[2]
+    young.attempt, young.since = 3, (1800000000 - 3500) * 1000
+    old.attempt, old.since = 3, (1800000000 - 3601) * 1000
+    world:run()
+    local settled = world:verdict("fails", 1)
+    assert.are.same({ "retry", 4, (1800000000 - 3500) * 1000 }, { settled.state, settled.attempt, settled.since })
+    assert.is_truthy(settled.reason:find("attempt 4", 1, true), settled.reason)
+    settled = world:verdict("fails", 2)
+    assert.are.equal("dead", settled.state)
+    assert.is_truthy(settled.reason:find("gave up after 1 h: ", 1, true))
+  end)
+end)

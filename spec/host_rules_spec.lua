@@ -91,7 +91,7 @@ describe("a rule", function()
       rule { name = "off", on = "*", enabled = false, run = function() end }
     ]] } }
     post { id = "1" }
-    assert(one:wait_log("rule=waits.-verdict=retry"))
+    assert(one:wait_log("rule=waits.-verdict=later"))
     assert(one:wait_log("rule=fails.-verdict=dead reason=never"))
     assert(process.wait(5, function() return verdicts()["1/waits"] and verdicts()["1/fails"] end))
     local found = verdicts()
@@ -99,7 +99,8 @@ describe("a rule", function()
     assert.are.equal("skipped", found["1/skips"].verdict)
     assert.are.equal("no need", found["1/skips"].reason)
     assert.are.equal("dead", found["1/fails"].verdict)
-    assert.are.equal("retry", found["1/waits"].verdict)
+    assert.are.equal("later", found["1/waits"].verdict)
+    assert.are.equal("the rule returned nothing", found["1/nothing"].reason)
     assert.is_nil(found["1/elsewhere"])
     assert.is_nil(found["1/off"])
     local metrics = one:metrics()
@@ -140,7 +141,9 @@ describe("an effect", function()
     post { id = "e-2" }
     assert(one:settle())
     assert.are.equal(1, #service:requests())
-    assert.are.equal("done", verdicts()["e-2/print"].verdict)
+    local run = verdicts()["e-2/print"]
+    assert.are.same({ "skipped", "not sent: event 1 has sent print:print/print/0198c3a2-7b1d-7c55-8f0e-2a4b6c8d0e1f" },
+      { run.verdict, run.reason })
   end)
 
   it("is sent again while its target cannot take it", function()
@@ -213,9 +216,9 @@ describe("an effect", function()
     assert(one:settle())
     -- The first one gave up, another one took over.
     assert.are.equal(2, #service:requests())
-    local count = { dead = 0, done = 0 }
+    local count = { dead = 0, done = 0, skipped = 0 }
     for _, run in pairs(verdicts()) do count[run.verdict] = count[run.verdict] + 1 end
-    assert.are.same({ dead = 1, done = 3 }, count)
+    assert.are.same({ dead = 1, done = 1, skipped = 2 }, count)
   end)
 
   it("has a key of its own among those of its run", function()

@@ -37,7 +37,10 @@ function M.text(seconds)
     if count >= 1 and count % 1 == 0 and (unit[2] ~= "d" or count >= 2) then return ("%d %s"):format(count, unit[2]) end
   end
   for _, unit in ipairs(names) do
-    if seconds >= (unit[2] == "h" and 1 or 2) * unit[1] then return ("%.4g %s"):format(math.floor(seconds / unit[1] * 10) / 10, unit[2]) end
+    local least = unit[2] == "h" and unit[1] or 2 * unit[1]
+    if seconds >= least then
+      return ("%.4g %s"):format(math.floor(seconds / unit[1] * 10) / 10, unit[2])
+    end
   end
   return ("%.3g s"):format(seconds)
 end

@@ -65,6 +65,17 @@ describe("altinn-events types", function()
     says(err, "did you mean 'broker'?")
   end)
 
+  it("has Altinn's words for options lead to ours, where there is such an option", function()
+    for word, ours in pairs { ["--resourceFilter"] = "--resource", ["--subjectFilter"] = "--subject",
+      ["--typeFilter"] = "--type", ["--includeSubunits"] = "--include-subunits" } do
+      local status, _, err = run("subscriptions", "create", word, "x")
+      assert.are.equal(2, status)
+      says(err, ("unknown option '%s'\nAltinn's word; here it is '%s'"):format(word, ours))
+    end
+    local _, _, err = run("run", "--resourceFilter", "x")
+    command.silent(err, "Altinn's word")
+  end)
+
   it("is where the error of a rule leads", function()
     command.rules 'rule { name = "one", on = "letterread", run = function() end }'
     local status, _, err = run("check", "rules")

@@ -5,6 +5,7 @@
 -- "nothing" instead of a configuration }.
 local options = require "altinn.events.commands.options"
 local output = require "altinn.events.commands.output"
+local words = require "altinn.events.support.words"
 
 local M = {}
 
@@ -58,8 +59,17 @@ local function usage(parser, commands, arguments)
   return command:get_usage()
 end
 
+-- Altinn's word for an option of this command, such as --resourceFilter, leads to ours.
+local function hint(message, used)
+  local word = message:match("^unknown option '%-%-(%w+)'$")
+  local ours = word and words.hint(word, {}, "option"):match("here it is (%S+)%)$")
+  local option = ours and "--" .. ours:gsub("_", "-")
+  return option and used:find(option, 1, true) and ("\nAltinn's word; here it is '%s'"):format(option) or ""
+end
+
 local function refuse(parser, commands, arguments, message)
-  output.note(("%s\n\nError: %s"):format(usage(parser, commands, arguments), message))
+  local used = usage(parser, commands, arguments)
+  output.note(("%s\n\nError: %s%s"):format(used, message, hint(message, used)))
   return 2
 end
 

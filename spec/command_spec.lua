@@ -118,7 +118,7 @@ describe("check", function()
     local status, out, err = run "check"
     assert.are.equal(1, status)
     assert.are.equal("", out)
-    says(err, "rules: No such file or directory")
+    says(err, ("rules: No such file or directory (in %s)"):format(folder))
     status, out, err = run("check", "no-such.lua")
     assert.are.equal("", out)
     assert.are.equal(1, status)
@@ -264,6 +264,25 @@ describe("run", function()
     status, _, err = shell 'ALTINN_EVENTS_INBOX=env.db timeout 20 "$ae" run --once --workers 1 --inbox option.db'
     assert.are.equal(0, status, err)
     assert.is_string(process.read(folder .. "/option.db"))
+  end)
+end)
+
+describe("run --once", function()
+  it("ends also when a target cannot be reached: what waits for another attempt stays", function()
+    rules_folder 'rule { name = "a", on = "*", run = function() return send.http("t") { path = "/x" } end }'
+    write("altinn-events.lua", [[return { listen = "127.0.0.1:0", admin = "127.0.0.1:0", inbox = "one.db",
+      targets = { t = { url = "http://127.0.0.1:1" } } }]])
+    write("event.json", '{"specversion":"1.0","id":"1","type":"t","source":"/x"}')
+    local status, _, err = shell [[
+      "$ae" run 2>log & host=$!
+      for i in $(seq 200); do grep -q listening log && break; sleep 0.1; done
+      "$ae" send event.json --to "http://$(sed -n 's/.* address=\([^ ]*\).*/\1/p' log)/events"
+      for i in $(seq 200); do grep -q verdict=retry log && break; sleep 0.1; done
+      kill $host; wait $host
+      timeout 20 "$ae" run --once]]
+    assert.are.equal(0, status, err)
+    local _, out = run("inbox", "list")
+    says(out, "a                        retry")
   end)
 end)
 

@@ -1,4 +1,6 @@
 -- The five Luas: each build in each of them.
+local process = require "spec.support.process"
+
 local LUAS = { "lua5.1", "lua5.2", "lua5.3", "lua5.4", "luajit" }
 
 -- Without what a sanitizer of this process preloads.
@@ -40,6 +42,27 @@ describe("the module", function()
           end
         end
       end
+    end
+  end)
+
+  it("loads rule files, and tells their mistakes where they stand", function()
+    local folder = process.folder()
+    finally(function() process.remove(folder) end)
+    assert(os.execute("mkdir -p " .. folder .. "/lib"))
+    process.write(folder .. "/lib/words.lua", 'return { text = "hello" }')
+    process.write(folder .. "/good.lua", [[
+      local words = require "words"
+      rule { name = "good", on = "*", run = function() return skip(words.text) end }
+      rule { name = "bad", on = "*", run = function() return skip() end }]])
+    process.write(folder .. "/try.lua", [[
+      local set = assert(require("altinn.events.rules").load { arg[1] })
+      print(set[1].run().reason, select(2, pcall(set[2].run)))]])
+    for _, name in ipairs(LUAS) do
+      local text, ok = run(("LUA_PATH='lua/?.lua;;' LUA_CPATH='build/%s/?.so;;' %s %s/try.lua %s/good.lua"):format(
+        name, name, folder, folder))
+      assert(ok, text)
+      assert(text:find("hello", 1, true), name .. ": " .. text)
+      assert(text:find("good.lua:3: skip wants a reason", 1, true), name .. ": " .. text)
     end
   end)
 end)

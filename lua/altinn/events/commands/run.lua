@@ -13,7 +13,7 @@ function M.options(run)
     .. " it belongs into the configuration"):argname "TEXT"
   run:option("--workers", "threads that run rules (default: the number of cores)"):argname "N"
     :convert(options.whole "--workers")
-  run:flag("--once", "process what is there, then end")
+  run:flag("--once", "process what can run now, then end; what waits for a time stays")
 end
 
 --- Runs the verb.

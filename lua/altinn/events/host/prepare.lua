@@ -6,6 +6,21 @@ local rules = require "altinn.events.rules.loading"
 
 local M = {}
 
+local function working_folder()
+  local pipe = io.popen("pwd", "r")
+  local folder = pipe and pipe:read("l")
+  if pipe then pipe:close() end
+  return folder or "?"
+end
+
+-- A path in the configuration is taken from the working folder, which may be another one than people think.
+local function with_folder(problem)
+  if not problem.line and problem.message:find("^No such file") and problem.file:sub(1, 1) ~= "/" then
+    problem.message = ("%s (in %s)"):format(problem.message, working_folder())
+  end
+  return problem
+end
+
 --- The rules of a configuration, judged against it.
 ---@param config table of altinn.events.host.config
 ---@return table|nil set nil when there is an error among the findings
@@ -14,7 +29,7 @@ function M.rules(config)
   local set, problems = rules.load(config.rules)
   if not set then
     local list = {}
-    for index, problem in ipairs(problems) do list[index] = findings.of_problem(problem) end
+    for index, problem in ipairs(problems) do list[index] = findings.of_problem(with_folder(problem)) end
     return nil, list
   end
   local list = findings.of(set, config.targets)

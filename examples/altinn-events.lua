@@ -1,5 +1,5 @@
 -- A configuration for production: /etc/altinn-events/altinn-events.lua.
--- Options of `run` and variables such as ALTINN_EVENTS_LISTEN come before it; the README says which there are.
+-- Options of `run` come before it, and variables: ALTINN_EVENTS_LISTEN, ALTINN_EVENTS_LIMITS_MAX_BYTES, …
 return {
   listen = "127.0.0.1:8480", -- behind a TLS proxy, see nginx/altinn-events.conf
   admin  = "127.0.0.1:8481", -- /healthz, /readyz, /metrics: never public

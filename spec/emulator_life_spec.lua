@@ -502,6 +502,7 @@ describe_life("notifications", function()
 
   it("remind after a week where the platform is production's, which keeps files for two weeks at least", function()
     local production = emulator.start { arguments = { "--platform", "https://platform.altinn.no" } }
+    finally(function() production:close() end)
     production:letter { notification = generic { sendReminder = true } }
     local function count() return #production:types() end
     production:advance "6d"
@@ -516,7 +517,6 @@ describe_life("notifications", function()
     assert.are.same({ 400, "Attachment expirationTime must be at least 14 days from now" }, { status, problem.detail })
     body.expirationInDays = 14
     assert.are.equal(200, (production:as(writer, "POST", ATTACHMENT, body)))
-    production:close()
   end)
 
   it("say that all failed for a failed reminder too, though the notice had arrived", function()

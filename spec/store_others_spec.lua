@@ -44,9 +44,16 @@ describe("an inbox", function()
     one = host.start {}
     assert.are.equal(200, post("first", 100))
     stay_in "BEGIN; SELECT count(*) FROM event;"
-    for i = 1, 340 do assert.are.equal(200, post("beside-" .. i, 200 * 1024)) end
-    assert.truthy(one:wait_log("level=warn msg=inbox reason=\"the log of the inbox [^\n]* has grown to %d+ MiB[^\n]*" ..
-      "end that program"))
+    local posts = 0
+    repeat
+      for _ = 1, 50 do
+        posts = posts + 1
+        assert.are.equal(200, post("beside-" .. posts, 200 * 1024))
+      end
+      local told = one:log():find("level=warn msg=inbox reason=\"the log of [^\n]* has grown to %d+ MiB[^\n]*" ..
+        "end that program")
+    until told or posts == 1000
+    assert.is_true(posts < 1000, "it is not told of")
     assert.is_true(log_size() > 64 * 1024 * 1024)
     other:close()
     other = nil
@@ -54,7 +61,7 @@ describe("an inbox", function()
       assert.are.equal(200, post("after-" .. socket.gettime(), 200 * 1024))
       return log_size() <= 64 * 1024 * 1024
     end), "the log goes on growing")
-    assert.are.equal(1, one:ids()["beside-340"])
+    assert.are.equal(1, one:ids()["beside-" .. posts])
   end)
 
   it("waits once for another's lock, says so, and goes on afterwards", function()

@@ -56,15 +56,25 @@ static bool is_bare (const char *text, size_t length) {
   return length > 0;
 }
 
-static size_t escape (char byte, char out[8]) {
-  int length;
+/* The letter of a byte that a backslash and a letter stand for; 0: none do. */
+static char letter_of (char byte) {
   switch (byte) {
-    case '\n': memcpy(out, "\\n", 2); return 2;
-    case '\t': memcpy(out, "\\t", 2); return 2;
-    case '\r': memcpy(out, "\\r", 2); return 2;
+    case '\n': return 'n';
+    case '\t': return 't';
+    case '\r': return 'r';
     case '"':
-    case '\\': out[0] = '\\', out[1] = byte; return 2;
-    default: break;
+    case '\\': return byte;
+    default: return 0;
+  }
+}
+
+static size_t escape (char byte, char out[8]) {
+  char letter = letter_of(byte);
+  int length;
+  if (letter != 0) {
+    out[0] = '\\';
+    out[1] = letter;
+    return 2;
   }
   out[0] = byte;
   if ((unsigned char)byte >= ' ' && byte != 0x7f) return 1;

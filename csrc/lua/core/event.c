@@ -17,8 +17,7 @@ static size_t size_with (size_t slots) {
   return sizeof(ae_event) + slots * sizeof(ae_attribute);
 }
 
-/* One block: the event, its attributes, its text, which *text gives. */
-static ae_event *new_box (lua_State *L, size_t slots, size_t text_length, char **text) {
+ae_event *ae_lua_new_event (lua_State *L, size_t slots, size_t text_length, char **text) {
   ae_event *event = in_block(ae_new_block(L, size_with(slots) + text_length), slots);
   *text = (char *)(event->attributes + slots);
   return event;
@@ -34,9 +33,7 @@ static void push_metatable (lua_State *L) {
   lua_rawgetp(L, LUA_REGISTRYINDEX, &metatable_key);
 }
 
-/* Makes the block at the top an event that Lua may see. For functions of the
-** module. */
-static void become_event (lua_State *L) {
+void ae_lua_become_event (lua_State *L) {
   lua_pushvalue(L, lua_upvalueindex(1));
   lua_setmetatable(L, -2);
 }
@@ -154,7 +151,7 @@ static ae_code read_held (lua_State *L, int index, ae_slice text, size_t slots,
 static ae_code read_copied (lua_State *L, ae_slice text, size_t slots, ae_event **event,
                             const ae_limits *limits, ae_faults *faults, ae_error *error) {
   char *copy;
-  *event = new_box(L, slots, text.length, &copy);
+  *event = ae_lua_new_event(L, slots, text.length, &copy);
   if (text.length > 0) memcpy(copy, text.data, text.length);
   return ae_event_parse(*event, copy, text.length, limits, faults, error);
 }
@@ -182,7 +179,7 @@ static ae_code push_parsed (lua_State *L, int index, ae_slice text, const ae_lim
     else held = false;
     lua_pop(L, 1);
   }
-  if (code == AE_OK) become_event(L);
+  if (code == AE_OK) ae_lua_become_event(L);
   else lua_pop(L, 1);
   return code;
 }
@@ -288,11 +285,11 @@ static int push_binary (lua_State *L, const ae_header *headers, size_t count, ae
   faults.count = 0;
   size_t size = ae_binary_size(headers, count, body.length);
   char *text;
-  ae_event *event = new_box(L, count, size, &text);
+  ae_event *event = ae_lua_new_event(L, count, size, &text);
   if (ae_event_from_binary(event, text, size, headers, count, body, limits, &faults, &error) !=
       AE_OK)
     return ae_lua_fail(L, &error, &faults);
-  become_event(L);
+  ae_lua_become_event(L);
   return push_one_in_list(L);
 }
 
@@ -322,124 +319,6 @@ int ae_lua_from_http (lua_State *L) {
           "application/cloudevents+json, application/cloudevents-batch+json, "
           "application/json, or ce- headers");
   return ae_lua_fail(L, &error, NULL);
-}
-
-/* }==================================================================== */
-
-/* {====================================================================
-** From a Lua table
-** ===================================================================== */
-
-typedef struct builder {
-  ae_event *event;
-  char *text;  /* the event's */
-  uint32_t at; /* end of the text so far */
-} builder;
-
-static uint32_t append (builder *b, ae_slice text) {
-  uint32_t at = b->at;
-  if (text.length > 0) memcpy(b->text + at, text.data, text.length);
-  b->at += (uint32_t)text.length;
-  return at;
-}
-
-/* The attribute whose name is at -2 and value at -1. */
-static void build_attribute (lua_State *L, builder *b) {
-  ae_attribute attribute = {0};
-  ae_slice name, value = {"", 0};
-  int64_t number;
-  name.data = lua_tolstring(L, -2, &name.length);
-  attribute.kind = AE_JSON; /* what no attribute can be, until known better */
-  switch (lua_type(L, -1)) {
-    case LUA_TSTRING:
-      value.data = lua_tolstring(L, -1, &value.length);
-      attribute.kind = AE_STRING;
-      break;
-    case LUA_TBOOLEAN:
-      attribute.kind = AE_BOOLEAN;
-      attribute.integer = lua_toboolean(L, -1);
-      break;
-    case LUA_TNUMBER:
-      if (!ae_to_integer(L, -1, &number) || number < INT32_MIN || number > INT32_MAX) break;
-      attribute.kind = AE_INTEGER;
-      attribute.integer = (int32_t)number;
-      break;
-    default: break;
-  }
-  attribute.name_length = (uint32_t)name.length;
-  attribute.name = append(b, name);
-  attribute.value_length = (uint32_t)value.length;
-  attribute.value = append(b, value);
-  ae_event_add(b->event, &attribute);
-}
-
-/* Pushes the table's own data_base64: asked twice, it is the same. */
-static void push_base64_of (lua_State *L, int table) {
-  lua_pushliteral(L, "data_base64");
-  lua_rawget(L, table);
-}
-
-static void build_data (lua_State *L, builder *b, int table, ae_slice json, bool is_json) {
-  ae_slice text = json;
-  push_base64_of(L, table);
-  if (!lua_isnil(L, -1)) {
-    text.data = lua_tolstring(L, -1, &text.length);
-    b->event->data_kind = AE_BASE64;
-  } else if (json.data) b->event->data_kind = is_json ? AE_JSON : AE_OCTETS;
-  else {
-    lua_pop(L, 1);
-    return;
-  }
-  b->event->data_length = (uint32_t)text.length;
-  b->event->data = append(b, text);
-  lua_pop(L, 1);
-}
-
-/* build(names, table, data, is_json) -> event | nil, message, code, detail
-** names: the attributes, in the order wanted; data: the payload's text (JSON
-** or octets) or nil. Judges the event. */
-int ae_lua_build (lua_State *L) {
-  ae_faults faults;
-  ae_error error;
-  ae_slice json = {NULL, 0};
-  lua_settop(L, 4);
-  size_t count = lua_rawlen(L, 1), size = 0;
-  if (!lua_isnil(L, 3)) json.data = lua_tolstring(L, 3, &json.length);
-  push_base64_of(L, 2);
-  if (!lua_isnil(L, -1) && (lua_type(L, -1) != LUA_TSTRING || json.data)) {
-    ae_fail(&error, AE_INVALID, 0,
-            json.data ? "data and data_base64 exclude each other"
-                      : "data_base64 must be a string");
-    return ae_lua_fail(L, &error, NULL);
-  }
-  size = json.length + (lua_isnil(L, -1) ? 0 : lua_rawlen(L, -1));
-  for (size_t i = 1; i <= count; i++) {
-    lua_rawgeti(L, 1, (int)i);
-    if (lua_type(L, -1) != LUA_TSTRING)
-      return luaL_argerror(L, 1, "names of attributes must be strings");
-    lua_pushvalue(L, -1);
-    lua_rawget(L, 2);
-    size += lua_rawlen(L, -2) + (lua_type(L, -1) == LUA_TSTRING ? lua_rawlen(L, -1) : 0);
-    lua_pop(L, 2);
-  }
-  if (size > UINT32_MAX / 2 || count > UINT32_MAX / 64)
-    return luaL_error(L, "the event is too large");
-  builder b = {0};
-  b.event = new_box(L, count, size + 1, &b.text);
-  ae_event_begin(b.event, b.text);
-  for (size_t i = 1; i <= count; i++) {
-    lua_rawgeti(L, 1, (int)i);
-    lua_pushvalue(L, -1);
-    lua_rawget(L, 2);
-    build_attribute(L, &b);
-    lua_pop(L, 2);
-  }
-  build_data(L, &b, 2, json, lua_toboolean(L, 4));
-  faults.count = 0;
-  if (ae_event_judge(b.event, &faults, &error) != AE_OK)
-    return ae_lua_fail(L, &error, &faults);
-  become_event(L);
-  return 1;
 }
 
 /* }==================================================================== */

@@ -15,6 +15,13 @@ ae_event *ae_lua_toevent (lua_State *L, int index);
 /* The same; raises an argument error when it is none. */
 ae_event *ae_lua_checkevent (lua_State *L, int index);
 
+/* Pushes a block that holds an event with room for so many attributes, these,
+** and so many bytes of text, which *text gives. It is no event for Lua yet. */
+ae_event *ae_lua_new_event (lua_State *L, size_t slots, size_t text_length, char **text);
+/* Makes the block at the top an event that Lua may see; in functions of the
+** module, see below. */
+void ae_lua_become_event (lua_State *L);
+
 /* Pushes nil, message, code, detail; returns 4. `faults` may be NULL. */
 int ae_lua_fail (lua_State *L, const ae_error *error, const ae_faults *faults);
 
@@ -26,15 +33,16 @@ const ae_header *ae_lua_read_headers (lua_State *L, int index, size_t *count);
 /* Registers the metatable of events and pushes it. */
 void ae_lua_event_open (lua_State *L);
 
-/* Functions of the module, see event.c. Their first upvalue is the metatable
-** of events. */
+/* Functions of the module. Their first upvalue is the metatable of events. */
 int ae_lua_parse (lua_State *L);
 int ae_lua_parse_batch (lua_State *L);
 int ae_lua_from_http (lua_State *L);
-int ae_lua_build (lua_State *L);
 int ae_lua_encode (lua_State *L);
 int ae_lua_next (lua_State *L);
 int ae_lua_time (lua_State *L);
+
+/* build.c: one more of them. */
+int ae_lua_build (lua_State *L);
 
 /* data.c: pushes the Lua value of a checked JSON text. */
 void ae_lua_push_json (lua_State *L, ae_slice text);

@@ -100,18 +100,20 @@ static void on_dispatched (void *context) {
   ae_routes_release(&host->routes);
 }
 
-/* The admin port's answers, on the admin thread. */
+/* The admin port's answers, on the admin thread: one line each. */
 static unsigned answer (char **body, size_t *length, unsigned status, const char *text) {
-  *length = strlen(text);
-  *body = malloc(*length + 1);
+  size_t size = strlen(text);
+  *body = malloc(size + 1);
   if (*body == NULL) return 500;
-  memcpy(*body, text, *length + 1);
+  memcpy(*body, text, size);
+  (*body)[size] = '\n';
+  *length = size + 1;
   return status;
 }
 
 static unsigned not_stored (char **body, size_t *length, const ae_error *error) {
   char text[AE_MESSAGE_SIZE + 40];
-  snprintf(text, sizeof text, "the inbox does not store: %s\n", error->message);
+  snprintf(text, sizeof text, "the inbox does not store: %s", error->message);
   return answer(body, length, 503, text);
 }
 
@@ -125,20 +127,19 @@ static bool stands_still (ae_host *host, char *why, size_t size) {
 static unsigned ready (ae_host *host, char **body, size_t *length) {
   char why[160];
   ae_error error;
-  if (atomic_load(&host->draining)) return answer(body, length, 503, "draining\n");
-  if (atomic_load(&host->shared.failed)) return answer(body, length, 503, "a worker failed\n");
+  if (atomic_load(&host->draining)) return answer(body, length, 503, "draining");
+  if (atomic_load(&host->shared.failed)) return answer(body, length, 503, "a worker failed");
   if (ae_inbox_health(host->shared.inbox, &error) != AE_OK)
     return not_stored(body, length, &error);
-  if (stands_still(host, why, sizeof why - 1))
-    return answer(body, length, 503, strcat(why, "\n"));
-  return answer(body, length, 200, "ready\n");
+  if (stands_still(host, why, sizeof why)) return answer(body, length, 503, why);
+  return answer(body, length, 200, "ready");
 }
 
 static unsigned on_render (void *context, const char *path, char **body, size_t *length) {
   ae_host *host = context;
-  if (strcmp(path, "/healthz") == 0) return answer(body, length, 200, "ok\n");
+  if (strcmp(path, "/healthz") == 0) return answer(body, length, 200, "ok");
   if (strcmp(path, "/readyz") == 0) return ready(host, body, length);
-  if (strcmp(path, "/metrics") != 0) return answer(body, length, 404, "not found\n");
+  if (strcmp(path, "/metrics") != 0) return answer(body, length, 404, "not found");
   *body = ae_metrics_text(&host->shared.metrics, host->shared.inbox, host->receiver, length);
   return *body == NULL ? 500 : 200;
 }

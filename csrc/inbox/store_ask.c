@@ -4,6 +4,7 @@
 #include "inbox/ask_private.h"
 
 #include <errno.h>
+#include <sqlite3.h>
 #include <stdlib.h>
 #include <unistd.h>
 

@@ -25,6 +25,7 @@
 */
 #include "inbox/store_private.h"
 
+#include <sqlite3.h>
 #include <stdint.h>
 #include <unistd.h>
 

@@ -4,6 +4,7 @@
 */
 #include "inbox/ask_private.h"
 
+#include <sqlite3.h>
 #include <stdio.h>
 #include <stdlib.h>
 

@@ -9,7 +9,9 @@
 
 #include "inbox/libraries.h"
 
-#include <sqlite3.h>
+/* SQLite's, of <sqlite3.h>, which the store's .c files alone include. */
+typedef struct sqlite3 sqlite3;
+typedef struct sqlite3_stmt sqlite3_stmt;
 
 #include "inbox/store.h"
 #include "inbox/store_files.h"
@@ -101,7 +103,6 @@ struct ae_store {
   ae_file files[2]; /* the database and its log; inode 0 = not seen yet */
   bool moved;       /* one of them is no longer under its name */
   bool refused;     /* the last transaction did not begin */
-  int failure;      /* SQLite's result that was not explained yet, or SQLITE_OK */
   ae_checkpoint checkpoint;
   sqlite3_stmt *statements[AE_STORE_STATEMENT_COUNT];
 };

@@ -3,6 +3,7 @@
 */
 #include "inbox/store_private.h"
 
+#include <sqlite3.h>
 #include <stdlib.h>
 #include <string.h>
 

@@ -56,7 +56,7 @@ end
 -- The client that runs ask Altinn by: one for all, made when a rule asks.
 local function connect(worker)
   if worker.client then return worker.client end
-  local connection, message, code = require("altinn.events.commands.connection").open(worker.settings)
+  local connection, message, code = require("altinn.events.host.connection").open(worker.settings)
   if not connection then return nil, message, code end
   worker.client = connection.client
   return worker.client

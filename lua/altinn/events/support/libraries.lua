@@ -38,7 +38,7 @@ function M.explain(name, message)
     end
   end
   if message:find("module '" .. name .. "' not found", 1, true) then
-    local rock = name == "altinn.events.host" and "altinn-events-host" or "altinn-events"
+    local rock = name:match "[^.]+$" == "host" and "altinn-events-host" or "altinn-events"
     return ("%s is not built for %s, or not in package.cpath (%s): luarocks --lua-version=%s install %s, or make")
       :format(name, _VERSION, package.cpath, _VERSION:match("[%d.]+"), rock)
   end

@@ -133,18 +133,25 @@ static ae_code check_version (ae_ask *ask, ae_error *error) {
   return AE_OK;
 }
 
+/* Closing a file that is no inbox, or damaged, leaves its log as it is. */
 static ae_code open_database (ae_ask *ask, ae_error *error) {
+  ae_code code;
   if (sqlite3_open_v2(ask->path, &ask->db, SQLITE_OPEN_READWRITE, NULL) != SQLITE_OK)
     return fail(ask, error);
   sqlite3_busy_timeout(ask->db, BUSY_MS);
+  (void)sqlite3_db_config(ask->db, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, (int *)NULL);
   (void)sqlite3_exec(ask->db, "PRAGMA trusted_schema = OFF", NULL, NULL, NULL);
-  return check_version(ask, error);
+  code = check_version(ask, error);
+  if (code == AE_OK)
+    (void)sqlite3_db_config(ask->db, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 0, (int *)NULL);
+  return code;
 }
 
 ae_code ae_ask_open (const char *path, ae_ask **out, ae_error *error) {
   ae_code code = check_access(path, error);
   ae_ask *ask = NULL;
   *out = NULL;
+  if (code == AE_OK) code = ae_store_check_path(path, error);
   if (code != AE_OK) return code;
   ask = calloc(1, sizeof *ask);
   if (ask != NULL) ask->path = strdup(path);

@@ -96,7 +96,7 @@ static ae_code check_links (const ae_store *store, nlink_t links, bool logged,
   if (found.name[0] != '\0')
     return ae_fail(error, AE_STORAGE, 0,
                    "the inbox %.90s is also named %.60s (a hard link), and its log is beside "
-                   "that name: start with that one, and remove the other",
+                   "that name: use that one, and remove the other",
                    store->path, found.name);
   if (logged || found.count + 1 >= links) return AE_OK;
   return ae_fail(
@@ -109,7 +109,7 @@ static ae_code check_links (const ae_store *store, nlink_t links, bool logged,
 ae_code ae_store_check_logs (const ae_store *store, bool fresh, ae_error *error) {
   struct stat info;
   bool log, journal;
-  if (fstat(store->file, &info) != 0)
+  if (stat(store->path, &info) != 0)
     return ae_fail(error, AE_STORAGE, 0, "cannot look at the inbox %.120s", store->path);
   if (!look_beside(store, "-wal", &log) || !look_beside(store, "-journal", &journal))
     return ae_fail(error, AE_MEMORY, 0, "not enough memory for the inbox");
@@ -117,6 +117,19 @@ ae_code ae_store_check_logs (const ae_store *store, bool fresh, ae_error *error)
   /* A kill while an inbox was made leaves an empty file and a journal. */
   if (journal && fresh) return orphan(store, "-journal", fresh, error);
   return info.st_nlink > 1 ? check_links(store, info.st_nlink, log, error) : AE_OK;
+}
+
+ae_code ae_store_check_path (const char *path, ae_error *error) {
+  ae_store store = {.path = realpath(path, NULL)};
+  struct stat info;
+  ae_code code = AE_OK;
+  if (store.path == NULL) return AE_OK; /* the one who opens it says why */
+  if (stat(store.path, &info) == 0) {
+    store.files[0] = (ae_file){info.st_dev, info.st_ino};
+    code = ae_store_check_logs(&store, false, error);
+  }
+  free(store.path);
+  return code;
 }
 
 static void narrow (const char *name) {

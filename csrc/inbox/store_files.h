@@ -19,6 +19,8 @@ char *ae_store_beside (const ae_store *store, const char *ending);
 /* Refuses a database that is apart from its log. `fresh`: it was made just
 ** now. */
 ae_code ae_store_check_logs (const ae_store *store, bool fresh, ae_error *error);
+/* The same for a program that opens the inbox beside a host. */
+ae_code ae_store_check_path (const char *path, ae_error *error);
 /* Takes away the access of all but the owner, where this user may. */
 void ae_store_make_private (const ae_store *store);
 /* Whether the database is still under its name. */

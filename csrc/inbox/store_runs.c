@@ -125,7 +125,8 @@ static bool judge_effect (ae_work *work, sqlite3_stmt *s, ae_effect_state state)
   work->prior_event = sqlite3_column_int64(s, 1);
   if (state == AE_EFFECT_SENT) work->prior = AE_PRIOR_SENT;
   else if (sqlite3_column_int(s, 3) != 0) work->prior = AE_PRIOR_HELD;
-  else if (state == AE_EFFECT_NOT_SENT || state == AE_EFFECT_REFUSED)
+  else if (state == AE_EFFECT_NOT_SENT || state == AE_EFFECT_REFUSED ||
+           sqlite3_column_type(s, 2) == SQLITE_NULL) /* of a file of version 1 */
     work->prior = AE_PRIOR_NONE;
   else {
     work->prior = AE_PRIOR_UNKNOWN;

@@ -76,7 +76,9 @@ static const char schema[] = "BEGIN IMMEDIATE;" TABLE_EVENT TABLE_REMEMBERED TAB
 
 /* In version 1 a run that was discarded was `skipped`, an effect that was
 ** refused `failed`, and nothing told when a run was first tried, or which
-** rules waited: the next scan finds them. */
+** rules waited: the next scan finds them. An effect's request was an excerpt
+** for people: it cannot be sent again, so it goes to the attempts, and the
+** next run of the effect is recorded anew. */
 static const char from_1[] =
   "BEGIN IMMEDIATE;"
   "ALTER TABLE waiting ADD COLUMN runs INTEGER NOT NULL DEFAULT 0;"
@@ -88,7 +90,12 @@ static const char from_1[] =
   "UPDATE run SET since = coalesce((SELECT received FROM event e"
   " WHERE e.sequence = run.sequence), changed) WHERE state = 'retry' AND attempt > 0;"
   "UPDATE run SET state = 'discarded' WHERE state = 'skipped' AND reason = 'discarded by hand';"
-  "UPDATE effect SET state = 'refused' WHERE state = 'failed';" SINCE_2 "COMMIT;";
+  "UPDATE effect SET state = 'refused' WHERE state = 'failed';" SINCE_2
+  "INSERT INTO effect_attempt(key, sequence, rule, target, request, state, status, attempt,"
+  " reason, changed) SELECT key, sequence, rule, target, request, state, status, attempt,"
+  " reason, changed FROM effect WHERE state IN ('recorded', 'unknown');"
+  "UPDATE effect SET request = NULL WHERE state IN ('recorded', 'unknown');"
+  "COMMIT;";
 
 bool ae_store_create (ae_store *store) {
   return ae_store_execute(store, schema);

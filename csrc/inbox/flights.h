@@ -19,6 +19,7 @@ typedef struct ae_flight {
   ae_lane *lane;
   uint64_t line;
   uint64_t claim; /* 0: this place is free */
+  int64_t tries;  /* attempts before */
   int64_t since;  /* ms since 1970: the first attempt */
   int64_t began;  /* ms since 1970: handed out */
   size_t bytes;   /* of the event */

@@ -103,6 +103,7 @@ static bool settle (ae_inbox *inbox, ae_work *work) {
   if (flight == NULL) return true;
   if (work->since == 0 && work->run_state == AE_RUN_RETRY) work->since = flight->since;
   work->line = flight->line;
+  work->tries = flight->tries + 1;
   if (!flight->holds && !final) {
     work->kind = AE_WORK_RELEASE;
     return true;

@@ -74,6 +74,7 @@ struct ae_work {
   int64_t due;                  /* SETTLE with an open state: ms since 1970 */
   int64_t since;       /* SETTLE: the first attempt that failed; 0 with "retry": as before */
   uint64_t line;       /* the inbox's own: see lines.h */
+  int64_t tries;       /* the inbox's own: attempts so far */
   bool changed;        /* the inbox's own: it stands in the file */
   ae_slice key;        /* RECORD, OUTCOME: unique over all effects */
   ae_slice target;     /* RECORD */
@@ -97,6 +98,7 @@ typedef struct ae_run {
   ae_slice subscription;
   ae_slice rule;
   int64_t attempt; /* attempts that failed, 0 = none */
+  int64_t tries;   /* attempts, those that ended in a wish for a later time too */
   int64_t since;   /* ms since 1970: the first attempt; 0 = none yet */
   int64_t due;     /* ms since 1970: when it was to run; 0 = at once */
   uint64_t line;   /* of its order key (see `line` below), 0 = no order */

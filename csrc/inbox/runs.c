@@ -69,6 +69,7 @@ static bool launch (ae_inbox *inbox, ae_lane *lane, ae_run *run) {
   size_t worker;
   flight.began = ae_wall_ms();
   flight.since = run->since == 0 ? flight.began : run->since;
+  flight.tries = run->tries;
   flight.bytes = run->body.length;
   added = ae_flights_add(&inbox->flights, &flight);
   if (added == NULL) return false;
@@ -193,6 +194,7 @@ static taken take (ae_inbox *inbox, ae_lane *lane, ae_lane_item item,
                  .subscription = event->subscription,
                  .rule = ae_lane_rule(lane),
                  .attempt = known.attempt,
+                 .tries = known.tries,
                  .since = known.since,
                  .due = known.due,
                  .line = item.line};

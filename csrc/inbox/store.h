@@ -41,6 +41,7 @@ typedef struct ae_store_run {
   ae_run_state state; /* AE_RUN_NONE: nothing */
   int64_t attempt, due, changed;
   int64_t since; /* its first attempt, 0 = none */
+  int64_t tries; /* attempts, those that ended in a wish too */
   bool has_line;
   uint64_t line; /* see lines.h */
 } ae_store_run;

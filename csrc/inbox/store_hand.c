@@ -96,7 +96,7 @@ static const char DISCARD[] =
 /* One that is over begins anew; one that waits for its time is due. */
 static const char BEGIN_ANEW[] =
   "UPDATE run SET state = 'retry', attempt = 0, due = ?3, reason = ?4, changed = ?3,"
-  " since = 0, line = NULL WHERE sequence = ?1 AND rule = ?2";
+  " since = 0, line = NULL, tries = 0 WHERE sequence = ?1 AND rule = ?2";
 static const char MAKE_DUE[] =
   "UPDATE run SET due = ?3, changed = ?3 WHERE sequence = ?1 AND rule = ?2";
 static const char WAIT_AGAIN[] =

@@ -38,9 +38,10 @@ typedef struct sqlite3_stmt sqlite3_stmt;
   X(REMEMBER, "INSERT INTO remembered(fingerprints) VALUES(?1)") \
   X(TOUCH, "REPLACE INTO remembered(number, fingerprints) VALUES(0, x'')") \
   X(SETTLE, "INSERT INTO run(sequence, rule, state, attempt, due, reason, changed," \
-            " since, line) VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)" \
+            " since, line, tries) VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)" \
             " ON CONFLICT(sequence, rule) DO UPDATE SET state = ?3, attempt = ?4," \
-            " due = ?5, reason = ?6, changed = ?7, since = ?8, line = ?9" \
+            " due = ?5, reason = ?6, changed = ?7, since = ?8, line = ?9," \
+            " tries = ?10" \
             " WHERE " AE_SQL_IS_OPEN) \
   X(ABANDON, "INSERT INTO run(sequence, rule, state, attempt, due, reason, changed)" \
              " VALUES(?1, ?2, 'abandoned', 0, 0, ?3, ?4)" \
@@ -67,9 +68,9 @@ typedef struct sqlite3_stmt sqlite3_stmt;
   X(OUTCOME, "UPDATE effect SET state = ?2, status = ?3, attempt = ?4," \
              " reason = ?5, changed = ?6, answer = ?7" \
              " WHERE key = ?1 AND state <> 'sent'") /* nor a late outcome */ \
-  X(RUN, "SELECT rule, state, attempt, due, changed, since, line FROM run" \
+  X(RUN, "SELECT rule, state, attempt, due, changed, since, line, tries FROM run" \
          " WHERE sequence = ?1 AND rule = ?2") \
-  X(RUNS, "SELECT rule, state, attempt, due, changed, since, line FROM run" \
+  X(RUNS, "SELECT rule, state, attempt, due, changed, since, line, tries FROM run" \
           " WHERE sequence = ?1") \
   X(DUE, "SELECT sequence, rule, due, line FROM run WHERE " AE_SQL_IS_OPEN \
          " AND due <= ?1 AND (due, sequence, rule) > (?2, ?3, ?4)" \

@@ -76,6 +76,7 @@ bool ae_store_settle (ae_store *store, const ae_work *work, bool *changed) {
   sqlite3_bind_int64(s, 8, work->since);
   if (ae_run_state_is_final(work->run_state)) sqlite3_bind_null(s, 9);
   else sqlite3_bind_int64(s, 9, (int64_t)work->line);
+  sqlite3_bind_int64(s, 10, work->tries);
   if (!ae_sql_run(s)) return false;
   *changed = sqlite3_changes(store->db) > 0;
   return true;
@@ -217,6 +218,7 @@ static void read_run (sqlite3_stmt *s, ae_store_run *run) {
   run->since = sqlite3_column_int64(s, 5);
   run->has_line = sqlite3_column_type(s, 6) != SQLITE_NULL;
   run->line = (uint64_t)sqlite3_column_int64(s, 6);
+  run->tries = sqlite3_column_int64(s, 7);
   /* A state that nobody knows was written by somebody else: leave it. */
   if (run->state == AE_RUN_NONE) run->state = AE_RUN_DISCARDED;
 }

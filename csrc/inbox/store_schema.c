@@ -12,7 +12,8 @@
 **             the rules that want the event, one a line; NULL: not known
 ** run         what became of a run so far; none yet: it waits or runs. `due`,
 **             `changed`, `since` (its first attempt; 0: none yet) are ms since
-**             1970; `line`: see lines.h; NULL: no order
+**             1970; `line`: see lines.h, 0: no order, NULL: not known;
+**             `attempt` counts failures, `tries` wishes for a later time too
 ** attempt     what stood in `run` before: the trigger keeps it
 ** act         what somebody did by hand, and the run's state before
 ** effect      requests to targets, whole, by key; `answer`: how the target's
@@ -31,7 +32,7 @@
 #define TABLE_RUN \
   "CREATE TABLE run(sequence INTEGER, rule TEXT, state TEXT," \
   " attempt INTEGER, due INTEGER, reason TEXT, changed INTEGER," \
-  " since INTEGER NOT NULL DEFAULT 0, line INTEGER," \
+  " since INTEGER NOT NULL DEFAULT 0, line INTEGER, tries INTEGER NOT NULL DEFAULT 0," \
   " PRIMARY KEY(sequence, rule)) WITHOUT ROWID;" \
   "CREATE INDEX run_dead ON run(sequence) WHERE state = 'dead';"
 #define TABLE_EFFECT \
@@ -85,9 +86,10 @@ static const char from_1[] =
   "ALTER TABLE waiting ADD COLUMN rules TEXT;"
   "ALTER TABLE run ADD COLUMN since INTEGER NOT NULL DEFAULT 0;"
   "ALTER TABLE run ADD COLUMN line INTEGER;"
+  "ALTER TABLE run ADD COLUMN tries INTEGER NOT NULL DEFAULT 0;"
   "ALTER TABLE effect ADD COLUMN answer TEXT;"
   "CREATE INDEX IF NOT EXISTS run_dead ON run(sequence) WHERE state = 'dead';"
-  "UPDATE run SET since = coalesce((SELECT received FROM event e"
+  "UPDATE run SET tries = attempt, since = coalesce((SELECT received FROM event e"
   " WHERE e.sequence = run.sequence), changed) WHERE state = 'retry' AND attempt > 0;"
   "UPDATE run SET state = 'discarded' WHERE state = 'skipped' AND reason = 'discarded by hand';"
   "UPDATE effect SET state = 'refused' WHERE state = 'failed';" SINCE_2

@@ -105,10 +105,10 @@ static lua_Integer cores (void) {
 }
 
 static void read_options (lua_State *L, ae_host_options *options) {
-  static const char *const known[] = {
-    "inbox",       "listen", "admin",           "secrets", "workers", "max_bytes", "deadline",
-    "connections", "heads",  "worker_settings", "once",    "log",     "version",   "targets",
-    NULL};
+  static const char *const known[] = {"inbox",   "listen",          "admin",    "secrets",
+                                      "workers", "max_bytes",       "deadline", "connections",
+                                      "heads",   "worker_settings", "once",     "log",
+                                      "version", "targets",         NULL};
   static const char *const formats[] = {"logfmt", "json", NULL};
   memset(options, 0, sizeof *options);
   ae_host_check_options(L, known, "host.start");

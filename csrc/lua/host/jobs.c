@@ -314,6 +314,7 @@ static void push_run (lua_State *L, const ae_run_message *message) {
   set_integer(L, "sequence", message->run.sequence);
   set_integer(L, "received", message->run.received);
   set_integer(L, "attempt", message->run.attempt);
+  set_integer(L, "tries", message->run.tries);
   set_integer(L, "since", message->run.since);
   set_integer(L, "due", message->run.due);
   set_slice(L, "body", message->run.body);

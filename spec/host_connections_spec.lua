@@ -119,6 +119,7 @@ describe("the receiver", function()
   end)
 
   it("says that memory is short, and not that the address is wrong", function()
+    if not altinn.measures_memory then return end  -- a sanitizer has a realloc of its own
     local one = host.start { config = "return { secret = 'right' }", env = { LD_PRELOAD = (function()
       local folder = process.folder()
       finally(function() process.remove(folder) end)

@@ -301,6 +301,20 @@ describe("of rule files", function()
   end)
 end)
 
+describe("of what Altinn says of letters", function()
+  it("each member is one that a rule may read", function()
+    local shapes = require("altinn.events.rules.members").shapes
+    for name, members in pairs { letter_overview = shapes.letter, letter_details = shapes.letter,
+      attachment_overview = shapes.attachment, attachment_details = shapes.attachment,
+      letter_content = shapes.letter.content, file = shapes.letter.content.attachments.each,
+      status_entry = shapes.letter.statusHistory.each } do
+      for field in pairs(fields_of("altinn.events." .. name)) do
+        assert.is_truthy(members[field], name .. "." .. field)
+      end
+    end
+  end)
+end)
+
 describe("of the configuration", function()
   local config = require "altinn.events.host.config"
 

@@ -230,6 +230,15 @@ describe("texts of rule files", function()
     assert.are.equal("words later false", again[1].run().reason)
   end)
 
+  it("are not found in the working folder", function()
+    local name = ("ae_%d_%d"):format(os.time(), math.random(1e6))
+    process.write(name .. ".lua", "return {}")
+    finally(function() os.remove(name .. ".lua") end)
+    assert(package.searchpath(name, "./?.lua"))
+    assert.is_truthy(raised(("require '%s'"):format(name)):find("not found", 1, true))
+    assert.is_truthy(package.path:find("./?.lua", 1, true))
+  end)
+
   it("are all that is looked at when they are given", function()
     write { ["rules/one.lua"] = text }
     local set, problems = rules.load({ folder .. "/rules/one.lua" }, { sources = {} })

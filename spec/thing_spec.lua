@@ -130,6 +130,36 @@ describe("another thing in a rule", function()
   end)
 end)
 
+describe("what Altinn says of a letter", function()
+  it("has the members of Altinn's schema, and raises for others", function()
+    local more = ',"new":1,"content":{"attachments":[{"id":"1","fileName":"a.txt"}]}}'
+    answer = { status = 200, body = LETTER:gsub("}$", more) }
+    local details = thing():details()
+    assert.is_nil(details.sendersReference)
+    assert.is_nil(details.content.language)
+    assert.are.equal(1, details.new)
+    assert.are.equal("a.txt", details.content.attachments[1].fileName)
+    assert.is_nil(details.content.attachments[2])
+    assert.is_true(details:has_been "Published")
+    assert.are.same({ "attachments" }, (function()
+      local names = {}
+      for name in pairs(details.content) do names[#names + 1] = name end
+      return names
+    end)())
+    for _, case in ipairs {
+      { function() return details.senderReference end, "no 'senderReference' (did you mean 'sendersReference'" },
+      { function() return details.content.attachments[1].name end, "details.content.attachments has no 'name'" },
+      { function() return details.statusHistory[1].statustext end, "no 'statustext' (did you mean 'statusText'" },
+      { function() return thing():overview().dueDate end, "overview has no 'dueDate' (did you mean 'dueDateTime'" },
+    } do
+      local ok, message = pcall(case[1])
+      assert.is_false(ok)
+      assert.is_truthy(message:find("^spec/thing_spec.lua:%d+: "), message)
+      assert.is_truthy(message:find(case[2], 1, true), message)
+    end
+  end)
+end)
+
 describe("a letter's member", function()
   it("that is misspelt is told with the nearest one, at the rule's line", function()
     local ok, message = pcall(function() return thing().detials end)

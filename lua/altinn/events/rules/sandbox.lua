@@ -215,10 +215,20 @@ local function folder_of(file)
 end
 M.folder_of = folder_of
 
+-- An installed module. The working folder is none of the places: what lies
+-- there was not read with the rules.
+local function installed(name)
+  local places = package.path
+  package.path = (";" .. places):gsub(";%./[^;]*", ""):gsub("^;", "")
+  local ok, value = pcall(require, name)
+  package.path = places
+  return ok, value
+end
+
 local function load_module(state, name)
   local path, text = state.sources:module(folder_of(state.file), name)
   if not path then
-    local ok, value = pcall(require, name)
+    local ok, value = installed(name)
     if not ok then error(value, 3) end
     return value
   end

@@ -4,6 +4,7 @@
 -- call that fails raises, so that no rule takes a failure for an answer.
 local core = require "altinn.events.core"
 local letters = require "altinn.events.client.letter"
+local members = require "altinn.events.rules.members"
 local place = require "altinn.events.rules.place"
 local rules = require "altinn.events.rules.language"
 local suggest = require "altinn.events.support.suggest"
@@ -87,7 +88,8 @@ local function read(self, method)
   local kept = private[self].kept
   if kept[method] == nil then
     local object = asked(self)
-    kept[method] = checked(object[method](object))
+    local answer = checked(object[method](object))
+    kept[method] = type(answer) == "table" and members.guarded(answer, self.kind, method) or answer
   end
   return kept[method]
 end

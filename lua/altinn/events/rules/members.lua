@@ -1,0 +1,66 @@
+-- The members of what Altinn says of letters and attachments, by its
+-- published schema. To a rule a member that Altinn left out is nil, and a
+-- name that it never writes is a mistake.
+local place = require "altinn.events.rules.place"
+local strict = require "altinn.events.support.strict"
+
+local M = {}
+
+local function shape(names, inner)
+  local members = {}
+  for name in names:gmatch("%S+") do members[name] = true end
+  for name, one in pairs(inner or {}) do members[name] = one end
+  return members
+end
+
+local ENTRY = shape "status statusChanged statusText"
+
+local FILE = shape [[
+  checksum created dataLocationType dataType displayName expirationInDays expirationTime fileName id isEncrypted
+  sendersReference status statusChanged statusText]]
+
+local CONTENT = shape("language messageBody messageSummary messageTitle", { attachments = { each = FILE } })
+
+-- By the kind of thing. Overview and details differ in the history alone.
+M.shapes = {
+  letter = shape([[
+    allowForwarding allowSystemDeleteAfter altinn2CorrespondenceId correspondenceId created dueDateTime
+    externalReferences ignoreReservation isConfidential isConfirmationNeeded messageSender notification notifications
+    propertyList published read recipient replyOptions requestedPublishTime resourceId sender sendersReference status
+    statusChanged statusText systemLabel]], { content = CONTENT, statusHistory = { each = ENTRY } }),
+  attachment = shape([[
+    attachmentId checksum correspondenceIds dataType displayName expirationInDays fileName isEncrypted resourceId sender
+    sendersReference status statusChanged statusText]], { statusHistory = { each = ENTRY } }),
+}
+
+local function guard(value, members, what)
+  if type(value) ~= "table" then return value end
+  if members.each then
+    for _, one in ipairs(value) do guard(one, members.each, what) end
+    return value
+  end
+  local metatable = getmetatable(value)
+  local methods = metatable and metatable.__index or {}
+  for name, one in pairs(members) do
+    if type(one) == "table" then guard(rawget(value, name), one, what .. "." .. name) end
+  end
+  return setmetatable(value, {
+    __name = "altinn.events.details",
+    __index = function(_, name)
+      if methods[name] ~= nil then return methods[name] end
+      if members[name] or type(name) ~= "string" then return nil end
+      place.mistake(strict.message(what, name, members), 2)
+    end,
+  })
+end
+
+--- Makes what Altinn says of a thing raise where a member is read that it never has.
+---@param value table is changed and given back
+---@param kind "letter"|"attachment"
+---@param method string what was asked for, for messages
+---@return table value
+function M.guarded(value, kind, method)
+  return guard(value, M.shapes[kind], method)
+end
+
+return M

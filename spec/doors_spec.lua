@@ -108,9 +108,9 @@ end)
 -- The rooms of lua/altinn/events, each with those that it may require besides its own. `face` is events.lua itself
 -- and the public names beside it; `core` stands for the modules in C of the module (core, curl, grant).
 local LUA = {
-  support = { "core", "face" },
+  support = { "core" },
   event = { "core", "face", "support" },
-  client = { "core", "face", "support", "event" },
+  client = { "core", "support", "event" },
   subscriptions = { "core", "face", "support", "event", "client" },
   rules = { "core", "face", "support", "event", "client", "subscriptions" },
   resty = { "core", "face", "support", "event", "client", "subscriptions", "rules" },

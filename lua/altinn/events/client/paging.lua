@@ -2,7 +2,6 @@
 local call = require "altinn.events.client.exchange"
 local core = require "altinn.events.core"
 local elements = require "altinn.events.client.elements"
-local events_module = require "altinn.events"
 
 local M = {}
 
@@ -54,7 +53,7 @@ local function is_odd(event) return getmetatable(event) == Odd end
 local function one_by_one(body)
   local list = {}
   for index, text in ipairs(elements.of(body) or {}) do
-    local event, message, code, detail = events_module.parse(text, { max_bytes = math.max(1, #text) })
+    local event, message, code, detail = core.parse(text, { max_bytes = math.max(1, #text) })
     list[index] = event or odd_of(index, text, message, code, detail)
   end
   return list
@@ -65,7 +64,7 @@ local function page(self, size)
   local reply, message, code, detail = call.perform(self.settings, "events", self.wish)
   if not reply then M.raise(message, code, detail) end
   local events
-  events, message, code, detail = events_module.parse_batch(reply.body, { max_bytes = math.max(1, #reply.body) })
+  events, message, code, detail = core.parse_batch(reply.body, { max_bytes = math.max(1, #reply.body) })
   if not events then events = one_by_one(reply.body) end
   if #events == 0 and message then M.raise("the pulled events: " .. message, code, detail) end
   return events

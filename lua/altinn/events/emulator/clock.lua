@@ -1,5 +1,6 @@
 -- The emulator's clock: it begins with the real time, runs N times as fast,
 -- and can be moved forward. All waits of the emulator are timers of it.
+local timers = require "altinn.events.support.timers"
 local wire = require "altinn.events.emulator.wire"
 
 local M = {}
@@ -16,8 +17,8 @@ Clock.__index = Clock
 ---@return table clock
 function M.new(real, speed)
   local wall, steady = real()
-  return setmetatable({ real = real, speed = speed, began = wall, since = steady, moved = 0, timers = {}, count = 0,
-    order = 0 }, Clock)
+  return setmetatable({ real = real, speed = speed, began = wall, since = steady, moved = 0,
+    timers = timers.new() }, Clock)
 end
 
 -- Seconds since 1970 by this clock.
@@ -38,76 +39,27 @@ function Clock:set_speed(speed)
   self.speed = speed
 end
 
--- A binary heap by time; timers of one time in the order in which they were made.
-local function before(a, b)
-  if a.at ~= b.at then return a.at < b.at end
-  return a.order < b.order
-end
-
-local function sift_up(heap, index)
-  local timer = heap[index]
-  while index > 1 do
-    local parent = index // 2
-    if not before(timer, heap[parent]) then break end
-    heap[index], index = heap[parent], parent
-  end
-  heap[index] = timer
-end
-
-local function sift_down(heap, count)
-  local timer, index = heap[1], 1
-  while true do
-    local child = index * 2
-    if child > count then break end
-    if child < count and before(heap[child + 1], heap[child]) then child = child + 1 end
-    if not before(heap[child], timer) then break end
-    heap[index], index = heap[child], child
-  end
-  heap[index] = timer
-end
-
 -- Calls `call` once, at a time of this clock. The timer can be cancelled: timer.call = nil.
-function Clock:at(time, call)
-  self.order, self.count = self.order + 1, self.count + 1
-  local timer = { at = time, call = call, order = self.order }
-  self.timers[self.count] = timer
-  sift_up(self.timers, self.count)
-  return timer
-end
+function Clock:at(time, call) return self.timers:add(time, call) end
 
 -- Calls `call` once, so many seconds of this clock from now.
 function Clock:after(seconds, call)
   return self:at(self:now() + seconds, call)
 end
 
-local function pop(self)
-  local timer = self.timers[1]
-  self.timers[1] = self.timers[self.count]
-  self.timers[self.count] = nil
-  self.count = self.count - 1
-  if self.count > 1 then sift_down(self.timers, self.count) end
-  return timer
-end
-
 -- The time of the next timer, or nil.
-function Clock:due()
-  while self.count > 0 and not self.timers[1].call do pop(self) end
-  return self.count > 0 and self.timers[1].at or nil
-end
+function Clock:due() return self.timers:next() end
+
+-- Forgets all timers.
+function Clock:clear() self.timers = timers.new() end
 
 -- Runs the timers whose time has come, by `guard(call)`; those that they make wait for the next call.
 function Clock:run(guard)
-  local now, last = self:now(), self.order
-  local kept = {}
-  while self:due() and self.timers[1].at <= now do
-    local timer = pop(self)
-    if timer.order <= last then guard(timer.call)
-    else kept[#kept + 1] = timer end
-  end
-  for _, timer in ipairs(kept) do
-    self.count = self.count + 1
-    self.timers[self.count] = timer
-    sift_up(self.timers, self.count)
+  local now, last = self:now(), self.timers.order
+  local call = self.timers:take(now, last)
+  while call do
+    guard(call)
+    call = self.timers:take(now, last)
   end
 end
 

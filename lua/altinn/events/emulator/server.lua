@@ -35,7 +35,7 @@ Emulator.__index = Emulator
 -- Everything that the emulator knows, as at the start; the world, the clock and the settings stay.
 function Emulator:reset()
   if self.deliveries then self.deliveries:clear() end
-  self.clock.timers, self.clock.count = {}, 0
+  self.clock:clear()
   self.switches = switches.new()
   self.tokens = tokens.new(self)
   self.subscriptions = subscriptions.new(self)

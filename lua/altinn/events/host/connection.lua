@@ -1,7 +1,7 @@
 -- From the configuration to a client of Altinn: credentials, token, identity.
-local cjson = require("cjson.safe").new()
 local endpoint = require "altinn.events.subscriptions.endpoint"
 local events = require "altinn.events"
+local token_reply = require "altinn.events.client.token_reply"
 
 local M = {}
 
@@ -78,30 +78,14 @@ function M.open(config)
   return setmetatable({ client = client, token = token, config = config }, Connection)
 end
 
-local function decode_base64url(text)
-  local alphabet = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"
-  local bytes, bits, count = {}, 0, 0
-  for char in text:gmatch("[^=]") do
-    local at = alphabet:find(char, 1, true)
-    if not at then return nil end
-    bits, count = (bits << 6 | at - 1) & 0xFFFF, count + 6
-    if count >= 8 then
-      count = count - 8
-      bytes[#bytes + 1] = string.char(bits >> count & 0xFF)
-    end
-  end
-  return table.concat(bytes)
-end
-
 --- The claims of a token's text. Nothing is verified: that is Altinn's to do.
 ---@param text string
 ---@return table|nil claims
 ---@return string|nil message
 ---@return string|nil code
 function M.claims_of(text)
-  local payload = text:match("^[%w_%-]+%.([%w_%-]+)%.[%w_%-]*$")
-  local claims = payload and cjson.decode(decode_base64url(payload) or "")
-  if type(claims) ~= "table" then return nil, "the token is no JSON Web Token", "invalid" end
+  local claims = token_reply.claims(text)
+  if not claims then return nil, "the token is no JSON Web Token", "invalid" end
   return claims
 end
 

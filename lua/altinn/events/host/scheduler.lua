@@ -3,6 +3,8 @@
 -- C code neither yields nor resumes; all of that happens here. A task that
 -- waits yields MARK and what it waits for; the wrapped coroutine functions
 -- pass such a yield on through coroutines of the rule's own.
+local timers = require "altinn.events.support.timers"
+
 local M = {}
 
 local raw = {
@@ -39,7 +41,7 @@ function M.new(options)
   end
   return setmetatable({
     budget = options.budget, open = options.open, fd = options.fd, clock = options.clock, share = options.share,
-    transfers = {}, timers = {}, timer_count = 0, tasks = 0,
+    transfers = {}, timers = timers.new(), tasks = 0,
   }, Scheduler)
 end
 
@@ -93,88 +95,23 @@ function M.sleep(seconds) return wait("sleep", seconds) end
 ---@return any ... what wake was given
 function M.park(register) return wait("park", register) end
 
--- Timers: a binary heap by time.
-
-local function sift_up(heap, at)
-  local timer = heap[at]
-  while at > 1 do
-    local parent = at // 2
-    if heap[parent].at <= timer.at then break end
-    heap[at] = heap[parent]
-    at = parent
-  end
-  heap[at] = timer
-end
-
-local function sift_down(heap, count)
-  local at, timer = 1, heap[1]
-  while true do
-    local child = at * 2
-    if child > count then break end
-    if child < count and heap[child + 1].at < heap[child].at then child = child + 1 end
-    if timer.at <= heap[child].at then break end
-    heap[at] = heap[child]
-    at = child
-  end
-  heap[at] = timer
-end
-
 ---Calls `call` once, `seconds` from now.
 ---@param seconds number
 ---@param call fun()
 ---@return table timer give it to scheduler:forget to cancel
-function Scheduler:after(seconds, call)
-  local timer = { at = self.clock() + seconds, call = call }
-  self.timer_count = self.timer_count + 1
-  self.timers[self.timer_count] = timer
-  sift_up(self.timers, self.timer_count)
-  return timer
-end
-
-local function pop(self)
-  local heap, count = self.timers, self.timer_count
-  local first = heap[1]
-  heap[1], heap[count] = heap[count], nil
-  self.timer_count = count - 1
-  if count > 1 then sift_down(heap, count - 1) end
-  return first
-end
+function Scheduler:after(seconds, call) return self.timers:add(self.clock() + seconds, call) end
 
 ---Cancels a timer; nil is allowed.
 ---@param timer table|nil
-function Scheduler:forget(timer)
-  if not timer or not timer.call then return end
-  timer.call = nil
-  self.forgotten = (self.forgotten or 0) + 1
-  if self.forgotten > 64 and self.forgotten > self.timer_count // 2 then self:compact() end
-end
-
--- Cancelled timers (one for each run that was in time) must not pile up.
-function Scheduler:compact()
-  local kept, count = {}, 0
-  for i = 1, self.timer_count do
-    local timer = self.timers[i]
-    if timer.call then
-      count = count + 1
-      kept[count] = timer
-      sift_up(kept, count)
-    end
-  end
-  self.timers, self.timer_count, self.forgotten = kept, count, 0
-end
+function Scheduler:forget(timer) return self.timers:cancel(timer) end
 
 ---Calls the timers that are due.
 function Scheduler:ring()
   local now = self.clock()
-  while self.timer_count > 0 and self.timers[1].at <= now do
-    local timer = pop(self)
-    local call = timer.call
-    if call then
-      timer.call = nil
-      call()
-    else
-      self.forgotten = self.forgotten - 1
-    end
+  local call = self.timers:take(now)
+  while call do
+    call()
+    call = self.timers:take(now)
   end
 end
 
@@ -182,12 +119,8 @@ end
 ---@param most number
 ---@return number
 function Scheduler:pause(most)
-  while self.timer_count > 0 and not self.timers[1].call do
-    pop(self)
-    self.forgotten = self.forgotten - 1
-  end
-  if self.timer_count == 0 then return most end
-  return math.max(0, math.min(most, self.timers[1].at - self.clock()))
+  local at = self.timers:next()
+  return at and math.max(0, math.min(most, at - self.clock())) or most
 end
 
 -- Tasks.

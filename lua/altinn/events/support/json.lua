@@ -1,11 +1,11 @@
 -- JSON texts of requests: members sorted, whole numbers without ".0".
 -- (lua-cjson 2.1.0 writes 136 as 136.0 on Lua 5.3 and later once it has
 -- read it, and members in any order; a request is better the same each time.)
+local core = require "altinn.events.core"
+
 local M = {}
 
-local null = require("altinn.events").null
-local core = require "altinn.events.core"
-local is_utf8, write = core.is_utf8, core.json
+local null, is_utf8, write = core.null, core.is_utf8, core.json
 
 local MOST = 1000000  -- values in one text
 

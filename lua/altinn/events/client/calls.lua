@@ -3,9 +3,9 @@ local call = require "altinn.events.client.exchange"
 local core = require "altinn.events.core"
 local letters = require "altinn.events.client.letter"
 local paging = require "altinn.events.client.paging"
+local schema = require "altinn.events.support.schema"
 local suggest = require "altinn.events.support.suggest"
 local transport = require "altinn.events.client.transport"
-local words = require "altinn.events.support.words"
 
 local M = {}
 
@@ -13,32 +13,7 @@ local clock = core.altinn.clock
 
 -- Checks of tables that people write.
 
-local function check_keys(what, given, known, level)
-  if type(given) ~= "table" then error(("%s wants a table"):format(what), level + 1) end
-  for name in pairs(given) do
-    if not known[name] then
-      local hint = words.hint(name, known, "option")
-      error(("unknown option '%s' of %s%s"):format(tostring(name), what, hint), level + 1)
-    end
-  end
-end
-
-local function check_kind(given, name, kind, level)
-  local value = given[name]
-  if value ~= nil and type(value) ~= kind then
-    error(("%s: a %s is wanted, not a %s"):format(name, kind, type(value)), level + 1)
-  end
-  return value
-end
-
--- A number that is greater than `least`, or nil.
-local function check_number(given, name, least, level)
-  local value = check_kind(given, name, "number", level + 1)
-  if value ~= nil and not (value > least and value < math.huge) then
-    error(("%s: a number greater than %g is wanted"):format(name, least), level + 1)
-  end
-  return value
-end
+local check_keys, check_kind, check_number = schema.keys, schema.kind, schema.number
 
 local function check_types(given, level)
   local types = given.type

@@ -2,6 +2,7 @@
 local bodies = require "altinn.events.client.body"
 local call = require "altinn.events.client.exchange"
 local core = require "altinn.events.core"
+local schema = require "altinn.events.support.schema"
 local sinks = require "altinn.events.client.sink"
 local suggest = require "altinn.events.support.suggest"
 
@@ -64,19 +65,12 @@ local function object_of(id, member, reply, message, code, detail)
   return value
 end
 
+local DOWNLOAD = { timeout = true }
+
 local function timeout_of(options, level)
   if options == nil then return nil end
-  if type(options) ~= "table" then error("options: a table is wanted", level + 1) end
-  for name in pairs(options) do
-    if name ~= "timeout" then
-      error(("unknown option '%s'%s"):format(tostring(name), suggest.hint(tostring(name), { "timeout" })), level + 1)
-    end
-  end
-  local timeout = options.timeout
-  if timeout ~= nil and not (type(timeout) == "number" and timeout > 0) then
-    error("timeout: seconds are wanted, more than 0", level + 1)
-  end
-  return timeout
+  schema.keys("download", options, DOWNLOAD, level + 1)
+  return schema.number(options, "timeout", 0, level + 1)
 end
 
 -- Methods of letters and attachments know their client by this; it is not in

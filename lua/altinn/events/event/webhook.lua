@@ -3,7 +3,7 @@
 -- the servers of others (OpenResty, HAProxy, lighttpd).
 local core = require "altinn.events.core"
 local events = require "altinn.events"
-local suggest = require "altinn.events.support.suggest"
+local schema = require "altinn.events.support.schema"
 
 local M = {}
 
@@ -202,14 +202,6 @@ end
 
 local OPTIONS = { secret = true, max_bytes = true, path = true }
 
-local function check_options(options)
-  for name in pairs(options) do
-    if not OPTIONS[name] then
-      error(("unknown option '%s' of webhook.new%s"):format(tostring(name), suggest.hint(tostring(name), OPTIONS)), 3)
-    end
-  end
-end
-
 local function secrets_of(secret)
   local list = type(secret) == "table" and secret or { secret }
   for _, one in ipairs(list) do
@@ -225,7 +217,7 @@ end
 ---@return table webhook methods head and body
 function M.new(options)
   options = options or {}
-  check_options(options)
+  schema.keys("webhook.new", options, OPTIONS, 2)
   local max_bytes = options.max_bytes or MAX_BYTES
   return setmetatable({
     secrets = secrets_of(options.secret), max_bytes = max_bytes, limits = { max_bytes = max_bytes },

@@ -1,5 +1,6 @@
 -- The keys of the configuration, each with what its value must be.
 local core = require "altinn.events.core"
+local field = require "altinn.events.support.http_field"
 local is_missing = require("altinn.events.host.config_file").is_missing
 local suggest = require "altinn.events.support.suggest"
 local words = require "altinn.events.support.words"
@@ -82,8 +83,8 @@ local function headers(value)
   if type(value) ~= "table" then return "must be a table of names and texts" end
   for name, text in pairs(value) do
     if type(name) ~= "string" or type(text) ~= "string" then return "must hold texts by name" end
-    if not name:find("^[%w!#$%%&'*+%-.^_`|~]+$") then return ("has '%s', which is no name of a header"):format(name) end
-    if text:gsub("\t", ""):find("%c") then return ("%s holds a control character"):format(name) end
+    if not field.is_name(name) then return ("has '%s', which is no name of a header"):format(name) end
+    if not field.is_value(text) then return ("%s holds a control character"):format(name) end
   end
 end
 

@@ -3,6 +3,7 @@
 -- C code neither yields nor resumes; all of that happens here. A task that
 -- waits yields MARK and what it waits for; the wrapped coroutine functions
 -- pass such a yield on through coroutines of the rule's own.
+local schema = require "altinn.events.support.schema"
 local timers = require "altinn.events.support.timers"
 
 local M = {}
@@ -34,11 +35,7 @@ local OPTIONS = { budget = true, open = true, fd = true, clock = true, share = t
 ---  clock: seconds, never jumping; share: of the connections, see altinn.events.host.share
 ---@return table scheduler
 function M.new(options)
-  for key in pairs(options) do
-    if not OPTIONS[key] then
-      error("unknown option '" .. tostring(key) .. "' of scheduler.new", 2)
-    end
-  end
+  schema.keys("scheduler.new", options, OPTIONS, 2)
   return setmetatable({
     budget = options.budget, open = options.open, fd = options.fd, clock = options.clock, share = options.share,
     transfers = {}, timers = timers.new(), tasks = 0,

@@ -2,6 +2,8 @@
 -- altinn.events.client, of tokens and of effects there. One request, one
 -- deadline; nothing is followed; whatever a server sends is bounded.
 -- luacheck: globals ngx
+local field = require "altinn.events.support.http_field"
+
 local M = {}
 
 local LINE_BYTES = 16 * 1024
@@ -59,7 +61,7 @@ local function head_text(request, place)
   local coded = false
   local lines = { ("%s %s HTTP/1.1"):format(method, place.target), "Host: " .. place.authority }
   for name, value in pairs(request.headers or {}) do
-    if not name:find("^[%w!#$%%&'*+%-.^_`|~]+$") or tostring(value):find("[%z\r\n]") then
+    if not field.is_name(name) or not field.is_value(tostring(value)) then
       fail("a header has no name that is one, or holds a line break", "network")
     end
     if not OWN[name:lower()] then lines[#lines + 1] = name .. ": " .. value end
@@ -147,8 +149,8 @@ local function read_headers(connection)
     local line = line_of(connection)
     if line == "" then return headers end
     count = count + 1
-    local name, value = line:match("^([%w!#$%%&'*+%-.^_`|~]+):[ \t]*(.-)[ \t]*$")
-    if not name or count > HEADER_LINES then fail("the answer's head is no HTTP", "network") end
+    local name, value = line:match("^([^:]*):[ \t]*(.-)[ \t]*$")
+    if not field.is_name(name) or count > HEADER_LINES then fail("the answer's head is no HTTP", "network") end
     name = name:lower()
     headers[name] = headers[name] and headers[name] .. ", " .. value or value
   end

@@ -1,6 +1,7 @@
 -- The options of the handler in nginx: what is wrong with them is said when
 -- nginx starts.
 local core = require "altinn.events.core"
+local field = require "altinn.events.support.http_field"
 local suggest = require "altinn.events.support.suggest"
 
 local M = {}
@@ -45,17 +46,6 @@ local function url(value)
   end
 end
 
-local function headers(value)
-  if type(value) ~= "table" then return "a table of names and texts is wanted" end
-  for name, text in pairs(value) do
-    if type(name) ~= "string" or not name:find("^[%w!#$%%&'*+%-.^_`|~]+$") then
-      return ("'%s' is no name of a header"):format((tostring(name):gsub("%c", "?")))
-    end
-    if type(text) ~= "string" then return ("%s: a text is wanted"):format(name) end
-    if text:gsub("\t", ""):find("%c") then return name .. " holds a control character" end
-  end
-end
-
 local function timeout(value)
   if type(value) ~= "number" or not (value > 0 and value <= 3600) then
     return "seconds are wanted, a number above 0, at most 3600"
@@ -79,7 +69,7 @@ local function not_here(instead) return function() return instead end end
 
 local trusted = not_here "nginx trusts what lua_ssl_trusted_certificate names"
 
-local check_target = members { url = url, headers = headers, timeout = timeout, ca_file = trusted }
+local check_target = members { url = url, headers = field.fault, timeout = timeout, ca_file = trusted }
 
 local function targets(value)
   if type(value) ~= "table" then return "a table of targets by name is wanted" end

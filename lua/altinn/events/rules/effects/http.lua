@@ -1,5 +1,6 @@
 -- Effects of the kind `send.http`: an HTTP request to a target.
 local core = require "altinn.events.core"
+local field = require "altinn.events.support.http_field"
 local json = require "altinn.events.support.json"
 local text = require "altinn.events.support.text"
 local url = require "altinn.events.support.url"
@@ -19,10 +20,6 @@ function M.check(fields)
   if fields.json ~= nil and fields.body ~= nil then return "json and body exclude each other" end
 end
 
-local function has_control(value)
-  return value:find("[%z\1-\31\127]") ~= nil
-end
-
 -- The name of a header is the same in any case: the later one counts.
 local function set_header(headers, name, value)
   for other in pairs(headers) do
@@ -33,14 +30,14 @@ end
 
 local function add_headers(headers, fields)
   for name, value in pairs(fields or {}) do
-    if type(name) ~= "string" or not name:find("^[%w!#$%%&'*+%-.^_`|~]+$") then
+    if not field.is_name(name) then
       return nil, ("'%s' is no name of an HTTP header"):format(tostring(name):gsub("%c", "?"))
     end
     if type(value) ~= "string" and type(value) ~= "number" then
       return nil, ("the header %s must be a text, not a %s"):format(name, type(value))
     end
     value = tostring(value)
-    if has_control(value:gsub("\t", " ")) then
+    if not field.is_value(value) then
       return nil, ("the header %s holds a control character"):format(name)
     end
     set_header(headers, name, value)

@@ -131,7 +131,11 @@ local function room_of_name(name)
   if not rest then return name == "altinn.events" and "face" or nil end
   local folder = rest:match "^(%w+)%."
   if folder then return folder end
-  return ROOM_OF_NAME[rest] or "face"
+  if ROOM_OF_NAME[rest] then return ROOM_OF_NAME[rest] end
+  local file = io.open(("lua/altinn/events/%s.lua"):format(rest:gsub("%.", "/")))
+  if not file then return nil end  -- the name of a metatable
+  file:close()
+  return "face"
 end
 
 local function room_of_file(path)

@@ -526,10 +526,10 @@ describe("what is written can be read again:", function()
 end)
 
 describe("core: a payload that is nested deep", function()
-  -- In a process of its own, whose stack is small: 256 KiB.
+  -- In a process of its own, whose stack is small: 128 KiB.
   local function deep(code)
     local lua = rawget(_G, "jit") and "luajit" or "lua" .. _VERSION:match "%d%.%d"
-    local pipe = io.popen(([[ulimit -s 256; LUA_PATH='%s' LUA_CPATH='%s' %s -e '%s' 2>&1; echo "rc=$?"]])
+    local pipe = io.popen(([[ulimit -s 128; LUA_PATH='%s' LUA_CPATH='%s' %s -e '%s' 2>&1; echo "rc=$?"]])
       :format(package.path, package.cpath, lua, code))
     local said = pipe:read "*a"
     pipe:close()
@@ -550,6 +550,26 @@ describe("core: a payload that is nested deep", function()
       end
       print(ok and depth or tostring(value):match "nested too deep")]]
     assert.truthy(said:find("^60000\nrc=0") or said:find("^nested too deep\nrc=0"), said)
+  end)
+
+  it("is written as deep as it can be read, and refused beyond", function()
+    local said = deep [[
+      local events = require "altinn.events"
+      local function encode(depth)
+        local data = {}
+        local last = data
+        for _ = 1, depth do
+          last.a = {}
+          last = last.a
+        end
+        return events.encode { specversion = "1.0", id = "1", source = "/x", type = "t", data = data }
+      end
+      print((events.parse(encode(490))) ~= nil)
+      for _, depth in ipairs { 501, 990, 5000 } do
+        local ok, message = pcall(encode, depth)
+        print(ok, tostring(message):match "nested more than 500 deep")
+      end]]
+    assert.are.equal("true\n" .. ("false\tnested more than 500 deep\n"):rep(3) .. "rc=0\n", said)
   end)
 end)
 

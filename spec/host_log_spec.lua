@@ -150,6 +150,22 @@ describe("the log", function()
   end)
 end)
 
+describe("the emulator", function()
+  it("that gets more signals while it ends, ends with 0", function()
+    local folder = process.folder()
+    local one = process.start(folder, "emulator", host.program() .. " emulate --listen 127.0.0.1:0")
+    finally(function()
+      if not one:status() then one:signal "KILL" end
+      one:wait_exit(5)
+      process.remove(folder)
+    end)
+    assert(process.wait(20, function() return (one:output() .. one:errors()):find "127%.0%.0%.1:%d+" or nil end))
+    for _, name in ipairs { "TERM", "INT", "TERM", "HUP", "TERM" } do one:signal(name) end
+    assert.are.equal(0, one:wait_exit(15))
+    assert.is_nil(one:errors():find("traceback", 1, true), one:errors())
+  end)
+end)
+
 describe("host.log", function()
   it("takes whole lines, and says what it took", function()
     local program = require("altinn.events.host")

@@ -34,7 +34,7 @@ static bool send_state (const char *name, ae_slice state) {
   }
   descriptor = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
   if (descriptor < 0) return false;
-  sent = sendto(descriptor, state.data, state.length, MSG_NOSIGNAL,
+  sent = sendto(descriptor, state.data, state.length, MSG_NOSIGNAL | MSG_DONTWAIT,
                 (const struct sockaddr *)&address, length) >= 0;
   close(descriptor);
   return sent;

@@ -11,6 +11,7 @@
 #include <lualib.h>
 
 #include "host/log.h"
+#include "lua/host/children.h"
 
 /* Transfers may keep a worker for a minute without a look for messages. */
 #define STILL_SECONDS 75
@@ -27,6 +28,7 @@ static void set_path (lua_State *L, const char *field, const char *path) {
 static int protected_main (lua_State *L) {
   ae_worker *worker = lua_touserdata(L, 1);
   luaL_openlibs(L);
+  ae_children_open(L);
   set_path(L, "path", worker->shared->path);
   set_path(L, "cpath", worker->shared->cpath);
   lua_getglobal(L, "require");

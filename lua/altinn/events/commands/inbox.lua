@@ -55,6 +55,7 @@ end
 local function print_effect(effect, word)
   output.line("    %s %s %s%s key %s%s", word, effect.target, effect.state,
     effect.status and " " .. effect.status or "", line_of(effect.key), detail(effect.reason))
+  if effect.request then output.line("       it was sent: %s", line_of(effect.request)) end
   if effect.answer then output.line("       it answered: %s", line_of(effect.answer)) end
 end
 

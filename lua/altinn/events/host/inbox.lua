@@ -10,6 +10,8 @@ local suggest = require "altinn.events.support.suggest"
 
 local M = {}
 
+local decoder = require("cjson.safe").new()
+
 local function moment(milliseconds)
   return os.date("!%Y-%m-%dT%H:%M:%SZ", milliseconds // 1000)
 end
@@ -172,11 +174,20 @@ function M.body(path, sequence)
   return rows[1] and rows[1].body, "no such event", "not_found"
 end
 
+-- What was sent, for people: a rule's own headers and queries may hold credentials.
+local function request_text(text)
+  local request = text and decoder.decode(text)
+  if type(request) ~= "table" then return masked(text) end
+  for name in pairs(type(request.headers) == "table" and request.headers or {}) do request.headers[name] = "…" end
+  if type(request.path) == "string" then request.path = request.path:gsub("%?.*$", "?…") end
+  return masked(json.encode(request))
+end
+
 local function effect_table(effect)
   return {
     rule = effect.rule, key = masked(effect.key), target = effect.target, state = effect.state,
     status = effect.status ~= 0 and effect.status or nil, attempt = effect.attempt, reason = masked(effect.reason),
-    request = masked(effect.request), answer = masked(effect.answer), changed = moment(effect.changed),
+    request = request_text(effect.request), answer = masked(effect.answer), changed = moment(effect.changed),
   }
 end
 

@@ -101,7 +101,9 @@ static bool settle (ae_inbox *inbox, ae_work *work) {
   bool final = ae_run_state_is_final(work->run_state);
   work->changed = false;
   if (flight == NULL) return true;
-  if (work->since == 0 && work->run_state == AE_RUN_RETRY) work->since = flight->since;
+  /* The first of the attempts that failed: to have waited for the host is no failure. */
+  if (work->since == 0 && work->run_state == AE_RUN_RETRY && work->attempt > 0)
+    work->since = flight->since;
   work->line = flight->line;
   work->tries = flight->tries + 1;
   if (!flight->holds && !final) {

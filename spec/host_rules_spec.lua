@@ -340,6 +340,22 @@ describe("SIGHUP", function()
   end)
 end)
 
+describe("SIGHUP while the host starts", function()
+  it("ends nothing: it is taken when the host is there", function()
+    one = host.start {}
+    one:stop()
+    -- The rules cannot be read before the pipe is written to: the host is at its start until then.
+    local pipe = one.folder .. "/rules/pipe.lua"
+    process.write(one.folder .. "/text", 'rule { name = "piped", on = "*", run = function() return skip("read") end }')
+    assert(os.execute("mkfifo " .. process.quote(pipe)))
+    one:begin()
+    local open = ("timeout 20 sh -c 'exec 3>%s; kill -HUP %d; cat %s/text >&3; rm %s; mv %s/text %s'"):format(pipe,
+      one.process.pid, one.folder, pipe, one.folder, pipe)
+    assert(os.execute(open .. " >/dev/null 2>&1 </dev/null"))
+    assert(one:wait_log "msg=reload reason=\"2 rules are in force\"", one:log())
+  end)
+end)
+
 describe("rule files", function()
   it("are read once, by the main thread, and the workers get those texts", function()
     one = host.start { arguments = { "--workers", "2" } }

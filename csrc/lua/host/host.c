@@ -4,7 +4,9 @@
 */
 #include "lua/host/host.h"
 
+#include <signal.h>
 #include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
 
 #include <lauxlib.h>
@@ -259,13 +261,23 @@ static const luaL_Reg methods[] = {{"port", host_port},
                                    {"reload_refused", host_reload_refused},
                                    {NULL, NULL}};
 
-static const luaL_Reg functions[] = {{"start", host_start},
-                                     {"inbox", ae_host_inbox},
-                                     {"who", ae_host_who},
-                                     {"server", ae_host_server},
-                                     {"notify", ae_host_notify},
-                                     {"log", host_log},
-                                     {NULL, NULL}};
+/* host.hold_reload(): a SIGHUP that comes before the host waits for signals
+** is kept until it does, and does not end the process. */
+static int host_hold_reload (lua_State *L) {
+  sigset_t reload;
+  int error;
+  sigemptyset(&reload);
+  sigaddset(&reload, SIGHUP);
+  error = pthread_sigmask(SIG_BLOCK, &reload, NULL);
+  if (error != 0) return luaL_error(L, "SIGHUP cannot be held: %s", strerror(error));
+  return 0;
+}
+
+static const luaL_Reg functions[] = {
+  {"start", host_start},      {"hold_reload", host_hold_reload},
+  {"inbox", ae_host_inbox},   {"who", ae_host_who},
+  {"server", ae_host_server}, {"notify", ae_host_notify},
+  {"log", host_log},          {NULL, NULL}};
 
 AE_EXPORT int luaopen_altinn_events_host (lua_State *L) {
   ae_log_descriptors();

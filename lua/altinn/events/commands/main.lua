@@ -2,7 +2,7 @@
 -- needs, and runs it. Each verb has a file beside this one: { summary,
 -- options = function(command), run = function(args, config) → status, needs =
 -- the keys whose secrets it cannot do without (nil: all), reads = "itself" or
--- "nothing" instead of a configuration }.
+-- "nothing" instead of a configuration, begin = what is done before it is read }.
 local options = require "altinn.events.commands.options"
 local output = require "altinn.events.commands.output"
 local words = require "altinn.events.support.words"
@@ -83,6 +83,7 @@ end
 
 local function perform(args)
   local verb = module_of(args.verb)
+  if verb.begin then verb.begin() end
   if verb.reads then return verb.run(args) end
   local config = load_config(verb, args)
   if not config then return 2 end

@@ -16,6 +16,11 @@ function M.options(run)
   run:flag("--once", "process what can run now, then end; what waits for a time stays")
 end
 
+--- What comes before the configuration is read: a SIGHUP while the host starts must not end it.
+function M.begin()
+  require("altinn.events.support.libraries").load("altinn.events.host").hold_reload()
+end
+
 --- Runs the verb.
 ---@param args table
 ---@param config table

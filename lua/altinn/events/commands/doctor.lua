@@ -79,7 +79,9 @@ local function check_platform(visit)
   local url, message = connection.base_url(visit.config)
   if not url then return visit:find("platform", "skipped", message) end
   local before = os.time()
-  local reply, why, code = visit:perform { url = url .. "/events/api/v1/subscriptions" }
+  local reply, why, code = visit:perform {
+    url = url .. "/events/api/v1/subscriptions", ca_file = visit.config.ca_file,
+  }
   if not reply then
     visit:find("platform", "failed", ("%s: %s"):format(url, why), unreachable[code] or unreachable.network)
     return

@@ -144,7 +144,8 @@ static bool recode (const char *passphrase, ae_bytes *other) {
   bool narrow = is_narrow(text);
   for (; *text != 0; text++) {
     char pair[2] = {(char)(0xC0 | *text >> 6), (char)(0x80 | (*text & 0x3F))};
-    char one = narrow && *text >= 0x80 ? (char)(text[0] << 6 | (text[1] & 0x3F)) : (char)*text;
+    char one = (char)*text;
+    if (narrow && *text >= 0x80) one = (char)((text[0] & 3u) << 6 | (text[1] & 0x3Fu));
     if (*text >= 0x80 && !narrow) ae_bytes_add(other, (ae_slice){pair, 2});
     else ae_bytes_add(other, (ae_slice){&one, 1});
     if (*text >= 0x80 && narrow) text++;

@@ -71,7 +71,7 @@ void ae_store_close (ae_store *store);
 bool ae_store_moved (ae_store *store);
 
 /* Fills *error with why the last call failed; returns its code. */
-ae_code ae_store_explain (const ae_store *store, ae_error *error);
+ae_code ae_store_explain (ae_store *store, ae_error *error);
 
 /* Whether the result means that the file is damaged. */
 bool ae_store_damaged (int result);

@@ -104,6 +104,7 @@ struct ae_store {
   ae_file files[2]; /* the database and its log; inode 0 = not seen yet */
   bool moved;       /* one of them is no longer under its name */
   bool refused;     /* the last transaction did not begin */
+  int failure;      /* SQLite's result that was not explained yet, or SQLITE_OK */
   ae_checkpoint checkpoint;
   sqlite3_stmt *statements[AE_STORE_STATEMENT_COUNT];
 };

@@ -3,6 +3,7 @@
 */
 #include "inbox/store_private.h"
 
+#include <errno.h>
 #include <sqlite3.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -10,7 +11,7 @@
 
 /* How long another writer's lock is waited for: the first time, and again
 ** while it is still held, so that not each group waits for it anew. */
-#define BUSY_MS 5000
+#define BUSY_MS 3000
 #define STILL_BUSY_MS 100
 
 #define TEXT(name, text) text,
@@ -45,19 +46,57 @@ const char *ae_store_advice (int result) {
     case SQLITE_CORRUPT:
     case SQLITE_NOTADB: return DAMAGED;
     case SQLITE_IOERR: return "the disk fails: see the system's log";
+    case SQLITE_CONSTRAINT: return "another program has written to it: start the host again";
     default: return "SQLite refuses";
   }
 }
 
-ae_code ae_store_explain (const ae_store *store, ae_error *error) {
+static bool is_failure (int result) {
+  return result != SQLITE_OK && result != SQLITE_ROW && result != SQLITE_DONE;
+}
+
+static int last_errno (sqlite3_file *file) {
+  int number = 0;
+  if (file == NULL || file->pMethods == NULL) return 0;
+  return file->pMethods->xFileControl(file, SQLITE_FCNTL_LAST_ERRNO, &number) == SQLITE_OK
+           ? number
+           : 0;
+}
+
+/* SQLite calls a file damaged that the disk does not give (it takes EIO and
+** ENXIO for a damaged file system). */
+static bool is_unreadable (const ae_store *store) {
+  sqlite3_file *files[2] = {NULL, NULL};
+  (void)sqlite3_file_control(store->db, "main", SQLITE_FCNTL_FILE_POINTER, &files[0]);
+  (void)sqlite3_file_control(store->db, "main", SQLITE_FCNTL_JOURNAL_POINTER, &files[1]);
+  for (int i = 0; i < 2; i++) {
+    int number = last_errno(files[i]);
+    if (number == EIO || number == ENXIO) return true;
+  }
+  return false;
+}
+
+/* Keeps the first failure, before the next call makes SQLite forget it. */
+static void note_failure (ae_store *store) {
   int result = sqlite3_extended_errcode(store->db);
-  bool fine = result == SQLITE_OK || result == SQLITE_ROW || result == SQLITE_DONE;
+  if (store->failure != SQLITE_OK || !is_failure(result)) return;
+  store->failure = ae_store_damaged(result) && is_unreadable(store) ? SQLITE_IOERR_READ
+                                                                    : result;
+}
+
+/* Without a failure of SQLite's it is the inbox's own part that failed; that
+** does so for want of memory only. */
+ae_code ae_store_explain (ae_store *store, ae_error *error) {
+  int result;
+  note_failure(store);
+  result = store->failure;
+  store->failure = SQLITE_OK;
   if (store->moved)
     return ae_fail(error, AE_STORAGE, 0,
                    "the inbox %.100s was removed or "
                    "replaced: put it back, or start the host again",
                    store->path);
-  if (fine || (result & 0xFF) == SQLITE_NOMEM) /* not SQLite's: then memory */
+  if (result == SQLITE_OK || (result & 0xFF) == SQLITE_NOMEM)
     return ae_fail(error, AE_MEMORY, 0, "not enough memory for the inbox %.100s", store->path);
   return ae_fail(error, AE_STORAGE, 0, "cannot use the inbox %.100s (%s): %s", store->path,
                  sqlite3_errstr(result), ae_store_advice(result));
@@ -174,6 +213,7 @@ void ae_store_close (ae_store *store) {
 }
 
 sqlite3_stmt *ae_store_use (ae_store *store, int which) {
+  note_failure(store);
   return store->statements[which];
 }
 
@@ -203,9 +243,12 @@ int ae_sql_step (sqlite3_stmt *s) {
 
 bool ae_store_begin (ae_store *store) {
   bool fine;
+  sqlite3_stmt *statement = ae_store_use(store, AE_SQL_BEGIN);
+  store->failure = SQLITE_OK; /* of before: it was told, or did not matter */
   if (ae_store_moved(store)) return false;
-  fine = ae_sql_run(ae_store_use(store, AE_SQL_BEGIN));
-  if (fine == store->refused) sqlite3_busy_timeout(store->db, fine ? BUSY_MS : STILL_BUSY_MS);
+  fine = ae_sql_run(statement);
+  if (fine == store->refused) /* it has changed */
+    sqlite3_busy_timeout(store->db, fine ? BUSY_MS : STILL_BUSY_MS);
   store->refused = !fine;
   return fine;
 }

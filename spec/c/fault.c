@@ -1,9 +1,8 @@
 /*
-** fault.c: an LD_PRELOAD library in which the n-th call that writes to a
-** file fails, or is the last one of the process.
+** fault.c: an LD_PRELOAD library in which the n-th call on a file fails, or is the last one of the process.
 **
 **   FAULT_FILE    the end of the file's name: ".db" or ".db-wal"
-**   FAULT_CALL    one of the words below, or "any"
+**   FAULT_CALL    read, write, sync, truncate, unlink; or any: all but read
 **   FAULT_AT      which call of these, from 1; 0 = none
 **   FAULT_ACTION  kill (instead of the call), tear (half of a write, then
 **                 kill), EIO, ENOSPC (this call), or EIO+, ENOSPC+ (this
@@ -48,7 +47,8 @@ static int is_named (int file) {
 
 static int is_meant (const char *call) {
   const char *wanted = setting("FAULT_CALL");
-  return strcmp(wanted, "any") == 0 || strcmp(wanted, call) == 0;
+  if (strcmp(wanted, "any") == 0) return strcmp(call, "read") != 0;
+  return strcmp(wanted, call) == 0;
 }
 
 static void write_count (long count) {
@@ -99,6 +99,12 @@ static int fate (const char *call) {
     return real(file, bytes, size, at); \
   }
 
+#define READ(name, offset) \
+  ssize_t name (int file, void *bytes, size_t size, offset at) { \
+    REAL(ssize_t, #name, int, void *, size_t, offset); \
+    return is_named(file) && fate("read") == FAIL ? -1 : real(file, bytes, size, at); \
+  }
+
 #define SYNC(name) \
   int name (int file) { \
     REAL(int, #name, int); \
@@ -111,6 +117,8 @@ static int fate (const char *call) {
     return is_named(file) && fate("truncate") == FAIL ? -1 : real(file, size); \
   }
 
+READ(pread, off_t)
+READ(pread64, off64_t)
 WRITE(pwrite, off_t)
 WRITE(pwrite64, off64_t)
 SYNC(fsync)

@@ -59,17 +59,28 @@ static void log_event (ae_delivery *d, ae_notice notice) {
   ae_log_fact(AE_INFO, messages[notice], fields, sizeof fields / sizeof fields[0]);
 }
 
+static uint64_t duplicates_of (const ae_delivery *d) {
+  uint64_t count = 0;
+  for (size_t i = 0; i < d->work_count; i++) count += d->works[i].result == AE_WORK_DUPLICATE;
+  return count;
+}
+
+static uint64_t unmatched_of (const ae_delivery *d) {
+  uint64_t count = 0;
+  for (size_t i = 0; i < d->work_count; i++)
+    count += d->works[i].result == AE_WORK_DONE && d->works[i].wanted == 0;
+  return count;
+}
+
+/* A batch whose events all have runs has their lines only. */
 static void log_batch (ae_delivery *d) {
   char events[24], known[24], unwanted[24];
-  uint64_t duplicates = 0, unmatched = 0;
-  for (size_t i = 0; i < d->work_count; i++) {
-    duplicates += d->works[i].result == AE_WORK_DUPLICATE;
-    unmatched += d->works[i].result == AE_WORK_DONE && d->works[i].wanted == 0;
-  }
+  uint64_t duplicates = duplicates_of(d), unmatched = unmatched_of(d);
   ae_log_field fields[] = {{"events", number(events, d->work_count)},
                            {"duplicates", number(known, duplicates)},
                            {"unmatched", number(unwanted, unmatched)},
                            {"subscription", name_of(d)}};
+  if (d->work_count > 0 && duplicates + unmatched == 0) return;
   if (ae_throttle_allows(&d->hook->notices[AE_NOTICE_BATCH], FACTS))
     ae_log_fact(AE_INFO, messages[AE_NOTICE_BATCH], fields, sizeof fields / sizeof fields[0]);
 }

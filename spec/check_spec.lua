@@ -67,6 +67,10 @@ describe("what a rule names", function()
     says(found(rule("", "    return send.kafka('x') {}")), "error one.lua:4: send has no 'kafka'")
     says(found(rule("", "    local x = events.prase('')")), "error one.lua:4: events has no 'prase'")
     assert.are.equal("", (found(rule("", "    if rawget(_G, 'count') then return done(count) end return done()"))))
+    for _, text in ipairs { "local unpack = table.unpack or unpack", "do local _ENV = { x = 1 } x = 2 end",
+      "local a <const>, b <close> = 1 // 1, nil", "goto done ::done::", "local function f(...) return f, ... end" } do
+      assert.are.equal("", (found(text .. "\n" .. rule("", "    return done()"))), text)
+    end
     local _, list = found(rule("", "    return skp('x')"))
     assert.are.equal(12, list[1].column)
     assert.are.equal("undefined", list[1].code)

@@ -82,7 +82,7 @@ end
 
 function visit.Id(self, node, scope)
   local bound = scope[node[1]]
-  if bound == nil then
+  if bound == nil and scope._ENV == nil then  -- else a name is a member of that
     self:at(self.globals, node, { name = node[1], is_set = false })
   elseif type(bound) == "table" and bound.facts and self.facts then
     self.facts.refers[#self.facts.refers + 1] = bound.facts
@@ -201,7 +201,7 @@ end
 
 function visit.Set(self, node, scope)
   for _, target in ipairs(node[1]) do
-    if target.tag == "Id" and scope[target[1]] == nil then
+    if target.tag == "Id" and scope[target[1]] == nil and scope._ENV == nil then
       self:at(self.globals, target, { name = target[1], is_set = true })
     elseif target.tag ~= "Id" then
       self:expression(target, scope)

@@ -29,7 +29,7 @@ List.__index = List
 function List:add(severity, code, place, message, remedy)
   self[#self + 1] = {
     severity = severity, code = code, file = place.file, line = place.line, column = place.column,
-    rule = place.rule, message = message, remedy = remedy,
+    rule = place.rule, message = core.mask(message), remedy = remedy,
   }
 end
 
@@ -167,11 +167,15 @@ local function has_member(library, name)
   return ok and value ~= nil
 end
 
+-- Names of other Luas, as in `table.unpack or unpack`: which of them is there is known when the body runs.
+local ELSEWHERE = { _ENV = true, unpack = true, loadstring = true, bit = true, bit32 = true, jit = true, ngx = true,
+  rawlen = true, utf8 = true, warn = true }
+
 local function check_names(list, file, read, scope)
   local told = {}
   for _, global in ipairs(read.globals) do
     local name = global.name
-    local known = scope[name] ~= nil or read.raw[name] or name == "_ENV"
+    local known = scope[name] ~= nil or read.raw[name] or ELSEWHERE[name]
     if not known and not told[name] then
       told[name] = true
       list:add("error", global.is_set and "assigned" or "undefined",

@@ -345,7 +345,7 @@ describe("a name that nothing defines in the configuration", function()
   end)
 
   it("nothing that stands in the file is told", function()
-    for _, wrong in ipairs { 'return { secret = "hunter2" + 1 }', 'local x = "hunter2" return { secret = x.y.z }',
+    for _, wrong in ipairs { 'return { secret = "hunter2" & 1 }', 'local x = "hunter2" return { secret = x.y.z }',
       'return { secret = "hunter2', 'return { secret = env "hunter2hunter2hunter2" }',
       'return { secret = file "hunter2hunter2" }', 'return { secret = env "HUNTER2HUNTER2HUNTER2HUNTER2" }' } do
       local text = problems_of(wrong)

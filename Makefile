@@ -10,7 +10,7 @@
 LUA      = 5.4
 CC       = gcc
 PREFIX   = /usr/local
-OPTIMIZE = -O3 -g
+OPTIMIZE = -O3 -g -DNDEBUG
 CFLAGS   =
 LDFLAGS  =
 LINK     = -shared

@@ -249,6 +249,95 @@ describe("inbox show", function()
   end)
 end)
 
+describe("inbox list", function()
+  before_each(make_inbox)
+
+  it("--rule, also of runs that wait and have no verdict yet", function()
+    assert.are.same({ 5, 4, 3, 2, 1 }, sequences("--rule", "print"))
+    assert.are.same({ 3, 1 }, sequences("--rule", "note"))
+    assert.are.same({ 3 }, sequences("--rule", "note", "--state", "waiting"))
+    assert.are.same({ 1 }, sequences("--rule", "note", "--state", "done"))
+    assert.are.same({}, sequences("--rule", "nobody"))
+    local runs = listing("--state", "waiting").events[1].runs
+    assert.are.same({ "note", "print" }, { runs[1].rule, runs[2].rule })
+    assert.are.equal("waiting", runs[1].verdict)
+    says(select(2, run("inbox", "list", "--state", "waiting")), "note", "waiting   since 2026-05-28T20:30:00Z")
+  end)
+
+  it("--state, those of single runs too", function()
+    add_run(4, "other", "abandoned", "gone")
+    add_run(5, "other", "later", "soon")
+    add_run(6, "other", "held", "not yet")
+    assert.are.same({ 4 }, sequences("--state", "abandoned"))
+    assert.are.same({ 5 }, sequences("--state", "later"))
+    assert.are.same({ 6 }, sequences("--state", "held"))
+    assert.are.equal("abandoned", listing("--state", "abandoned").events[1].state)
+  end)
+
+  it("a misspelt state or type has a suggestion", function()
+    for words, wanted in pairs {
+      ["--state abandonned"] = "(did you mean 'abandoned'?)",
+      ["--type correspondencepublishd"] = "Altinn has no such event type (did you mean 'correspondencepublished'?)",
+      ["--type no.altinn.correspondence.correspondencepublishd"] = "did you mean 'no.altinn.correspondence.",
+    } do
+      local status, out, err = run("inbox", "list", words:match "(%S+) (%S+)")
+      assert.are.equal(1, status, words)
+      assert.are.equal("", out)
+      says(err, wanted)
+    end
+  end)
+
+  it("says that this user may not, not that there is none", function()
+    if not os.execute("setpriv --reuid=65534 --regid=65534 --clear-groups true 2>/dev/null") then
+      return pending "needs to be root"
+    end
+    os.execute(("chmod 755 %s; chmod 600 %s/altinn-events.db"):format(folder, folder))
+    local status, out, err = shell 'setpriv --reuid=65534 --regid=65534 --clear-groups "$ae" inbox list'
+    if not err:find "altinn%-events: " then return pending "this tree is closed to others" end
+    assert.are.equal(1, status)
+    assert.are.equal("", out)
+    says(err, "this user may not open the inbox: run the command as the user that runs the host")
+  end)
+
+  it("alone names its commands", function()
+    local status, out, err = run("inbox")
+    assert.are.equal(2, status)
+    assert.are.equal("", out)
+    says(err, "list", "show", "retry", "discard", "name one of these commands")
+  end)
+end)
+
+describe("inbox retry and discard --all", function()
+  before_each(make_inbox)
+
+  it("reach the runs that the options name, and no others", function()
+    add_run(4, "fails", "dead", "x")
+    add_run(5, "fails", "dead", "x")
+    add_run(5, "waits", "retry", "x")
+    local status, out = run("inbox", "retry", "--all", "--state", "dead", "--rule", "fails", "--reason", "mended")
+    assert.are.equal(0, status)
+    assert.are.equal("2 runs put back, of 2 events\n", out)
+    assert.are.equal(2, query("SELECT count(*) AS n FROM act WHERE reason = 'mended' AND state = 'dead'")[1].n)
+    assert.are.equal(1790000000000, query("SELECT due FROM run WHERE rule = 'waits'")[1].due)
+    status, out = run("inbox", "discard", "--all", "--state", "dead", "--type", "correspondencepublished")
+    assert.are.equal(0, status)
+    assert.are.equal("1 run discarded, of 1 event\n", out)
+    assert.are.equal(1, (run("inbox", "discard", "--all", "--state", "dead")))
+  end)
+
+  it("want to be told which", function()
+    for _, words in ipairs { { "--all" }, { "1", "--all", "--state", "dead" }, {} } do
+      for _, verb in ipairs { "retry", "discard" } do
+        local status, out, err = run("inbox", verb, table.unpack(words))
+        assert.are.equal(2, status)
+        assert.are.equal("", out)
+        says(err, "--all")
+      end
+    end
+    assert.are.equal(0, query("SELECT count(*) AS n FROM act")[1].n)
+  end)
+end)
+
 describe("inbox retry", function()
   before_each(make_inbox)
 

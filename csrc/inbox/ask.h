@@ -80,6 +80,7 @@ typedef struct ae_ask_deed {
   ae_ask_hand hand;
   int64_t sequence; /* the event */
   ae_slice rule;    /* absent: all its runs */
+  ae_slice state;   /* absent: runs in any state that the hand reaches */
   ae_slice who;     /* masked text */
   ae_slice reason;  /* masked text, or absent */
   int64_t time;     /* ms since 1970 */

@@ -117,7 +117,10 @@ static void checkpoint (ae_inbox *inbox) {
 static bool keep_up (ae_inbox *inbox) {
   bool more = false;
   ae_look(inbox);
-  if (inbox->rebuild) ae_scan_rebuild(inbox);
+  if (inbox->rebuild) {
+    ae_scan_rebuild(inbox);
+    (void)ae_look_numbers(inbox);
+  }
   if (inbox->scanning || inbox->visit_count > 0)
     more = ae_scan_step(inbox) && (inbox->scanning || inbox->visit_count > 0);
   more |= ae_look_due(inbox);

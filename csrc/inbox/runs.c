@@ -217,6 +217,7 @@ static bool fill_one (ae_inbox *inbox, ae_lane *lane) {
 
 bool ae_runs_fill (ae_inbox *inbox) {
   bool more = false;
+  if (inbox->lanes.backlog == 0) return false;
   for (ae_lane *lane = inbox->lanes.all; lane != NULL; lane = lane->next_lane) {
     int part = PART;
     while (part > 0 && lane->count > 0 && has_room(inbox, lane)) {

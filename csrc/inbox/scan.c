@@ -183,7 +183,8 @@ static bool scan_event (ae_inbox *inbox, int64_t sequence, const ae_lane *lost) 
   if (same && !event.loading && lost == NULL) return true;
   for (size_t i = 0; i < count; i++)
     if (!look_at_wanted(inbox, &event, inbox->rules[i])) return false;
-  return look_at_unwanted(inbox, &event) && write_down(inbox, &event, &waiting, same);
+  return (same || look_at_unwanted(inbox, &event)) &&
+         write_down(inbox, &event, &waiting, same);
 }
 
 /* Those out of turn first. False: the store fails. */
@@ -210,8 +211,11 @@ static bool scan_part (ae_inbox *inbox, int *seen) {
 
 bool ae_scan_step (ae_inbox *inbox) {
   int seen;
-  if (!ae_store_begin(inbox->store) || !scan_part(inbox, &seen) ||
-      !ae_store_commit(inbox->store)) {
+  if (!ae_store_begin(inbox->store)) {
+    ae_inbox_failed(inbox);
+    return false;
+  }
+  if (!scan_part(inbox, &seen) || !ae_store_commit(inbox->store)) {
     ae_inbox_failed(inbox);
     inbox->rebuild = true; /* it may hold what the file does not */
     return false;

@@ -61,6 +61,7 @@ static bool gather (hand *h, ae_error *error) {
   while ((more = ae_ask_next_run(h->ask, &run)) == 1) {
     ae_run_state state = ae_run_state_of(run.state);
     if (deed->rule.data != NULL && !ae_slice_equal(run.rule, deed->rule)) continue;
+    if (deed->state.data != NULL && !ae_slice_equal(run.state, deed->state)) continue;
     if (reaches(deed->hand, state) && !keep(h, run.rule, state)) return false;
   }
   return more == 0;

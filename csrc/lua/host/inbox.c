@@ -3,10 +3,10 @@
 **
 **     local inbox <close> = host.inbox(path)   or nil, message, code
 **     inbox:count(filter)                      a number
-**     inbox:events(filter)                     a list; see push_event
+**     inbox:events(filter), :sequences(filter) lists; see push_event
 **     inbox:event(sequence), inbox:by_id(id)   lists
 **     inbox:runs(sequence), :attempts, :acts, :effects, :effect_attempts
-**     inbox:act("retry" | "discard", sequence, rule or nil, who, reason or nil)
+**     inbox:act("retry" | "discard", sequence, rule or nil, who, reason or nil, state or nil)
 **
 ** All give nil, message, code when the file fails.
 */
@@ -181,6 +181,25 @@ static int inbox_events (lua_State *L) {
   return push_rows(L, ask, ae_ask_events(ask, &filter, &error), &error, push_event);
 }
 
+/* inbox:sequences(filter) -> the numbers of the events alone, the newest first */
+static int inbox_sequences (lua_State *L) {
+  ae_ask *ask = check(L);
+  ae_ask_filter filter = check_filter(L);
+  ae_asked_event event;
+  lua_Integer count = 0;
+  int more = -1;
+  ae_error error;
+  if (ae_ask_events(ask, &filter, &error) != AE_OK) return ae_host_fail(L, &error);
+  lua_newtable(L);
+  while ((more = ae_ask_next_event(ask, &event)) == 1) {
+    lua_pushinteger(L, event.sequence);
+    lua_rawseti(L, -2, ++count);
+  }
+  if (more == 0) return 1;
+  (void)ae_ask_why(ask, &error);
+  return ae_host_fail(L, &error);
+}
+
 static int inbox_by_id (lua_State *L) {
   ae_ask *ask = check(L);
   ae_error error;
@@ -281,7 +300,7 @@ static ae_slice optional_text (lua_State *L, int at) {
   return text;
 }
 
-/* inbox:act(hand, sequence, rule, who, reason) -> { { rule =, before = } } */
+/* inbox:act(hand, sequence, rule, who, reason, state) -> { { rule =, before = } } */
 static int inbox_act (lua_State *L) {
   static const char *const names[] = {"retry", "discard", NULL};
   static const ae_ask_hand hands[] = {AE_HAND_RETRY, AE_HAND_DISCARD};
@@ -296,6 +315,7 @@ static int inbox_act (lua_State *L) {
   deed.rule = optional_text(L, 4);
   deed.who.data = luaL_checklstring(L, 5, &deed.who.length);
   deed.reason = optional_text(L, 6);
+  deed.state = optional_text(L, 7);
   clock_gettime(CLOCK_REALTIME, &now);
   deed.time = (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
   code = ae_ask_do(ask, &deed, on_reached, &list, &error);
@@ -343,13 +363,19 @@ static void push_states (lua_State *L) {
   push_names(L, "effect", effects, sizeof effects / sizeof effects[0]);
 }
 
-static const luaL_Reg methods[] = {
-  {"count", inbox_count}, {"events", inbox_events},
-  {"event", inbox_event}, {"by_id", inbox_by_id},
-  {"runs", inbox_runs},   {"attempts", inbox_attempts},
-  {"acts", inbox_acts},   {"effects", inbox_effects},
-  {"act", inbox_act},     {"effect_attempts", inbox_effect_attempts},
-  {"close", box_close},   {NULL, NULL}};
+static const luaL_Reg methods[] = {{"count", inbox_count},
+                                   {"events", inbox_events},
+                                   {"event", inbox_event},
+                                   {"by_id", inbox_by_id},
+                                   {"runs", inbox_runs},
+                                   {"attempts", inbox_attempts},
+                                   {"acts", inbox_acts},
+                                   {"effects", inbox_effects},
+                                   {"sequences", inbox_sequences},
+                                   {"act", inbox_act},
+                                   {"effect_attempts", inbox_effect_attempts},
+                                   {"close", box_close},
+                                   {NULL, NULL}};
 
 void ae_host_inbox_setup (lua_State *L) {
   ae_host_class(L, INBOX, methods, box_close);

@@ -25,8 +25,16 @@ function M.options(verb)
   list:option("--type", "an event type"):argname "TYPE"
   list:option("--since", "a span (2h, 3d) or a time"):argname "TIME"
   one("show", "one event: its runs and their attempts, effects, what was done by hand", "json")
-  one("retry", "put runs back that were given up, and make those due that wait for a time", "rule", "reason")
-  one("discard", "give runs up for good, whether they wait, run or are dead", "rule", "reason")
+  local function hand(name, summary)
+    local command = options.add(verb:command(name, summary), "config", "inbox", "rule", "reason")
+    command:argument("event", "its number in the inbox, or its id"):args "?"
+    command:flag("--all", "all runs that the options name, instead of one event's")
+    command:option("--state", "with --all: runs in this state"):argname "STATE"
+    command:option("--type", "with --all: events of this type"):argname "TYPE"
+    command:option("--since", "with --all: events since then: a span (2h, 3d) or a time"):argname "TIME"
+  end
+  hand("retry", "put runs back that were given up, and make those due that wait for a time")
+  hand("discard", "give runs up for good, whether they wait, run or are dead")
   usage = function() return verb:get_help() end
 end
 
@@ -128,8 +136,29 @@ local function nothing(args, path, sequence)
   return output.failure(("event %d has no run%s that failed or waits"):format(sequence, of))
 end
 
-local function act(name, report)
+local function used_wrongly(text)
+  output.complain(text)
+  return 2
+end
+
+local function act_all(name, done, args, path)
+  if args.event then return used_wrongly("name an event, or --all, not both") end
+  if not args.state and not args.rule then
+    return used_wrongly("--all needs --state or --rule (or both), so that it does not reach more than was meant")
+  end
+  local count, reached = store().act_all(path, name, args, args.reason)
+  if not count then return output.failure(reached) end
+  if count == 0 then return output.failure("no run is as the options say") end
+  output.line("%s, of %d event%s", counted(count, done), reached, reached == 1 and "" or "s")
+  return 0
+end
+
+local function act(name, done, report)
   verbs[name] = function(args, path)
+    if args.all then return act_all(name, done, args, path) end
+    if not args.event then
+      return used_wrongly(("name an event: altinn-events inbox %s NUMBER; or --all"):format(name))
+    end
     local sequence, message = store().find(path, args.event)
     if not sequence then return output.failure(message) end
     local count, runs = store()[name](path, sequence, args.rule, args.reason)
@@ -140,8 +169,8 @@ local function act(name, report)
   end
 end
 
-act("retry", retried)
-act("discard", discarded)
+act("retry", "put back", retried)
+act("discard", "discarded", discarded)
 
 --- Runs the verb.
 ---@param args table what the parser gave

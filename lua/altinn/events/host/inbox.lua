@@ -237,6 +237,33 @@ local function act(path, hand, sequence, rule, reason)
   return #runs, runs
 end
 
+--- The same for all events of a filter, as inbox list has it; only runs in its state.
+---@param path string
+---@param hand "retry"|"discard"
+---@param options { state: string|nil, rule: string|nil, type: string|nil, since: string|nil }
+---@param reason string|nil what for
+---@return integer|nil runs how many it reached
+---@return integer|string events how many events they are of; a message on failure
+---@return string|nil code
+function M.act_all(path, hand, options, reason)
+  local filter, problem = filter_of(options)
+  if not filter then return nil, problem, "invalid" end
+  local inbox <close>, message, code = host.inbox(path)
+  if not inbox then return nil, message, code end
+  local reached, count = 0, 0
+  filter.limit = 0
+  local list
+  list, message, code = inbox:sequences(filter)
+  if not list then return nil, message, code end
+  for _, sequence in ipairs(list) do
+    local runs
+    runs, message, code = inbox:act(hand, sequence, options.rule, host.who(), masked(reason), options.state)
+    if not runs then return nil, message, code end
+    reached, count = reached + (#runs > 0 and 1 or 0), count + #runs
+  end
+  return count, reached
+end
+
 --- Puts runs of an event back that were given up, and makes those due that
 --- wait for a time. A running host follows within a second.
 ---@param path string

@@ -123,6 +123,14 @@ static void write_owner (int lock) {
   if (pwrite(lock, digits, (size_t)length, 0) < 0) return;
 }
 
+/* False: errno is EWOULDBLOCK when another has the lock. */
+static bool try_lock (int file) {
+  int result;
+  do result = flock(file, LOCK_EX | LOCK_NB);
+  while (result != 0 && errno == EINTR);
+  return result == 0;
+}
+
 static ae_code take_name (ae_store *store, ae_error *error) {
   char *name = ae_store_beside(store, ".lock");
   if (name == NULL) return ae_fail(error, AE_MEMORY, 0, "not enough memory for the inbox");
@@ -134,7 +142,7 @@ static ae_code take_name (ae_store *store, ae_error *error) {
                   name, strerror(errno));
   free(name);
   if (store->lock < 0) return AE_STORAGE;
-  if (flock(store->lock, LOCK_EX | LOCK_NB) != 0)
+  if (!try_lock(store->lock) && errno == EWOULDBLOCK)
     return ae_fail(error, AE_STORAGE, 0,
                    "the inbox %.120s is in use by another "
                    "host (process %ld): stop it, or name another file",
@@ -146,11 +154,16 @@ static ae_code take_name (ae_store *store, ae_error *error) {
 ** they would go when any descriptor of the file is closed, so this one stays
 ** open as long as the store. */
 static ae_code take_file (ae_store *store, ae_error *error) {
-  if (flock(store->file, LOCK_EX | LOCK_NB) != 0)
+  const bool locked = try_lock(store->file);
+  if (!locked && errno == EWOULDBLOCK)
     return ae_fail(error, AE_STORAGE, 0,
                    "the inbox %.120s is in use by another "
                    "host, under another name of the file: stop it, or name another file",
                    store->path);
+  if (!locked)
+    return ae_fail(error, AE_STORAGE, 0,
+                   "the inbox %.120s cannot be locked (%s): put it on a local disk",
+                   store->path, strerror(errno));
   if (!ae_store_in_place(store))
     return ae_fail(error, AE_STORAGE, 0,
                    "the inbox %.120s was removed or replaced just now: start the host again",

@@ -300,6 +300,19 @@ describe("a wish for a later time", function()
     assert.is_true(#world.requests > 5)
   end)
 
+  it("between failures begins their time anew", function()
+    local world, count = worlds.new {}, 0
+    local job = world:job { retry = { within = "1h" }, run = function()
+      count = count + 1
+      if count == 2 then return rules.retry_after("3d") end
+      error("broken")
+    end }
+    world:finish(job, 3)
+    assert.are.equal(3, count)
+    assert.are.equal("retry", world.memory.settlements[3].state)
+    assert.is_true(world.memory.settlements[3].since > world.memory.settlements[2].due - 1)
+  end)
+
   it("of no time is one of a second", function()
     assert.are.equal(1, first({ run = function() return rules.retry_after(0) end }).pause)
   end)
@@ -526,7 +539,8 @@ describe("a run that was taken back", function()
   end)
 
   it("sends nothing, asks nothing and says nothing", function()
-    local world = worlds.new { client = { letter = function() error("asked") end } }
+    local asked = false
+    local world = worlds.new { client = { letter = function() asked = true end } }
     local job = world:job { run = function()
       world.taken_back = true
       return rules.send.http "print" {}
@@ -539,6 +553,7 @@ describe("a run that was taken back", function()
     end }
     assert.are.equal("dropped", world:attempt(job).state)
     assert.are.same({ 0, 0, 0 }, { #world.requests, #world.lines, #world.memory.settlements })
+    assert.is_false(asked)
   end)
 
   it("by hand is over for its effects", function()

@@ -3,6 +3,7 @@ local cjson = require "cjson"
 local corpus = require "spec.support.corpus"
 local emulator = require "spec.support.emulator"
 local events = require "altinn.events"
+local http = require "spec.support.http"
 local nginx = require "spec.support.nginx"
 local process = require "spec.support.process"
 local sample = require "spec.support.sample"
@@ -52,6 +53,43 @@ describe("a rule in nginx", function()
     assert.are.equal(40, (workers["0"] or 0) + (workers["1"] or 0))
     local tokens = 0
     for _, request in ipairs(altinn:control("GET", "/requests").requests) do
+      if request.path == "/token" then tokens = tokens + 1 end
+    end
+    assert.are.equal(1, tokens)
+    process.remove(folder)
+  end)
+
+  it("fetches one token for all that want one at the same time, in whichever worker", function()
+    local folder = process.folder()
+    key_pair(folder)
+    server = script.start()
+    server:answer [[
+      if request.path == "/token" then
+        return { delay = 1, body = '{"access_token":"a-raw-token","token_type":"Bearer","expires_in":119,' ..
+          '"scope":"altinn:events.subscribe"}', headers = { ["Content-Type"] = "application/json" } }
+      end
+      return { body = '{"correspondenceId":"0198c3a2-7b1d-7c55-8f0e-2a4b6c8d0e1f","status":"Read",' ..
+        '"statusHistory":[]}', headers = { ["Content-Type"] = "application/json" } }]]
+    one = nginx.start { server = RECEIVE, workers = 2, http = HTTP:format(([[rules = "$FOLDER/rules", client = {
+      base_url = "%s", credentials = { client_id = "abc", key_file = "%s/key.pem", kid = "abc", issuer = "%s/",
+        exchange = false, scopes = { "altinn:events.subscribe" } } }]]):format(server.url, folder, server.url)),
+      rules = { ask = [[
+        rule { name = "ask", on = "*", order = false, run = function(event, letter)
+          return skip(letter:details().status)
+        end }]] } }
+    local clients = {}
+    for number = 1, 12 do
+      local text = sample.text { id = "n" .. number }
+      clients[number] = http.connect(one.port)
+      clients[number]:send(("POST /events HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: %d"
+        .. "\r\n\r\n%s"):format(#text, text))
+    end
+    for _, client in ipairs(clients) do
+      assert.are.equal(200, (http.read(client)), one:log())
+      client:close()
+    end
+    local tokens = 0
+    for _, request in ipairs(server:requests()) do
       if request.path == "/token" then tokens = tokens + 1 end
     end
     assert.are.equal(1, tokens)

@@ -61,6 +61,22 @@ describe("a rule with a long backlog", function()
     assert.is_truthy(world:verdict("slow", 100))
   end)
 
+  it("that was idle has saved no time up", function()
+    local world = worlds.new { answer = function() return 0 end, rules = { ["r.lua"] = [[
+      rule { name = "old", on = "*", order = false, run = function() log("spend", 0.1) end }
+      rule { name = "new", on = "*", order = false, run = function() log("spend", 0.1) end }]] } }
+    for number = 1, 600 do world:run_at(0, "old", number) end
+    for number = 1, 600 do world:run_at(30, "new", number) end
+    world:run()
+    -- From 30 s on each gets half.
+    local count = 0
+    for number = 1, 600 do
+      local at = world:verdict("old", number).at
+      if at > 30 and at < 40 then count = count + 1 end
+    end
+    assert.is_true(count > 40 and count < 60, "the old rule had " .. count .. " runs of 100")
+  end)
+
   it("shares the time evenly with others that have one", function()
     local rules = {}
     for _, name in ipairs { "a", "b", "c" } do
@@ -116,6 +132,25 @@ describe("effects", function()
     world:run_at(0, "s1", 1)
     world:run()
     assert.are.equal("done", world:verdict("s1", 1).state)
+  end)
+end)
+
+describe("a run that waits for a connection", function()
+  it("has its whole time once it has one", function()
+    local world = worlds.new { answer = function() return 50, { status = 200, headers = {
+      ["content-type"] = "application/octet-stream" } } end, rules = { ["r.lua"] = [[
+      rule { name = "asks", on = "*", order = false, may = { "download" }, limit = { at_once = 1000 },
+        run = function(event, letter)
+          letter:download("0198c3a2-7b1d-7c55-8f0e-000000000001", function() end)
+          return skip("asked")
+        end }]] } }
+    local settings = cjson.decode(world.settings)
+    settings.base_url, settings.token = "http://127.0.0.1:1", "a-token"
+    world.settings = cjson.encode(settings)
+    for number = 1, 400 do world:run_at(0, "asks", number) end
+    world:run()
+    for number = 1, 400 do assert.are.equal("skipped", world:verdict("asks", number).state) end
+    assert.is_true(world.most <= 256)
   end)
 end)
 
@@ -213,6 +248,16 @@ describe("a run that is taken back", function()
     world:at(5, { kind = "cancel", rule = "one", sequence = 1 })
     world:run()
     assert.are.equal(30, world:verdict("one", 2).at)
+  end)
+
+  it("in line and handed out again runs once", function()
+    local world = taken("computes", 5, 2.5, 6)
+    world:at(2.6, function()
+      world.taken_back = {}
+      world:run_at(2.6, "computes", 5)
+    end)
+    world:run()
+    assert.are.equal(6, world:verdict("computes", 5).at)  -- six runs of 1 s
   end)
 
   it("and handed out again is another run", function()

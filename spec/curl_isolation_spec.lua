@@ -193,6 +193,25 @@ describe("a path", function()
   end)
 end)
 
+describe("a program that is started meanwhile", function()
+  it("inherits no connection", function()
+    one:answer "return { hang = true }"
+    local function inherited()
+      local pipe = assert(io.popen "readlink /proc/self/fd/* | grep -c socket:")
+      local count = tonumber(pipe:read("a"))
+      pipe:close()
+      return count
+    end
+    local multi <close> = curl.new {}
+    multi:step(0.01)
+    local before = inherited()  -- libcurl's own pair, by which it is woken
+    for _ = 1, 3 do multi:add { url = one.url } end
+    local deadline = socket.gettime() + 10
+    while #one:requests() < 3 and socket.gettime() < deadline do multi:step(0.1) end
+    assert.are.equal(before, inherited())
+  end)
+end)
+
 describe("the coding of an answer", function()
   it("is asked to be none, unless the request says otherwise", function()
     one:answer "return { body = request.headers['accept-encoding'] or 'none' }"

@@ -64,6 +64,98 @@ describe("the host's inbox", function()
     assert.are.same({}, one:query "SELECT key FROM effect")
   end)
 
+  it("keeps of an effect what was recorded, and answers by what became of it", function()
+    -- Each run records the next of these under one key, then does what is said here, and is settled as said there.
+    start([[
+      local step = 0
+      local plan = {
+        { request = "one" },                                       -- settled while its outcome is not known
+        { request = "two", outcome = "unknown" },
+        { request = "three", outcome = "refused", status = 422, answer = "no" },
+        { request = "four", outcome = "not_sent" },
+        { request = "five", outcome = "sent", status = 200 },
+        { request = "six" },
+      }
+      local mine
+      function on.run(run)
+        mine, step = run, step + 1
+        jobs:record({ { kind = "record", sequence = run.sequence, rule = run.rule, key = "k", target = "t",
+          request = plan[step].request } }, step)
+      end
+      function on.ack(ack)
+        say(("%d %s %s %s"):format(step, tostring(ack.states[1]), tostring(ack.requests[1]), tostring(ack.owners[1])))
+        local now, works = plan[step], {}
+        if now.outcome then
+          works[1] = { kind = "outcome", sequence = mine.sequence, rule = mine.rule, key = "k", state = now.outcome,
+            status = now.status, answer = now.answer, attempt = step }
+        end
+        works[#works + 1] = { kind = "settle", sequence = mine.sequence, rule = mine.rule,
+          state = step < #plan and "retry" or "done", attempt = step, due = 1 }
+        jobs:settle(works)
+      end
+      loop()]], { "send" })
+    assert.are.equal(200, (one:post(sample.text())))
+    assert(one:said("6 sent nil 1"))
+    assert(one:settle())
+    assert.are.same({
+      "1 false nil nil", "2 unknown one 1", "3 unknown one 1", "4 false nil 1", "5 false nil 1", "6 sent nil 1",
+    }, one:lines())
+    assert.are.same({ request = "five", state = "sent", status = 200, attempt = 5 },
+      one:query("SELECT request, state, status, attempt FROM effect")[1])
+    assert.are.same({
+      { state = "unknown", attempt = 2 },  -- its request is that of the next
+      { state = "refused", attempt = 3, status = 422, answer = "no", request = "one" },
+      { state = "not_sent", attempt = 4, request = "four" },
+    }, one:query "SELECT state, attempt, status, answer, request FROM effect_attempt ORDER BY number")
+    assert.are.equal(5, one:query("SELECT count(*) AS n FROM attempt")[1].n)
+    assert.are.same({ state = "done", attempt = 6, tries = 6 },
+      one:query("SELECT state, attempt, tries FROM run")[1])
+  end)
+
+  it("lets one run at a time send an effect, until that is over", function()
+    start([[
+      local first, second
+      local function record(run, ticket)
+        jobs:record({ { kind = "record", sequence = run.sequence, rule = run.rule, key = "k", target = "t",
+          request = "of " .. run.sequence } }, ticket)
+      end
+      function on.run(run)
+        if run.sequence == 1 then first = run record(run, 1)
+        else second = run record(run, 2) end
+      end
+      function on.ack(ack)
+        say(("%d %s %s"):format(ack.ticket, tostring(ack.states[1]), tostring(ack.requests[1])))
+        if ack.ticket == 2 then settle(first, "dead", 1) record(second, 3) end
+        if ack.ticket == 3 then settle(second, "done", 1) end
+      end
+      loop()]], { "send" })
+    batch(1, 1)
+    assert(one:said "1 false nil")
+    batch(2, 2)
+    assert(one:settle())
+    assert.are.same({ "1 false nil", "2 held nil", "3 unknown of 1" }, one:lines())
+    assert.are.equal(2, one:query("SELECT sequence FROM effect")[1].sequence)
+  end)
+
+  it("takes no word of a run that is somebody else's", function()
+    start([[
+      local runs = {}
+      function on.run(run)
+        runs[#runs + 1] = run
+        if #runs == 1 then settle(run, "retry", 1) return say "settled" end
+        settle(run, "done", 2)
+        settle(run, "dead", 3)  -- it is not this worker's any more
+        say "again"
+      end
+      loop()]], { "send" })
+    assert.are.equal(200, (one:post(sample.text())))
+    assert(one:said "again")
+    assert(one:settle())
+    assert.are.equal("done", run_of(1, "send").state)
+    assert.are.equal(1, one:query("SELECT count(*) AS n FROM attempt")[1].n)
+    assert.are.equal(0, one:metric "dead")
+  end)
+
   it("hands out a run that was put back by hand while another of its event goes on", function()
     start([[
       local held, times = nil, 0

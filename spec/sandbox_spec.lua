@@ -190,6 +190,15 @@ describe("rules cannot reach the host:", function()
     assert.are.equal(io.stdout, io.output())
   end)
 
+  it("the host's own variables", function()
+    local getenv = os.getenv
+    os.getenv = function(name) return "value of " .. name end -- luacheck: ignore
+    finally(function() os.getenv = getenv end) -- luacheck: ignore
+    assert.are.equal("nil value of HOME", body [[
+      return skip(tostring(os.getenv "ALTINN_EVENTS_SECRET") .. " " .. os.getenv "HOME")
+    ]]().reason)
+  end)
+
   it("modules of the host", function()
     for _, name in ipairs { "altinn.events.rules.loading", "altinn.events.host", "debug", "package" } do
       local message = raised(("require '%s'"):format(name))

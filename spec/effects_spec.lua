@@ -150,6 +150,13 @@ describe("the path", function()
     assert.are.equal(targets.keyed.url, prepare({}, "keyed").url)
   end)
 
+  it("is not lost in a fragment of the target's address: nginx refuses one too", function()
+    local ok, message = pcall(require("altinn.events.resty.options").check, { rules = "rules",
+      targets = { print = { url = "https://print.example.no/#part" } } })
+    assert.is_false(ok)
+    assert.is_truthy(message:find("holds a '#'", 1, true), message)
+  end)
+
   it("cannot leave the base of the target's address", function()
     for _, path in ipairs { "/x/../../tenant-b", "/..", "/../", "/.", "/a/./b", "/%2e%2e/x", "/a/.%2E/x",
       "/x/..%2f..%2Fy", "/x/..%5cy", "/a/..?b=c" } do

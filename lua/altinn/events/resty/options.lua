@@ -69,7 +69,12 @@ local function not_here(instead) return function() return instead end end
 
 local trusted = not_here "nginx trusts what lua_ssl_trusted_certificate names"
 
-local check_target = members { url = url, headers = field.fault, timeout = timeout, ca_file = trusted }
+-- A fragment is never sent, and would swallow the path of an effect.
+local function target_url(value)
+  return url(value) or value:find("#", 1, true) and "holds a '#': what follows it would never be sent" or nil
+end
+
+local check_target = members { url = target_url, headers = field.fault, timeout = timeout, ca_file = trusted }
 
 local function targets(value)
   if type(value) ~= "table" then return "a table of targets by name is wanted" end

@@ -128,7 +128,26 @@ describe("a head", function()
   it("names organisations whose last digit fits: a hint", function()
     says(found('rule { name = "a", on = "*", when = { recipient = "987654321" }, run = print }'),
       "hint one.lua:1: hint: rule 'a': '987654321' is no organisation number")
+    says(found('rule { name = "a", on = "*", when = { recipient = "900000090" }, run = print }'),  -- no digit fits
+      "hint one.lua:1: hint: rule 'a': '900000090' is no organisation number")
     assert.are.equal("", (found('rule { name = "a", on = "*", when = { recipient = "974760673" }, run = print }')))
+  end)
+end)
+
+describe("what is found", function()
+  it("stands in the order of files and lines", function()
+    local text = rule(' may = { "send:print" },', '    letter:purge() return send.http("print") {}')
+      .. '\nrule { name = "b", on = "correspondencearchived", run = function() return skip() .. nobody end }'
+    local _, list = found(text)
+    local lines = {}
+    for index, one in ipairs(list) do lines[index] = one.line end
+    assert.are.same({ 4, 8, 8 }, lines)
+  end)
+
+  it("shows no identity number", function()
+    local text = found(rule("", '    return send.http("01020312345") {}'))
+    says(text, "there is no target '***********'")
+    assert.is_nil(text:find("01020312345", 1, true))
   end)
 end)
 

@@ -377,6 +377,21 @@ describe("inbox retry", function()
   end)
 end)
 
+describe("an act by hand", function()
+  before_each(make_inbox)
+
+  it("has the user behind sudo, and whom he works as", function()
+    local function user(words) return (assert(io.popen("id " .. words)):read "l") end
+    local status, _, err = shell('env -u SUDO_UID "$ae" inbox retry 1 --rule print'
+      .. ' && env SUDO_UID=65534 "$ae" inbox discard 2')
+    assert.are.equal(0, status, err)
+    local own = ("%s (uid %s)"):format(user "-un", user "-u")
+    assert.are.same({ { who = own, what = "retry" },
+      { who = ("%s (uid 65534) as %s"):format(user "-un 65534", user "-un"), what = "discard" } },
+      query "SELECT who, what FROM act ORDER BY number")
+  end)
+end)
+
 describe("inbox discard", function()
   before_each(make_inbox)
 

@@ -104,6 +104,8 @@ describe("the key", function()
     assert.are.same({ "bare:r/a%2Fb/c", "bare:r/a/b%2Fc" }, { first, second })
     local _, third = prepare { key = "a/b/c" }
     assert.are.equal("bare:r/a/b/c", third)
+    local _, escaped = prepare { key = { "a%2Fb", "c" } }
+    assert.are.equal("bare:r/a%252Fb/c", escaped)
   end)
 
   it("holds no control character and has a bound", function()

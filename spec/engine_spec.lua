@@ -61,6 +61,12 @@ describe("a target's answer", function()
     contains(outcome.answer, "\239\191\189xxx")
     assert.is_nil(outcome.answer:find("a-secret-token", 1, true))
     assert.are.equal(1024, #outcome.answer)
+    for secret, hidden in pairs { ["8letters"] = "…", ["7letter"] = "7letter" } do  -- shorter ones are words
+      local other = worlds.new { replies = { { status = 422, headers = {}, body = "not " .. secret } },
+        targets = { print = { url = "http://print.example.no", headers = { ["X-Key"] = secret } } } }
+      other:attempt(other:job { run = sending() })
+      assert.are.equal("not " .. hidden, other.memory.outcomes[1].answer)
+    end
     assert.are.equal(422, outcome.status)
     contains(world.memory.settlements[1].reason, "answered 422: no such person: ***********")
   end)
@@ -121,6 +127,15 @@ describe("the outcome of an effect", function()
     local outcome, settlement = world:attempt(world:job { run = sending(), retry = { attempts = 1 } })
     assert.are.same({ "retry", 0 }, { outcome.state, settlement.attempt })
     assert.are.same({}, world.requests)
+  end)
+
+  it("is tried again the later the older its event is, after 90 s at most, while the host is in the way", function()
+    for age, pause in pairs { [0] = 0.75, [40] = 15, [240] = 90, [36 * HOUR] = 90 } do
+      local world = worlds.new {}
+      local job = world:job { run = sending() }
+      world.memory.fails, world.now = true, world.now + age
+      assert.are.equal(pause, world:attempt(job).pause)
+    end
   end)
 end)
 
@@ -554,6 +569,17 @@ describe("a run that was taken back", function()
     assert.are.equal("dropped", world:attempt(job).state)
     assert.are.same({ 0, 0, 0 }, { #world.requests, #world.lines, #world.memory.settlements })
     assert.is_false(asked)
+  end)
+
+  it("when it was about to end has no verdict", function()
+    for _, verdict in ipairs { function() return rules.skip "x" end, function() error "x" end } do
+      local world = worlds.new {}
+      assert.are.equal("dropped", world:attempt(world:job { run = function()
+        world.taken_back = true
+        return verdict()
+      end }).state)
+      assert.are.same({ 0, 0 }, { #world.lines, #world.memory.settlements })
+    end
   end)
 
   it("by hand is over for its effects", function()

@@ -24,7 +24,7 @@ describe("a program that a rule starts", function()
       assert(popened:close())
       local function set(name) return tonumber(text:match(name .. ":%s*(%x+)"), 16) & 0x7fffffff end
       return skip(set "SigBlk" .. " blocked, " .. set "SigIgn" .. " ignored")]]  -- glibc keeps 32 and 33 for itself
-    assert.is_truthy(one:log():find('reason="0 blocked, 0 ignored"', 1, true), one:log())
+    assert(one:wait_line('reason="0 blocked, 0 ignored"'), one:log())
   end)
 
   it("by os.execute or io.popen ends by SIGTERM", function()
@@ -53,7 +53,7 @@ describe("a program that a rule starts", function()
       popened:close()
       local count = select(2, text:gsub("socket:", "")) + select(2, text:gsub("inbox%.db", ""))
       return skip("of the host: " .. count)]]
-    assert.is_truthy(one:log():find('reason="of the host: 0"', 1, true), one:log())
+    assert(one:wait_line('reason="of the host: 0"'), one:log())
   end)
 
   it("gives its output, takes input, and tells how it ended", function()
@@ -69,7 +69,6 @@ describe("a program that a rule starts", function()
       local killed = { os.execute("kill -9 $$") }
       return skip(table.concat({ out[1], out[2], tostring(ok), how, code, tostring(wrote), tostring(failed[1]),
         failed[2], failed[3], killed[2], killed[3], tostring(os.execute()), tostring(os.execute("true")) }, " "))]]
-    assert.is_truthy(one:log():find('reason="one two nil exit 3 true nil exit 4 signal 9 true true"', 1, true),
-      one:log())
+    assert(one:wait_line('reason="one two nil exit 3 true nil exit 4 signal 9 true true"'), one:log())
   end)
 end)

@@ -114,7 +114,7 @@ describe("the outcome of an effect", function()
     local _, text = one:run("inbox", "show", "1", "--inbox", one.inbox)
     assert.is_truthy(text:find('it was sent: {"body":"{\\"letter\\":7}"', 1, true), text)
     assert.is_truthy(text:find("it answered: ", 1, true), text)
-    assert.is_truthy(one:log():find("target 'print' answered 422: {", 1, true), one:log())
+    assert(one:wait_line("target 'print' answered 422: {"), one:log())
     for _, secret in ipairs { "08895699684", "a-secret", "hidden-token", "hidden-word" } do
       for _, where in ipairs { text, effect.answer, effect.request, one:log() } do
         assert.is_nil(where:find(secret, 1, true), secret .. " in " .. where)
@@ -166,7 +166,7 @@ describe("a wish for a later time", function()
       rule { name = "days", on = "*", run = function() return retry_after("3d", "remind") end }]] } }
     post(1)
     assert.are.equal("after 4", run_of("1/a", "done").reason)
-    assert.is_truthy(one:log():find('level=info msg=verdict rule=a .-verdict=later reason="not yet; again in 1 s"'))
+    assert(one:wait_log('level=info msg=verdict rule=a .-verdict=later reason="not yet; again in 1 s"'))
     local days = run_of("1/days", "later")
     assert.are.same({ "remind", 0 }, { days.reason, days.attempt })
     assert.is_nil(one:log():find("gave up", 1, true))

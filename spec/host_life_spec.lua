@@ -43,6 +43,12 @@ describe("the metrics", function()
       assert.are.equal(value, metrics[name], name)
     end
     assert.truthy(metrics['run_seconds_sum{rule="send"}'])
+    local before, count = 0, 0
+    for value in metrics.text:gmatch 'run_seconds_bucket{rule="send",le="[%d.e+-]+"} (%d+)' do
+      assert.is_true(tonumber(value) >= before, metrics.text)
+      before, count = tonumber(value), count + 1
+    end
+    assert.are.same({ 2, 10 }, { before, count })  -- runs of a minute at most
   end)
 
   it("are in Prometheus' text format: a type for each name, no line twice", function()
@@ -60,6 +66,12 @@ describe("the metrics", function()
     end
     local _, headers = http.request(one.admin_port, { path = "/metrics" })
     assert.truthy(headers["content-type"]:find("^text/plain"))
+  end)
+
+  it("escape what is odd in a name", function()
+    local odd = host.start { config = [[return { targets = { ['a"b\\c\nd'] = { url = "http://127.0.0.1:1" } } }]] }
+    finally(function() odd:close() end)
+    assert.truthy(odd:metrics().text:find([[effects_total{target="a\"b\\c\nd",outcome="sent"} 0]], 1, true))
   end)
 
   it("say dead after a restart too", function()
@@ -165,9 +177,42 @@ describe("systemd", function()
     process.remove(folder)
   end)
 
+  it("is told by an abstract socket too", function()
+    local folder = process.folder()
+    finally(function() process.remove(folder) end)
+    process.write(folder .. "/listen.c", [[
+      #include <stdio.h>
+      #include <string.h>
+      #include <sys/socket.h>
+      #include <sys/un.h>
+      #include <unistd.h>
+      int main (int count, char **words) {
+        struct sockaddr_un address = {.sun_family = AF_UNIX};
+        int listener = socket(AF_UNIX, SOCK_DGRAM, 0);
+        char text[64];
+        ssize_t size;
+        if (count < 3) return 2;
+        strcpy(address.sun_path + 1, words[1]);
+        if (bind(listener, (struct sockaddr *)&address,
+                 offsetof(struct sockaddr_un, sun_path) + 1 + strlen(words[1])) != 0) return 1;
+        fclose(fopen(words[2], "w"));
+        size = recv(listener, text, sizeof text, 0);
+        printf("%.*s\n", (int)size, text);
+        return 0;
+      }]])
+    assert(os.execute(("env -u LD_PRELOAD gcc -include stddef.h -o %s/listen %s/listen.c"):format(folder, folder)))
+    local name = folder:gsub("/", ".")
+    local pipe = assert(io.popen(("env -u LD_PRELOAD timeout 60 %s/listen %s %s/ready"):format(folder, name, folder)))
+    assert(process.wait(30, process.read, folder .. "/ready"))
+    local one = host.start { env = { NOTIFY_SOCKET = "@" .. name } }
+    one:close()
+    assert.are.equal("READY=1", pipe:read "l")
+    pipe:close()
+  end)
+
   it("that does not listen is no reason not to run", function()
     local one = host.start { env = { NOTIFY_SOCKET = "/nowhere/at/all" } }
-    assert.is_truthy(one:log():find("cannot tell systemd", 1, true))
+    assert(one:wait_line("cannot tell systemd"), one:log())
     one:close()
   end)
 end)
@@ -209,7 +254,7 @@ describe("the host", function()
     assert.are.equal(200, (one:post(sample.text())))
     one:signal "TERM"
     assert.are.equal(0, one.process:wait_exit())
-    assert.truthy(one:log():find("msg=stopped", 1, true))
+    assert(one:wait_line("msg=stopped"), one:log())
   end)
 
   it("at SIGTERM ends what runs, takes nothing new, and does nothing twice", function()

@@ -73,7 +73,7 @@ describe("a rule", function()
       'level=warn msg=rule rule=look event=1 reason="of ***********"',
       'level=error msg=rule rule=look event=1 reason="it is nil"', 'level=info msg=rule reason="while loading"',
     } do
-      assert.is_truthy(one:log():find(line, 1, true), one:log())
+      assert(one:wait_line(line), one:log())
     end
   end)
 
@@ -84,8 +84,8 @@ describe("a rule", function()
       end }]] } }
     post { subject = "urn:altinn:person:identifier-no:01020312345" }
     assert(one:settle())
-    assert.is_truthy(one:log():find('msg=reveal rule=look event=1 reason="printed on the envelope: '
-      .. 'urn:altinn:person:identifier-no:***********"', 1, true), one:log())
+    assert(one:wait_line('msg=reveal rule=look event=1 reason="printed on the envelope: '
+      .. 'urn:altinn:person:identifier-no:***********"'), one:log())
     assert.is_nil(one:log():find("01020312345", 1, true))
   end)
 
@@ -116,7 +116,7 @@ describe("a rule", function()
     assert.are.equal(1, metrics.dead)
     assert.are.equal(1, metrics.waiting)
     assert.are.equal(1, metrics['run_seconds_count{rule="nothing"}'])
-    assert.truthy(one:log():find('msg=verdict rule=skips event=1 type=%S+ verdict=skipped reason="no need" attempt=1'))
+    assert(one:wait_log('msg=verdict rule=skips event=1 type=%S+ verdict=skipped reason="no need" attempt=1'))
   end)
 
   it("counts an event that no rule wants", function()
@@ -312,7 +312,7 @@ describe("SIGHUP", function()
     one:rewrite { r = "rule { name = 'r', on = '*', run = function( return end }" }
     one:signal "HUP"
     assert(one:wait_log("old ones stay in force"))
-    assert.truthy(one:log():find("r.lua:1:", 1, true))
+    assert(one:wait_line("r.lua:1:"), one:log())
     post { id = "h-2" }
     assert(one:settle())
     one:rewrite(rule_of "new")
@@ -495,7 +495,7 @@ describe("identity numbers", function()
     assert(one:wait_log("rule=leaks.-verdict=retry"))
     assert(one:wait_log("rule=logs.-verdict=skipped"))
     for _, words in ipairs { "looked at", "and at", "printed" } do
-      assert.truthy(one:log():find(('msg=rule rule=logs event=1 reason="%s urn:altinn:person:'):format(words), 1, true))
+      assert(one:wait_line(('msg=rule rule=logs event=1 reason="%s urn:altinn:person:'):format(words)), one:log())
     end
     local texts = { one:log(), one.process:output(), one:metrics().text }
     local inbox = { "--inbox", one.inbox }

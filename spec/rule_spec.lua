@@ -454,6 +454,11 @@ describe("verdicts:", function()
     assert.are.same({ "a", "b" }, { verdict.effects[1].target, verdict.effects[2].target })
     assert.are.same({ 2, 4 }, { verdict.effects[1].place, verdict.effects[2].place })
     assert.are.equal("done", assert(rule.verdict { nil, nil }).verdict)
+    local places, list = { 1, 2, 3, 5, 8, 13, 21, 34, 55, 89, 144, 233, 377, 610, 987 }, {}
+    for index = #places, 1, -1 do list[places[index]] = rule.send.http "a" { body = tostring(places[index]) } end
+    for index, effect in ipairs(assert(rule.verdict(list)).effects) do
+      assert.are.same({ places[index], tostring(places[index]) }, { effect.place, effect.body })
+    end
   end)
 
   it("a list of effects is one verdict", function()

@@ -302,6 +302,16 @@ describe("require in a rule file", function()
     assert.is_nil(package.loaded["lib.words"])
   end)
 
+  it("keeps the texts of the modules that bodies require later, and of those that these require", function()
+    local set = assert(load_all {
+      ["a.lua"] = file("a", "return skip(require('first')())"),
+      ["lib/first.lua"] = "return function() return require('second') end", ["lib/second.lua"] = "return 'read'",
+    })
+    assert.are.equal("return 'read'", set.sources[folder .. "/lib/second.lua"])
+    process.write(folder .. "/lib/second.lua", "return 'changed'")
+    assert.are.equal("read", set[1].run().reason)
+  end)
+
   it("finds what is installed", function()
     local run = body "return skip(require('cjson').encode { 1 })"
     assert.are.equal("[1]", run().reason)

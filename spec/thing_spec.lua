@@ -83,6 +83,8 @@ describe("a letter in a rule", function()
     local found = failure("server", "", function() thing():details() end)
     assert.is_false(things.is_permanent(found))
     assert.are.equal(7, found.detail.retry_after)
+    answer = { status = 404, headers = {}, body = '{"errorCode":1015}' }  -- no status yet
+    assert.is_false(things.is_permanent(failure("not_found", "", function() thing():details() end)))
     assert.is_false(things.is_permanent(failure("auth", "there is no token", function()
       thing(nil, nil, function() return nil, "there is no token", "auth" end):details()
     end)))

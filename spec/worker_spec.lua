@@ -126,6 +126,23 @@ describe("effects", function()
     assert.is_true(world:verdict("well", 5000).at < 5.5, "it took until " .. world:verdict("well", 5000).at)
   end)
 
+  it("have their outcome told before the next one of the run goes out", function()
+    local told_before = {}
+    local world
+    world = worlds.new { rules = { ["s.lua"] = [[
+      rule { name = "list", on = "*", run = function()
+        return { send.http("t") { path = "/a" }, send.http("t") { path = "/b" } }
+      end }]] }, targets = targets "t", answer = function(_, number)
+        told_before[number] = #world.effects
+        return 1
+      end }
+    world:run_at(0, "list", 1)
+    world:run()
+    assert.are.same({ 0, 1 }, told_before)
+    assert.are.same({ "sent", 1, 1 }, { world.effects[1].state, world.effects[1].sequence, world.effects[1].at })
+    assert.are.equal("done", world:verdict("list", 1).state)
+  end)
+
   it("have the time of their target, however long", function()
     local world = worlds.new { rules = { ["s.lua"] = senders(1, "t") }, answer = function() return 200 end,
       targets = { t = { url = "http://t.example.no", timeout = 300 } } }

@@ -90,6 +90,11 @@ function Host:wait_log(pattern, seconds)
   return process.wait(seconds or 30, function() return self:log():match(pattern) end)
 end
 
+--- Waits for a text in the log, which a thread of its own writes.
+function Host:wait_line(text, seconds)
+  return process.wait(seconds or 30, function() return self:log():find(text, 1, true) ~= nil or nil end)
+end
+
 function Host:signal(name) return self.process:signal(name) end
 
 function Host:stop() return self.process:stop() end

@@ -1,14 +1,11 @@
 /*
-** judge.h: what the readers and the judge of events share: names that have a
-** place of their own, checks of texts (text.c) and media types (media.c).
+** judge.h: what the readers and the judge of events share: checks of texts
+** (text.c) and of media types (media.c).
 */
 #ifndef ALTINN_EVENTS_JUDGE_H
 #define ALTINN_EVENTS_JUDGE_H
 
 #include "core/event.h"
-
-/* Members of a JSON event that are no attributes. */
-enum { AE_MEMBER_DATA = AE_EXTENSION + 1, AE_MEMBER_BASE64 };
 
 /* The known attributes of whose text nothing is asked but to be a String, and
 ** of id, type and subject not to be empty ("Required Attributes", "Optional
@@ -17,47 +14,6 @@ enum { AE_MEMBER_DATA = AE_EXTENSION + 1, AE_MEMBER_BASE64 };
 #define AE_FREE_TEXTS \
   (1u << AE_ID | 1u << AE_TYPE | 1u << AE_SUBJECT | 1u << AE_RESOURCE | \
    1u << AE_RESOURCEINSTANCE | 1u << AE_ALTERNATIVESUBJECT)
-
-/* Whether `length` bytes are the same; for lengths that the compiler knows:
-** it compares words, without a call. */
-AE_INLINE bool ae_same_bytes (const char *a, const char *b, size_t length) {
-  uint64_t x, y, difference = 0;
-  if (length < 8) return memcmp(a, b, length) == 0;
-  for (size_t at = 0; at < length; at += 8) {
-    size_t from = at + 8 <= length ? at : length - 8;
-    memcpy(&x, a + from, 8);
-    memcpy(&y, b + from, 8);
-    difference |= x ^ y;
-  }
-  return difference == 0;
-}
-
-#define AE_IS_NAME(text, value) \
-  (ae_same_bytes(name, text, sizeof(text) - 1) ? (unsigned)(value) : AE_EXTENSION)
-
-/* The attribute of that name: AE_EXTENSION when it is none of the known;
-** AE_MEMBER_DATA and AE_MEMBER_BASE64 for the two members of the payload. */
-AE_INLINE unsigned ae_name_known (const char *name, size_t length) {
-  switch (length) {
-    case 2: return AE_IS_NAME("id", AE_ID);
-    case 4:
-      if (name[0] == 'd') return AE_IS_NAME("data", AE_MEMBER_DATA);
-      return name[1] == 'i' ? AE_IS_NAME("time", AE_TIME) : AE_IS_NAME("type", AE_TYPE);
-    case 6: return AE_IS_NAME("source", AE_SOURCE);
-    case 7: return AE_IS_NAME("subject", AE_SUBJECT);
-    case 8: return AE_IS_NAME("resource", AE_RESOURCE);
-    case 10: return AE_IS_NAME("dataschema", AE_DATASCHEMA);
-    case 11:
-      if (name[0] == 'd') return AE_IS_NAME("data_base64", AE_MEMBER_BASE64);
-      return AE_IS_NAME("specversion", AE_SPECVERSION);
-    case 15: return AE_IS_NAME("datacontenttype", AE_DATACONTENTTYPE);
-    case 16: return AE_IS_NAME("resourceinstance", AE_RESOURCEINSTANCE);
-    case 18: return AE_IS_NAME("alternativesubject", AE_ALTERNATIVESUBJECT);
-    default: return AE_EXTENSION;
-  }
-}
-
-#undef AE_IS_NAME
 
 /* Why a text cannot be a String (CloudEvents 1.0.2, Type System), as a
 ** static sentence; NULL when it can. */

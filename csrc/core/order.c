@@ -2,7 +2,7 @@
 ** order.c: sorting and finding the attributes of an event by name.
 */
 #include "core/order.h"
-#include "core/judge.h"
+#include "core/names.h"
 
 static int compare_names (ae_slice a, ae_slice b) {
   size_t shorter = a.length < b.length ? a.length : b.length;

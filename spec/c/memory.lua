@@ -34,7 +34,7 @@ local function writing(event)
   plain.source = nil
   assert(select(3, events.encode(plain)) == "invalid")
   assert(events.time(event) == nil and events.describe(event).party.kind == "person")
-  assert(tostring(event):find("12%*"))
+  assert(tostring(event):find(("%*"):rep(11)))
   assert(events.mask("12345678901") == "***********" and events.reveal("x", "why") == "x")
   assert(not pcall(function() return events.types.nothing end))
 end

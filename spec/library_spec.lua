@@ -293,8 +293,10 @@ describe("of rule files", function()
   end)
 
   it("the context of a run is defined", function()
-    local context = require("altinn.events.rules.engine").context({ failures = 0, received = 0, sequence = 1,
-      subscription = "x" }, function() end)
+    local engine = require "altinn.events.rules.engine"
+    local context = engine.context({ failures = 0, received = 0, sequence = 1, subscription = "x" },
+      function() end)
+    assert.is_function(context.log.info)  -- made when it is asked for
     assert.are.same(sorted(context), sorted(fields_of "altinn.events.context"))
     assert.are.same(sorted(context.log), sorted(fields_of "altinn.events.log"))
     assert.is_true(class("altinn.events.log").callable)

@@ -3,6 +3,9 @@ local logfmt = require "altinn.events.support.logfmt"
 
 local M = {}
 
+-- Fields whose values are checked before: names of rules, words of ours.
+local OURS = { rule = true, verdict = true }
+
 local function line(format, level, message, fields)
   local time = os.date("!%Y-%m-%dT%H:%M:%SZ")
   if format == "json" then return logfmt.json(time, level, message, fields) end
@@ -16,8 +19,8 @@ end
 function M.new(options, write)
   local format = options and options.format
   return function(level, message, fields)
-    for name, value in pairs(fields) do
-      if type(value) == "string" then fields[name] = logfmt.short(value) end
+    for name, value in next, fields do
+      if type(value) == "string" and not OURS[name] then fields[name] = logfmt.short(value) end
     end
     write(line(format, level, message, fields))
   end

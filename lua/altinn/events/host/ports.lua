@@ -69,7 +69,7 @@ function M.new(worker)
     memory = setmetatable({ worker = worker }, Memory), clock = function() return worker.jobs:now() end,
     random = math.random, send = function(request) return scheduler.request(request) end,
     ask = function() return connect(worker) end, rest = function() scheduler.sleep(0) end,
-    log = function(...) worker.log(...) end, targets = {},
+    log = function(...) return worker.log(...) end, targets = {},
   }
 end
 

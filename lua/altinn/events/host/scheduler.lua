@@ -196,7 +196,7 @@ end
 
 -- With a connection of its share.
 local function begin(self, task, request)
-  if task.holds and not task.holds() then
+  if task.holds and not task:holds() then
     if self.share then self.share:give(task.group) end
     return self:cancel(task, "the run was taken back")
   end
@@ -251,7 +251,7 @@ end
 local function go_on(self, task, value)
   if not task.turn then return self:resume(task, value) end
   task.came = true
-  task.turn(function()
+  task:turn(function()
     task.came = nil
     return self:resume(task, value)
   end)
@@ -312,8 +312,8 @@ end
 
 ---Starts a task at once.
 ---@param task table { run=, finished=fun(task, ok, value, raised), seconds=, memory=, instructions=, wall=, group=,
----  turn=, holds= } group: whose share of the connections it uses; turn(call): calls `call` when the task may go on
----  after it has waited, left out: at once; holds(): false ends the task instead of a request
+---  turn=, holds= } group: whose share of the connections it uses; turn(task, call): calls `call` when the task may
+---  go on after it has waited, left out: at once; holds(task): false ends the task instead of a request
 ---@param ... any arguments of run
 ---@return table task
 function Scheduler:spawn(task, ...)

@@ -150,13 +150,16 @@ local function rest(self, job, task)
   state_of(self, job.name).rest = self.scheduler.clock() + REST * task.slice
 end
 
+-- What tasks are given, once for all of them: a task is { job =, worker = }.
+
 -- Asked before each request; a run that was taken back has no verdict.
-local function holder(self, job)
-  return function()
-    job.dropped = job.dropped or not self.jobs:holds(job.sequence, job.name)
-    return not job.dropped
-  end
+local function holds(task)
+  local job = task.job
+  job.dropped = job.dropped or not task.worker.jobs:holds(job.sequence, job.name)
+  return not job.dropped
 end
+
+local function turn_of(task, call) return task.worker.turns:go_on(task.group, call) end
 
 -- Effects go out in a task of their own, which holds no code of the rule.
 local send_effects
@@ -165,6 +168,16 @@ local function send_next(self, state)
   local waiting = table.remove(state.to_send, 1)
   while waiting and waiting.job.dropped do waiting = table.remove(state.to_send, 1) end
   if waiting then return send_effects(self, waiting.job, waiting.items) end
+end
+
+local function sent(task, ok, value)
+  local self, job = task.worker, task.job
+  if self.stopped then return end
+  local state = state_of(self, job.name)
+  state.sending = state.sending - 1
+  conclude(self, job, ok and value or not job.dropped
+    and engine.failed(job, self.ports, { reason = "effects: " .. value, kind = "error" }))
+  return send_next(self, state)
 end
 
 function send_effects(self, job, items)
@@ -176,19 +189,13 @@ function send_effects(self, job, items)
   state.sending = state.sending + 1
   job.task = {
     run = engine.carry_out, seconds = 10, memory = 1 << 30, wall = engine.longest(self.ports, items), group = job.name,
-    holds = holder(self, job),
-    finished = function(_, ok, value)
-      if self.stopped then return end
-      state.sending = state.sending - 1
-      conclude(self, job, ok and value or not job.dropped
-        and engine.failed(job, self.ports, { reason = "effects: " .. value, kind = "error" }))
-      return send_next(self, state)
-    end,
+    job = job, worker = self, holds = holds, finished = sent,
   }
   self.scheduler:spawn(job.task, job, self.ports, items)
 end
 
-local function decided(self, job, task, ok, value, raised)
+local function decided(task, ok, value, raised)
+  local self, job = task.worker, task.job
   if self.stopped then return end
   if job.dropped then return leave(self, job) end
   rest(self, job, task)
@@ -203,10 +210,9 @@ end
 local function run_body(self, job)
   local rule = job.rule
   job.task = {
-    run = engine.decide, job = job, group = job.name, seconds = limit(self, rule, "seconds"),
+    run = engine.decide, job = job, worker = self, group = job.name, seconds = limit(self, rule, "seconds"),
     memory = limit(self, rule, "memory"), instructions = limit(self, rule, "instructions"),
-    turn = function(call) self.turns:go_on(job.name, call) end, holds = holder(self, job),
-    finished = function(task, ok, value, raised) return decided(self, job, task, ok, value, raised) end,
+    turn = turn_of, holds = holds, finished = decided,
   }
   self.scheduler:spawn(job.task, job, self.ports)
 end
@@ -332,7 +338,10 @@ local function new(jobs, budget)
   -- Modules that rules require use the global table, so it changes there too.
   for name, value in pairs(library) do rawset(coroutine, name, value) end
   _G.xpcall = guarded
-  local clock = function() return (select(2, jobs:now())) end
+  local function clock()
+    local _, steady = jobs:now()
+    return steady
+  end
   local write = function(line) jobs:log(line) end
   local self = setmetatable({
     jobs = jobs, budget = budget, look_at = 0, states = {}, flights = {}, tickets = {}, ticket = 0, rules = {},

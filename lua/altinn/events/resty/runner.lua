@@ -158,7 +158,7 @@ end
 ---@return table runner
 function M.new(paths, options)
   place.watch(present)
-  local own = engine.log(log.say, function() return present() end)
+  local own = engine.log(log.say, present)
   local set = load(paths, options.targets, { log = own, print = own.info })
   local self = setmetatable({
     rules = {}, matcher = events.matcher(), memory = options.memory, ports = ports_of.new(options),

@@ -8,6 +8,7 @@ local logfmt = require "altinn.events.support.logfmt"
 local place = require "altinn.events.rules.place"
 local policy = require "altinn.events.rules.retry_policy"
 local retries = require "altinn.events.client.retry"
+local suggest = require "altinn.events.support.suggest"
 local things = require "altinn.events.rules.thing"
 
 local M = {}
@@ -91,13 +92,21 @@ end
 
 local MEMBERS = { attempt = true, received = true, sequence = true, subscription = true, came_by = true, log = true }
 
-local function unknown_member(_, name)
-  if MEMBERS[name] then return nil end
-  place.mistake(("there is no '%s' in context%s"):format(tostring(name),
-    require("altinn.events.support.suggest").hint(tostring(name), MEMBERS)), 2)
-end
+-- The metatable of contexts, by the log that they write to. A context makes its own `log` when a body asks for it:
+-- what one rule does to it concerns no other.
+local contexts = setmetatable({}, { __mode = "k" })
 
-local CONTEXT = { __name = "altinn.events.context", __index = unknown_member }
+local function context_of(log)
+  contexts[log] = contexts[log] or { __name = "altinn.events.context", __index = function(self, name)
+    if name == "log" then
+      rawset(self, "log", M.log(log, place.run))
+      return rawget(self, "log")
+    elseif not MEMBERS[name] then
+      place.mistake(("there is no '%s' in context%s"):format(tostring(name), suggest.hint(tostring(name), MEMBERS)), 2)
+    end
+  end }
+  return contexts[log]
+end
 
 ---What a body gets as `context`.
 ---@param job altinn.events.job
@@ -106,9 +115,8 @@ local CONTEXT = { __name = "altinn.events.context", __index = unknown_member }
 function M.context(job, log)
   return setmetatable({
     attempt = (job.tries or job.failures) + 1, received = job.received, sequence = job.sequence,
-    subscription = job.subscription,
-    came_by = job.came_by or "push", log = M.log(log, function() return job end),
-  }, CONTEXT)
+    subscription = job.subscription, came_by = job.came_by or "push",
+  }, context_of(log))
 end
 
 -- From a body's value to a decision.
@@ -359,12 +367,12 @@ end
 local LEVELS = { dead = "error", retry = "warn", later = "info", done = "info", skipped = "info" }
 
 local function settlement_of(job, ports, outcome)
-  local wall = now(ports)
+  local wall, clock = ports.clock()
   local again = outcome.state == "retry" or outcome.state == "later"
   local failures = job.failures + ((again and not outcome.counted) and 0 or 1)
   return {
     state = outcome.state, reason = logfmt.short(outcome.reason), attempt = failures,
-    tries = (job.tries or job.failures) + 1,
+    tries = (job.tries or job.failures) + 1, taken = clock - (job.started or clock),
     due = again and wall + outcome.pause or nil,
     since = outcome.state == "retry" and (job.since or outcome.counted and (job.began or wall)) or nil,
   }
@@ -378,8 +386,6 @@ end
 function M.settle(job, ports, outcome)
   if outcome == DROPPED or not ports.memory:holds(job) then return DROPPED end
   local settlement = settlement_of(job, ports, outcome)
-  local _, clock = ports.clock()
-  settlement.taken = clock - (job.started or clock)
   ports.memory:settle(job, settlement, outcome.outcomes or {})
   ports.log(LEVELS[outcome.state], "verdict", {
     rule = job.rule.name, event = job.sequence, type = job.event and job.event.type, verdict = outcome.state,

@@ -29,6 +29,17 @@ local function is_passed_over(info)
   return info.what == "tail" or OURS and info.source:sub(1, #OURS) == OURS
 end
 
+--- A place in a function; one in our files is that of the body of the run that is at work.
+---@param func function|nil
+---@param line integer|nil
+---@return string|nil "file:line"
+function M.at(func, line)
+  local info = func and line and line > 0 and debug.getinfo(func, "S")
+  if info and not is_passed_over(info) then return ("%s:%d"):format(info.short_src, line) end
+  local run = present()
+  return run and M.of(run.rule.run) or nil
+end
+
 --- Where a function of ours was called: the line in the rule's file, or, after a tail call, that of the rule's body.
 ---@param level integer of the caller, as for error: 1 is the function that asks
 ---@return string|nil "file:line"

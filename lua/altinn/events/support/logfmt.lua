@@ -13,7 +13,9 @@ local TEXT_BYTES = 2000
 ---@param text any
 ---@return string
 function M.short(text)
-  text = core.mask(texts.readable(tostring(text):sub(1, TEXT_BYTES + 128)))
+  text = tostring(text)
+  if #text < 11 and text:find("^[%w ._-]*$") then return text end  -- too short for a number of anybody
+  text = core.mask(texts.readable(text:sub(1, TEXT_BYTES + 128)))
   return #text > TEXT_BYTES and texts.cut(text, TEXT_BYTES) .. " …" or text
 end
 
@@ -23,7 +25,9 @@ local ESCAPES = { ["\n"] = "\\n", ["\t"] = "\\t", ["\r"] = "\\r", ['"'] = '\\"',
 ---@param value any
 ---@return string
 function M.value(value)
-  value = texts.readable(tostring(value))
+  value = tostring(value)
+  if value:find("^[%w.:/_-]+$") then return value end  -- most are
+  value = texts.readable(value)
   if value ~= "" and not value:find('[%s"=%c\\\127]') and not value:find("\194[\128-\159]") then return value end
   value = value:gsub('["\\\n\t\r]', ESCAPES)
   return '"' .. texts.visible(value, "") .. '"'
@@ -46,13 +50,28 @@ local function names_of(fields)
   return names
 end
 
+local function all_fields(message, fields)
+  local parts = { "msg=" .. M.value(message) }
+  for _, name in ipairs(names_of(fields)) do parts[#parts + 1] = name .. "=" .. M.value(fields[name]) end
+  return table.concat(parts, " ")
+end
+
 --- msg=… and the fields, in their usual order.
 ---@param message string
 ---@param fields table<string, any>
 ---@return string
 function M.line(message, fields)
-  local parts = { "msg=" .. M.value(message) }
-  for _, name in ipairs(names_of(fields)) do parts[#parts + 1] = name .. "=" .. M.value(fields[name]) end
+  local parts, count = { "msg=" .. M.value(message) }, 1
+  for index = 1, #ORDER do
+    local value = fields[ORDER[index]]
+    if value ~= nil then
+      count = count + 1
+      parts[count] = ORDER[index] .. "=" .. M.value(value)
+    end
+  end
+  for name in pairs(fields) do
+    if not place[name] then return all_fields(message, fields) end
+  end
   return table.concat(parts, " ")
 end
 

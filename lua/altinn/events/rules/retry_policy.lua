@@ -78,7 +78,7 @@ function M.wished(run, wish)
   local pause = math.max(wish.after, 1)  -- retry_after(0) must not run without a break
   if run.ladder and pause > run.ladder then
     return dead("it cannot wait for %s: Altinn brings the event again for %s at most: %s", duration.text(wish.after),
-      duration.text(math.max(run.ladder, 0)), wish.reason)
+      duration.text(math.ceil(math.max(run.ladder, 0) / 60) * 60), wish.reason)
   end
   return { state = "later", reason = wish.reason, pause = pause, after = pause }
 end

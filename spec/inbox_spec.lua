@@ -87,6 +87,21 @@ local function verdicts(rule, verdict)
   return one:metric(('verdicts_total{rule="%s",verdict="%s"}'):format(rule, verdict):gsub("%p", "%%%0"))
 end
 
+-- Another program has the file's lock as long as the pipe is open.
+local function locked(call)
+  local answer = one.folder .. "/locked"
+  process.write(answer, "")
+  local pipe = assert(io.popen(("sqlite3 -batch %s >%s"):format(process.quote(one.inbox), process.quote(answer)),
+    "w"))
+  pipe:write ".timeout 10000\nBEGIN IMMEDIATE;\nSELECT 'locked';\n"
+  pipe:flush()
+  assert(process.wait(SECONDS, function() return process.read(answer) ~= "" or nil end))
+  local ok, message = pcall(call)
+  pipe:write "ROLLBACK;\n"
+  pipe:close()
+  assert(ok, message)
+end
+
 describe("a run that is put first by hand while a worker has it", function()
   it("is taken back and handed out again, whatever the worker says of it", function()
     start([[
@@ -222,6 +237,105 @@ describe("the order of runs", function()
   end)
 end)
 
+describe("events without the attribute that a rule orders its runs by", function()
+  it("wait for nobody", function()
+    start([[
+      function on.run(run) say("run " .. run.sequence) end
+      loop()]], { "one" }, { orders = { one = "subject" } })
+    post("a", 1, { subject = false })
+    post("b", 1, { subject = false })
+    said "run 1"
+    said "run 2"
+  end)
+end)
+
+describe("many runs of a rule", function()
+  -- Says how many came by then, when it is told to; settles them then.
+  local COUNTING = [[
+    local mine, order = {}, true
+    local function take(run)
+      if mine[#mine] and mine[#mine].sequence > run.sequence then order = false end
+      mine[#mine + 1] = run
+    end
+    on.run = take
+    loop(function()
+      if told "go" and not GONE then
+        GONE = true
+        repeat
+          local list = jobs:take(64)
+          for _, message in ipairs(list) do if message.kind == "run" then take(message) end end
+        until #list == 0
+        say("had " .. #mine)
+      end
+      if not GONE or #mine == 0 then return end
+      say("order " .. tostring(order))
+      for _, run in ipairs(mine) do settle(run, "done", 1) end
+      mine = {}
+    end)]]
+
+  it("are at the workers up to 2048, in their order", function()
+    start(COUNTING, { "one" }, { max_bytes = 1 << 22 })
+    for first = 0, 2, 1 do
+      local texts = {}
+      for number = 1, 1000 do texts[number] = sample.text { id = ("e-%d-%d"):format(first, number) } end
+      assert.are.equal(200, (one:post("[" .. table.concat(texts, ",") .. "]",
+        "application/cloudevents-batch+json")))
+    end
+    one:tell "go"
+    said "had 2048"
+    assert(one:settle(SECONDS))
+    never_said "order false"
+    assert.are.same({ { n = 3000 } }, one:query "SELECT count(*) AS n FROM run WHERE state = 'done'")
+  end)
+
+  it("that are due at once all go", function()
+    start([[
+      function on.run(run)
+        if run.attempt == 0 then settle(run, "retry", 1, 1000) else settle(run, "done", 2) end
+      end
+      loop()]], { "one" }, { max_bytes = 1 << 22 })
+    local texts = {}
+    for number = 1, 1000 do texts[number] = sample.text { id = "e-" .. number } end
+    assert.are.equal(200, (one:post("[" .. table.concat(texts, ",") .. "]", "application/cloudevents-batch+json")))
+    assert(one:settle(SECONDS))
+    assert.are.same({ { n = 1000 } }, one:query "SELECT count(*) AS n FROM run WHERE state = 'done'")
+  end)
+
+  it("that are put first by hand at once all go", function()
+    local names = {}
+    for number = 1, 300 do names[number] = "r" .. number end
+    start([[
+      function on.run(run)
+        if run.attempt == 0 then settle(run, "retry", 1, now() + HOUR) else settle(run, "done", 2) end
+      end
+      loop()]], names)
+    post "e"
+    local function count(state)
+      return one:query("SELECT count(*) AS n FROM run WHERE state = ?", state)[1].n == 300 or nil
+    end
+    assert(process.wait(SECONDS, count, "retry"))
+    assert.are.equal(300, (inbox.retry(one.inbox, 1)))
+    assert(process.wait(SECONDS, count, "done"))
+  end)
+end)
+
+describe("the number of an event", function()
+  it("is never given twice, also when events were deleted by hand", function()
+    start([[
+      function on.run(run) settle(run, "done", 1) end
+      loop()]], { "one" })
+    post "a"
+    post "b"
+    assert(one:settle(SECONDS))
+    assert.is_true(one.handle:stop())
+    one:execute "DELETE FROM event"
+    one:launch()
+    post "c"
+    assert(one:settle(SECONDS))
+    assert.are.same({ { sequence = 3 } }, one:query "SELECT sequence FROM event")
+  end)
+end)
+
 describe("large events", function()
   it("are at the workers up to 64 MiB of a rule, and again when there is room", function()
     start([[
@@ -270,6 +384,63 @@ describe("new rules", function()
       verdicts("last", "abandoned") })
     assert.are.equal(0, one:metric "waiting")
     for _, rule in ipairs { "first", "held", "last" } do assert.are.equal("abandoned", run_of(1, rule).state) end
+  end)
+end)
+
+describe("a reload while another program has the file's lock", function()
+  it("takes back at once what workers have of a rule that is gone", function()
+    start([[
+      function on.run() say "run" end
+      function on.cancel(order) say("cancel " .. tostring(jobs:holds(order.sequence, order.rule))) end
+      loop()]], { "held" })
+    post "e"
+    said "run"
+    locked(function()
+      assert(one.handle:reload(heads {}, ""))
+      said "cancel false"
+    end)
+    assert(process.wait(SECONDS, function() return verdicts("held", "abandoned") == 1 or nil end))
+  end)
+end)
+
+describe("a rule that does not want an event any more", function()
+  it("lets the next run of that letter go", function()
+    start([[
+      function on.run(run)
+        say("run " .. run.sequence)
+        settle(run, run.sequence == 1 and "later" or "done", 1, now() + HOUR)
+      end
+      loop()]], { "one" }, { orders = { one = "letter" } })
+    post("a", 1, { subject = "/party/1" })
+    assert(process.wait(SECONDS, function() return run_of(1, "one") end))
+    post("b", 1, { subject = "/party/2" })
+    post("c", 2, { subject = "/party/2" })
+    said "run 3"
+    never_said "run 2"
+    local narrow = heads({ "one" }, { one = "letter" })
+    narrow[1].conditions = { { attribute = "subject", test = "is", alternatives = { { "/party/2" } } } }
+    assert(one.handle:reload(narrow, ""))
+    said "run 2"
+    assert(one:settle(SECONDS))
+    assert.are.equal("the rule does not want this event any more", run_of(1, "one").reason)
+  end)
+end)
+
+describe("a rule that newly wants an event which still waits", function()
+  it("gets it, and the others are let alone", function()
+    start([[
+      function on.run(run)
+        say(run.rule .. " " .. run.sequence)
+        if run.rule == "old" then settle(run, "later", 1, now() + HOUR) else settle(run, "done", 1) end
+      end
+      loop()]], { "old" })
+    post "e"
+    assert(process.wait(SECONDS, function() return run_of(1, "old") end))
+    assert(one.handle:reload(heads { "old", "new" }, ""))
+    said "new 1"
+    assert(process.wait(SECONDS, function() return run_of(1, "new") end))
+    assert.are.same({ "old 1", "new 1" }, one:lines())
+    assert.are.equal("later", run_of(1, "old").state)
   end)
 end)
 
@@ -345,21 +516,6 @@ describe("the attempts of a run", function()
 end)
 
 describe("an inbox that gets more than it can write", function()
-  -- Another program has the file's lock as long as the pipe is open.
-  local function locked(call)
-    local answer = one.folder .. "/locked"
-    process.write(answer, "")
-    local pipe = assert(io.popen(("sqlite3 -batch %s >%s"):format(process.quote(one.inbox), process.quote(answer)),
-      "w"))
-    pipe:write ".timeout 10000\nBEGIN IMMEDIATE;\nSELECT 'locked';\n"
-    pipe:flush()
-    assert(process.wait(SECONDS, function() return process.read(answer) ~= "" or nil end))
-    local ok, message = pcall(call)
-    pipe:write "ROLLBACK;\n"
-    pipe:close()
-    assert(ok, message)
-  end
-
   local function open_post(body, media)
     local client = assert(socket.connect("127.0.0.1", one.handle:port()))
     client:settimeout(SECONDS)

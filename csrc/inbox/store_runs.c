@@ -253,13 +253,15 @@ void ae_store_runs_end (ae_store *store) {
 }
 
 void ae_store_due_from (ae_store *store, int64_t now, const ae_store_due *after, int limit) {
+  const ae_slice rule = after->rule.data == NULL ? AE_LITERAL("") : after->rule;
   sqlite3_stmt *s = ae_store_use(store, AE_SQL_DUE);
   sqlite3_reset(s);
   sqlite3_bind_int64(s, 1, now);
   sqlite3_bind_int64(s, 2, after->due);
   sqlite3_bind_int64(s, 3, after->sequence);
-  /* An absent rule is before all others. */
-  ae_sql_text(s, 4, after->rule.data == NULL ? AE_LITERAL("") : after->rule);
+  /* An absent rule is before all others. Copied: who walks writes down there how
+  ** far he has come. */
+  sqlite3_bind_text64(s, 4, rule.data, rule.length, SQLITE_TRANSIENT, SQLITE_UTF8);
   sqlite3_bind_int(s, 5, limit);
 }
 

@@ -97,6 +97,11 @@ for change, expected in pairs(CHANGES) do
         assert.are.same(expected.paths, paths())
         assert.are.equal(2, one:metrics()['verdicts_total{rule="print",verdict="abandoned"}'])
         assert.are.equal(2, one:list("--state", "abandoned", "--rule", "print").count)
+        -- Put back while its rule is not there, it is abandoned again.
+        assert.are.equal(0, (one:run("inbox", "retry", "1", "--rule", "print", "--inbox", one.inbox)))
+        assert(one:wait_log("level=warn msg=abandoned rule=print runs=1 reason="))
+        assert(one:settle())
+        assert.are.equal("abandoned", states()["a/print"])
         -- The rule comes back, and so do its runs, by hand.
         one:rewrite { r = rule "print" }
         begin_anew(how)

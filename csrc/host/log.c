@@ -14,8 +14,6 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "host/log_line.h"
-
 #define RING_BYTES ((size_t)1 << 20)
 #define CHUNK_BYTES ((size_t)64 << 10)
 #define PAUSE_MS 200

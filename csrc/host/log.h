@@ -13,22 +13,7 @@
 #ifndef ALTINN_EVENTS_HOST_LOG_H
 #define ALTINN_EVENTS_HOST_LOG_H
 
-#include "core/slice.h"
-
-#define AE_LEVELS(X) \
-  X(AE_DEBUG, "debug") \
-  X(AE_INFO, "info") \
-  X(AE_WARN, "warn") \
-  X(AE_ERROR, "error")
-
-#define AE_LEVEL_ENUM(level, name) level,
-typedef enum ae_level { AE_LEVELS(AE_LEVEL_ENUM) AE_LEVEL_COUNT } ae_level;
-#undef AE_LEVEL_ENUM
-
-typedef struct ae_log_field {
-  const char *name;
-  ae_slice text; /* absent: the field is left out */
-} ae_log_field;
+#include "host/log_line.h"
 
 /* Opens those of the descriptors 0, 1 and 2 that are closed on /dev/null, so
 ** that no socket or database gets their numbers. Before anything is opened. */

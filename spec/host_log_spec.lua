@@ -15,7 +15,7 @@ local RULES = { chatty = [[
 local function bombard(one)
   os.execute(("while kill -TERM %d && kill -HUP %d && kill -INT %d; do :; done 2>/dev/null"):format(one.pid, one.pid,
     one.pid))
-  return one:wait_exit(15)
+  return one:wait_exit(30)
 end
 
 describe("the log", function()
@@ -47,9 +47,11 @@ describe("the log", function()
     self.process = process.start(folder, "host", ("sh -c 'exec %s run %s/rules --config %s/altinn-events.lua "
       .. "--listen 127.0.0.1:%d --admin 127.0.0.1:%d --inbox %s/inbox.db %s'"):format(host.program(), folder, folder,
       ports[1], ports[2], folder, to))
-    assert(process.wait(20, function()
+    assert(process.wait(60, function()
       local called, status = pcall(http.request, self.admin_port, { path = "/healthz" })
-      return called and status == 200 or nil
+      local connected, client = pcall(http.connect, self.port)  -- the admin port is there first
+      if connected then client:close() end
+      return called and connected and status == 200 or nil
     end), "it does not start")
     started[#started + 1] = self.process
     return self
@@ -68,7 +70,7 @@ describe("the log", function()
   -- Ends it by SIGTERM; its exit status.
   local function stop(self)
     self.process:signal "TERM"
-    return self.process:wait_exit(15)
+    return self.process:wait_exit(30)
   end
 
   local function work(self, count)

@@ -18,9 +18,11 @@ after_each(function()
   one, behind = nil, nil
 end)
 
+local JSON = { ["Content-Type"] = "application/json" }
+
 -- What each server in front of the host must do.
 local function judges(port, path)
-  local function post(text, at) return http.post(port, at or path, text, { ["Content-Type"] = "application/json" }) end
+  local function post(text, at) return http.post(port, at or path, text, JSON) end
   assert.are.equal(200, (post(sample.text { id = "good" })))
   assert.are.equal(200, (post(sample.text { id = "good" })))
   local status, headers, body = post '{"specversion":"1.0","id":""}'
@@ -38,6 +40,54 @@ local function judges(port, path)
   assert.are.same({ 200, "altinn.no" }, { status, headers["webhook-allowed-origin"] })
   local ids, count = behind:ids()
   assert.are.same({ 1, 1, 2 }, { ids.good, ids.large, count })
+end
+
+-- Head and body in two packets.
+local function post_in_two(port, path, text)
+  local client = assert(socket.connect("127.0.0.1", port))
+  client:settimeout(10)
+  client:setoption("tcp-nodelay", true)
+  client:send(("POST %s HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n")
+    :format(path, #text))
+  socket.sleep(0.05)
+  client:send(text)
+  local status = http.read(client)
+  client:close()
+  return status
+end
+
+-- What a server judges itself, before a service that takes everything. `refuse_body`: false when it judges the
+-- head alone.
+local function judges_itself(port, path, refuse_body)
+  local served = 0
+  local function serves(status, text)
+    served = served + 1
+    assert.are.equal(200, status)
+    local requests = behind:wait(served)
+    assert.are.equal(served, #requests)
+    assert.are.equal(text, requests[served].body)
+  end
+  for _, text in ipairs { sample.text { id = "small" }, sample.text { id = "x", padding = ("x"):rep(5000) },
+    sample.text { id = "y", padding = ("x"):rep(9000) }, sample.text { id = "z", padding = ("x"):rep(100000) } } do
+    serves(http.post(port, path, text, JSON), text)
+    serves(post_in_two(port, path, text), text)
+  end
+  local good = sample.text()
+  local refused = {
+    { 401, "POST", "/events/wrong", good }, { 401, "POST", "/events", good }, { 401, "POST", path .. "x", good },
+    { 404, "POST", "/other", good }, { 404, "POST", "/", good },
+    { 405, "GET", path }, { 405, "PUT", path, good }, { 415, "POST", path, good, { ["Content-Type"] = "text/plain" } },
+  }
+  if refuse_body ~= false then
+    refused[#refused + 1] = { 400, "POST", path, "{}" }
+    refused[#refused + 1] = { 400, "POST", path, good .. "{" }
+    refused[#refused + 1] = { 400, "POST", path, "" }
+  end
+  for _, case in ipairs(refused) do
+    local status = http.request(port, { method = case[2], path = case[3], body = case[4], headers = case[5] or JSON })
+    assert.are.same({ case[1], case[2], case[3] }, { status, case[2], case[3] })
+  end
+  assert.are.equal(served, #behind:requests())
 end
 
 -- A connection from an address of this machine that is on nobody's list.
@@ -133,6 +183,36 @@ describe("HAProxy", function()
       { PORT = port, BACKEND = "127.0.0.1:" .. behind.port, WEBHOOK_SECRET = SECRET }, port)
     judges(port, "/events/" .. SECRET)
   end)
+
+  it("judges by its example before any service", function()
+    behind = target.start()
+    local port = nginx.free_port()
+    one = nginx.script("examples/haproxy/run.sh",
+      { PORT = port, BACKEND = "127.0.0.1:" .. behind.port, WEBHOOK_SECRET = SECRET }, port)
+    judges_itself(port, "/events/" .. SECRET)
+  end)
+
+  it("lets nobody in when its script fails", function()
+    behind = target.start()
+    local folder, port = process.folder(), nginx.free_port()
+    process.write(folder .. "/altinn.lua",
+      'core.register_action("altinn_events", { "http-req" }, function() error("broken") end)')
+    process.write(folder .. "/haproxy.cfg", (process.read("examples/haproxy/haproxy.cfg")
+      :gsub("lua%-prepend%-path[^\n]*", ""):gsub("/etc/haproxy", folder)
+      :gsub("127.0.0.1:8486", "127.0.0.1:" .. port):gsub("127.0.0.1:8480", "127.0.0.1:" .. behind.port)))
+    local started = process.start(folder, "haproxy", ("env -u LUA_PATH -u LUA_CPATH PATH=\"$PATH:/usr/sbin\""
+      .. " haproxy -db -f %s/haproxy.cfg"):format(folder))
+    finally(function()
+      started:stop()
+      process.remove(folder)
+    end)
+    local status = process.wait(20, function()
+      local ok, answer = pcall(http.post, port, "/events/" .. SECRET, sample.text(), JSON)
+      return ok and answer
+    end)
+    assert.are.equal(500, status)
+    assert.are.same({}, behind:requests())
+  end)
 end)
 
 for _, name in ipairs { "haproxy", "lighttpd" } do
@@ -161,6 +241,14 @@ describe("lighttpd", function()
     one = nginx.script("examples/lighttpd/run.sh",
       { PORT = port, BACKEND_PORT = behind.port, WEBHOOK_SECRET = SECRET }, port)
     judges(port, "/events/" .. SECRET)
+  end)
+
+  it("judges by its example before any service", function()
+    behind = target.start()
+    local port = nginx.free_port()
+    one = nginx.script("examples/lighttpd/run.sh",
+      { PORT = port, BACKEND_PORT = behind.port, WEBHOOK_SECRET = SECRET }, port)
+    judges_itself(port, "/events/" .. SECRET)
   end)
 end)
 

@@ -465,6 +465,18 @@ describe("nothing is silent:", function()
   end)
 end)
 
+describe("a list of effects", function()
+  it("goes out whole or not at all", function()
+    for _, wrong in ipairs { { "other" }, { "print", { path = "no/path" } } } do
+      local outcome, world = first({ may = { "send:print" }, run = function()
+        return { rules.send.http "print" { path = "/a" }, rules.send.http(wrong[1])(wrong[2] or {}) }
+      end }, 200)
+      assert.are.equal("dead", outcome.state)
+      assert.are.same({ "settle dead" }, world.notes)
+    end
+  end)
+end)
+
 describe("the key", function()
   local function key_of(key, changes)
     local world = worlds.new {}

@@ -52,6 +52,13 @@ describe("a request", function()
     assert(one:wait_log "level=info msg=batch events=2 duplicates=1 unmatched=1 subscription=letters")
   end)
 
+  it("has as much of a long text as a line may hold, and no part of a character", function()
+    assert.are.equal(200, post(sample.text { id = ("y"):rep(1499) .. ("ø"):rep(100), type = "x.unwanted" }))
+    assert(one:wait_log("type=x%.unwanted id=" .. ("y"):rep(1499) .. "\n"))
+    assert.are.equal(200, post(sample.text { id = ("ø"):rep(2000), type = "x.unwanted" }))
+    assert(one:wait_log("type=x%.unwanted id=\"?" .. ("ø"):rep(750) .. "\"?\n"))
+  end)
+
   it("that a rule wants has the line of its verdict only", function()
     assert.are.equal(200, post(sample.text { id = "w1", type = "x.wanted" }))
     assert(one:wait_log "verdict=skipped reason=seen")

@@ -426,6 +426,19 @@ describe("--once", function()
     local found = verdicts()
     for i = 1, 20 do assert.are.equal("done", found[("once-%d/print"):format(i)].verdict) end
   end)
+
+  it("ends when all is done, not while a run is slow and others stand behind it", function()
+    start_with_target({ slow = [[
+      rule { name = "slow", on = "*", order = false, limit = { at_once = 1 },
+        run = function() return send.http("print") {} end }]] }, { "200 0.7" })
+    for i = 1, 4 do post { id = "once-" .. i } end
+    one:kill()
+    one.arguments = { "--once" }
+    one:launch()
+    assert.are.equal(0, one.process:wait_exit(60))
+    local found = verdicts()
+    for i = 1, 4 do assert.are.equal("done", found[("once-%d/slow"):format(i)].verdict) end
+  end)
 end)
 
 describe("an effect", function()

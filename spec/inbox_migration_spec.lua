@@ -76,6 +76,14 @@ describe("an inbox of schema 1", function()
     assert.are.equal(2, one:metrics().dead)
   end)
 
+  it("abandons what has been tried by a rule that is gone", function()
+    one:rewrite { r = 'rule { name = "other", on = "x.never.raised", run = function() end }' }
+    assert(one:launch())
+    assert(process.wait(30, function() return states()["waits/print"] == "abandoned" or nil end))
+    assert(one:settle())
+    assert.are.equal(2, one:metrics()['verdicts_total{rule="print",verdict="abandoned"}'])
+  end)
+
   it("has the tables of a new one, and opens again", function()
     assert(one:launch())
     one:restart()

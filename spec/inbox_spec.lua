@@ -220,6 +220,27 @@ describe("a run that waits for its time", function()
   end)
 end)
 
+describe("a run that a worker has settled", function()
+  it("is no longer that worker's", function()
+    start([[
+      local mine
+      function on.run(run)
+        mine = run
+        say(tostring(jobs:holds(1, "one")) .. tostring(jobs:holds(1, "two")) .. tostring(jobs:holds(2, "one")))
+        settle(run, "later", 1, now() + HOUR)
+      end
+      loop(function()
+        if mine and not jobs:holds(1, "one") then
+          say "let go"
+          mine = nil
+        end
+      end)]], { "one" })
+    post "e"
+    said "truefalsefalse"
+    said "let go"
+  end)
+end)
+
 describe("the order of runs", function()
   it("is one of each rule's own, and none where a rule wants none", function()
     start([[
@@ -302,14 +323,34 @@ describe("many runs of a rule", function()
     assert.are.same({ { n = 1000 } }, one:query "SELECT count(*) AS n FROM run WHERE state = 'done'")
   end)
 
-  it("that are put first by hand at once all go", function()
+  local function names_of(count)
     local names = {}
-    for number = 1, 300 do names[number] = "r" .. number end
+    for number = 1, count do names[number] = "r" .. number end
+    return names
+  end
+
+  it("that are discarded by hand at once are all taken back from the workers", function()
+    start([[
+      local cancelled = 0
+      function on.run() say("run " .. runs) end
+      function on.cancel()
+        cancelled = cancelled + 1
+        say("cancelled " .. cancelled)
+      end
+      loop()]], names_of(600))
+    post "e"
+    said "run 600"
+    assert.are.equal(600, (inbox.discard(one.inbox, 1)))
+    said "cancelled 600"
+    assert(one:settle(SECONDS))
+  end)
+
+  it("that are put first by hand at once all go", function()
     start([[
       function on.run(run)
         if run.attempt == 0 then settle(run, "retry", 1, now() + HOUR) else settle(run, "done", 2) end
       end
-      loop()]], names)
+      loop()]], names_of(300))
     post "e"
     local function count(state)
       return one:query("SELECT count(*) AS n FROM run WHERE state = ?", state)[1].n == 300 or nil

@@ -178,13 +178,15 @@ describe("the start of a host", function()
   it("takes an inbox that others can read away from them", function()
     one = host.start {}
     post_some(one, "open", 2)
-    one:kill()
-    for _, ending in ipairs { "", "-wal", "-shm" } do
-      assert(os.execute(("chmod 0664 %s%s"):format(one.inbox, ending)))
-    end
-    assert(one:launch())
-    for _, ending in ipairs { "", "-wal", "-shm", ".lock" } do
-      assert.are.equal("600", mode_of(one.inbox .. ending), ending)
+    for _, mode in ipairs { "0664", "0640", "0604" } do
+      one:kill()
+      for _, ending in ipairs { "", "-wal", "-shm" } do
+        assert(os.execute(("chmod %s %s%s"):format(mode, one.inbox, ending)))
+      end
+      assert(one:launch())
+      for _, ending in ipairs { "", "-wal", "-shm", ".lock" } do
+        assert.are.equal("600", mode_of(one.inbox .. ending), mode .. " " .. ending)
+      end
     end
     has_all(one, "open", 2)
   end)

@@ -143,6 +143,19 @@ describe("effects", function()
     assert.are.equal("done", world:verdict("list", 1).state)
   end)
 
+  it("of one run have the time of all their targets together", function()
+    local world = worlds.new { rules = { ["s.lua"] = [[
+      rule { name = "many", on = "*", run = function()
+        local list = {}
+        for number = 1, 10 do list[number] = send.http("t") { path = "/" .. number } end
+        return list
+      end }]] }, targets = targets "t", answer = function() return 25 end }
+    world:run_at(0, "many", 1)
+    world:run()
+    assert.are.same({ "done", 250 }, { world:verdict("many", 1).state, world:verdict("many", 1).at })
+    assert.are.equal(10, #world.requests)
+  end)
+
   it("have the time of their target, however long", function()
     local world = worlds.new { rules = { ["s.lua"] = senders(1, "t") }, answer = function() return 200 end,
       targets = { t = { url = "http://t.example.no", timeout = 300 } } }

@@ -325,6 +325,25 @@ describe("SIGHUP", function()
     assert.are.equal("new", found["h-3/r"].reason)
   end)
 
+  it("survives what cannot be read, and what nobody thought of", function()
+    one = host.start { rules = rule_of "old" }
+    for index, line in ipairs { "ln -s /nowhere b.lua", "rm b.lua && mkdir b.lua", "rmdir b.lua && mkfifo b.lua" } do
+      assert(os.execute(("cd %s && %s"):format(process.quote(one.folder .. "/rules"), line)))
+      one:signal "HUP"
+      assert(one:wait_log(("old ones stay"):rep(index, ".*")), one:log())
+      assert(one:wait_line(("rules/b.lua: %s"):format(
+        ({ "No such file", "this is a folder", "this is no regular file" })[index])), one:log())
+    end
+    process.remove(one.folder .. "/rules/b.lua")
+    process.write(one.folder .. "/rules/b.lua", ('rule { name = "b", on = "*", run = function(x) return x%s end }')
+      :format((".x"):rep(300000)))
+    one:signal "HUP"
+    assert(one:wait_log("stack overflow.*old ones stay"), one:log())
+    post { id = "u-1" }
+    assert(one:settle())
+    assert.are.equal("old", verdicts()["u-1/r"].reason)
+  end)
+
   it("abandons what waits for a rule that is gone, and says so", function()
     one = host.start { rules = { r = [[
       rule { name = "gone", on = "*", run = function() return retry_after("60s") end }]] } }
@@ -344,15 +363,14 @@ describe("SIGHUP while the host starts", function()
   it("ends nothing: it is taken when the host is there", function()
     one = host.start {}
     one:stop()
-    -- The rules cannot be read before the pipe is written to: the host is at its start until then.
-    local pipe = one.folder .. "/rules/pipe.lua"
-    process.write(one.folder .. "/text", 'rule { name = "piped", on = "*", run = function() return skip("read") end }')
+    -- The configuration cannot be read before the pipe is written to: the host is at its start until then.
+    local pipe = one.folder .. "/altinn-events.lua"
+    process.remove(pipe)
     assert(os.execute("mkfifo " .. process.quote(pipe)))
     one:begin()
-    local open = ("timeout 20 sh -c 'exec 3>%s; kill -HUP %d; cat %s/text >&3; rm %s; mv %s/text %s'"):format(pipe,
-      one.process.pid, one.folder, pipe, one.folder, pipe)
-    assert(os.execute(open .. " >/dev/null 2>&1 </dev/null"))
-    assert(one:wait_log "msg=reload reason=\"2 rules are in force\"", one:log())
+    local open = "timeout 20 sh -c 'exec 3>%s; kill -HUP %d; echo return {} >&3'"
+    assert(os.execute(open:format(pipe, one.process.pid) .. " >/dev/null 2>&1 </dev/null"))
+    assert(one:wait_log "msg=reload reason=\"1 rule is in force\"", one:log())
   end)
 end)
 
@@ -360,15 +378,15 @@ describe("rule files", function()
   it("are read once, by the main thread, and the workers get those texts", function()
     one = host.start { arguments = { "--workers", "2" } }
     one:stop()
-    -- What is written into a pipe can be read once: who opens it again waits for ever.
-    local pipe = one.folder .. "/rules/pipe.lua"
-    process.write(one.folder .. "/text", 'rule { name = "piped", on = "*", run = function() return skip("read") end }')
-    assert(os.execute(("mkfifo %s && cd %s && timeout 30 sh -c 'cat text >rules/pipe.lua' >/dev/null 2>&1 </dev/null &")
-      :format(process.quote(pipe), process.quote(one.folder))))
+    -- The file requires an installed module, which may do all that a program may: it takes the file away.
+    process.write(one.folder .. "/rules/once.lua",
+      'require "takes_away" rule { name = "once", on = "*", run = function() return skip("read") end }')
+    process.write(one.folder .. "/takes_away.lua", ("os.remove %q"):format(one.folder .. "/rules/once.lua"))
+    one.env.LUA_PATH_5_4 = one.folder .. "/?.lua;" .. (os.getenv "LUA_PATH_5_4" or os.getenv "LUA_PATH" or "")
     assert(one:launch())
-    post { id = "piped" }
+    post { id = "once" }
     assert(one:settle())
-    assert.are.equal("read", verdicts()["piped/piped"].reason)
+    assert.are.equal("read", verdicts()["once/once"].reason)
   end)
 
   it("may change or go while the host runs, modules that bodies require later too", function()

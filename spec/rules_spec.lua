@@ -92,6 +92,25 @@ describe("rules.load", function()
       problems_of { ["empty.lua"] = "return { on = '*' }" })
   end)
 
+  it("tells of what is no file that can be read, and reads the others", function()
+    write { ["rules/a.lua"] = file "a", ["rules/shut.lua"] = file "shut", ["rules/z.lua"] = "x = = 1" }
+    assert(os.execute(("cd %s && ln -s /nowhere b.lua && mkdir c.lua && mkfifo d.lua && ln -s e.lua e.lua"
+      .. " && ln -s /dev/zero f.lua && chmod 0 shut.lua"):format(process.quote(folder .. "/rules"))))
+    local shut = io.open(folder .. "/rules/shut.lua") == nil and "Permission denied" or nil  -- root reads it
+    local set, problems = rules.load { folder .. "/rules" }
+    local told = {}
+    assert.is_nil(set)
+    for _, problem in ipairs(problems) do told[problem.file:match("[^/]+$")] = problem.message end
+    assert.are.same({ ["b.lua"] = "No such file or directory: what this link points to",
+      ["c.lua"] = "this is a folder, not a file with rules",
+      ["d.lua"] = "this is no regular file (a pipe, a socket or a device), and is not read",
+      ["e.lua"] = "Too many levels of symbolic links: what this link points to",
+      ["f.lua"] = "this is no regular file (a pipe, a socket or a device), and is not read",
+      ["shut.lua"] = shut, ["z.lua"] = told["z.lua"] or "a syntax error" }, told)
+    _, problems = rules.load { folder .. "/rules/d.lua" }
+    assert.is_truthy(problems[1].message:find("no regular file", 1, true))
+  end)
+
   it("raises on an option that it does not know", function()
     local ok, message = pcall(rules.load, { folder }, { global = {} })
     assert.is_false(ok)

@@ -45,22 +45,26 @@ local function report(log, list)
   end
 end
 
-local function reload(handle, config, log)
+-- Puts the rules in force that are in the files now; nil and a reason when the old ones stay.
+local function renew(handle, config, log)
   local set, list = prepare.rules(config)
   report(log, list)
-  if not set then
+  if not set then return nil, "the new rules are broken" end
+  local done, message = handle:reload(rules.heads(set), settings_of(config, set))
+  if not done then return nil, tostring(message) end
+  return #set
+end
+
+-- Whatever happens meanwhile, the host goes on.
+local function reload(handle, config, log)
+  local called, count, message = xpcall(renew, debug.traceback, handle, config, log)
+  if not called then count, message = nil, tostring(count) end
+  if not count then
     handle:reload_refused()
-    log("error", "reload", { reason = "the new rules are broken; the old ones stay in force" })
+    log("error", "reload", { reason = message .. "; the old ones stay in force" })
     return
   end
-  local called, done, message = pcall(function() return handle:reload(rules.heads(set), settings_of(config, set)) end)
-  if not called then done, message = nil, done end
-  if not done then
-    handle:reload_refused()
-    log("error", "reload", { reason = ("%s; the old rules stay in force"):format(tostring(message)) })
-    return
-  end
-  log("info", "reload", { reason = ("%d rule%s in force"):format(#set, #set == 1 and " is" or "s are") })
+  log("info", "reload", { reason = ("%d rule%s in force"):format(count, count == 1 and " is" or "s are") })
 end
 
 -- Tells systemd, if that is who started us.

@@ -108,7 +108,11 @@ end
 
 local function load_file(set, problems, names, file, options)
   local sources = options.sources
-  local text = assert(sources:read(file))
+  local text, why = sources:read(file)
+  if not text then
+    problems[#problems + 1] = { file = file, message = why }
+    return
+  end
   local state = { file = file, loading = true, sources = sources, text = text }
   local env = sandbox.environment(state, options.globals, function(fields)
     if not state.loading then error("rule { … } stands at the top of a file, not inside a run", 2) end

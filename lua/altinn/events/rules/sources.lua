@@ -15,30 +15,56 @@ local function is_folder(path)
   return file ~= nil
 end
 
--- The *.lua files of a folder, sorted, specs left out; nil when it cannot be
--- read: the last line, "/", which no file can be called, comes only after a
--- whole listing.
+-- In a shell: the kind of the file $p as one letter, for who must not open a pipe, which would wait for a writer.
+local KIND = [[if [ -f "$p" ]; then k=f; elif [ -d "$p" ]; then k=d; elif [ -e "$p" ]; then k=o;]]
+  .. [[ elif [ -L "$p" ]; then k=l; else k=n; fi]]
+
+local UNREADABLE = {
+  d = "this is a folder, not a file with rules",
+  o = "this is no regular file (a pipe, a socket or a device), and is not read",
+}
+
+-- The *.lua files of a folder, sorted, specs left out, and the kind of each by its path; nil when it cannot be read:
+-- the last line, "/", which no file can be called, comes only after a whole listing.
 local function files_in(folder)
-  local pipe = io.popen("ls -1 -- " .. shell_quote(folder) .. " 2>/dev/null && echo /", "r")
-  local list, whole = {}, false
+  local plain = folder:gsub("/+$", "")
+  local pipe = io.popen(("{ ls -1 -- %s && echo /; } 2>/dev/null | while IFS= read -r n; do p=%s/$n; %s;"
+    .. " printf '%%s%%s\\n' $k \"$n\"; done"):format(shell_quote(folder), shell_quote(plain), KIND), "r")
+  local list, kinds, whole = {}, {}, false
   if not pipe then return nil end
-  for name in pipe:lines() do
-    if name:find("%.lua$") and not name:find("_spec%.lua$") and not name:find("^%.") then
-      list[#list + 1] = folder:gsub("/+$", "") .. "/" .. name
+  for line in pipe:lines() do
+    local kind, name = line:match("^(.)(.*)$")
+    if kind and name:find("%.lua$") and not name:find("_spec%.lua$") and not name:find("^%.") then
+      list[#list + 1] = plain .. "/" .. name
+      kinds[list[#list]] = kind
     end
     whole = name == "/"
   end
   pipe:close()
   if not whole then return nil end
   table.sort(list)
-  return list
+  return list, kinds
 end
 
-local function read_text(path)
+-- The kinds of a few files, by their paths.
+local function kinds_of(paths)
+  local words, kinds = {}, {}
+  for index, path in ipairs(paths) do words[index] = shell_quote(path) end
+  local pipe = io.popen(("for p in %s; do %s; echo $k; done"):format(table.concat(words, " "), KIND), "r")
+  if not pipe then return kinds end
+  for _, path in ipairs(paths) do kinds[path] = pipe:read("*l") end
+  pipe:close()
+  return kinds
+end
+
+local function read_text(path, kind)
+  if UNREADABLE[kind] then return nil, UNREADABLE[kind] end
   local file, message = io.open(path, "rb")
-  if not file then return nil, message:match(": ([^:]*)$") or message end
+  if not file then
+    return nil, (message:match(": ([^:]*)$") or message) .. (kind == "l" and ": what this link points to" or "")
+  end
   local text
-  text, message = file:read("*a")  -- a folder opens, and does not read
+  text, message = file:read("*a")
   file:close()
   if not text then return nil, message end
   return text
@@ -48,7 +74,7 @@ end
 ---@param given table<string, string>|nil path -> text: nothing is read from the disk; nil: the disk
 ---@return table sources `texts` (path -> text of all that was read), `fixed`
 function M.new(given)
-  return setmetatable({ texts = given or {}, fixed = given ~= nil }, Sources)
+  return setmetatable({ texts = given or {}, fixed = given ~= nil, kinds = {} }, Sources)
 end
 
 --- The text of a file.
@@ -58,7 +84,7 @@ end
 function Sources:read(path)
   if self.texts[path] then return self.texts[path] end
   if self.fixed then return nil, "No such file or directory" end
-  local text, message = read_text(path)
+  local text, message = read_text(path, self.kinds[path] or kinds_of({ path })[path])
   self.texts[path] = text
   return text, message
 end
@@ -72,13 +98,15 @@ function Sources:files(paths)
   local files, problems = {}, {}
   for _, path in ipairs(paths) do
     if not self.fixed and is_folder(path) then
-      local inside = files_in(path)
+      local inside, kinds = files_in(path)
       if not inside then
         problems[#problems + 1] = { file = path, message = "the folder cannot be read" }
       elseif #inside == 0 then
         problems[#problems + 1] = { file = path, message = "the folder holds no rule file (*.lua)" }
       end
-      for _, file in ipairs(inside or {}) do files[#files + 1] = file end
+      for _, file in ipairs(inside or {}) do
+        files[#files + 1], self.kinds[file] = file, kinds[file]
+      end
     else
       local text, message = self:read(path)
       if text then files[#files + 1] = path

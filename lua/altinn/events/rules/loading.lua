@@ -75,6 +75,9 @@ end
 
 local function text_of(failure)
   if type(failure) == "string" then return failure end
+  local meta = getmetatable(failure)
+  local named = type(failure) ~= "table" or type(meta) == "table" and meta.__tostring
+  if not named then return "the file raises a table, and no text" end
   local ok, text = pcall(tostring, failure)
   return ok and type(failure) ~= "nil" and text or "the file raises what is no text"
 end
@@ -123,8 +126,8 @@ local function load_file(set, problems, names, file, options)
     problems[#problems + 1] = syntax_problem(message, file, text)
     return
   end
-  local before = #set + #problems
-  sources:follow(sandbox.folder_of(file), text)
+  local before, faults = #set + #problems, {}
+  sources:follow(sandbox.folder_of(file), text, faults)
   local ok, result = run_file(chunk, options.seconds or LOAD_SECONDS)
   state.loading = false
   if not ok then
@@ -132,6 +135,7 @@ local function load_file(set, problems, names, file, options)
   elseif #set + #problems == before then
     problems[#problems + 1] = { file = file, message = no_rule(file, result) }
   end
+  for _, fault in ipairs(ok and faults or {}) do problems[#problems + 1] = { file = file, message = fault } end
 end
 
 --- The rule files that paths name: files as they are, folders by their

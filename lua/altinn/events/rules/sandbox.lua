@@ -229,11 +229,20 @@ local function installed(name)
   return ok, value
 end
 
+-- In one line, where Lua lists each place at which it looked.
+local function not_there(state, name, message)
+  if type(message) ~= "string" or not message:find("^module '[^\n]*' not found:") then return message end
+  local folder = folder_of(state.file)
+  return ("module '%s' not found: neither %s/lib/%s.lua, nor an installed one%s"):format(name, folder,
+    (name:gsub("%.", "/")), suggest.hint(name, state.sources:modules(folder)))
+end
+
 local function load_module(state, name)
   local path, text = state.sources:module(folder_of(state.file), name)
   if not path then
+    if text then error(text, 3) end
     local ok, value = installed(name)
-    if not ok then error(value, 3) end
+    if not ok then error(not_there(state, name, value), 3) end
     return value
   end
   local chunk, message = M.chunk(text, "@" .. path, state.environment)

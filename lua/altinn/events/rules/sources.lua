@@ -119,34 +119,64 @@ end
 
 local PLACES = { "/lib/?.lua", "/lib/?/init.lua", "/?.lua", "/?/init.lua" }
 
+-- Where the file of a module may be, in the order in which they are tried.
+local function places_of(folder, name)
+  local file, paths = name:gsub("%.", "/"):gsub("%%", "%%%%"), {}
+  for index, place in ipairs(PLACES) do paths[index] = folder .. place:gsub("%?", (file)) end
+  return paths
+end
+
+-- Whether there is something that cannot be read, and not nothing, or a folder (of modules).
+local function is_there(kind, message)
+  local is_nothing = message:find "^No such file" or message:find "^Not a directory"
+  return kind ~= "d" and not (kind == "n" and is_nothing)
+end
+
 --- The file of a module that a rule file requires: in the folder lib/ beside
 --- it, or beside it.
 ---@param folder string of the rule file
 ---@param name string of the module
 ---@return string|nil path
----@return string|nil text
+---@return string|nil text; without a path: what is wrong with the file that there is; nil: there is none
 function Sources:module(folder, name)
-  local file = name:gsub("%.", "/")
-  for _, place in ipairs(PLACES) do
-    local path = folder .. place:gsub("%?", (file:gsub("%%", "%%%%")))
-    local text = self:read(path)
-    if text then return path, text end
+  local paths, kinds = places_of(folder, name), nil
+  for _, path in ipairs(paths) do
+    if self.texts[path] then return path, self.texts[path] end
+    if not self.fixed then
+      kinds = kinds or kinds_of(paths)
+      self.kinds[path] = kinds[path]
+      local text, message = self:read(path)
+      if text then return path, text end
+      if is_there(kinds[path], message) then return nil, ("%s: %s"):format(path, message) end
+    end
   end
   return nil
+end
+
+--- The modules that lie in the folders where those of a rule file are looked for, by name.
+---@param folder string of the rule file
+---@return table<string, true>
+function Sources:modules(folder)
+  local names = {}
+  for _, place in ipairs(self.fixed and {} or { folder .. "/lib" }) do
+    for _, path in ipairs(files_in(place) or {}) do names[path:match("([^/]*)%.lua$")] = true end
+  end
+  return names
 end
 
 --- Reads the modules that a text requires by name, and theirs: what a body
 --- requires later is then of the same version.
 ---@param folder string of the rule file
 ---@param text string
-function Sources:follow(folder, text)
+---@param faults string[] gets what is wrong with those that cannot be read
+function Sources:follow(folder, text, faults)
   if self.fixed then return end
   for name in text:gmatch("require%s*%(?%s*[\"']([%w_%.%-]+)[\"']") do
     self.followed = self.followed or {}
     if not self.followed[folder .. "\0" .. name] then
       self.followed[folder .. "\0" .. name] = true
-      local _, found = self:module(folder, name)
-      if found then self:follow(folder, found) end
+      local path, found = self:module(folder, name)
+      if path then self:follow(folder, found, faults) else faults[#faults + 1] = found end
     end
   end
 end

@@ -293,7 +293,8 @@ describe("inbox list", function()
     end
     os.execute(("chmod 755 %s; chmod 600 %s/altinn-events.db"):format(folder, folder))
     local status, out, err = shell 'setpriv --reuid=65534 --regid=65534 --clear-groups "$ae" inbox list'
-    if not err:find "altinn%-events: " then return pending "this tree is closed to others" end
+    -- (What the shell says of a program that it may not start holds its name, too.)
+    if not ("\n" .. err):find "\naltinn%-events: " then return pending "this tree is closed to others" end
     assert.are.equal(1, status)
     assert.are.equal("", out)
     says(err, "this user may not open the inbox: run the command as the user that runs the host")

@@ -4,6 +4,8 @@ local host = require "spec.support.host"
 local http = require "spec.support.http"
 local process = require "spec.support.process"
 local sample = require "spec.support.sample"
+local socket = require "socket"
+local sql = require "spec.support.sql"
 
 describe("a worker that stands still", function()
   -- (A rule has no way to a function of C that waits; a library that is made for it has.)
@@ -93,17 +95,46 @@ describe("the metrics", function()
 end)
 
 describe("the age of the oldest event that waits", function()
-  it("grows while its run is not over, and is 0 again", function()
-    local one = host.start { rules = { slow = [[
+  local one
+  after_each(function() one:close() end)
+
+  local function age() return one:metrics().oldest_waiting_seconds end
+
+  it("grows while its run fails, and is 0 again", function()
+    one = host.start { rules = { slow = [[
       rule { name = "slow", on = "x.slow", order = false, run = function(_, _, context)
-        if os.time() - context.received < 4 then return retry_after("1s") end
+        if os.time() - context.received < 4 then error "not yet" end
         return skip("now")
       end }]] } }
-    finally(function() one:close() end)
-    assert.are.equal(0, one:metrics().oldest_waiting_seconds)
+    assert.are.equal(0, age())
     one:post(sample.text { type = "x.slow" })
-    assert(process.wait(20, function() return one:metrics().oldest_waiting_seconds > 1 or nil end))
-    assert(process.wait(20, function() return one:metrics().oldest_waiting_seconds == 0 or nil end))
+    assert(process.wait(20, function() return age() > 1 or nil end))
+    assert(process.wait(20, function() return age() == 0 or nil end))
+  end)
+
+  it("is not that of runs that wait as their rule wished, however many stand before", function()
+    one = host.start { rules = { w = [[
+      rule { name = "waits", on = "x.waits", run = function() return retry_after("1d", "later") end }
+      rule { name = "fails", on = "x.fails", run = function() error "no" end }]] } }
+    one:post(sample.text { id = "1", type = "x.waits" })
+    assert(process.wait(20, function() return #one:list("--state", "later").events == 1 or nil end))
+    one:stop()
+    sql.execute(one.inbox, [[
+      BEGIN;
+      UPDATE event SET received = received - 86400000;
+      CREATE TEMP TABLE n AS WITH RECURSIVE n(i) AS (SELECT 2 UNION ALL SELECT i + 1 FROM n WHERE i < 10000)
+        SELECT i FROM n;
+      INSERT INTO event SELECT i, received, subscription, body FROM event, n WHERE sequence = 1;
+      INSERT INTO run SELECT i, rule, state, attempt, due, reason, changed, since, line + i, tries FROM run, n
+        WHERE sequence = 1;
+      INSERT INTO waiting SELECT i, runs, rules FROM waiting, n WHERE sequence = 1;
+      COMMIT]])
+    assert(one:launch())
+    assert(process.wait(20, function() return one:metrics().waiting == 10000 or nil end))
+    local posted = socket.gettime()
+    one:post(sample.text { id = "other", type = "x.fails" })
+    local seen = assert(process.wait(20, function() return age() > 0 and age() or nil end))
+    assert.is_true(seen <= socket.gettime() - posted + 1, seen)
   end)
 end)
 

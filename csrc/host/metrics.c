@@ -232,8 +232,13 @@ static void write_inbox (FILE *out, ae_inbox *inbox) {
   plain(out, "storage_failures_total", "counter", "Works not stored", counts.failed);
   plain(out, "commits_total", "counter", "Transactions committed", counts.groups);
   plain(out, "unmatched_total", "counter", "Events that no rule wanted", counts.unmatched);
-  plain(out, "waiting", "gauge", "Events with an unsettled run", counts.waiting);
-  head(out, "oldest_waiting_seconds", "gauge", "Age of the first event with an unsettled run");
+  plain(out, "waiting", "gauge",
+        "Events with a run that is not over, also those that wait as a rule wished",
+        counts.waiting);
+  head(
+    out, "oldest_waiting_seconds", "gauge",
+    "Age of the first event with a run that is due or tried again, not of one that waits as "
+    "its rule wished");
   fprintf(out, "altinn_events_oldest_waiting_seconds %.3f\n", age_of(counts.oldest));
   plain(out, "dead", "gauge", "Dead letters", counts.dead);
 }

@@ -184,8 +184,8 @@ typedef struct ae_inbox_counts {
   uint64_t waiting;    /* events with a run that is not over */
   uint64_t dead;       /* dead letters in the file */
   uint64_t unmatched;  /* events that no rule wanted */
-  int64_t oldest;      /* ms since 1970: the first event that waits was received,
-                          as of a second ago; 0: none waits */
+  int64_t oldest;      /* ms since 1970: when the first event was received that has
+                          a run which is due or failed, as of a second ago; 0: none */
   uint64_t unreadable; /* of those that wait: they cannot be read */
 } ae_inbox_counts;
 

@@ -9,6 +9,7 @@
 #define CLOCK_BACK_MS 1000
 #define DUE_RUNS 256
 #define ACTS 256
+#define OLDEST 8192 /* events among which the oldest is looked for at a time */
 
 bool ae_look_numbers (ae_inbox *inbox) {
   int64_t waiting, dead;
@@ -137,8 +138,10 @@ static void probe (ae_inbox *inbox) {
 
 /* For the metrics; where the file cannot be read the last one stands. */
 static void look_at_oldest (ae_inbox *inbox) {
-  int64_t oldest;
-  if (!ae_store_number_read(inbox->store, AE_NUMBER_OLDEST, &oldest)) return;
+  int64_t oldest = 0;
+  int found = ae_store_oldest(inbox->store, &inbox->oldest_from, ae_wall_ms(), OLDEST,
+                              &oldest);
+  if (found < 0 || inbox->oldest_from != 0) return; /* else it goes on in a second */
   pthread_mutex_lock(&inbox->lock);
   inbox->counts.oldest = oldest;
   pthread_mutex_unlock(&inbox->lock);

@@ -99,9 +99,10 @@ struct ae_inbox {
   int64_t next_due; /* ms since 1970: none is due between horizon and this */
   ae_store_due due; /* the last one taken up; its rule is in due_rule */
   ae_copy due_rule;
-  bool more_due;  /* others may be due by the horizon */
-  int64_t looked; /* ms, monotonic: last look at the file */
-  int64_t moved;  /* ms, monotonic: last look at its name */
+  bool more_due;       /* others may be due by the horizon */
+  int64_t looked;      /* ms, monotonic: last look at the file */
+  int64_t moved;       /* ms, monotonic: last look at its name */
+  int64_t oldest_from; /* the search for the oldest that waits goes on after it */
 };
 
 /* inbox.c */

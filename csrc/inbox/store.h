@@ -31,7 +31,6 @@ typedef enum ae_store_number {
   AE_NUMBER_LAST, /* the highest sequence ever seen */
   AE_NUMBER_WAITING,
   AE_NUMBER_DEAD,
-  AE_NUMBER_OLDEST, /* when the first event that waits was received; 0: none waits */
   AE_NUMBER_ACT,    /* the last act by hand */
   AE_NUMBER_VERSION /* changes when somebody else wrote */
 } ae_store_number;
@@ -117,6 +116,11 @@ bool ae_store_touch (ae_store *store);
 
 /* Reads one of the numbers. */
 bool ae_store_number_read (ae_store *store, ae_store_number which, int64_t *out);
+/* When the first event was received that has a run which does not wait for a
+** later time (after `now`, ms since 1970) because its rule wished it. Looks at
+** `most` events at most, those after *from: 1 = found, 0 = none of them, -1 =
+** failed. *from becomes the last of them, and 0 where the search is over. */
+int ae_store_oldest (ae_store *store, int64_t *from, int64_t now, int64_t most, int64_t *out);
 /* What the file knows of a run. */
 bool ae_store_run_find (ae_store *store, int64_t sequence, ae_slice rule, ae_store_run *run);
 /* Walks the runs of an event: 1 = a run, 0 = the end, -1 = failed. */

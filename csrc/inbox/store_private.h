@@ -87,8 +87,11 @@ typedef struct sqlite3_stmt sqlite3_stmt;
           " ORDER BY number LIMIT ?2") \
   X(COUNT_WAITING, "SELECT count(*) FROM waiting") \
   X(COUNT_DEAD, "SELECT count(*) FROM run WHERE state = 'dead'") \
-  X(OLDEST_WAITING, "SELECT coalesce((SELECT received FROM event" \
-                    " WHERE sequence = (SELECT min(sequence) FROM waiting)), 0)") \
+  X(OLDEST, "SELECT w.sequence, CASE WHEN w.rules IS NOT NULL AND w.runs <=" \
+            " (SELECT count(*) FROM run r WHERE r.sequence = w.sequence" \
+            " AND r.state = 'later' AND r.due > ?2) THEN NULL" \
+            " ELSE (SELECT received FROM event e WHERE e.sequence = w.sequence) END" \
+            " FROM waiting w WHERE w.sequence > ?1 ORDER BY w.sequence LIMIT ?3") \
   X(LAST_ACT, "SELECT coalesce(max(number), 0) FROM act") \
   X(DATA_VERSION, "PRAGMA data_version")
 

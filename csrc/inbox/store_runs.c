@@ -199,14 +199,31 @@ bool ae_store_number_read (ae_store *store, ae_store_number which, int64_t *out)
   sqlite3_stmt *s;
   bool found;
   if (which == AE_NUMBER_LAST) return ae_store_number_of(store, LAST_SQL, out);
-  s = ae_store_use(store, which == AE_NUMBER_WAITING  ? AE_SQL_COUNT_WAITING
-                          : which == AE_NUMBER_DEAD   ? AE_SQL_COUNT_DEAD
-                          : which == AE_NUMBER_OLDEST ? AE_SQL_OLDEST_WAITING
-                          : which == AE_NUMBER_ACT    ? AE_SQL_LAST_ACT
-                                                      : AE_SQL_DATA_VERSION);
+  s = ae_store_use(store, which == AE_NUMBER_WAITING ? AE_SQL_COUNT_WAITING
+                          : which == AE_NUMBER_DEAD  ? AE_SQL_COUNT_DEAD
+                          : which == AE_NUMBER_ACT   ? AE_SQL_LAST_ACT
+                                                     : AE_SQL_DATA_VERSION);
   found = sqlite3_step(s) == SQLITE_ROW;
   if (found) *out = sqlite3_column_int64(s, 0);
   return sqlite3_reset(s) == SQLITE_OK && found;
+}
+
+int ae_store_oldest (ae_store *store, int64_t *from, int64_t now, int64_t most, int64_t *out) {
+  sqlite3_stmt *s = ae_store_use(store, AE_SQL_OLDEST);
+  int64_t seen = 0;
+  bool found = false;
+  sqlite3_bind_int64(s, 1, *from);
+  sqlite3_bind_int64(s, 2, now);
+  sqlite3_bind_int64(s, 3, most);
+  while (!found && sqlite3_step(s) == SQLITE_ROW) {
+    seen++;
+    *from = sqlite3_column_int64(s, 0);
+    found = sqlite3_column_type(s, 1) != SQLITE_NULL;
+    if (found) *out = sqlite3_column_int64(s, 1);
+  }
+  if (sqlite3_reset(s) != SQLITE_OK) return -1;
+  if (found || seen < most) *from = 0;
+  return found;
 }
 
 /* A row of `run`. */

@@ -87,6 +87,23 @@ describe("effects.prepare", function()
 end)
 
 describe("the key", function()
+  it("that is an attribute of the event belongs to the rule, though it holds a colon", function()
+    local event = assert(events.parse [[{"specversion":"1.0","id":"urn:uuid:1","source":"https://a.example/b",
+      "type":"t","subject":"urn:altinn:organization:identifier-no:987654321",
+      "resource":"urn:altinn:resource:acme-letters"}]])
+    local function keyed(key)
+      return effects.prepare(effect { key = key }, { rule = "r", place = 1, event = event }, targets)
+    end
+    assert.are.equal("bare:r/" .. event.subject, keyed(event.subject).key)
+    assert.are.equal("bare:r/urn:uuid:1", keyed(event.id).key)
+    assert.are.equal("bare:case:" .. event.subject, keyed("case:" .. event.subject).key)
+    for _, name in ipairs { "resource", "source" } do  -- the same for every event: the first would be the last
+      local item, message = keyed(event[name])
+      assert.is_nil(item)
+      assert.is_truthy(message:find("the key holds nothing of this event", 1, true))
+    end
+  end)
+
   it("is the target, the rule and the parts; whole numbers have no point", function()
     local _, key = prepare { key = { "a", 5, 5.0, 1.5, "007", "b" } }
     assert.are.equal("bare:r/a/5/5/1.5/007/b", key)

@@ -35,9 +35,18 @@ local function part_text(part)
   return tostring(part)
 end
 
--- A key that the rule composes by itself: the rule's name is not put before it.
-local function is_composed(parts)
-  return #parts == 1 and type(parts[1]) == "string" and parts[1]:find(":", 1, true) ~= nil
+local TAKEN = { "source", "type", "time", "subject", "resource", "resourceinstance", "id", "dataschema",
+  "alternativesubject" }
+
+-- A key that the rule composes by itself: the rule's name is not put before it. An attribute as it came (event.subject,
+-- event.resource) may hold a colon and is not composed: that another rule has the same is chance.
+local function is_composed(parts, event)
+  local text = parts[1]
+  if #parts ~= 1 or type(text) ~= "string" or not text:find(":", 1, true) then return false end
+  for _, name in ipairs(TAKEN) do
+    if event[name] == text then return false end
+  end
+  return true
 end
 
 local function escaped(text)
@@ -45,13 +54,13 @@ local function escaped(text)
 end
 
 -- A slash inside a part must not look like the border between two parts.
-local function key_text(effect, parts, rule_name)
+local function key_text(effect, parts, rule_name, composed)
   local texts = {}
   for index, part in ipairs(parts) do
     texts[index] = part_text(part)
     if #parts > 1 then texts[index] = escaped(texts[index]) end
   end
-  if not is_composed(parts) then table.insert(texts, 1, escaped(rule_name)) end
+  if not composed then table.insert(texts, 1, escaped(rule_name)) end
   local text = effect.target .. ":" .. table.concat(texts, "/")
   if text:find("[%z\1-\31\127]") then return nil, "the key holds a control character" end
   if #text > KEY_BYTES then return nil, ("the key is longer than %d bytes"):format(KEY_BYTES) end
@@ -78,11 +87,12 @@ local function key_of(effect, about)
   if parts == nil then  -- the rule may return the same effect again: nothing is written into it
     return key_text(effect, { M.event_part(about.event), effect.place or about.place }, about.rule)
   end
-  if not is_composed(parts) and not is_of_event(parts, about.event, about.thing) then
+  local composed = is_composed(parts, about.event)
+  if not composed and not is_of_event(parts, about.event, about.thing) then
     return nil, "the key holds nothing of this event, so that it would be sent for the first event only: put the"
       .. " letter or the event into it (or write a text with a colon, if that is meant)"
   end
-  return key_text(effect, parts, about.rule)
+  return key_text(effect, parts, about.rule, composed)
 end
 
 -- Records.

@@ -199,6 +199,24 @@ describe("rules cannot reach the host:", function()
     ]]().reason)
   end)
 
+  it("the conditions of other files", function()
+    write { ["a.lua"] = 'absent.kind, present.kind = "present", "absent"\n' .. file("", "a") }
+    assert(rules.load { folder .. "/a.lua" })
+    assert.are.equal("absent", head.absent.kind)
+    assert.are.equal("present", head.present.kind)
+  end)
+
+  it("the end of the process, by a module that is a program", function()
+    write { ["installed/program.lua"] = "os.exit(7)" }
+    local path = package.path
+    package.path = folder .. "/installed/?.lua;" .. path
+    finally(function() package.path = path end)
+    assert.is_truthy(raised('require "program"'):find("it would end the host", 1, true))
+    assert.is_truthy(raised('require "altinn-events"'):find("the module 'altinn-events' is the host's own", 1, true))
+    assert.is_truthy(raised('require "altinn/events/core"'):find("is the host's own", 1, true))
+    assert.is_nil(package.loaded.program)
+  end)
+
   it("modules of the host", function()
     for _, name in ipairs { "altinn.events.rules.loading", "altinn.events.host", "debug", "package" } do
       local message = raised(("require '%s'"):format(name))

@@ -338,6 +338,7 @@ local function new(jobs, budget)
   -- Modules that rules require use the global table, so it changes there too.
   for name, value in pairs(library) do rawset(coroutine, name, value) end
   _G.xpcall = guarded
+  rawset(os, "exit", function() error("os.exit is not for rules: it would end the host", 2) end)
   local function clock()
     local _, steady = jobs:now()
     return steady

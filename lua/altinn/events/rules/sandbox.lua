@@ -205,7 +205,7 @@ local function in_scope(state, name)
     if not ok then error(module, 3) end
     return module.new()
   end
-  if name:find("^altinn%.events%.") then
+  if name:find("^altinn[%./]events[%./]") or name == "altinn-events" then
     error(("the module '%s' is the host's own: rules use events, and what it has"):format(name), 3)
   end
   if not standard[name] then return nil end
@@ -219,13 +219,16 @@ local function folder_of(file)
 end
 M.folder_of = folder_of
 
+local function no_exit() error("os.exit is not for what rules require: it would end the host", 2) end
+
 -- An installed module. The working folder is none of the places: what lies
--- there was not read with the rules.
+-- there was not read with the rules. Some "modules" are programs, which exit.
 local function installed(name)
-  local places = package.path
+  local places, exit = package.path, os.exit
   package.path = (";" .. places):gsub(";%./[^;]*", ""):gsub("^;", "")
+  os.exit = no_exit  -- luacheck: ignore
   local ok, value = pcall(require, name)
-  package.path = places
+  package.path, os.exit = places, exit  -- luacheck: ignore
   return ok, value
 end
 
@@ -334,7 +337,8 @@ function M.environment(state, globals, register)
   env.rule = register
   env.done, env.skip, env.retry_after, env.fail = rule.done, rule.skip, rule.retry_after, rule.fail
   env.send = strict.object(copy_of(rule.send), "send")
-  env.prefix, env.no, env.absent, env.present = head.prefix, head.no, head.absent, head.present
+  env.prefix, env.no = head.prefix, head.no
+  env.absent, env.present = deep_copy(head.absent), deep_copy(head.present)
   env.events = own_events()
   env.log = default_log()
   for name, value in pairs(globals or {}) do env[name] = deep_copy(value) end

@@ -88,7 +88,7 @@ describe("Altinn's side, the host and the emulator", function()
     status, out, err = run "doctor"
     assert.are.equal(0, status, out .. err)
     control("/letters", '{"resource":"acme-letters","recipient":"01017012345"}')
-    assert.is_truthy(process.wait(5, function()
+    assert.is_truthy(process.wait(30, function()
       return running:list("--type", "correspondencepublished").count == 1
     end))
   end)

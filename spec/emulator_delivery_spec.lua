@@ -255,7 +255,7 @@ describe("the emulator's deliveries", function()
     local ids = publish(19)
     assert.are.equal(6, #pushes())
     ids[20] = publish()[1]
-    assert.is_truthy(process.wait(5, function() return #pushes() == 26 end))
+    assert.is_truthy(process.wait(30, function() return #pushes() == 26 end))
     local got = {}
     for index = 7, 26 do got[index - 6] = cjson.decode(pushes()[index].body).id end
     assert.are_not.same(ids, got)
@@ -300,7 +300,7 @@ describe("the emulator's deliveries", function()
     endpoint:answer { "500" }
     altinn:publish { type = "correspondencepublished", recipient = "01010112345" }
     altinn:as("SECRET-TOKEN", "GET", "/events/api/v1/subscriptions")
-    local log = process.wait(5, function()
+    local log = process.wait(30, function()
       local text = altinn:log()
       return text:find("/subscriptions\" status=401", 1, true) and text
     end)

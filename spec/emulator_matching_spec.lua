@@ -117,7 +117,7 @@ describe("the emulator's matching", function()
     assert.are.same({ owner }, reached { subject = "urn:altinn:organization:identifier-no:991825827" })
     assert.are.same({ owner }, reached {})
     assert.are.equal("/org/digdir", altinn:control("GET", "/subscriptions").subscriptions[1].consumer)
-    assert.is_truthy(process.wait(5, function() return altinn:log():find("2 kept out by the policy", 1, true) end))
+    assert.is_truthy(process.wait(30, function() return altinn:log():find("2 kept out by the policy", 1, true) end))
     altinn:control("POST", "/world", { owners = { ["skd-letters"] = "974761076" },
       service_owners = { ["974761076"] = "skd" } })
     assert.are.same({}, reached { resource = "urn:altinn:resource:skd-letters", subject = ORG })

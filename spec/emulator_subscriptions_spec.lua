@@ -210,7 +210,7 @@ describe("the emulator's subscriptions", function()
       end
     end
     -- The log says why; Altinn does not.
-    assert.is_truthy(process.wait(5, function()
+    assert.is_truthy(process.wait(30, function()
       return altinn:log():find("a subjectFilter is required of everybody who is not the resource's owner", 1, true)
     end))
   end)

@@ -94,7 +94,7 @@ describe("a download that does not end", function()
 
   it("leaves nothing when its time is over", function()
     assert(one:wait_log("verdict=retry", 20), one:log())
-    assert(process.wait(5, function() return files() == "" end), files())
+    assert(process.wait(30, function() return files() == "" end), files())
   end)
 
   it("leaves nothing when the host ends, and does not keep it", function()

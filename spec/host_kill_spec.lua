@@ -154,7 +154,7 @@ local function round(one, number)
     kill_after(one, math.random() * 0.15)
     load(one.port)
   end
-  assert(one.process:wait_exit(5), "the host outlived kill -9")
+  assert(one.process:wait_exit(30), "the host outlived kill -9")
 end
 
 local function rows(one, text, ...) return sql.query(one.inbox, text, ...) end

@@ -277,7 +277,7 @@ describe("the host", function()
     assert(service:wait(1))
     one:signal "TERM"
     assert(one:wait_log("msg=stopping"))
-    assert(process.wait(2, function() return http.request(one.admin_port, { path = "/readyz" }) == 503 end))
+    assert(process.wait(30, function() return http.request(one.admin_port, { path = "/readyz" }) == 503 end))
     local status, headers, body = post "t-3"
     assert.are.equal(503, status)
     assert.is_string(headers["retry-after"])
@@ -311,7 +311,7 @@ describe("the host", function()
       "Content-Length: %d\r\n\r\n%s"):format(#body, body:sub(1, 9)))
     http.request(one.port, { path = "/" })  -- the head has been judged when this is answered
     one:signal "TERM"
-    assert(process.wait(2, function() return http.request(one.admin_port, { path = "/readyz" }) == 503 end))
+    assert(process.wait(30, function() return http.request(one.admin_port, { path = "/readyz" }) == 503 end))
     client:send(body:sub(10))
     local status, headers, text = http.read(client)
     assert.are.equal(503, status)
@@ -398,7 +398,7 @@ describe("the host", function()
     end)
 
     local function ready_is(status)
-      return process.wait(5, function() return http.request(one.admin_port, { path = "/readyz" }) == status end)
+      return process.wait(30, function() return http.request(one.admin_port, { path = "/readyz" }) == status end)
     end
 
     local function fill() os.execute(("dd if=/dev/zero of=%s/filler bs=4k 2>/dev/null"):format(disk)) end

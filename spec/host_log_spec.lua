@@ -26,7 +26,7 @@ describe("the log", function()
     for _, one in ipairs(started) do
       if not one:status() then
         one:signal "KILL"
-        one:wait_exit(5)
+        one:wait_exit(30)
       end
     end
     process.remove(folder)
@@ -164,7 +164,7 @@ describe("the emulator", function()
     local one = process.start(folder, "emulator", host.program() .. " emulate --listen 127.0.0.1:0")
     finally(function()
       if not one:status() then one:signal "KILL" end
-      one:wait_exit(5)
+      one:wait_exit(30)
       process.remove(folder)
     end)
     assert(process.wait(20, function() return (one:output() .. one:errors()):find "127%.0%.0%.1:%d+" or nil end))

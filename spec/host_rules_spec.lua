@@ -35,7 +35,7 @@ local function verdicts() return one:verdicts() end
 
 -- The log tells of a verdict before it is committed.
 local function verdict_of(run)
-  return assert(process.wait(5, function()
+  return assert(process.wait(30, function()
     local found = verdicts()[run]
     return found and found.verdict ~= "retry" and found.verdict ~= "waiting" and found or nil
   end))
@@ -101,7 +101,7 @@ describe("a rule", function()
     post { id = "1" }
     assert(one:wait_log("rule=waits.-verdict=later"))
     assert(one:wait_log("rule=fails.-verdict=dead reason=never"))
-    assert(process.wait(5, function() return verdicts()["1/waits"] and verdicts()["1/fails"] end))
+    assert(process.wait(30, function() return verdicts()["1/waits"] and verdicts()["1/fails"] end))
     local found = verdicts()
     assert.are.equal("done", found["1/nothing"].verdict)
     assert.are.equal("skipped", found["1/skips"].verdict)
@@ -122,7 +122,7 @@ describe("a rule", function()
   it("counts an event that no rule wants", function()
     one = host.start {}
     post()
-    assert(process.wait(5, function() return one:metrics().unmatched_total == 1 end))
+    assert(process.wait(30, function() return one:metrics().unmatched_total == 1 end))
     assert.are.equal(1, one:list("--state", "unmatched").count)
   end)
 end)
@@ -177,7 +177,7 @@ describe("an effect", function()
     assert.truthy(run.reason:find("422", 1, true))
     assert.are.equal(0, (one:run("inbox", "retry", "dead", "--inbox", one.inbox)))
     assert(service:wait(2))
-    assert(process.wait(5, function() return verdicts()["dead/print"].verdict == "done" end))
+    assert(process.wait(30, function() return verdicts()["dead/print"].verdict == "done" end))
     assert.are.equal(0, one:metrics().dead)
   end)
 

@@ -469,7 +469,7 @@ describe("a rule that does not want an event any more", function()
 end)
 
 describe("a rule that newly wants an event which still waits", function()
-  it("gets it, and the others are let alone", function()
+  it("takes over what another rule leaves, and nothing else", function()
     start([[
       function on.run(run)
         say(run.rule .. " " .. run.sequence)
@@ -478,11 +478,16 @@ describe("a rule that newly wants an event which still waits", function()
       loop()]], { "old" })
     post "e"
     assert(process.wait(SECONDS, function() return run_of(1, "old") end))
-    assert(one.handle:reload(heads { "old", "new" }, ""))
+    assert(one.handle:reload(heads { "old", "late" }, ""))
+    post "f"
+    said "late 2"
+    assert.is_nil(run_of(1, "late"))
+    assert.are.equal("later", run_of(1, "old").state)
+    assert(one.handle:reload(heads { "new", "late" }, ""))
     said "new 1"
     assert(process.wait(SECONDS, function() return run_of(1, "new") end))
-    assert.are.same({ "old 1", "new 1" }, one:lines())
-    assert.are.equal("later", run_of(1, "old").state)
+    assert.are.equal("abandoned", run_of(1, "old").state)
+    assert.is_nil(run_of(1, "late"))
   end)
 end)
 

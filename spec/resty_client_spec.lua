@@ -48,7 +48,7 @@ describe("a rule in nginx", function()
     for number = 1, 40 do
       assert.are.equal(200, (one:post(sample.text { id = "n" .. number, resourceinstance = letter.id })), one:log())
     end
-    assert.is_truthy(process.wait(5, function() return select(2, one:log():gsub("reason=\"Published", "")) == 40 end))
+    assert.is_truthy(process.wait(30, function() return select(2, one:log():gsub("reason=\"Published", "")) == 40 end))
     for worker in one:log():gmatch('reason="Published (%d)"') do workers[worker] = (workers[worker] or 0) + 1 end
     assert.are.equal(40, (workers["0"] or 0) + (workers["1"] or 0))
     local tokens = 0

@@ -54,7 +54,7 @@ describe("a site that is wrong", function()
       one = nginx.start { http = HTTP:format(case[1]), server = SERVER, may_fail = true, rules = {
         print = 'rule { name = "print", on = "*", may = { "send:print" }, run = function() end }' } }
       assert.is_truthy(one:wait_log(case[2]), case[2] .. "\n" .. one:log())
-      assert.is_truthy(one.process:wait_exit(5), "nginx has started: " .. case[2])
+      assert.is_truthy(one.process:wait_exit(30), "nginx has started: " .. case[2])
       one:close()
     end
     one = nil
@@ -68,7 +68,7 @@ describe("a site that is wrong", function()
         other = resty.handler { dict = "altinn_events", on_event = function() end }
       }]] }
     assert.is_truthy(one:wait_log 'another handler has the shared dict altinn_events: give each its own,', one:log())
-    assert.is_truthy(one.process:wait_exit(5), "nginx has started")
+    assert.is_truthy(one.process:wait_exit(30), "nginx has started")
   end)
 
   it("is told of limits that nothing in nginx can hold", function()

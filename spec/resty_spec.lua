@@ -313,7 +313,7 @@ describe("rules in nginx", function()
     assert.are.equal(503, (one:post(sample.text())))
     assert.are.equal(200, (one:post(sample.text())))
     -- Each worker writes its lines in its own time.
-    assert.is_truthy(process.wait(5, function() return select(2, one:log():gsub("verdict rule=second", "")) == 3 end))
+    assert.is_truthy(process.wait(30, function() return select(2, one:log():gsub("verdict rule=second", "")) == 3 end))
     assert.is_truthy(one:wait_log "verdict rule=first")
     assert.are.equal(1, select(2, one:log():gsub("first runs", "")))
   end)
@@ -329,7 +329,7 @@ describe("rules in nginx", function()
     local clients = {}
     for i = 1, 5 do clients[i] = begin(sample.text { id = "n" .. i }) end
     assert.are.same({ 200, 200, 200, 200, 200 }, statuses(clients))
-    assert.is_truthy(process.wait(5, function() return select(2, one:log():gsub("at once: 1", "")) == 5 end), one:log())
+    assert.is_truthy(process.wait(30, function() return select(2, one:log():gsub("at once: 1", "")) == 5 end), one:log())
   end)
 
   it("that wait for a service do not hold up others", function()
@@ -353,7 +353,7 @@ describe("a site that is wrong", function()
     options.server = SERVER
     one = nginx.start(options)
     assert.is_truthy(one:wait_log(text), one:log())
-    assert.is_truthy(process.wait(5, function() return one.process:status() end), "nginx has started")
+    assert.is_truthy(process.wait(30, function() return one.process:status() end), "nginx has started")
   end
 
   it("does not start, and says what to add", function()

@@ -234,6 +234,7 @@ static void inbox_free (ae_inbox *inbox) {
   free(inbox->rules);
   free(inbox->names.data);
   free(inbox->before.data);
+  free(inbox->having.data);
   free(inbox->body.data);
   free(inbox->due_rule.data);
   free(inbox->visits);

@@ -167,8 +167,8 @@ void ae_inbox_wake (ae_inbox *inbox);
 ae_code ae_inbox_health (ae_inbox *inbox, ae_error *error);
 
 /* The rules are others now: events that wait are matched anew, beside all else.
-** A run whose rule is gone or does not want the event any more is abandoned; a
-** rule that newly wants an event gets it. Any thread. */
+** A run whose rule is gone or does not want the event any more is abandoned, and
+** rules that newly want the event take it over. Any thread. */
 void ae_inbox_rescan (ae_inbox *inbox);
 
 /* The claim of a run that is at a worker: what the worker says of the run

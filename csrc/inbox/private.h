@@ -84,7 +84,8 @@ struct ae_inbox {
   ae_group group;
   ae_slice *rules; /* room for what `match` finds */
   size_t rule_capacity;
-  ae_copy names, before, body; /* names of rules one a line, now and before; an event */
+  ae_copy names, before, having, body; /* names of rules one a line: those that want an
+                                          event now, that had it, that have it; the event */
   ae_visit *visits;
   size_t visit_count, visit_capacity;
   int64_t sequence; /* the last one given */

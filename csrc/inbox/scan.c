@@ -3,9 +3,15 @@
 ** start, when memory holds none of their runs, and after a reload, when it
 ** holds those that the rules of before wanted. Both end in the same:
 **
-**     rule wants it, and did not before   a run that may go
 **     wanted it, and does not any more    the run is abandoned
+**     wants it, and did not before        the rule takes over what was
+**                                         abandoned; else the event is not its
 **     no run is left that is not over     the event waits no more
+**
+** An event belongs to the rules that were in force when it came: a new rule
+** has no runs of what came before it, but for those that another rule left.
+** The file holds the names of the rules that have it, and, behind a tab,
+** of those that came too late for it.
 **
 ** It goes in parts, each one transaction, beside all that the writer does
 ** else. At the start new events are left to it, so that they do not overtake.
@@ -15,12 +21,15 @@
 #include <assert.h>
 #include <stdlib.h>
 
+#define LATE '\t' /* before the name of a rule that came too late for the event */
+
 /* What the scan knows of one event. */
 typedef struct sight {
   int64_t sequence, runs, now;
   const ae_lane *lost;
   bool loading; /* memory does not hold its runs */
   bool known;   /* `before` is known */
+  bool left;    /* a rule that had it leaves it to others */
 } sight;
 
 /* Cuts the first line off. False: there is none. */
@@ -39,6 +48,16 @@ static bool has_name (ae_slice names, ae_slice wanted) {
   ae_slice name;
   while (next_name(&names, &name))
     if (ae_slice_equal(name, wanted)) return true;
+  return false;
+}
+
+/* Whether the name stands behind a tab. */
+static bool has_late_name (ae_slice names, ae_slice wanted) {
+  ae_slice name;
+  while (next_name(&names, &name))
+    if (name.length == wanted.length + 1 && name.data[0] == LATE &&
+        memcmp(name.data + 1, wanted.data, wanted.length) == 0)
+      return true;
   return false;
 }
 
@@ -70,13 +89,31 @@ static bool resume (ae_inbox *inbox, const sight *event, ae_lane *lane,
                         due == run->due ? run->changed : event->now, line);
 }
 
+/* Whether the rule came too late for the event, of which it has no run yet. */
+static bool is_late (const ae_inbox *inbox, const sight *event, ae_slice rule) {
+  ae_slice before = ae_copy_slice(&inbox->before);
+  if (!event->known || has_name(before, rule)) return false;
+  return !event->left || has_late_name(before, rule);
+}
+
+/* Writes down that the rule has the event, or came too late for it. */
+static bool note (ae_inbox *inbox, ae_slice rule, bool late) {
+  const char mark = LATE;
+  return (inbox->having.length == 0 || ae_copy_add(&inbox->having, AE_LITERAL("\n"))) &&
+         (!late || ae_copy_add(&inbox->having, (ae_slice){&mark, 1})) &&
+         ae_copy_add(&inbox->having, rule);
+}
+
 static bool look_at_wanted (ae_inbox *inbox, sight *event, ae_slice rule) {
   ae_lane *lane = ae_lanes_get(&inbox->lanes, rule);
   ae_store_run run;
   bool held; /* by memory */
+  bool late;
   if (lane == NULL || !ae_store_run_find(inbox->store, event->sequence, rule, &run))
     return false;
-  if (ae_run_state_is_final(run.state)) return true;
+  late = run.state == AE_RUN_NONE && is_late(inbox, event, rule);
+  if (!note(inbox, rule, late)) return false;
+  if (late || ae_run_state_is_final(run.state)) return true;
   event->runs++;
   held = !event->loading && lane != event->lost && event->known &&
          has_name(ae_copy_slice(&inbox->before), rule);
@@ -102,11 +139,27 @@ static bool abandon (ae_inbox *inbox, const sight *event, ae_slice rule) {
   return true;
 }
 
+/* Whether a rule of before is left without the event though its run is not
+** over. False: the store fails. */
+static bool find_left (ae_inbox *inbox, sight *event) {
+  ae_slice before = ae_copy_slice(&inbox->before), name;
+  ae_store_run run;
+  while (next_name(&before, &name)) {
+    if (name.length > 0 && name.data[0] == LATE) continue;
+    if (has_name(ae_copy_slice(&inbox->names), name)) continue;
+    if (!ae_store_run_find(inbox->store, event->sequence, name, &run)) return false;
+    if (!ae_run_state_is_final(run.state)) event->left = true;
+  }
+  return true;
+}
+
 static bool look_at_unwanted (ae_inbox *inbox, sight *event) {
   ae_slice before = ae_copy_slice(&inbox->before), name;
-  while (next_name(&before, &name))
+  while (next_name(&before, &name)) {
+    if (name.length > 0 && name.data[0] == LATE) continue;
     if (!has_name(ae_copy_slice(&inbox->names), name) && !abandon(inbox, event, name))
       return false;
+  }
   return true;
 }
 
@@ -163,7 +216,7 @@ static bool write_down (ae_inbox *inbox, const sight *event, const ae_store_wait
   }
   return (same && event->runs == waiting->runs) ||
          ae_store_rewait(inbox->store, event->sequence, event->runs,
-                         ae_copy_slice(&inbox->names));
+                         ae_copy_slice(&inbox->having));
 }
 
 static bool scan_event (ae_inbox *inbox, int64_t sequence, const ae_lane *lost) {
@@ -181,6 +234,8 @@ static bool scan_event (ae_inbox *inbox, int64_t sequence, const ae_lane *lost) 
   same = event.known &&
          ae_slice_equal(ae_copy_slice(&inbox->names), ae_copy_slice(&inbox->before));
   if (same && !event.loading && lost == NULL) return true;
+  inbox->having.length = 0;
+  if (event.known && !same && !find_left(inbox, &event)) return false;
   for (size_t i = 0; i < count; i++)
     if (!look_at_wanted(inbox, &event, inbox->rules[i])) return false;
   return (same || look_at_unwanted(inbox, &event)) &&

@@ -10,6 +10,8 @@
 
 #define BUSY_MS 10000
 
+// clang-format off
+
 /* Whether a run of the event waits: a rule is listed and has no row. */
 #define WAITS_SQL \
   "EXISTS (SELECT 1 FROM waiting w WHERE w.sequence = e.sequence AND (w.rules IS NULL" \
@@ -17,28 +19,24 @@
   " AND r." AE_SQL_IS_OPEN ")))"
 #define HAS_SQL(state) \
   "EXISTS (SELECT 1 FROM run r WHERE r.sequence = e.sequence AND r.state = " state ")"
+#define LISTED_SQL \
+  "EXISTS (SELECT 1 FROM waiting w WHERE w.sequence = e.sequence" \
+  " AND " AE_SQL_LISTED("w.rules", "?4") ")"
+#define OF_RULE_SQL "EXISTS (SELECT 1 FROM run r WHERE r.sequence = e.sequence AND r.rule = ?4"
 
 /* The state of an event: that of the run which most needs somebody. */
 #define STATE_SQL \
-  "CASE WHEN " HAS_SQL( \
-    "'dead'") " THEN 'dead'" \
-              " WHEN " HAS_SQL( \
-                "'abandoned'") " THEN 'abandoned'" \
-                               " WHEN " HAS_SQL( \
-                                 "'retry'") " THEN 'retry'" \
-                                            " WHEN " HAS_SQL( \
-                                              "'held'") " THEN 'held'" \
-                                                        " WHEN " WAITS_SQL " THEN 'waiting'" \
-                                                        " WHEN " HAS_SQL( \
-                                                          "'later'") " THEN 'later'" \
-                                                                     " WHEN " HAS_SQL( \
-                                                                       "'done'") " THEN 'done'" \
-                                                                                 " WHEN " HAS_SQL( \
-                                                                                   "'discarded'") " THEN 'discarded'" \
-                                                                                                  " WHEN " HAS_SQL( \
-                                                                                                    "'shadowed'") " THEN 'shadowed'" \
-                                                                                                                  " WHEN EXISTS (SELECT 1 FROM run r WHERE r.sequence = e.sequence) THEN 'skipped'" \
-                                                                                                                  " ELSE 'unmatched' END"
+  "CASE WHEN " HAS_SQL("'dead'") " THEN 'dead'" \
+  " WHEN " HAS_SQL("'abandoned'") " THEN 'abandoned'" \
+  " WHEN " HAS_SQL("'retry'") " THEN 'retry'" \
+  " WHEN " HAS_SQL("'held'") " THEN 'held'" \
+  " WHEN " WAITS_SQL " THEN 'waiting'" \
+  " WHEN " HAS_SQL("'later'") " THEN 'later'" \
+  " WHEN " HAS_SQL("'done'") " THEN 'done'" \
+  " WHEN " HAS_SQL("'discarded'") " THEN 'discarded'" \
+  " WHEN " HAS_SQL("'shadowed'") " THEN 'shadowed'" \
+  " WHEN EXISTS (SELECT 1 FROM run r WHERE r.sequence = e.sequence) THEN 'skipped'" \
+  " ELSE 'unmatched' END"
 
 /* ?1 state, ?2 since, ?3 type, ?4 rule. An event is listed under the state of
 ** each of its runs that needs somebody; under one that is over and well only
@@ -47,25 +45,17 @@
   " FROM event e WHERE (?2 IS NULL OR e.received >= ?2)" \
   " AND (?3 IS NULL OR json_extract(CAST(e.body AS TEXT), '$.type') = ?3)" \
   " AND CASE" \
-  " WHEN ?1 IS NULL THEN ?4 IS NULL OR EXISTS (SELECT 1 FROM run r" \
-  " WHERE r.sequence = e.sequence AND r.rule = ?4) OR EXISTS (SELECT 1 FROM waiting w" \
-  " WHERE w.sequence = e.sequence AND " AE_SQL_LISTED( \
-    "w.rules", \
-    "?4") ")" \
-          " WHEN ?4 IS NOT NULL AND ?1 = 'waiting' THEN EXISTS (SELECT 1 FROM waiting w" \
-          " WHERE w.sequence = e.sequence AND " AE_SQL_LISTED( \
-            "w.rules", \
-            "?4") ")" \
-                  " AND NOT EXISTS (SELECT 1 FROM run r WHERE r.sequence = e.sequence AND r.rule = ?4)" \
-                  " WHEN ?4 IS NOT NULL THEN EXISTS (SELECT 1 FROM run r" \
-                  " WHERE r.sequence = e.sequence AND r.rule = ?4 AND r.state = ?1)" \
-                  " WHEN ?1 = 'waiting' THEN " WAITS_SQL \
-                  " WHEN ?1 IN ('done', 'skipped', 'discarded', 'shadowed', 'unmatched') THEN ?1 = " STATE_SQL \
-                  " ELSE " HAS_SQL("?1") " END"
+  " WHEN ?1 IS NULL THEN ?4 IS NULL OR " OF_RULE_SQL ") OR " LISTED_SQL \
+  " WHEN ?4 IS NOT NULL AND ?1 = 'waiting' THEN " LISTED_SQL " AND NOT " OF_RULE_SQL ")" \
+  " WHEN ?4 IS NOT NULL THEN " OF_RULE_SQL " AND r.state = ?1)" \
+  " WHEN ?1 = 'waiting' THEN " WAITS_SQL \
+  " WHEN ?1 IN ('done', 'skipped', 'discarded', 'shadowed', 'unmatched') THEN ?1 = " STATE_SQL \
+  " ELSE " HAS_SQL("?1") " END"
 
 #define EVENT_SQL "SELECT e.sequence, e.received, e.subscription, e.body, " STATE_SQL
 
-/* The rules that wait stand in one text, a line each. */
+/* The rules that wait stand in one text, a line each; those behind a tab came
+** too late for the event (scan.c). */
 #define RUNS_SQL \
   "SELECT rule, state, attempt, due, reason, changed FROM run WHERE sequence = ?1" \
   " UNION ALL SELECT * FROM (WITH RECURSIVE each(name, rest) AS" \
@@ -73,8 +63,10 @@
   " UNION ALL SELECT substr(rest, 1, instr(rest, char(10)) - 1)," \
   " substr(rest, instr(rest, char(10)) + 1) FROM each WHERE rest <> '')" \
   " SELECT name, 'waiting', 0, 0, NULL, (SELECT received FROM event WHERE sequence = ?1)" \
-  " FROM each WHERE name IS NOT NULL AND NOT EXISTS" \
+  " FROM each WHERE name IS NOT NULL AND substr(name, 1, 1) <> char(9) AND NOT EXISTS" \
   " (SELECT 1 FROM run WHERE sequence = ?1 AND rule = name)) ORDER BY 1"
+
+// clang-format on
 
 static ae_code fail (const ae_ask *ask, ae_error *error) {
   return ae_fail(error, AE_STORAGE, 0, "%.160s: %s", ask->path,

@@ -91,7 +91,7 @@ describe("the outcome of an effect", function()
     one = host.start { config = config_for("http://127.0.0.1:" .. port), rules = { a = CHANGING } }
     post(1)
     assert(one:wait_log "verdict=retry")
-    assert(process.wait(30, function() return #shown("1").effects > 0 and shown("1").effects[1].state == "not_sent" end))
+    assert(process.wait(9, function() return #shown("1").effects > 0 and shown("1").effects[1].state == "not_sent" end))
     assert.is_truthy(one:metrics().text:find('effects_total{target="print",outcome="not_sent"}', 1, true))
     assert.is_nil(one:metrics().text:find('outcome="unknown"} [1-9]'))
   end)

@@ -329,7 +329,7 @@ describe("rules in nginx", function()
     local clients = {}
     for i = 1, 5 do clients[i] = begin(sample.text { id = "n" .. i }) end
     assert.are.same({ 200, 200, 200, 200, 200 }, statuses(clients))
-    assert.is_truthy(process.wait(30, function() return select(2, one:log():gsub("at once: 1", "")) == 5 end), one:log())
+    assert.is_truthy(process.wait(9, function() return select(2, one:log():gsub("at once: 1", "")) == 5 end), one:log())
   end)
 
   it("that wait for a service do not hold up others", function()

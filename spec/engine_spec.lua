@@ -428,6 +428,11 @@ describe("nothing is silent:", function()
     told(function() return 42 end, "not a number")
     told(function() return rules.send.http "print" end, "not a function", "is the table missing")
     told(function() return { "x" } end, "item 1 of its list is none")
+    told(function() return nil, "no such letter" end, "the rule returned nil, and why: no such letter")
+    told(function() return false, { code = 1 } end, "the rule returned false, and why: an error that is a table: {")
+    contains(first({ run = function() error({ code = 1, message = "no" }) end }).reason,
+      "an error that is a table: { code = 1, message = no }")
+    told(function() return rules.fail "" end, "fail wants a reason")
   end)
 
   it("a verdict of every kind has a reason", function()

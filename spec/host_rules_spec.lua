@@ -497,6 +497,18 @@ describe("an effect", function()
   end)
 end)
 
+describe("a body that tells in Lua's way what failed", function()
+  it("fails: nil and a reason, and a table that it raises", function()
+    one = host.start { rules = { r = [[
+      local function find() return nil, "no such customer" end
+      rule { name = "returns", on = "*", run = function() return find() end }
+      rule { name = "raises", on = "*", run = function() error { code = 7 } end }]] } }
+    post { id = "no" }
+    assert(one:wait_log("rule=returns [^\n]*the rule returned nil, and why: no such customer"), one:log())
+    assert(one:wait_log("rule=raises [^\n]*an error that is a table: { code = 7 }"), one:log())
+  end)
+end)
+
 describe("identity numbers", function()
   local PERSON, TOKEN = "08895699684", "very-secret-token"
 

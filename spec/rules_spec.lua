@@ -144,7 +144,7 @@ describe("a problem in a rule file", function()
     lines = problems_of { ["one.lua"] = "error('no position', 0)" }
     assert.are.same({ "one.lua: no position" }, lines)
     lines = problems_of { ["one.lua"] = "error {}" }
-    assert.are.same({ "one.lua: the file raises a table, and no text" }, lines)
+    assert.are.same({ "one.lua: an error that is a table: { … }" }, lines)
   end)
 
   it("has a line also when the file returns its rule", function()

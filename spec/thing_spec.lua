@@ -49,6 +49,16 @@ describe("a letter in a rule", function()
     assert.are.equal(2, #calls)
   end)
 
+  it("without an id says that the event names none", function()
+    local letter = things.new(assert(rules.new { name = "r", on = "*", run = print }), { kind = "letter" }, connect)
+    local ok, message = pcall(function() return letter.id end)
+    assert.is_false(ok)
+    assert.is_truthy(message:find("this event names no letter: it has no resourceinstance", 1, true), message)
+    failure("invalid", "this event names no letter", letter.details, letter)
+    assert.are.equal("letter without a name", tostring(letter))
+    assert.are.same({}, calls)
+  end)
+
   it("is read again after an action", function()
     local letter = thing { "read:details", "confirm" }
     letter:details()

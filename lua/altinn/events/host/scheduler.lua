@@ -4,6 +4,7 @@
 -- waits yields MARK and what it waits for; the wrapped coroutine functions
 -- pass such a yield on through coroutines of the rule's own.
 local schema = require "altinn.events.support.schema"
+local texts = require "altinn.events.support.text"
 local timers = require "altinn.events.support.timers"
 
 local M = {}
@@ -135,7 +136,7 @@ end
 -- The text of what a task raised. That of an object is the rule's code too.
 local function text_of(self, task, value)
   if type(value) ~= "table" and type(value) ~= "userdata" then return tostring(value) end
-  local asked = { co = raw.create(tostring), seconds = task.seconds, memory = task.memory }
+  local asked = { co = raw.create(texts.raised), seconds = task.seconds, memory = task.memory }
   self.budget.start(asked.co, asked.seconds, asked.memory)
   local ok, text = raw.resume(asked.co, value)
   local stopped, taken = self.budget.finish()

@@ -9,6 +9,7 @@ local place = require "altinn.events.rules.place"
 local policy = require "altinn.events.rules.retry_policy"
 local retries = require "altinn.events.client.retry"
 local suggest = require "altinn.events.support.suggest"
+local texts = require "altinn.events.support.text"
 local things = require "altinn.events.rules.thing"
 
 local M = {}
@@ -165,8 +166,8 @@ local function prepare(job, ports, list)
   return items
 end
 
-local function decision_of(job, ports, value)
-  local verdict, message = language.verdict(value)
+local function decision_of(job, ports, value, why)
+  local verdict, message = language.verdict(value, why)
   if not verdict then return { mistake = ("%s: %s"):format(place.of(job.rule.run), message) } end
   message = language.unreturned(job.made, value)
   if message then return { mistake = message } end
@@ -408,7 +409,7 @@ end
 local function protect(job, ports)
   local raised, text
   local ok, decision = xpcall(function() return M.decide(job, ports) end, function(value)
-    raised, text = value, things.failure(value) and "" or debug.traceback(tostring(value), 2)
+    raised, text = value, things.failure(value) and "" or debug.traceback(texts.raised(value), 2)
     return value
   end)
   if ok then return decision end

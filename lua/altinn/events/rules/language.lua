@@ -5,6 +5,7 @@ local effects = require "altinn.events.rules.effects"
 local head = require "altinn.events.event.head"
 local place = require "altinn.events.rules.place"
 local suggest = require "altinn.events.support.suggest"
+local texts = require "altinn.events.support.text"
 local words = require "altinn.events.support.words"
 
 local M = {}
@@ -38,7 +39,7 @@ end
 ---@param reason string
 ---@return table verdict
 function M.skip(reason)
-  if type(reason) ~= "string" then place.mistake("skip wants a reason", 2) end
+  if type(reason) ~= "string" or reason == "" then place.mistake("skip wants a reason", 2) end
   local made = verdict { verdict = "skip", reason = reason }
   return made
 end
@@ -59,7 +60,7 @@ end
 ---@param reason string
 ---@return table verdict
 function M.fail(reason)
-  if type(reason) ~= "string" then place.mistake("fail wants a reason", 2) end
+  if type(reason) ~= "string" or reason == "" then place.mistake("fail wants a reason", 2) end
   local made = verdict { verdict = "fail", reason = reason }
   return made
 end
@@ -163,9 +164,13 @@ end
 
 --- What a rule's body returned, as a verdict.
 ---@param value any
+---@param why any the second value: as Lua's functions do, a body may return nil and what failed
 ---@return table|nil verdict `verdict` is done, skip, later, fail, effect or effects
 ---@return string|nil message why it is no verdict
-function M.verdict(value)
+function M.verdict(value, why)
+  if not value and why ~= nil then
+    return nil, ("the rule returned %s, and why: %s"):format(tostring(value), texts.raised(why))
+  end
   if value == nil then return { verdict = "done", reason = "the rule returned nothing" } end
   if is_verdict(value) then return value end
   if type(value) == "table" then return effects_of(value) end
@@ -243,13 +248,15 @@ end
 
 local function retry_on(value)
   if type(value) ~= "table" or #value == 0 and next(value) ~= nil then
-    return "must be a list of statuses and classes (network, timeout, server, throttled)"
+    return "must be a list of statuses and classes (network, timeout, tls, throttled, server: any 5xx)"
   end
   local classes = { network = true, timeout = true, server = true, throttled = true, tls = true }
   for _, one in ipairs(value) do
     local known = classes[one] or type(one) == "number" and one >= 300 and one <= 599
     if not known then
-      return ("'%s' is neither a status nor a class%s"):format(tostring(one), suggest.hint(tostring(one), classes))
+      local near = suggest.hint(tostring(one), classes)
+      return ("'%s' is neither a status nor a class%s"):format(tostring(one),
+        near ~= "" and near or " (network, timeout, tls, throttled, server: any 5xx)")
     end
   end
 end

@@ -5,6 +5,7 @@ local rule = require "altinn.events.rules.language"
 local sandbox = require "altinn.events.rules.sandbox"
 local sources_module = require "altinn.events.rules.sources"
 local suggest = require "altinn.events.support.suggest"
+local texts = require "altinn.events.support.text"
 
 local M = {}
 
@@ -75,11 +76,8 @@ end
 
 local function text_of(failure)
   if type(failure) == "string" then return failure end
-  local meta = getmetatable(failure)
-  local named = type(failure) ~= "table" or type(meta) == "table" and meta.__tostring
-  if not named then return "the file raises a table, and no text" end
-  local ok, text = pcall(tostring, failure)
-  return ok and type(failure) ~= "nil" and text or "the file raises what is no text"
+  local ok, told = pcall(texts.raised, failure)
+  return ok and type(failure) ~= "nil" and told or "the file raises what is no text"
 end
 
 -- What a file without a rule may have been meant as.

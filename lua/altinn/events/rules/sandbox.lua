@@ -368,7 +368,8 @@ function M.anchored(body, file, line)
   local info = debug.getinfo(body, "S")
   local source = "@" .. file
   if info.what == "Lua" and info.source:sub(1, 1) == "@" then source, line = info.source, info.linedefined end
-  local text = ("\n"):rep(line - 1) .. "local body = ...; return function(...) return (body(...)) end"
+  local text = ("\n"):rep(line - 1)
+    .. "local body = ...; return function(...) local value, why = body(...) return value, why end"
   return assert((rawget(_G, "loadstring") or load)(text, source))(body)
 end
 

@@ -67,9 +67,14 @@ local function check_power(self, method)
   end
 end
 
+local function nameless(self)
+  return ("this event names no %s: it has no resourceinstance"):format(tostring(rawget(self, "kind")))
+end
+
 -- The client's letter or attachment; the client is made when a rule asks.
 local function asked(self)
   local state = private[self]
+  if rawget(self, "id") == nil then raise(nameless(self), "invalid") end
   local client, message, code = state.connect()
   -- Nothing was asked, so that it says nothing of the letter: a key file that is not there yet is no letter missing.
   if code == nil or PERMANENT[code] then code = "usage" end
@@ -155,6 +160,7 @@ function Letter:download(attachment, sink, options) return act(self, "download",
 
 -- A misspelt member must not be nil: it would be left out of keys and texts without a word.
 local function unknown(self, name, methods)
+  if name == "id" then place.mistake(nameless(self), 3) end
   local known = { id = true, kind = true }
   for method in pairs(methods) do known[method] = true end
   place.mistake(("there is no '%s' in a thing of kind '%s'%s; it has id, kind%s"):format(tostring(name),
@@ -176,7 +182,10 @@ local function class(name, methods)
       end
       unknown(self, member, methods)
     end,
-    __tostring = function(self) return self.kind .. " " .. core.mask(self.id) end,
+    __tostring = function(self)
+      local id = rawget(self, "id")
+      return self.kind .. " " .. (id and core.mask(id) or "without a name")
+    end,
   }
 end
 

@@ -85,6 +85,23 @@ function M.cut(text, most)
   return (text:sub(1, most + 1):gsub("[\192-\247]?[\128-\191]*$", ""):sub(1, most))
 end
 
+--- What somebody raised, as a text: of a table without a text of its own the plain values, in place of its address.
+--- Raises what its own __tostring raises.
+---@param value any
+---@return string
+function M.raised(value)
+  local meta = getmetatable(value)
+  if value == nil then return "an error without a text" end
+  if type(value) ~= "table" or type(meta) == "table" and meta.__tostring then return tostring(value) end
+  local parts = {}
+  for key, one in next, value do
+    local plain = type(one) == "string" or type(one) == "number" or type(one) == "boolean"
+    if plain then parts[#parts + 1] = ("%s = %s"):format(tostring(key), tostring(one)) end
+  end
+  table.sort(parts)
+  return ("an error that is a table: { %s }"):format(#parts > 0 and table.concat(parts, ", ") or "…")
+end
+
 --- The first KiB of a text: masked, UTF-8. A number that the cut goes through is still masked.
 ---@param text string
 ---@return string

@@ -168,13 +168,27 @@ describe("Altinn's side, the host and the emulator", function()
     assert.are.same({ "keep 2" }, (actions()))
   end)
 
+  it("a host that still has another secret is told of", function()
+    local path = folder .. "/altinn-events.lua"
+    local config = process.read(path)
+    finally(function() process.write(path, config) end)
+    process.write(path, (config:gsub(SECRET, "fedcba9876543210fedcba9876543210")))
+    local status, _, err = run("apply", "--wait", "1")
+    assert.are.equal(1, status)
+    assert.is_truthy(err:find("is made but not validated: .-; asked from here it answers 401: the running host has"
+      .. " another secret: restart it"), err)
+    assert.is_nil(err:find("fedcba9876543210", 1, true))
+    process.write(path, config)
+    assert.are.equal(0, (run("apply", "--remove-unknown", "--now")))
+  end)
+
   it("without a host nothing is removed", function()
     running:stop()
     running:rewrite { print = RULES:format('"correspondencepublished"'):gsub("acme%-letters", "acme-bills") }
     local status, _, err = run("apply", "--wait", "1")
     assert.are.equal(1, status)
     assert.is_truthy(err:find("is made but not validated", 1, true), err)
-    assert.are.same({ "validate 5", "remove 2" }, (actions()))
+    assert.are.same({ "validate 6", "remove 2" }, (actions()))
     status, _, err = run "doctor"
     assert.are.equal(1, status, err)
   end)

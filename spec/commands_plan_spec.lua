@@ -55,6 +55,20 @@ describe("plan", function()
     assert.are.same({}, fake.calls)
   end)
 
+  it("prints no secret of the configuration, wherever it stands in an address", function()
+    local list = { ADDRESS .. "/" .. SECRET, "https://other.example.no/" .. SECRET, ADDRESS .. "/letters/" .. SECRET,
+      "https://other.example.no/in?key=" .. SECRET, "https://" .. SECRET .. ".example.no/in" }
+    for index, address in ipairs(list) do list[index] = { endPoint = address } end
+    existing(table.unpack(list))
+    for _, words in ipairs { { "plan", fake:rules_path(), "--json" }, { "plan", fake:rules_path() },
+      { "subscriptions", "list" },
+      { "subscriptions", "list", "--json" } } do
+      local _, out, err = fake:run(table.unpack(words))
+      says(out:gsub("\\/", "/"), "https://other.example.no/***")
+      silent(out .. err, SECRET)
+    end
+  end)
+
   it("tells whoever is no service owner to name itself", function()
     local status, _, err = plan()
     assert.are.equal(2, status)

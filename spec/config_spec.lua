@@ -325,6 +325,28 @@ describe("without a secret, an endpoint that everybody reaches", function()
     assert(load 'return { endpoint = "https://x.no/events", secret = "s" }')
   end)
 
+  it("is refused when it holds the secret already, which is not printed", function()
+    local SECRET = "0123456789abcdef0123"
+    for _, rest in ipairs { "/events/" .. SECRET, "/" .. SECRET .. "/{secret}", "/events?key=" .. SECRET,
+      "/events/%30" .. SECRET:sub(2), "/events/second" } do
+      local text = problems_of(("return { endpoint = 'https://hooks.example.no%s', secret = { %q, 'second' } }")
+        :format(rest, SECRET))
+      says(text, "endpoint: it holds the secret already; leave the secret out", "{secret}")
+      assert.is_nil(text:find(SECRET, 1, true))
+    end
+    assert(load(("return { endpoint = 'https://events.example.no/in', secret = { %q, 'events' } }"):format(SECRET)))
+    assert(load(("return { endpoint = 'https://x.no/events/{secret}/in', secret = %q }"):format(SECRET)))
+  end)
+
+  it("is refused when Altinn would refuse it", function()
+    for _, one in ipairs { "tt02", "production" } do
+      says(problems_of(("return { environment = %q, endpoint = 'http://x.no/events', secret = 'secret' }"):format(one)),
+        "endpoint: must begin with https://; Altinn refuses anything else")
+    end
+    assert(load "return { environment = 'tt02', endpoint = 'https://x.no/events', secret = 'secret' }")
+    assert(load "return { base_url = 'http://127.0.0.1:1', endpoint = 'http://x.no/events', secret = 'secret' }")
+  end)
+
   it("warns of a secret that can be guessed", function()
     local made = assert(load 'return { secret = { "short", "0123456789abcdef" } }')
     assert.are.equal(1, #made.warnings)

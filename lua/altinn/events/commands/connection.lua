@@ -1,6 +1,10 @@
 -- A connection to Altinn as the commands have it: with how they complain of Altinn's side.
 local connections = require "altinn.events.host.connection"
+local libraries = require "altinn.events.support.libraries"
 local output = require "altinn.events.commands.output"
+local probe = require "altinn.events.commands.probe"
+
+local PROBE = 3  -- seconds
 
 local M = setmetatable({}, { __index = connections })
 
@@ -35,13 +39,26 @@ function Connection:failure(message, code)
   return 1
 end
 
---- What to say of a subscription that Altinn could not validate.
+-- What the endpoint answers here, and what to do about it; nil: it is not reached from here, or takes events.
+local function answer_of(self, address)
+  local multi = libraries.load("altinn.events.curl").new { connections = 1 }
+  local request = probe.request(address)
+  request.timeout, request.ca_file = PROBE, self.config.ca_file
+  local reply = multi:perform(request)
+  multi:close()
+  local fix = reply and probe.fix(reply.status, self:mask(address))
+  return fix and ("asked from here it answers %d: %s. Then do this again"):format(reply.status, fix)
+end
+
+--- What to say of a subscription that Altinn could not validate. Asks its address, once and briefly.
 ---@param one table
 ---@param seconds number how long was waited
 ---@return string
 function Connection:unvalidated(one, seconds)
-  return ("subscription %d is made but not validated: Altinn could not deliver to %s within %d s; is the host running,"
-    .. " and reachable from outside? Mend it, then do this again"):format(one.id, self:mask(one.endPoint), seconds)
+  local why = answer_of(self, one.endPoint)
+    or "is the host running with this configuration's secret, and reachable from outside? Mend it, then do this again"
+  return ("subscription %d is made but not validated: Altinn could not deliver to %s within %d s; %s")
+    :format(one.id, self:mask(one.endPoint), seconds, why)
 end
 
 return M

@@ -10,6 +10,7 @@ local options = require "altinn.events.commands.options"
 local output = require "altinn.events.commands.output"
 local plan = require "altinn.events.subscriptions.plan"
 local prepare = require "altinn.events.host.prepare"
+local probe = require "altinn.events.commands.probe"
 local rules = require "altinn.events.rules.loading"
 local urls = require "altinn.events.support.url"
 
@@ -34,21 +35,28 @@ Visit.__index = Visit
 
 -- status: ok, warning, failed, or skipped: not tried because of another one.
 function Visit:find(check, status, message, fix)
-  self.findings[#self.findings + 1] = { check = check, status = status, message = self:clean(message), fix = fix }
+  self.findings[#self.findings + 1] = { check = check, status = status, message = self:clean(message),
+    fix = fix and self:clean(fix) }
 end
 
 function Visit:clean(text)
-  text = events.mask(tostring(text))
-  for _, secret in ipairs(self.config.secrets) do
-    if #secret >= 6 then text = text:gsub(secret:gsub("%p", "%%%0"), "***") end
-  end
-  return text
+  return endpoint.hide(events.mask(tostring(text)), self.config.secrets)
 end
 
 function Visit:perform(request)
   self.multi = self.multi or libraries.load("altinn.events.curl").new { connections = 1 }
   request.timeout = TIMEOUT
   return self.multi:perform(request)
+end
+
+-- What to do where another finding may tell more.
+function Visit:above()
+  for _, finding in ipairs(self.findings) do
+    if finding.status == "failed" or finding.status == "warning" then
+      return "see the findings above; then run this again"
+    end
+  end
+  return "mend that, then run this again"
 end
 
 local function check_configuration(visit)
@@ -122,7 +130,7 @@ local function check_credentials(visit)
   if not claims then
     visit:find("credentials", "failed", message, code == "auth"
       and "compare client_id, key, kid and scopes with the client in Digdir's self-service portal"
-      or "see the findings above; then run this again")
+      or visit:above())
     return
   end
   local expires = tonumber(claims.exp)
@@ -182,7 +190,7 @@ local function check_rights(visit)
   else
     visit:find("rights", "failed", "subscriptions cannot be read: " .. tostring(message),
       code == "forbidden" and "the scope altinn:events.subscribe is not in the token"
-        or "see the findings above; then run this again")
+        or visit:above())
   end
 end
 
@@ -193,34 +201,20 @@ local endpoint_fixes = {
 }
 
 local function endpoint_finding(visit, shown, reply)
-  local status = reply.status
-  if status >= 200 and status < 300 then
-    return visit:find("endpoint", "ok", shown .. " takes Altinn's validation event")
-  end
-  local fix = "the proxy must pass POST " .. shown .. " on to the host's /events/…"
-  if status == 401 then fix = "the running host has another secret: was it started with this configuration?"
-  elseif status >= 300 and status < 400 then
-    fix = "Altinn turns a redirected POST into a GET: give the address that answers without a redirect"
-  elseif status == 502 or status == 504 then fix = "the proxy does not reach the host: is 'altinn-events run' running?"
-  elseif status == 503 then fix = "the host is shutting down, or its disk is full: look at its log" end
-  visit:find("endpoint", "failed", ("%s answers %d"):format(shown, status), fix)
+  local fix = probe.fix(reply.status, shown)
+  if fix then return visit:find("endpoint", "failed", ("%s answers %d"):format(shown, reply.status), fix) end
+  visit:find("endpoint", "ok", shown .. " takes Altinn's validation event")
 end
 
--- What Altinn itself does to try an endpoint: it posts a validation event (Altinn/altinn-events
--- src/Events/Services/SubscriptionService.cs).
 local function check_endpoint(visit)
   if not visit.config.endpoint then return visit:find("endpoint", "skipped", "endpoint is not set") end
   local address = endpoint.address(visit.config.endpoint, visit.config.secrets[1])
-  local shown = endpoint.mask(address, visit.config.endpoint)
+  local shown = endpoint.mask(address, visit.config.endpoint, visit.config.secrets)
   if address:find("^http:") and not urls.is_loopback(address) then
     return visit:find("endpoint", "failed", shown .. " is not https",
       "Altinn posts to https only: put a proxy in front")
   end
-  local reply, why, code = visit:perform {
-    method = "POST", url = address, headers = { ["Content-Type"] = "application/json; charset=utf-8" },
-    body = '{"specversion":"1.0","id":"altinn-events-doctor","source":"urn:altinn-events:doctor/0",'
-      .. '"type":"platform.events.validatesubscription"}',
-  }
+  local reply, why, code = visit:perform(probe.request(address))
   if reply then return endpoint_finding(visit, shown, reply) end
   visit:find("endpoint", "failed", ("%s: %s"):format(shown, why), endpoint_fixes[code] or endpoint_fixes.network)
 end

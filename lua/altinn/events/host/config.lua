@@ -1,6 +1,7 @@
 -- The configuration: a Lua file, the environment, the options of the command.
 local config_file = require "altinn.events.host.config_file"
 local core = require "altinn.events.core"
+local endpoint = require "altinn.events.subscriptions.endpoint"
 local keys = require "altinn.events.host.config_keys"
 local urls = require "altinn.events.support.url"
 
@@ -95,6 +96,17 @@ local function open_door(config)
   end
 end
 
+-- What Altinn would never post to, or the host would never take.
+local function endpoint_fault(config)
+  if not config.endpoint then return nil end
+  if endpoint.holds(config.endpoint, config.secrets) then
+    return "endpoint: it holds the secret already; leave the secret out, as it is added at the end"
+      .. " (https://hooks.example.no/events), or write {secret} where it stands"
+  elseif config.environment and not config.endpoint:lower():find("^https://") then
+    return "endpoint: must begin with https://; Altinn refuses anything else"
+  end
+end
+
 local function warnings_of(config)
   local warnings = {}
   for _, one in ipairs(config.secrets) do
@@ -165,7 +177,7 @@ function M.load(options)
   if #problems == 0 then problems = contradictions(config) or problems end
   if #problems > 0 then return nil, problems end
   config = normal(config, missing)
-  message = open_door(config)
+  message = open_door(config) or endpoint_fault(config)
   if message then return nil, { message } end
   config.file, config.warnings = path, warnings_of(config)
   return config

@@ -178,9 +178,8 @@ end
 ---@param address string|nil
 ---@return string|nil
 function Connection:mask(address)
-  local text
-  if address and self:owner(address) == "unknown" then text = endpoint.hint(address, self.config.endpoint)
-  else text = endpoint.mask(address, self.config.endpoint) end
+  local shown = address and self:owner(address) == "unknown" and endpoint.hint or endpoint.mask
+  local text = shown(address, self.config.endpoint, self.config.secrets)
   return text and events.mask(text) or nil
 end
 
@@ -188,10 +187,7 @@ end
 ---@param text string
 ---@return string
 function Connection:without_secrets(text)
-  for _, secret in ipairs(self.config.secrets) do
-    if #secret >= 6 then text = text:gsub(secret:gsub("%p", "%%%0"), "***") end
-  end
-  return text
+  return endpoint.hide(text, self.config.secrets)
 end
 
 return M

@@ -106,12 +106,44 @@ local function mask_any(address)
   return head .. path .. query
 end
 
---- An address without what may be a secret.
----@param address string|nil
----@param endpoint string|nil of the configuration
----@return string|nil
-function M.mask(address, endpoint)
-  if type(address) ~= "string" then return nil end
+local LONG = 6  -- characters: a shorter secret may be a part of any word
+
+-- Where a text has the word, not as a part of a longer one.
+local function hide_segment(text, secret)
+  return (text:gsub("([/=])(" .. secret:gsub("%p", "%%%0") .. ")%f[^%w%-_.~]", "%1***"))
+end
+
+--- A text, such as an address or a message that quotes one, without secrets: a long one nowhere, a short one not as a
+--- segment of a path or the value of a query.
+---@param text string
+---@param secrets string[]
+---@return string
+function M.hide(text, secrets)
+  local list = table.move(secrets, 1, #secrets, 1, {})
+  table.sort(list, function(a, b) return #a > #b end)  -- one may begin with another
+  for _, secret in ipairs(list) do
+    text = #secret >= LONG and text:gsub(secret:gsub("%p", "%%%0"), "***") or hide_segment(text, secret)
+  end
+  return text
+end
+
+local function segments_of(address)
+  return address:gsub("%%(%x%x)", function(digits) return string.char(tonumber(digits, 16)) end)
+    :gmatch("[%w%-_.~]+")
+end
+
+--- Whether an address holds one of the secrets already, which is to be added to it.
+---@param address string
+---@param secrets string[]
+---@return boolean
+function M.holds(address, secrets)
+  for word in segments_of((address:gsub("^%a+://[^/?#]*", ""))) do
+    if is_one_of(word, secrets) then return true end
+  end
+  return false
+end
+
+local function masked(address, endpoint)
   if endpoint then
     local secret = M.secret_of(endpoint, address)
     if secret == "" then return normal(address) end
@@ -123,6 +155,16 @@ function M.mask(address, endpoint)
   return mask_any(normal(address))
 end
 
+--- An address without what may be a secret.
+---@param address string|nil
+---@param endpoint string|nil of the configuration
+---@param secrets string[]|nil of the configuration: they are hidden wherever they stand
+---@return string|nil
+function M.mask(address, endpoint, secrets)
+  if type(address) ~= "string" then return nil end
+  return M.hide(masked(address, endpoint), secrets or {})
+end
+
 -- As much of a word as tells people which one it is, and is no secret.
 local function beginning(word)
   return #word >= 8 and word:sub(1, 3) .. "***" or "***"
@@ -132,12 +174,13 @@ end
 --- the word in the place of the secret by its first three characters.
 ---@param address string
 ---@param endpoint string of the configuration
+---@param secrets string[]|nil as for mask
 ---@return string
-function M.hint(address, endpoint)
+function M.hint(address, endpoint, secrets)
   local secret = M.secret_of(endpoint, address)
-  if not secret or secret == "" then return M.mask(address, endpoint) end
+  if not secret or secret == "" then return M.mask(address, endpoint, secrets) end
   local before, after = parts(endpoint)
-  return before .. beginning(secret) .. after
+  return M.hide(before .. beginning(secret) .. after, secrets or {})
 end
 
 return M

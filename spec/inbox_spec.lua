@@ -310,6 +310,32 @@ describe("many runs of a rule", function()
     assert.are.same({ { n = 8100 } }, one:query "SELECT count(*) AS n FROM run WHERE state = 'done'")
   end)
 
+  it("that wait are all found after a restart, before what comes then", function()
+    start([[
+      local last, order = 0, true
+      function on.run(run)
+        if not told "again" then return end
+        order = order and run.sequence > last
+        last = run.sequence
+        if last == 5001 then say("order " .. tostring(order)) end
+        settle(run, "done", 1)
+      end
+      loop()]], { "one" }, { max_bytes = 1 << 22 })
+    for first = 1, 5 do
+      local texts = {}
+      for number = 1, 1000 do texts[number] = sample.text { id = ("e-%d-%d"):format(first, number) } end
+      assert.are.equal(200, (one:post("[" .. table.concat(texts, ",") .. "]",
+        "application/cloudevents-batch+json")))
+    end
+    assert.is_true(one.handle:stop())
+    one:tell "again"
+    one:launch()
+    post "late"
+    said "order true"
+    assert(one:settle(SECONDS))
+    assert.are.same({ { n = 5001 } }, one:query "SELECT count(*) AS n FROM run WHERE state = 'done'")
+  end)
+
   it("that are due at once all go", function()
     start([[
       function on.run(run)
@@ -343,6 +369,7 @@ describe("many runs of a rule", function()
     assert.are.equal(600, (inbox.discard(one.inbox, 1)))
     said "cancelled 600"
     assert(one:settle(SECONDS))
+    never_said "cancelled 601"
   end)
 
   it("that are put first by hand at once all go", function()

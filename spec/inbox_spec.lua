@@ -317,7 +317,7 @@ describe("many runs of a rule", function()
         if not told "again" then return end
         order = order and run.sequence > last
         last = run.sequence
-        if last == 5001 then say("order " .. tostring(order)) end
+        if runs == 5001 then say("order " .. tostring(order)) end
         settle(run, "done", 1)
       end
       loop()]], { "one" }, { max_bytes = 1 << 22 })

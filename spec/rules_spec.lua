@@ -61,6 +61,26 @@ describe("rules.load", function()
     assert.is_nil(debug.gethook())
   end)
 
+  it("in LuaJIT too gives up a file that loops, and takes no bytecode", function()
+    write { ["loops.lua"] = "while true do pcall(function() while true do end end) end",
+      ["load.lua"] = [[
+        local rules = require "altinn.events.rules"
+        local set, problems = rules.load({ arg[1] }, { seconds = 0 })
+        assert(not set and #problems == 1)
+        io.write(rules.describe_problem(problems[1]), "\n")]],
+      ["dump.lua"] = [[io.open(arg[1], "wb"):write(string.dump(loadstring "rule { name = 'a', on = '*' }"))]] }
+    local function luajit(words)
+      local pipe = io.popen(('top=$PWD; cd %s && LUA_PATH="$top/lua/?.lua;$top/lua/?/init.lua;;"'
+        .. ' LUA_CPATH="$top/build/luajit/?.so;;" timeout 30 luajit %s 2>&1'):format(folder, words))
+      local said = pipe:read "*a"
+      pipe:close()
+      return said
+    end
+    assert.are.equal("loops.lua: loading takes more than 0 s\n", luajit "load.lua loops.lua")
+    luajit "dump.lua code.lua"
+    assert.are.equal("code.lua: this is a binary chunk, not a text\n", luajit "load.lua code.lua")
+  end)
+
   it("loads files and folders, in the order of files and lines", function()
     write {
       ["rules/b.lua"] = file "third", ["rules/a.lua"] = file "first" .. "\n" .. file "second",

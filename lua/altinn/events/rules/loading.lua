@@ -14,7 +14,10 @@ local option_keys = { globals = true, seconds = true, sources = true }
 -- "rules/print.lua:12: message" -> file, line, message
 local function place(text, file)
   local found, line, message = text:match("^(.-):(%d+):%s*(.*)$")
-  if not found then return { file = file, message = text } end
+  if not found then
+    local named = text:sub(1, #file + 2) == file .. ": "
+    return { file = file, message = named and text:sub(#file + 3) or text }
+  end
   -- Lua shortens long names of files.
   if found:sub(1, 3) == "..." and file:sub(-(#found - 3)) == found:sub(4) then found = file end
   return { file = found, line = tonumber(line), message = message }
@@ -66,11 +69,15 @@ function run_file(chunk, seconds)
   local function stop()
     if debug.getinfo(2, "f").func ~= run_file then error(("loading takes more than %d s"):format(seconds), 0) end
   end
+  local jit = rawget(_G, "jit")  -- machine code calls no hook
+  local compiles = jit and jit.status()
+  if compiles then jit.off() end
   debug.sethook(function()
     if os.time() > ends then debug.sethook(stop, "", 1) end
   end, "", 100000)
   local ok, failure = pcall(chunk)
   debug.sethook()
+  if compiles then jit.on() end
   return ok, failure
 end
 

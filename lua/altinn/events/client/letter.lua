@@ -13,19 +13,27 @@ local clock = core.altinn.clock
 local known_status = {}
 for _, status in ipairs(core.altinn.statuses) do known_status[status] = true end
 
+--- What is wrong with the statuses that has_been is given.
+---@param ... any
+---@return string|nil message
+function M.statuses_fault(...)
+  local count = select("#", ...)
+  if count == 0 then return "has_been wants a status, such as \"Read\"" end
+  for index = 1, count do
+    local status = select(index, ...)
+    if not known_status[status] then
+      return ("'%s' is no status of a letter%s"):format(tostring(status), suggest.hint(tostring(status),
+        core.altinn.statuses))
+    end
+  end
+end
+
 --- Raises when there is no status, or one that no letter has.
 ---@param level integer of the caller that is to blame
 ---@param ... any
 function M.check_statuses(level, ...)
-  local count = select("#", ...)
-  if count == 0 then error("has_been wants a status, such as \"Read\"", level + 1) end
-  for index = 1, count do
-    local status = select(index, ...)
-    if not known_status[status] then
-      error(("'%s' is no status of a letter%s"):format(tostring(status), suggest.hint(tostring(status),
-        core.altinn.statuses)), level + 1)
-    end
-  end
+  local message = M.statuses_fault(...)
+  if message then error(message, level + 1) end
 end
 
 local function was(details, wanted)

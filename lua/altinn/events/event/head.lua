@@ -229,8 +229,22 @@ local function short_hint(name, text)
   return "; when.recipient and when.sender take the number alone"
 end
 
+-- No attribute of Altinn is true or false: such a value is what a comparison or `not` came to.
+local function boolean_in(value)
+  if is_marker(value) then return boolean_in(value.value) end
+  if type(value) ~= "table" then return type(value) == "boolean" and tostring(value) or nil end
+  for _, one in ipairs(value) do
+    if type(one) == "boolean" then return tostring(one) end
+  end
+end
+
 local function condition_faults(name, value, faults)
   local made, message = condition(name, value)
+  local boolean = boolean_in(value)
+  if boolean then
+    faults[#faults + 1] = ("when.%s: %s is no text; what it must not be is written no(…)"):format(name, boolean)
+    return
+  end
   if not made then
     faults[#faults + 1] = message
     return

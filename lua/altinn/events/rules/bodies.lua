@@ -1,5 +1,6 @@
 -- What the bodies of rules name: globals, targets, calls of the letter,
 -- verdicts that are not returned. Read from the text; nothing is run.
+local constants = require "altinn.events.rules.constants"
 local syntax = require "altinn.events.rules.syntax"
 
 local M = {}
@@ -8,6 +9,8 @@ local M = {}
 ---What a file, or one of its functions, names. Each entry has `line` and `column`.
 ---@field globals { name: string, line: integer, column: integer, is_set: boolean }[] of the file
 ---@field raw table<string, true> names that the file gives to rawset or rawget
+---@field doubled { name: string, is_head: boolean }[] keys of a table that are written more than once
+---@field always { text: string }[] conditions with an alternative that is always true
 ---@field rules { name: string|nil, line: integer, facts: table[] }[] facts of the functions that a rule's bodies reach
 
 local Reader = {}
@@ -19,7 +22,8 @@ local function inner(scope)
 end
 
 local function new_facts()
-  return { sends = {}, calls = {}, points = {}, members = {}, dropped = {}, refers = {} }
+  return { sends = {}, effects = {}, calls = {}, points = {}, members = {}, answers = {}, context = {}, dropped = {},
+    refers = {} }
 end
 
 function Reader:at(list, node, entry)
@@ -58,6 +62,25 @@ local function is_thing(scope, node)
   return type(bound) == "table" and bound.is_thing and bound or nil
 end
 
+local ANSWERS = { overview = true, details = true }
+
+local function joined(path, name)
+  local longer = { name }
+  for index = #path, 1, -1 do table.insert(longer, 1, path[index]) end
+  return longer
+end
+
+-- What Altinn said of a thing, or a part of it: { method, path, second }. In a path 1 is an element of a list.
+local function answer_of(scope, node)
+  local bound = node.tag == "Id" and scope[node[1]]
+  if bound then return type(bound) == "table" and bound.answer or nil end
+  local thing = node.tag == "Invoke" and ANSWERS[node[2][1]] and is_thing(scope, node[1])
+  if thing then return { method = node[2][1], path = {}, second = thing.second } end
+  local whole = node.tag == "Index" and answer_of(scope, node[1])
+  local key = whole and (string_of(node[2]) or node[2].tag == "Number" and 1)
+  if key then return { method = whole.method, path = joined(whole.path, key), second = whole.second } end
+end
+
 local visit = {}
 
 function Reader:expression(node, scope)
@@ -91,16 +114,51 @@ end
 
 function visit.String() end
 
+function Reader:note_answer(answer, node, name, arguments)
+  self:at(self.facts.answers, node, { name = name, method = answer.method, path = answer.path, second = answer.second,
+    arguments = arguments })
+end
+
+local function is_context(scope, node)
+  local bound = node.tag == "Id" and scope[node[1]]
+  return type(bound) == "table" and bound.is_context
+end
+
 function visit.Index(self, node, scope)
-  local name = string_of(node[2])
-  local thing = name and self.facts and is_thing(scope, node[1])
+  local name = self.facts and string_of(node[2])
+  local thing = name and is_thing(scope, node[1])
+  local answer = name and answer_of(scope, node[1])
+  local owner = node[1].tag == "Index" and is_context(scope, node[1][1]) and string_of(node[1][2])
   if thing then self:at(self.facts.members, node, { name = name, second = thing.second }) end
+  if answer then self:note_answer(answer, node, name) end
+  if name and is_context(scope, node[1]) then self:at(self.facts.context, node, { name = name })
+  elseif name and owner == "log" then self:at(self.facts.context, node, { name = name, of_log = true }) end
   self:list(node, scope)
+end
+
+-- The arguments of a call as constants.
+local function arguments_of(node)
+  local list = { n = #node - 2 }
+  for index = 3, #node do list[index - 2] = constants.value(node[index], function() end) end
+  return list
+end
+
+function visit.Table(self, node, scope)
+  for _, one in ipairs(constants.doubled(node)) do
+    self:at(self.doubled, one.node, { name = one.name, is_head = self.facts == nil })
+  end
+  for _, item in ipairs(node) do
+    if item.tag == "Pair" then self:list(item, scope) else self:expression(item, scope) end
+  end
 end
 
 function visit.Invoke(self, node, scope)
   local thing = self.facts and is_thing(scope, node[1])
-  if thing then self:at(self.facts.calls, node, { name = node[2][1], second = thing.second }) end
+  local answer = self.facts and answer_of(scope, node[1])
+  if thing then
+    self:at(self.facts.calls, node, { name = node[2][1], second = thing.second, arguments = arguments_of(node) })
+  end
+  if answer then self:note_answer(answer, node, node[2][1], arguments_of(node)) end
   self:expression(node[1], scope)
   for index = 3, #node do self:expression(node[index], scope) end
 end
@@ -125,8 +183,22 @@ function Reader:note_call(node, scope)
   end
 end
 
+-- send.http("print") { … }: its fields, as far as they are known.
+function Reader:note_effect(node, scope)
+  local made = node[1].tag == "Call" and node[1]
+  local kind = made and self:kind_of(made[1], scope)
+  local target = kind and string_of(made[2])
+  if not target or not node[2] or node[2].tag ~= "Table" or not self.facts then return end
+  local fields = constants.value(node[2], function(inside)
+    local bound = inside.tag == "Id" and scope[inside[1]]
+    return type(bound) == "table" and bound.is_event and bound or nil
+  end)
+  self:at(self.facts.effects, node, { kind = kind, target = target, fields = fields })
+end
+
 function visit.Call(self, node, scope)
   self:note_call(node, scope)
+  self:note_effect(node, scope)
   if self:is_global(node[1], scope, "rule") and node[2] and node[2].tag == "Table" then
     return self:rule(node, node[2], scope)
   end
@@ -143,7 +215,10 @@ function Reader:body(node, scope)
     local name = parameter.tag == "Id" and parameter[1]
     -- The second argument of a file's own function is a thing if the function turns out to be a body.
     local is_letter = name == "letter"
-    if name then names[name] = { is_thing = not facts and (index == 2 or is_letter), second = not is_letter } end
+    if name then
+      names[name] = { is_thing = not facts and (index == 2 or is_letter), second = not is_letter,
+        is_event = not facts and index == 1, is_context = not facts and index == 3 }
+    end
   end
   if not facts then own.returns = M.returns(node[2]) end
   self:block(node[2], names)
@@ -155,11 +230,26 @@ function visit.Function(self, node, scope)
   self:body(node, scope)
 end
 
+-- What is odd in a head, and leaves no trace when it has been run.
+function Reader:head(found, fields)
+  local decided = {}
+  found.decided, found.spans = {}, {}
+  constants.decided(fields, decided)
+  for _, one in ipairs(decided) do self:at(found.decided, one.node, { word = one.word }) end
+  for _, one in ipairs(constants.doubled(fields)) do
+    self:at(self.doubled, one.node, { name = one.name, is_head = true })
+  end
+  local retry = (constants.value(fields, function() end).retry)
+  local within = type(retry) == "table" and retry.within
+  if type(within) == "number" then self:at(found.spans, fields, { seconds = within }) end
+end
+
 function Reader:rule(call, fields, scope)
   local found = { facts = {} }
   found.line = syntax.position(self.tree, call)
   self.rules[#self.rules + 1] = found
   self:expression(call[1], scope)
+  self:head(found, fields)
   for _, pair in ipairs(fields) do
     local key, value = pair.tag == "Pair" and string_of(pair[1]), pair.tag == "Pair" and pair[2] or pair
     local bound = value.tag == "Id" and scope[value[1]]
@@ -175,7 +265,7 @@ end
 
 function Reader:bind(names, values, scope)
   for index, name in ipairs(names) do
-    scope[name[1]] = values and values[index] or {}
+    scope[name[1]] = values and values[index] or {}  -- also hides what an outer scope has under the name
   end
 end
 
@@ -183,7 +273,10 @@ function visit.Local(self, node, scope)
   local values = {}
   for index, value in ipairs(node[2] or {}) do
     if value.tag == "Function" and not self.facts then values[index] = { facts = self:body(value, scope) }
-    else self:expression(value, scope) end
+    else
+      self:expression(value, scope)
+      values[index] = { answer = answer_of(scope, value) }
+    end
   end
   self:bind(node[1], values, scope)
 end
@@ -204,13 +297,22 @@ function visit.Set(self, node, scope)
     if target.tag == "Id" and scope[target[1]] == nil and scope._ENV == nil then
       self:at(self.globals, target, { name = target[1], is_set = true })
     elseif target.tag ~= "Id" then
-      self:expression(target, scope)
+      self:list(target, scope)  -- what is written need not have been there
+    elseif type(scope[target[1]]) == "table" then
+      local bound = scope[target[1]]
+      bound.is_thing, bound.is_event, bound.is_context, bound.answer = nil, nil, nil, nil
     end
   end
   self:list(node[2], scope)
 end
 
 function visit.Do(self, node, scope) self:block(node, inner(scope)) end
+
+function Reader:condition(node, scope)
+  local constant = constants.always(node)
+  if constant then self:at(self.always, constant, { text = string_of(constant) }) end
+  self:expression(node, scope)
+end
 
 function visit.While(self, node, scope)
   self:expression(node[1], scope)
@@ -225,7 +327,7 @@ end
 
 function visit.If(self, node, scope)
   for index = 1, #node - 1, 2 do
-    self:expression(node[index], scope)
+    self:condition(node[index], scope)
     self:block(node[index + 1], inner(scope))
   end
   if #node % 2 == 1 then self:block(node[#node], inner(scope)) end
@@ -242,6 +344,11 @@ function visit.Forin(self, node, scope)
   local names = inner(scope)
   self:list(node[2], scope)
   self:bind(node[1], nil, names)
+  local call = node[2][1]
+  local list = call.tag == "Call" and self:is_global(call[1], scope, "ipairs") and call[2] and answer_of(scope, call[2])
+  if list and node[1][2] then
+    names[node[1][2][1]] = { answer = { method = list.method, path = joined(list.path, 1), second = list.second } }
+  end
   self:block(node[3], names)
 end
 
@@ -304,7 +411,8 @@ end
 function M.read(text)
   local tree = syntax.parse(text)
   if not tree then return nil end
-  local self = setmetatable({ tree = tree, globals = {}, raw = {}, rules = {}, fields = {} }, Reader)
+  local self = setmetatable({ tree = tree, globals = {}, raw = {}, rules = {}, fields = {}, doubled = {},
+    always = {} }, Reader)
   self:block(tree, {})
   for _, rule in ipairs(self.rules) do
     local list, seen = {}, {}
@@ -312,7 +420,8 @@ function M.read(text)
     for _, facts in ipairs(rule.facts) do reached(facts, list, seen) end
     rule.facts = list
   end
-  return { globals = self.globals, raw = self.raw, rules = self.rules, fields = self.fields }
+  return { globals = self.globals, raw = self.raw, rules = self.rules, fields = self.fields, doubled = self.doubled,
+    always = self.always }
 end
 
 return M

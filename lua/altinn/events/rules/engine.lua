@@ -91,7 +91,7 @@ function M.log(log, job_of)
   return setmetatable(own, { __name = "altinn.events.log", __call = function(_, ...) return own.info(...) end })
 end
 
-local MEMBERS = { attempt = true, received = true, sequence = true, subscription = true, came_by = true, log = true }
+local MEMBERS = language.context
 
 -- The metatable of contexts, by the log that they write to. A context makes its own `log` when a body asks for it:
 -- what one rule does to it concerns no other.

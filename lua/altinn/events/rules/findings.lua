@@ -9,6 +9,7 @@ local strict = require "altinn.events.support.strict"
 local suggest = require "altinn.events.support.suggest"
 local syntax = require "altinn.events.rules.syntax"
 local things = require "altinn.events.rules.thing"
+local uses = require "altinn.events.rules.uses"
 local wants = require "altinn.events.subscriptions.wants"
 
 local M = {}
@@ -51,6 +52,8 @@ local function check_head(list, rule)
   end
 end
 
+local SAMPLE = "987654321"  -- stands in documentation for any organisation
+
 -- The check digit of an organisation number: modulo 11, with these weights.
 local WEIGHTS = { 3, 2, 7, 6, 5, 4, 3, 2 }
 
@@ -65,7 +68,7 @@ local function check_numbers(list, rule)
   for _, condition in ipairs(rule.conditions) do
     for _, one in ipairs(condition.attribute == "subject" and condition.alternatives or {}) do
       local number = not one.prefix and one[1]:match("^urn:altinn:organization:identifier%-no:(%d%d%d%d%d%d%d%d%d)$")
-      if number and not is_organisation(number) then
+      if number and number ~= SAMPLE and not is_organisation(number) then
         list:add("hint", "organisation", place_in(rule), ("'%s' is no organisation number: its last digit does not"
           .. " fit the others"):format(number))
       end
@@ -105,9 +108,6 @@ local function check_sends(list, rule, facts, targets)
   end
 end
 
-local KNOWN = { id = true, kind = true }
-for method in pairs(things.powers) do KNOWN[method] = true end
-
 local function check_things(list, rule, facts, is_body)
   for _, call in ipairs(facts.calls) do
     local power = things.powers[call.name]
@@ -121,16 +121,14 @@ local function check_things(list, rule, facts, is_body)
         call.name, call.name))
     end
   end
-  for _, member in ipairs(facts.members) do
-    if is_body and not KNOWN[member.name] then
-      list:add("error", "member", place_in(rule, member), strict.message("the letter", member.name, KNOWN))
-    end
-  end
 end
 
 local function check_body(list, rule, facts, targets, is_body)
   check_sends(list, rule, facts, targets)
   check_things(list, rule, facts, is_body)
+  uses.check(function(severity, code, entry, message, remedy)
+    list:add(severity, code, place_in(rule, entry), message, remedy)
+  end, rule, facts, is_body)
   for _, call in ipairs(facts.dropped) do
     list:add("error", "unreturned", place_in(rule, call), ("%s is made and not returned, and would have no effect")
       :format(call.word), "write return before it")
@@ -138,6 +136,37 @@ local function check_body(list, rule, facts, targets, is_body)
   if is_body and facts.returns and facts.returns.value and facts.returns.without then
     list:add("warning", "path", place_in(rule), "one path through a body returns a verdict, another returns nothing",
       "return done(\"why\") or skip(\"why\") where there is nothing to do")
+  end
+end
+
+local DECIDED = {
+  ["or"] = "the constant before 'or' is always taken, the rest never: several values are a list: { \"a\", \"b\" }",
+  ["and"] = "the constant before 'and' decides nothing",
+  ["not"] = "'not' makes a constant to false: a condition is written no(…)",
+}
+
+-- What a rule's head has that leaves no trace once it has been run.
+local function check_text_of_head(list, rule, found)
+  for _, one in ipairs(found.decided) do
+    list:add("warning", "constant", place_in(rule, one), DECIDED[one.word])
+  end
+  for _, span in ipairs(found.spans) do
+    if span.seconds < 60 then
+      list:add("warning", "span", place_in(rule, span), ("retry.within = %g means seconds"):format(span.seconds),
+        ("write \"%gs\", or \"%gh\""):format(span.seconds, span.seconds))
+    end
+  end
+end
+
+local function check_tables(list, file, read)
+  for _, one in ipairs(read.doubled) do
+    list:add(one.is_head and "error" or "warning", "twice", { file = file, line = one.line, column = one.column },
+      ("'%s' is written twice in one table: only the last one counts"):format(one.name))
+  end
+  for _, one in ipairs(read.always) do
+    list:add("warning", "always", { file = file, line = one.line, column = one.column },
+      "a constant beside 'or' makes this condition always true",
+      one.text and ("compare it as well: x == … or x == %q"):format(one.text) or nil)
   end
 end
 
@@ -153,6 +182,7 @@ local function check_bodies(list, set, file, read, targets)
     local rule = rule_named(set, file, found)
     local own = {}
     for _, facts in ipairs(found.bodies) do own[facts] = true end
+    if rule then check_text_of_head(list, rule, found) end
     for _, facts in ipairs(rule and found.facts or {}) do
       check_body(list, rule, facts, targets, own[facts] == true)
     end
@@ -206,6 +236,7 @@ local function check_files(list, set, targets)
     local read = bodies.read(set.sources[file])
     if read then
       check_names(list, file, read, scope)
+      check_tables(list, file, read)
       check_bodies(list, set, file, read, targets)
     end
   end

@@ -65,17 +65,16 @@ function M.fail(reason)
   return made
 end
 
-local function check_fields(kind, fields, level)
-  if type(fields) ~= "table" then place.mistake(("send.%s(target) wants a table"):format(kind), level) end
+local function fields_fault(kind, fields)
+  if type(fields) ~= "table" then return ("send.%s(target) wants a table"):format(kind) end
   local known = effects.kinds[kind].fields
   for name in pairs(fields) do
     if not known[name] then
-      place.mistake(("send.%s: unknown key '%s'%s"):format(kind, tostring(name), suggest.hint(tostring(name), known)),
-        level)
+      return ("send.%s: unknown key '%s'%s"):format(kind, tostring(name), suggest.hint(tostring(name), known))
     end
   end
   local message = effects.kinds[kind].check(fields)
-  if message then place.mistake(("send.%s: %s"):format(kind, message), level) end
+  return message and ("send.%s: %s"):format(kind, message)
 end
 
 -- A part of a key as a text or a number; nil when it can be none.
@@ -86,32 +85,49 @@ local function part_of(value)
   return type(meta) == "table" and meta.is_thing and rawget(value, "id") or nil
 end
 
-local function key_list(kind, key, level)
+-- The parts of a key; nil and a message when it is none, nil alone when there is none.
+local function key_list(kind, key)
   if key == nil then return nil end
   local whole = part_of(key)
   if whole then return { whole } end
   if type(key) ~= "table" or getmetatable(key) ~= nil then
-    place.mistake(("send.%s: a key is a thing, an event, a text or a list of these, not a %s"):format(kind, type(key)),
-      level)
+    return nil, ("send.%s: a key is a thing, an event, a text or a list of these, not a %s"):format(kind, type(key))
   end
   local list = {}
   for index = 1, #key do  -- not ipairs: a nil among the parts is a mistake too
     list[index] = part_of(key[index])
     if list[index] == nil then
-      place.mistake(("send.%s: part %d of the key is a %s; things, events, texts and numbers make a key")
-        :format(kind, index, type(key[index])), level)
+      return nil, ("send.%s: part %d of the key is a %s; things, events, texts and numbers make a key")
+        :format(kind, index, type(key[index]))
     end
   end
-  if #list == 0 then place.mistake(("send.%s: the key is empty"):format(kind), level) end
+  if #list == 0 then return nil, ("send.%s: the key is empty"):format(kind) end
   return list
 end
 
-local function effect_of(kind, target, fields, level)
-  check_fields(kind, fields, level + 1)
+local function effect_of(kind, target, fields)
+  local message = fields_fault(kind, fields)
+  if message then return nil, message end
   local effect = { verdict = "effect", kind = kind, target = target }
   for name in pairs(effects.kinds[kind].fields) do effect[name] = fields[name] end
-  effect.key = key_list(kind, fields.key, level + 1)
+  effect.key, message = key_list(kind, fields.key)
+  if message then return nil, message end
   return effect
+end
+
+--- What is wrong with an effect, whatever its target is: what making it would raise, and what sending it would refuse.
+---@param kind string
+---@param target string
+---@param fields table what send.KIND(target) is given
+---@param event table of the run
+---@return string|nil message
+function M.effect_fault(kind, target, fields, event)
+  local effect, message = effect_of(kind, target, fields)
+  if not effect then return message end
+  local made
+  made, message = effects.prepare(effect, { rule = "r", event = event, place = 1 },
+    { [target] = { url = "http://127.0.0.1" } })
+  return not made and message or nil
 end
 
 --- Effects by their kind: send.http(target) { … }.
@@ -121,11 +137,17 @@ for kind in pairs(effects.kinds) do
   M.send[kind] = function(target)
     if type(target) ~= "string" then place.mistake(("send.%s wants the name of a target"):format(kind), 2) end
     return function(fields)
-      local made = verdict(effect_of(kind, target, fields, 3))
+      local effect, message = effect_of(kind, target, fields)
+      if not effect then place.mistake(message, 2) end
+      local made = verdict(effect)
       return made
     end
   end
 end
+
+--- The members of a body's third argument, and the levels of its log.
+M.context = { attempt = true, received = true, sequence = true, subscription = true, came_by = true, log = true }
+M.levels = { debug = true, info = true, warn = true, warning = true, error = true }
 
 local function is_verdict(value)
   return getmetatable(value) == Verdict

@@ -194,6 +194,9 @@ local classes = {
 }
 local other = class("altinn.events.rules.thing", {})
 
+--- The methods of things, by their kind; other kinds have none.
+M.methods = { letter = Letter, attachment = Attachment }
+
 --- The thing for one run of a rule; nothing is asked yet.
 ---@param rule table the rule, for its powers
 ---@param about { id: string, kind: string } what events.describe says of the event

@@ -1,0 +1,181 @@
+-- What bodies do with what they are given, against what that has: methods and members of the thing, of what Altinn says
+-- of it, of the context; effects whose constants no event can mend.
+local core = require "altinn.events.core"
+local language = require "altinn.events.rules.language"
+local letters = require "altinn.events.client.letter"
+local members = require "altinn.events.rules.members"
+local strict = require "altinn.events.support.strict"
+local suggest = require "altinn.events.support.suggest"
+local things = require "altinn.events.rules.thing"
+local UNKNOWN = require("altinn.events.rules.constants").UNKNOWN
+
+local M = {}
+
+local about_of  -- full type -> kind of thing
+
+-- The kinds of the things that a rule's events are about, as a set; nil: not known.
+local function kinds_of(rule)
+  if about_of == nil then
+    about_of = {}
+    for _, entry in pairs(core.types()) do about_of[entry.type] = entry.about end
+  end
+  local kinds = {}
+  for _, word in ipairs(type(rule.on) == "table" and rule.on or { rule.on }) do
+    local kind = about_of[core.type_named(word) or word]
+    if not kind then return nil end
+    kinds[kind] = true
+  end
+  return kinds
+end
+
+-- The union of what each kind has.
+local function union(by_kind, kinds)
+  local all = {}
+  for kind, names in pairs(by_kind) do
+    if kinds == nil or kinds[kind] then
+      for name, value in pairs(names) do all[name] = value end
+    end
+  end
+  return all
+end
+
+-- A thing's members: its id, its kind, its methods.
+local function members_of(kinds)
+  local all = { id = true, kind = true }
+  for name in pairs(union(things.methods, kinds)) do all[name] = true end
+  return all
+end
+
+-- How the thing is called in messages.
+local function called(kinds)
+  local kind = kinds and next(kinds)
+  return kind and next(kinds, kind) == nil and kind or "letter"
+end
+
+local function check_statuses(add, entry)
+  local known = {}
+  for index = 1, entry.arguments and entry.arguments.n or 0 do
+    local value = entry.arguments[index]
+    if value ~= UNKNOWN then known[#known + 1] = value == nil and "nil" or value end
+  end
+  if not entry.arguments or #known < entry.arguments.n and #known == 0 then return end
+  local message = #known == 0 and letters.statuses_fault()
+  for _, one in ipairs(known) do message = message or letters.statuses_fault(one) end
+  if message then add("error", "status", entry, message) end
+end
+
+local function check_call(add, call, kinds, known)
+  if things.powers[call.name] and next(known) and not known.overview then
+    add("error", "thing", call, ("these events are about a thing of kind '%s': only letters and attachments can be"
+      .. " asked about"):format(called(kinds)))
+  elseif call.name == "id" or call.name == "kind" then
+    add("error", "member", call, ("%s is no method: write letter.%s"):format(call.name, call.name))
+  elseif not known[call.name] then
+    add("error", "member", call, strict.message("the " .. called(kinds), call.name, known))
+  elseif call.name == "has_been" then
+    check_statuses(add, call)
+  end
+end
+
+-- The members that a part of an answer has; nil: not known.
+local function shape_at(shape, path)
+  for _, step in ipairs(path) do
+    shape = type(shape) == "table" and (step == 1 and shape.each or step ~= 1 and shape[step]) or nil
+  end
+  return type(shape) == "table" and not shape.each and shape or nil
+end
+
+local function check_answer(add, entry, kinds)
+  local whole = union(members.shapes, kinds)
+  if next(whole) == nil then return end
+  local known = shape_at(whole, entry.path)
+  if not known then return end
+  local has_history = #entry.path == 0 and entry.method == "details" and (kinds == nil or kinds.letter)
+  if entry.name == "has_been" and has_history then
+    if entry.arguments then check_statuses(add, entry) end
+  elseif known[entry.name] == nil or entry.arguments then
+    local all = { has_been = has_history or nil }
+    for name in pairs(known) do all[name] = true end
+    add("error", "member", entry, strict.message(entry.method, entry.name, all))
+  end
+end
+
+local function check_context(add, entry)
+  if entry.of_log then
+    if not language.levels[entry.name] then
+      add("error", "member", entry, strict.message("log", entry.name, language.levels))
+    end
+  elseif not language.context[entry.name] then
+    add("error", "member", entry, ("there is no '%s' in context%s"):format(entry.name,
+      suggest.hint(entry.name, language.context)))
+  end
+end
+
+-- Stands for values that are known at run time only.
+local STAND_INS = { path = "/", method = "POST", body = "", json = true }
+
+local sample
+
+-- An event that has nothing in common with any constant.
+local function sample_event()
+  sample = sample or assert(core.parse '{"specversion":"1.0","id":"~sample~","source":"/~sample~","type":"t"}')
+  return sample
+end
+
+local function without_unknown(value, stand_in)
+  local made = {}
+  for key, one in pairs(value) do
+    if type(one) == "table" and one.is_event then one = sample_event() end
+    if one == UNKNOWN then one = stand_in(key) end
+    made[key] = one
+  end
+  return made
+end
+
+-- Whether a part of the key is known at run time only.
+local function is_open(key)
+  if key == UNKNOWN then return true end
+  if type(key) ~= "table" or key.is_event then return false end
+  for _, part in pairs(key) do
+    if part == UNKNOWN then return true end
+  end
+  return false
+end
+
+local function check_effect(add, send)
+  if not language.send[send.kind] then return end
+  local fields = without_unknown(send.fields, function(name) return STAND_INS[name] end)
+  if is_open(send.fields.key) then fields.key = nil
+  elseif type(fields.key) == "table" then fields.key = without_unknown(fields.key, print) end
+  if type(fields.json) == "table" then fields.json = STAND_INS.json end
+  if type(fields.headers) == "table" then
+    fields.headers = without_unknown(fields.headers, function() return "x" end)
+  end
+  local message = language.effect_fault(send.kind, send.target, fields, sample_event())
+  if message then add("error", "effect", send, message) end
+end
+
+--- Adds what is wrong with a function that bodies of a rule reach.
+---@param add fun(severity: string, code: string, entry: table, message: string, remedy: string|nil)
+---@param rule table
+---@param facts table of altinn.events.rules.bodies
+---@param is_body boolean the function is a body of the rule: its parameters are what a body is given
+function M.check(add, rule, facts, is_body)
+  local kinds = kinds_of(rule)
+  local known = members_of(kinds)
+  for _, call in ipairs(facts.calls) do
+    if is_body or not call.second then check_call(add, call, kinds, known) end
+  end
+  for _, member in ipairs(is_body and facts.members or {}) do
+    if not known[member.name] then
+      add("error", "member", member, strict.message("the " .. called(kinds), member.name, known))
+    end
+  end
+  for _, entry in ipairs(facts.answers) do
+    if is_body or not entry.second then check_answer(add, entry, kinds) end
+  end
+  for _, entry in ipairs(is_body and facts.context or {}) do check_context(add, entry) end
+  for _, send in ipairs(facts.effects) do check_effect(add, send) end
+end
+
+return M

@@ -151,7 +151,15 @@ describe("pull", function()
       subject = "urn:altinn:organization:identifier-no:987654321", after = "e0", size = 7,
       type = { PUBLISHED, "no.altinn.correspondence.correspondencepurg*" } }, fake:called("events")[1])
     fake:run("pull", "--resource", "acme-letters")
-    assert.are.same({ resource = "urn:altinn:resource:acme-letters" }, fake:called("events")[2])
+    local calls = fake:called "events"
+    assert.are.same({ resource = "urn:altinn:resource:acme-letters" }, calls[#calls])
+  end)
+
+  it("tells of a cursor that Altinn does not know, and begins at the beginning", function()
+    local _, _, err = fake:run("pull", "--resource", "acme-letters", "--after", "nosuch", "--limit", "2")
+    says(err, "--after nosuch: Altinn does not know this event", "from the beginning")
+    _, _, err = fake:run("pull", "--resource", "acme-letters", "--limit", "2")
+    assert.are.equal("", err)
   end)
 
   it("shows the first 50, masked, and how to go on", function()

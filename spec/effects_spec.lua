@@ -58,6 +58,14 @@ describe("effects.prepare", function()
     assert.are.equal("print:print:a1", key)
   end)
 
+  it("says of a redirect that it is not followed", function()
+    local judge = select(3, prepare {})
+    for status, said in pairs { [301] = true, [308] = true, [400] = false, [200] = false } do
+      local outcome = judge { status = status, headers = {}, body = "" }
+      assert.are.equal(said, (outcome.reason or ""):find("redirects are not followed", 1, true) ~= nil)
+    end
+  end)
+
   it("leaves the target's table as it is", function()
     prepare({ headers = { ["X-One"] = "1" } }, "print")
     assert.are.same({ Authorization = "Bearer abc" }, targets.print.headers)

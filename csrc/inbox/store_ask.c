@@ -95,8 +95,14 @@ static bool number (ae_ask *ask, const char *sql, int64_t *out) {
 }
 
 static ae_code check_access (const char *path, ae_error *error) {
-  if (access(path, F_OK) != 0 && errno != EACCES)
-    return ae_fail(error, AE_NOT_FOUND, 0, "%.160s: there is no such inbox", path);
+  char folder[4096];
+  if (access(path, F_OK) != 0 && errno != EACCES) {
+    if (path[0] == '/' || getcwd(folder, sizeof folder) == NULL)
+      return ae_fail(error, AE_NOT_FOUND, 0, "%.160s: there is no such inbox", path);
+    return ae_fail(error, AE_NOT_FOUND, 0,
+                   "%.80s: there is no such inbox in %.120s; --inbox FILE names another", path,
+                   folder);
+  }
   if (access(path, R_OK | W_OK) != 0)
     return ae_fail(error, AE_FORBIDDEN, 0,
                    "%.160s: this user may not open the inbox: run the command as the "
@@ -111,7 +117,9 @@ static ae_code check_version (ae_ask *ask, ae_error *error) {
       !number(ask, "PRAGMA user_version", &version))
     return fail(ask, error);
   if (application != AE_STORE_APPLICATION)
-    return ae_fail(error, AE_STORAGE, 0, "%.160s: this is no inbox of altinn-events",
+    return ae_fail(error, AE_STORAGE, 0,
+                   "%.120s: this is no inbox of altinn-events, or a copy without its -wal: of "
+                   "an inbox in use sqlite3 FILE '.backup COPY' makes a whole copy",
                    ask->path);
   if (version < AE_STORE_VERSION)
     return ae_fail(error, AE_STORAGE, 0,

@@ -308,6 +308,7 @@ local signs = { ok = "ok", warning = "WARNING", failed = "FAILED", skipped = "sk
 ---@param doctor table
 function M.options(doctor)
   options.add(doctor, "config", "altinn", "json")
+  doctor:epilog "Exit status: 0 nothing failed, though there may be warnings; 1 something failed; 2 wrong usage."
 end
 
 --- Runs the verb.

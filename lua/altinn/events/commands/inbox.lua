@@ -1,6 +1,7 @@
 -- altinn-events inbox: what came in, what became of it, and acts by hand.
 local options = require "altinn.events.commands.options"
 local output = require "altinn.events.commands.output"
+local suggest = require "altinn.events.support.suggest"
 
 local M = { summary = "what came in, and what became of it", needs = {} }
 
@@ -83,13 +84,21 @@ function verbs.list(args, path)
   end
   for _, event in ipairs(listing.events) do print_event(event) end
   output.line("%d of %d", #listing.events, listing.count)
+  if listing.count == 0 and args.rule and not args.rule:find("%c") then
+    local names = store().rules(path)
+    for _, name in ipairs(names or {}) do
+      if name == args.rule then return 0 end
+    end
+    output.complain(("no run of a rule '%s' among the newest events%s"):format(output.masked(args.rule),
+      suggest.hint(args.rule, names or {})))
+  end
   return 0
 end
 
 local function print_whole(event)
   print_event(event)
   for _, run in ipairs(event.attempts) do print_attempt(run) end
-  for _, effect in ipairs(event.earlier_effects) do print_effect(effect, "before ->") end
+  for _, effect in ipairs(event.earlier_effects) do print_effect(effect, ("before: %s  ->"):format(effect.changed)) end
   for _, effect in ipairs(event.effects) do print_effect(effect, "->") end
   for _, act in ipairs(event.acts) do print_act(act) end
   output.out(event.body)

@@ -134,6 +134,7 @@ end
 ---@param command table
 function M.options(command)
   options.add(command, "config", "altinn", "json", "rules")
+  command:epilog "Exit status: 0 nothing to do, or done; 1 failed; 2 (plan) there is something to do, or wrong usage."
   command:flag("--narrow", "one subscription for each type, so that less comes that no rule wants")
   command:option("--overlap", "how long old and new stand side by side (default: 1h)"):argname "SPAN"
   command:flag("--remove-unknown", "remove also those under the endpoint whose secret is not in the configuration")

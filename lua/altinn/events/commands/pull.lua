@@ -90,13 +90,29 @@ local function take(client, options, limit, each)
         taken.why, taken.code = why, code
         return
       else
-        taken.count, taken.last = taken.count + 1, event.id
+        taken.count, taken.last, taken.first = taken.count + 1, event.id, taken.first or event.id
       end
       if taken.count == limit then return end
     end
   end)
   if not ok then taken.why, taken.code = failure_of(raised) end
   return taken
+end
+
+-- Altinn begins at the beginning where it does not know the event to go on after: the first event is then the first of
+-- all.
+local function tell_restart(client, options, first)
+  if not options.after or options.after == "0" or not first then return end
+  local beginning = {}
+  for name, value in pairs(options) do beginning[name] = value end
+  beginning.after, beginning.size, beginning.odd = nil, 1, function() end
+  local ok, event = pcall(function()
+    local each, state, start = client:events(beginning)
+    return (each(state, start))
+  end)
+  if not ok or not event or event.id ~= first then return end
+  output.complain(("--after %s: Altinn does not know this event, or it stands before all that were asked for: these are"
+    .. " from the beginning"):format(output.masked(options.after)))
 end
 
 -- An event that cannot be taken is no reason to stop, and none to say that all is well.
@@ -158,6 +174,7 @@ function M.run(args, config)
   else
     output.out(summary(taken.count, taken.last, url ~= nil))
   end
+  tell_restart(link.client, options, taken.first)
   local status = tell_odd(taken.odd)
   return taken.why and link:failure(taken.why, taken.code) or status
 end

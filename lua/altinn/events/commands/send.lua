@@ -13,14 +13,14 @@ function M.options(send)
   send:flag("--raw", "post the bytes of each file as they are, also broken ones")
 end
 
-local function report(file, reply, message)
-  file = events.mask(file)
+local function report(file, reply, message, id)
+  local name = events.mask(file) .. (id and ": " .. output.masked(id) or "")
   if not reply then
-    output.note(("%s: %s"):format(file, events.mask(message)))
+    output.note(("%s: %s"):format(name, events.mask(message)))
     return
   end
   local detail = reply.body ~= "" and " " .. output.masked(reply.body:sub(1, 500)) or ""
-  output.line("%s: %d%s", file, reply.status, detail)
+  output.line("%s: %d%s", name, reply.status, detail)
 end
 
 --- Runs the verb.

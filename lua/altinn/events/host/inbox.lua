@@ -137,6 +137,26 @@ function M.list(path, options)
   return { count = count, events = list }
 end
 
+local NEWEST = 500
+
+--- The names of the rules that have runs of the newest events.
+---@param path string
+---@return string[]|nil names
+---@return string|nil message
+---@return string|nil code
+function M.rules(path)
+  local listing, message, code = M.list(path, { limit = NEWEST })
+  if not listing then return nil, message, code end
+  local names, seen = {}, {}
+  for _, event in ipairs(listing.events) do
+    for _, run in ipairs(event.runs) do
+      if not seen[run.rule] then names[#names + 1] = run.rule end
+      seen[run.rule] = true
+    end
+  end
+  return names
+end
+
 --- The sequence number of an event, by that number or by its id.
 ---@param path string
 ---@param word string

@@ -57,18 +57,19 @@ end
 local function read_all(path)
   if path == "-" then return io.read("a") end
   local file, message = io.open(path, "rb")
-  if not file then return nil, message end
+  if not file then return nil, (message:gsub("^" .. path:gsub("%p", "%%%0") .. ": ", "")) end
   local text
   text, message = file:read("a")  -- a folder opens, and does not read
   file:close()
   return text, message
 end
 
--- The events of a file: one JSON text, or JSON Lines.
+-- The events of a file, one JSON text or JSON Lines, each as { body, id }. A byte order mark is no part of them.
 local function bodies(text, raw)
-  if raw then return { text } end
+  if raw then return { { body = text } } end
+  text = text:gsub("^\239\187\191", "")
   local whole, message, code = events.parse(text)
-  if whole then return { M.body(whole) } end
+  if whole then return { { body = M.body(whole), id = whole.id } } end
   local list, number = {}, 0
   if not text:find("\n%s*%S") then return nil, message, code end
   for line in (text .. "\n"):gmatch("([^\n]*)\n") do
@@ -76,7 +77,7 @@ local function bodies(text, raw)
     if line:find("%S") then
       local event, why = events.parse(line)
       if not event then return nil, ("line %d: %s"):format(number, why), code end
-      list[#list + 1] = M.body(event)
+      list[#list + 1] = { body = M.body(event), id = event.id }
     end
   end
   return list
@@ -91,7 +92,7 @@ end
 
 --- Posts the events of files to an endpoint.
 ---@param options { files: string[], to: string, raw: boolean|nil, content_type: string|nil, timeout: number|nil,
----  report: fun(file: string, reply: table|nil, message: string|nil) }
+---  report: fun(file: string, reply: table|nil, message: string|nil, id: string|nil) }
 ---@return boolean ok whether every answer was 2xx
 function M.files(options)
   local multi = libraries.load("altinn.events.curl").new { connections = 1 }
@@ -104,14 +105,15 @@ function M.files(options)
       ok = false
       options.report(path, nil, message)
     end
-    for _, body in ipairs(list or {}) do
+    for _, one in ipairs(list or {}) do
       -- What is no address or no media type raises there; here it is the user's word.
       local fine, reply, why = pcall(multi.perform, multi, {
-        method = "POST", url = options.to, body = body, headers = headers_of(options), timeout = options.timeout or 45,
+        method = "POST", url = options.to, body = one.body,
+        headers = headers_of(options), timeout = options.timeout or 45,
       })
       if not fine then reply, why = nil, reply end
       ok = ok and reply ~= nil and reply.status >= 200 and reply.status < 300
-      options.report(path, reply, why)
+      options.report(path, reply, why, one.id)
     end
   end
   multi:close()

@@ -140,6 +140,7 @@ local function hide(excerpt, target)
   return excerpt
 end
 
+local NOT_FOLLOWED = " (redirects are not followed: give the target the address that answers)"
 local BY_PROXY = ", by way of the proxy that http_proxy names"
 
 ---@class altinn.events.effect_outcome
@@ -167,8 +168,8 @@ function M.judge(name, target, reply)
   if status >= 200 and status < 300 then return { state = "sent", status = status, answer = answer } end
   return {
     state = "refused", status = status, answer = answer, headers = reply.headers,
-    reason = ("target '%s' answered %d%s%s"):format(name, status, reply.proxied and BY_PROXY or "",
-      answer and ": " .. text.cut(answer, 200) or ""),
+    reason = ("target '%s' answered %d%s%s%s"):format(name, status, reply.proxied and BY_PROXY or "",
+      status >= 300 and status < 400 and NOT_FOLLOWED or "", answer and ": " .. text.cut(answer, 200) or ""),
   }
 end
 

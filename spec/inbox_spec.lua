@@ -472,6 +472,41 @@ describe("a reload while another program has the file's lock", function()
   end)
 end)
 
+describe("new rules that the inbox cannot write down at first", function()
+  it("lose no run and hand none out twice", function()
+    start([[
+      local mine, seen = {}, {}
+      function on.run(run)
+        if seen[run.sequence] then say "twice" end
+        seen[run.sequence] = true
+        mine[#mine + 1] = run
+      end
+      loop(function()
+        if not told "go" then return end
+        for _, run in ipairs(mine) do settle(run, "done", 1) end
+        mine = {}
+      end)]], { "one" }, { max_bytes = 1 << 22, once = true })
+    for first = 1, 3 do
+      local texts = {}
+      for number = 1, 1000 do texts[number] = sample.text { id = ("e-%d-%d"):format(first, number) } end
+      assert.are.equal(200, (one:post("[" .. table.concat(texts, ",") .. "]",
+        "application/cloudevents-batch+json")))
+    end
+    locked(function()
+      assert(one.handle:reload(heads { "one" }, ""))
+      assert(process.wait(SECONDS, function() return not one.handle:health() or nil end))
+    end)
+    one:tell "go"
+    assert(one:settle(SECONDS))
+    never_said "twice"
+    assert.are.same({ { n = 3000 } }, one:query "SELECT count(*) AS n FROM run WHERE state = 'done'")
+    local what
+    repeat what = one.handle:wait(SECONDS) until what == "idle" or what == nil
+    assert.are.equal("idle", what)
+    assert.are.equal(0, one:metric "waiting")
+  end)
+end)
+
 describe("a rule that does not want an event any more", function()
   it("lets the next run of that letter go", function()
     start([[

@@ -456,6 +456,26 @@ describe("new rules", function()
   end)
 end)
 
+describe("a run that was abandoned", function()
+  it("can be put back by hand, and is handed out when its rule is there again", function()
+    start([[
+      function on.run(run)
+        say("run " .. runs .. " attempt " .. run.attempt)
+        settle(run, runs == 1 and "later" or "done", 1, now() + HOUR)
+      end
+      loop()]], { "one" })
+    post "e"
+    assert(process.wait(SECONDS, function() return run_of(1, "one") end))
+    assert(one.handle:reload(heads {}, ""))
+    assert(process.wait(SECONDS, function() return run_of(1, "one").state == "abandoned" or nil end))
+    assert(one.handle:reload(heads { "one" }, ""))
+    assert.are.equal(1, (inbox.retry(one.inbox, 1)))
+    said "run 2 attempt 0"
+    assert(one:settle(SECONDS))
+    assert.are.equal("done", run_of(1, "one").state)
+  end)
+end)
+
 describe("a reload while another program has the file's lock", function()
   it("takes back at once what workers have of a rule that is gone", function()
     start([[

@@ -134,6 +134,9 @@ describe("README.md", function()
     assert.is_truthy(output:find("skipped", 1, true), output)
     assert.is_truthy(output:find("nothing more to do", 1, true), output)
     assert.is_truthy(output:find('reason="letter 0198c3a2-7b1d-7c55-8f0e-2a4b6c8d0e1f is out"', 1, true), output)
+    -- The inbox, its copy, and what was restored of the copy.
+    local _, count = output:gsub("\n1 of 1\n", "")
+    assert.are.equal(3, count, output)
   end)
 
   it("has steps with Altinn in a box that work when copied", function()

@@ -217,9 +217,19 @@ end)
 
 for _, name in ipairs { "haproxy", "lighttpd" } do
   describe(name, function()
-    it("lets nobody in when the secret is missing", function()
+    it("has a secret for a trial", function()
+      behind = target.start()
+      local port = nginx.free_port()
+      one = nginx.script("examples/" .. name .. "/run.sh",
+        { PORT = port, BACKEND = "127.0.0.1:" .. behind.port, BACKEND_PORT = behind.port }, port)
+      assert.are.equal(200, (http.post(port, "/events/try-it", sample.text(), JSON)))
+      assert.are.equal(401, (http.post(port, "/events/any", sample.text(), JSON)))
+      assert.are.equal(1, #behind:requests())
+    end)
+
+    it("lets nobody in when the secret is empty", function()
       local folder, port = process.folder(), nginx.free_port()
-      local started = process.start(folder, "server", ("env -u WEBHOOK_SECRET PORT=%d FOLDER=%s sh examples/%s/run.sh")
+      local started = process.start(folder, "server", ("WEBHOOK_SECRET= PORT=%d FOLDER=%s sh examples/%s/run.sh")
         :format(port, folder, name))
       finally(function()
         started:stop()

@@ -1,5 +1,6 @@
 #!/bin/sh
 # Tries nginx.conf on this machine, with a certificate of its own, the rules beside it and the secret "try-it":
+#   lua5.4 examples/demo/service.lua 8482 &    the print service that the rule sends to; without one the answer is 503
 #   sh examples/openresty/run.sh
 #   curl -k https://127.0.0.1:8443/events/try-it -H 'Content-Type: application/json' --data-binary @FILE
 # PORT, PLAIN (a port without TLS), RULES, PRINT_URL and FOLDER change what it uses.
@@ -21,5 +22,5 @@ sed -e "s|modules/\(n[^;]*\);|$modules/\1;|" \
   -e "s|http://127.0.0.1:8482|${PRINT_URL:-http://127.0.0.1:8482}|" \
   "$here/nginx.conf" >"$folder/nginx.conf"
 [ "$(id -u)" -ne 0 ] || user="user root;"
-WEBHOOK_SECRET=${WEBHOOK_SECRET:-try-it} PATH=$PATH:/usr/sbin exec nginx -p "$folder/" -c nginx.conf \
+WEBHOOK_SECRET=${WEBHOOK_SECRET-try-it} PATH=$PATH:/usr/sbin exec nginx -p "$folder/" -c nginx.conf \
   -e stderr -g "daemon off; ${user:-}"

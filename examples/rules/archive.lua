@@ -1,7 +1,8 @@
 -- A letter that came to us goes into a folder, its files first. Only when all of it is there Altinn hears that it was
 -- read, and confirmed where its sender asks for that. Whatever fails is done again from the beginning; the names of the
 -- files stay the same.
-local FOLDER = "/srv/letters"  -- must be there, and the host must be able to write to it
+-- Must be there, and the host must be able to write to it: with systemd ReadWritePaths names it in the unit.
+local FOLDER = "/srv/letters"
 
 -- The name of a file without anything that a path could mean.
 local function plain(name) return (name:gsub("[^%w%-_. ]", "_"):gsub("^%.+", "_")) end

@@ -16,6 +16,7 @@
 
 #define RING_BYTES ((size_t)1 << 20)
 #define CHUNK_BYTES ((size_t)64 << 10)
+#define GATHER_NS 2000000 /* between two writes, but for those of a full chunk */
 #define PAUSE_MS 200
 #define PATIENCE_MS 500
 
@@ -119,6 +120,15 @@ static void write_chunk (void) {
   pthread_cond_broadcast(&the_log.less);
 }
 
+/* With the lock held, which is given up meanwhile: lines that come fast are
+** written together, and nobody wakes this thread for each. */
+static void gather (void) {
+  const struct timespec pause = {0, GATHER_NS};
+  pthread_mutex_unlock(&the_log.lock);
+  nanosleep(&pause, NULL);
+  pthread_mutex_lock(&the_log.lock);
+}
+
 static void *writer_main (void *argument) {
   (void)argument;
   pthread_mutex_lock(&the_log.lock);
@@ -129,6 +139,7 @@ static void *writer_main (void *argument) {
     }
     the_log.asleep = false;
     write_chunk();
+    if (the_log.length == 0) gather();
   }
   return NULL;
 }

@@ -6,8 +6,16 @@ local M = {}
 -- Fields whose values are checked before: names of rules, words of ours.
 local OURS = { rule = true, verdict = true }
 
+local second, stamp = nil, nil  -- the time of the last line, and its text
+
+local function now()
+  local time = os.time()
+  if time ~= second then second, stamp = time, os.date("!%Y-%m-%dT%H:%M:%SZ", time) end
+  return stamp
+end
+
 local function line(format, level, message, fields)
-  local time = os.date("!%Y-%m-%dT%H:%M:%SZ")
+  local time = now()
   if format == "json" then return logfmt.json(time, level, message, fields) end
   return ("time=%s level=%s %s"):format(time, level, logfmt.line(message, fields))
 end

@@ -114,8 +114,12 @@ end
 local function may_begin(self, name)
   local state = state_of(self, name)
   if self.stopping or state.running >= (limit(self, self.rules[name], "at_once") or AT_ONCE) then return false end
+  if state.rest == 0 then return true end  -- most rules never overrun
   local rest = state.rest - self.scheduler.clock()
-  if rest <= 0 then return true end
+  if rest <= 0 then
+    state.rest = 0
+    return true
+  end
   if not state.alarm then
     state.alarm = self.scheduler:after(rest, function()
       state.alarm = nil
@@ -131,9 +135,9 @@ local function flight_of(job) return job.name .. "\0" .. job.sequence end
 
 -- The worker has the run no more.
 local function leave(self, job)
-  local state = state_of(self, job.name)
+  local state, flight = state_of(self, job.name), flight_of(job)
   state.running = state.running - 1
-  if self.flights[flight_of(job)] == job then self.flights[flight_of(job)] = nil end
+  if self.flights[flight] == job then self.flights[flight] = nil end
   job.event, job.task, job.running = nil, nil, nil
   self.turns:wake(job.name)
 end

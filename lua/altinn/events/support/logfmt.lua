@@ -27,6 +27,7 @@ local ESCAPES = { ["\n"] = "\\n", ["\t"] = "\\t", ["\r"] = "\\r", ['"'] = '\\"',
 function M.value(value)
   value = tostring(value)
   if value:find("^[%w.:/_-]+$") then return value end  -- most are
+  if value:find("^[ !#-<>-%[%]-~]+$") then return '"' .. value .. '"' end  -- sentences in ASCII
   value = texts.readable(value)
   if value ~= "" and not value:find('[%s"=%c\\\127]') and not value:find("\194[\128-\159]") then return value end
   value = value:gsub('["\\\n\t\r]', ESCAPES)

@@ -37,12 +37,12 @@ typedef struct sqlite3_stmt sqlite3_stmt;
   X(FINISH_ONE, "UPDATE waiting SET runs = runs - 1 WHERE sequence = ?1") \
   X(REMEMBER, "INSERT INTO remembered(fingerprints) VALUES(?1)") \
   X(TOUCH, "REPLACE INTO remembered(number, fingerprints) VALUES(0, x'')") \
-  X(SETTLE, "INSERT INTO run(sequence, rule, state, attempt, due, reason, changed," \
-            " since, line, tries) VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)" \
-            " ON CONFLICT(sequence, rule) DO UPDATE SET state = ?3, attempt = ?4," \
-            " due = ?5, reason = ?6, changed = ?7, since = ?8, line = ?9," \
-            " tries = ?10" \
-            " WHERE " AE_SQL_IS_OPEN) \
+  X(SETTLE_FIRST, "INSERT OR IGNORE INTO run(sequence, rule, state, attempt, due, reason," \
+                  " changed, since, line, tries)" \
+                  " VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)") \
+  X(SETTLE_AGAIN, "UPDATE run SET state = ?3, attempt = ?4, due = ?5, reason = ?6," \
+                  " changed = ?7, since = ?8, line = ?9, tries = ?10" \
+                  " WHERE sequence = ?1 AND rule = ?2 AND " AE_SQL_IS_OPEN) \
   X(ABANDON, "INSERT INTO run(sequence, rule, state, attempt, due, reason, changed)" \
              " VALUES(?1, ?2, 'abandoned', 0, 0, ?3, ?4)" \
              " ON CONFLICT(sequence, rule) DO UPDATE SET state = 'abandoned'," \

@@ -64,8 +64,8 @@ static void bind_name (sqlite3_stmt *s, int at, const char *name) {
   ae_sql_text(s, at, (ae_slice){name, strlen(name)});
 }
 
-bool ae_store_settle (ae_store *store, const ae_work *work, bool *changed) {
-  sqlite3_stmt *s = ae_store_use(store, AE_SQL_SETTLE);
+static bool settle (ae_store *store, int which, const ae_work *work, bool *changed) {
+  sqlite3_stmt *s = ae_store_use(store, which);
   sqlite3_bind_int64(s, 1, work->sequence);
   ae_sql_text(s, 2, work->rule);
   bind_name(s, 3, ae_run_state_name(work->run_state));
@@ -80,6 +80,14 @@ bool ae_store_settle (ae_store *store, const ae_work *work, bool *changed) {
   if (!ae_sql_run(s)) return false;
   *changed = sqlite3_changes(store->db) > 0;
   return true;
+}
+
+/* Two statements: one that does both fires the trigger of the history, and for
+** that SQLite keeps a journal of each statement (64 KiB, allocated anew); most
+** runs are settled once. */
+bool ae_store_settle (ae_store *store, const ae_work *work, bool *changed) {
+  return settle(store, AE_SQL_SETTLE_FIRST, work, changed) &&
+         (*changed || settle(store, AE_SQL_SETTLE_AGAIN, work, changed));
 }
 
 bool ae_store_abandon (ae_store *store, int64_t sequence, ae_slice rule, ae_slice reason,

@@ -514,7 +514,9 @@ describe("new rules that the inbox cannot write down at first", function()
     end
     locked(function()
       assert(one.handle:reload(heads { "one" }, ""))
-      assert(process.wait(SECONDS, function() return not one.handle:health() or nil end))
+      for number = 1, 2 do  -- the second one is refused after the new rules were
+        assert.are.equal(503, (one:post(sample.text { id = "refused-" .. number })))
+      end
     end)
     one:tell "go"
     assert(one:settle(SECONDS))

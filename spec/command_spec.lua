@@ -116,8 +116,11 @@ describe("check", function()
 
   it("no rules: 1, and where they were looked for", function()
     local status, out, err = run "check"
+    local _
     assert.are.equal(1, status)
     assert.are.equal("", out)
+    says(err, ("rules: No such file or directory (in %s)"):format(folder))
+    _, _, err = run("why", "1")
     says(err, ("rules: No such file or directory (in %s)"):format(folder))
     status, out, err = run("check", "no-such.lua")
     assert.are.equal("", out)

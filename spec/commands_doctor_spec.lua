@@ -131,6 +131,19 @@ describe("doctor", function()
     end
   end)
 
+  it("points to the findings above only where there are any", function()
+    local running = host.start { config = 'return { secret = "' .. SECRET .. '" }\n' }
+    open[#open + 1] = function() running:close() end
+    local address = ("http://127.0.0.1:%d/events"):format(running.port)
+    fake.fail.token = { "Maskinporten does not answer", "network" }
+    configure { base_url = platform(), endpoint = address, secret = SECRET }
+    local _, findings = doctor()
+    finds(findings, "credentials", "failed", "does not answer", "mend that, then run this again")
+    configure { base_url = platform(404), endpoint = address, secret = SECRET }
+    _, findings = doctor()
+    finds(findings, "credentials", "failed", "does not answer", "see the findings above")
+  end)
+
   it("says what is wrong with credentials, scopes and rights", function()
     configure { base_url = "http://127.0.0.1:1" }
     fake.fail.maskinporten = { "the key file holds no key", "invalid" }

@@ -58,6 +58,13 @@ local function run(block)
   end
 end
 
+describe("The unit of systemd", function()
+  it("names the folder that the rule which archives writes to", function()
+    local folder = read("examples/rules/archive.lua"):match('FOLDER = "(.-)"')
+    assert.is_truthy(read("examples/systemd/altinn-events.service"):find("ReadWritePaths=" .. folder, 1, true))
+  end)
+end)
+
 describe("README.md", function()
   local text = read("README.md")
   local list = blocks(text)

@@ -4,6 +4,7 @@ local duration = require "altinn.events.support.duration"
 local options = require "altinn.events.commands.options"
 local output = require "altinn.events.commands.output"
 local plan = require "altinn.events.subscriptions.plan"
+local prepare = require "altinn.events.host.prepare"
 local rules = require "altinn.events.rules.loading"
 
 local M = {
@@ -15,7 +16,9 @@ local M = {
 local function computed(config)
   local set, problems = rules.load(config.rules)
   if not set then
-    for _, problem in ipairs(problems) do output.complain(rules.describe_problem(problem)) end
+    for _, problem in ipairs(problems) do
+      output.complain(rules.describe_problem(prepare.with_folder(problem)))
+    end
     return nil, 1
   end
   return plan.compute(set, { resources = config.resources, narrow = config.narrow })

@@ -4,6 +4,7 @@ local findings = require "altinn.events.rules.findings"
 local loading = require "altinn.events.rules.loading"
 local options = require "altinn.events.commands.options"
 local output = require "altinn.events.commands.output"
+local prepare = require "altinn.events.host.prepare"
 local why = require "altinn.events.rules.why"
 
 local M = { summary = "why a rule wants an event, or not", needs = {} }
@@ -52,7 +53,9 @@ end
 function M.run(args, config)
   local set, problems = loading.load(config.rules)
   if not set then
-    for _, problem in ipairs(problems) do output.note(findings.text(findings.of_problem(problem))) end
+    for _, problem in ipairs(problems) do
+      output.note(findings.text(findings.of_problem(prepare.with_folder(problem))))
+    end
     return 1
   end
   local event, message = event_of(args.event, config)

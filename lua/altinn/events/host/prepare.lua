@@ -13,8 +13,11 @@ local function working_folder()
   return folder or "?"
 end
 
--- A path in the configuration is taken from the working folder, which may be another one than people think.
-local function with_folder(problem)
+--- A problem of altinn.events.rules.loading, with the working folder where a path was taken from it, which may be
+--- another one than people think.
+---@param problem table
+---@return table problem
+function M.with_folder(problem)
   if not problem.line and problem.message:find("^No such file") and problem.file:sub(1, 1) ~= "/" then
     problem.message = ("%s (in %s)"):format(problem.message, working_folder())
   end
@@ -29,7 +32,7 @@ function M.rules(config)
   local set, problems = rules.load(config.rules)
   if not set then
     local list = {}
-    for index, problem in ipairs(problems) do list[index] = findings.of_problem(with_folder(problem)) end
+    for index, problem in ipairs(problems) do list[index] = findings.of_problem(M.with_folder(problem)) end
     return nil, list
   end
   local list = findings.of(set, config.targets)

@@ -276,3 +276,32 @@ describe("what was done", function()
     assert.is_truthy(text:find("before: %d%d%d%d%-%d%d%-%d%dT%S+Z  %-> print refused 503"), text)
   end)
 end)
+
+describe("an act on many runs", function()
+  it("leaves the host its turns: what comes in meanwhile is stored", function()
+    one = host.start { rules = { wait = [[
+      rule { name = "wait", on = "correspondencepublished", order = false,
+        run = function() return retry_after("9h") end }]] } }
+    local list = {}
+    for i = 1, 4000 do list[i] = sample.text { id = "e-" .. i } end
+    for first = 1, #list, 400 do
+      assert.are.equal(200, (one:post("[" .. table.concat(list, ",", first, first + 399) .. "]",
+        { ["Content-Type"] = "application/cloudevents-batch+json" })))
+    end
+    assert(process.wait(60, function()
+      return one:metrics()['verdicts_total{rule="wait",verdict="later"}'] == 4000 or nil
+    end))
+    local command = process.start(one.folder, "act", ("%s inbox discard --all --state later --inbox %s"):format(
+      host.program(), process.quote(one.inbox)))
+    local posts = 0
+    repeat
+      posts = posts + 1
+      post("beside-" .. posts)
+    until command:status()
+    assert.are.equal(0, command:status())
+    local reached = tonumber(command:output():match("^(%d+) runs discarded"))
+    assert.is_true(reached > 2000, command:output())  -- verdicts are counted before they are stored
+    assert.is_true(posts > 5)
+    assert.is_nil(one:log():find("keeps it locked", 1, true))
+  end)
+end)

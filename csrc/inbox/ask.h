@@ -92,4 +92,10 @@ ae_code ae_ask_do (ae_ask *ask, const ae_ask_deed *deed,
                    void (*each)(void *context, ae_slice rule, ae_run_state before),
                    void *context, ae_error *error);
 
+/* Deeds between the two are one transaction; one that fails takes all of them
+** back. While it lasts the host cannot store: at most some hundred deeds. The
+** end waits a moment, in which the host has its turn. */
+ae_code ae_ask_begin (ae_ask *ask, ae_error *error);
+ae_code ae_ask_end (ae_ask *ask, ae_error *error);
+
 #endif

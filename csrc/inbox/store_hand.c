@@ -7,6 +7,11 @@
 #include <sqlite3.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <time.h>
+
+/* SQLite has no queue for its lock: who waits for it looks again and again,
+** after up to 25 ms at first. */
+#define TURN_MS 30
 
 /* A run that the deed reaches. */
 typedef struct reached {
@@ -129,16 +134,33 @@ static bool carry_out (hand *h) {
   return true;
 }
 
+static bool execute (ae_ask *ask, const char *sql) {
+  return sqlite3_exec(ask->db, sql, NULL, NULL, NULL) == SQLITE_OK;
+}
+
+ae_code ae_ask_begin (ae_ask *ask, ae_error *error) {
+  return execute(ask, "BEGIN IMMEDIATE") ? AE_OK : ae_ask_why(ask, error);
+}
+
+ae_code ae_ask_end (ae_ask *ask, ae_error *error) {
+  const struct timespec turn = {0, TURN_MS * 1000000L};
+  if (!execute(ask, "COMMIT")) {
+    ae_code code = ae_ask_why(ask, error);
+    if (!sqlite3_get_autocommit(ask->db)) (void)execute(ask, "ROLLBACK");
+    return code;
+  }
+  (void)nanosleep(&turn, NULL);
+  return AE_OK;
+}
+
 static bool transact (hand *h, ae_error *error) {
-  bool fine = sqlite3_exec(h->ask->db, "BEGIN IMMEDIATE", NULL, NULL, NULL) == SQLITE_OK &&
-              gather(h, error);
+  const bool alone = sqlite3_get_autocommit(h->ask->db) != 0;
+  bool fine = (!alone || execute(h->ask, "BEGIN IMMEDIATE")) && gather(h, error);
   sqlite3_finalize(h->ask->rows);
   h->ask->rows = NULL;
-  fine = fine && carry_out(h) &&
-         sqlite3_exec(h->ask->db, "COMMIT", NULL, NULL, NULL) == SQLITE_OK;
+  fine = fine && carry_out(h) && (!alone || execute(h->ask, "COMMIT"));
   if (!fine) (void)ae_ask_why(h->ask, error);
-  if (!sqlite3_get_autocommit(h->ask->db))
-    (void)sqlite3_exec(h->ask->db, "ROLLBACK", NULL, NULL, NULL);
+  if (!fine && !sqlite3_get_autocommit(h->ask->db)) (void)execute(h->ask, "ROLLBACK");
   return fine;
 }
 

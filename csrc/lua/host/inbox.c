@@ -300,6 +300,23 @@ static ae_slice optional_text (lua_State *L, int at) {
   return text;
 }
 
+/* inbox:begin(), inbox:finish() -> true, or nil, message, code */
+static int inbox_begin (lua_State *L) {
+  ae_ask *ask = check(L);
+  ae_error error;
+  if (ae_ask_begin(ask, &error) != AE_OK) return ae_host_fail(L, &error);
+  lua_pushboolean(L, 1);
+  return 1;
+}
+
+static int inbox_finish (lua_State *L) {
+  ae_ask *ask = check(L);
+  ae_error error;
+  if (ae_ask_end(ask, &error) != AE_OK) return ae_host_fail(L, &error);
+  lua_pushboolean(L, 1);
+  return 1;
+}
+
 /* inbox:act(hand, sequence, rule, who, reason, state) -> { { rule =, before = } } */
 static int inbox_act (lua_State *L) {
   static const char *const names[] = {"retry", "discard", NULL};
@@ -372,6 +389,8 @@ static const luaL_Reg methods[] = {{"count", inbox_count},
                                    {"acts", inbox_acts},
                                    {"effects", inbox_effects},
                                    {"sequences", inbox_sequences},
+                                   {"begin", inbox_begin},
+                                   {"finish", inbox_finish},
                                    {"act", inbox_act},
                                    {"effect_attempts", inbox_effect_attempts},
                                    {"close", box_close},

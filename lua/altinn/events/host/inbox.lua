@@ -257,6 +257,8 @@ local function act(path, hand, sequence, rule, reason)
   return #runs, runs
 end
 
+local TOGETHER = 64  -- events in a transaction; between two of them the host stores what comes in
+
 --- The same for all events of a filter, as inbox list has it; only runs in its state.
 ---@param path string
 ---@param hand "retry"|"discard"
@@ -275,11 +277,18 @@ function M.act_all(path, hand, options, reason)
   local list
   list, message, code = inbox:sequences(filter)
   if not list then return nil, message, code end
-  for _, sequence in ipairs(list) do
-    local runs
-    runs, message, code = inbox:act(hand, sequence, options.rule, host.who(), masked(reason), options.state)
-    if not runs then return nil, message, code end
-    reached, count = reached + (#runs > 0 and 1 or 0), count + #runs
+  for first = 1, #list, TOGETHER do
+    local fine
+    fine, message, code = inbox:begin()
+    for at = first, math.min(first + TOGETHER - 1, #list) do
+      local runs
+      if not fine then return nil, message, code end
+      runs, message, code = inbox:act(hand, list[at], options.rule, host.who(), masked(reason), options.state)
+      if not runs then return nil, message, code end
+      reached, count = reached + (#runs > 0 and 1 or 0), count + #runs
+    end
+    fine, message, code = inbox:finish()
+    if not fine then return nil, message, code end
   end
   return count, reached
 end

@@ -155,6 +155,25 @@ describe("the start of a host", function()
     has_all(one, "linked", 3)
   end)
 
+  it("refuses a file that is mounted without its folder: its log is elsewhere", function()
+    if not os.execute("unshare -rm true 2>/dev/null") then return pending("no mounts here") end
+    one = host.start {}
+    post_some(one, "mounted", 3)
+    one:kill()
+    local there = process.folder()
+    finally(function() process.remove(there) end)
+    process.write(there .. "/inbox.db", "")
+    local pipe = assert(io.popen(("unshare -rm sh -c 'mount --bind %s %s/inbox.db && exec %s run %s/rules --once"
+      .. " --listen 127.0.0.1:0 --admin 127.0.0.1:0 --inbox %s/inbox.db' 2>&1"):format(one.inbox, there, host.program(),
+      one.folder, there)))
+    local said = pipe:read "a"
+    pipe:close()
+    assert.truthy(said:find("is mounted without its folder", 1, true), said)
+    assert.is_nil(process.read(there .. "/inbox.db-wal"))
+    assert(one:launch())
+    has_all(one, "mounted", 3)
+  end)
+
   it("keeps every file from others from the first byte, whatever the umask", function()
     for _, umask in ipairs { "000", "022", "077" } do
       local folder = process.folder()

@@ -16,6 +16,7 @@
 #include "inbox/store_private.h"
 
 #include <dirent.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/stat.h>
@@ -106,9 +107,42 @@ static ae_code check_links (const ae_store *store, nlink_t links, bool logged,
     store->path);
 }
 
+/* The mount that a file is on; false: the system does not tell. */
+static bool find_mount (const char *name, uint64_t *mount) {
+#ifdef STATX_MNT_ID
+  struct statx info;
+  if (statx(AT_FDCWD, name, AT_STATX_DONT_SYNC, STATX_MNT_ID, &info) != 0) return false;
+  *mount = info.stx_mnt_id;
+  return (info.stx_mask & STATX_MNT_ID) != 0;
+#else
+  (void)name;
+  (void)mount;
+  return false;
+#endif
+}
+
+/* A file that is mounted without its folder has no log beside it: that of
+** before stands beside its first name, and one that is made here goes with
+** the container. */
+static ae_code check_mount (const ae_store *store, ae_error *error) {
+  const char *slash = strrchr(store->path, '/');
+  char *folder = slash == NULL ? strdup(".")
+                               : strndup(store->path, (size_t)(slash - store->path) + 1);
+  uint64_t own = 0, around = 0;
+  bool apart = folder != NULL && find_mount(store->path, &own) &&
+               find_mount(folder, &around) && own != around;
+  free(folder);
+  if (!apart) return AE_OK;
+  return ae_fail(error, AE_STORAGE, 0,
+                 "the inbox %.100s is mounted without its folder, and its log would stand "
+                 "elsewhere: mount the folder, not the file",
+                 store->path);
+}
+
 ae_code ae_store_check_logs (const ae_store *store, bool fresh, ae_error *error) {
   struct stat info;
   bool log, journal;
+  if (check_mount(store, error) != AE_OK) return error->code;
   if (stat(store->path, &info) != 0)
     return ae_fail(error, AE_STORAGE, 0, "cannot look at the inbox %.120s", store->path);
   if (!look_beside(store, "-wal", &log) || !look_beside(store, "-journal", &journal))

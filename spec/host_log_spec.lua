@@ -33,7 +33,7 @@ describe("the log", function()
   end)
 
   -- A host whose standard error is what `to` makes of it ("2>…"). Its ports are in a file that its rules' folder gives.
-  local function start(to, config)
+  local function start(to, config, rule)
     local ports = {}
     for i = 1, 2 do
       local server = assert(require("socket").bind("127.0.0.1", 0))
@@ -41,7 +41,7 @@ describe("the log", function()
       server:close()
     end
     assert(os.execute("mkdir -p " .. folder .. "/rules"))
-    process.write(folder .. "/rules/chatty.lua", RULES.chatty)
+    process.write(folder .. "/rules/chatty.lua", rule or RULES.chatty)
     process.write(folder .. "/altinn-events.lua", config or "return {}")
     local self = { port = ports[1], admin_port = tonumber(ports[2]) }
     self.process = process.start(folder, "host", ("sh -c 'exec %s run %s/rules --config %s/altinn-events.lua "
@@ -108,6 +108,20 @@ describe("the log", function()
     local one = start(("2>%s/pipe"):format(folder))
     assert.is_true(work(one, 200))
     assert.are.equal(0, stop(one))
+  end)
+
+  it("may share its fate with standard output, that a rule hangs in: the host ends all the same", function()
+    hold_open()
+    local one = start(("1>%s/pipe"):format(folder), nil, ([[
+      rule { name = "chatty", on = "x.chatty", run = function()
+        io.open("%s/begun", "w"):close()
+        io.write(("x"):rep(200000))
+        return done()
+      end }]]):format(folder))
+    post(one, "e1")
+    assert(process.wait(30, function() return process.read(folder .. "/begun") end))
+    one.process:signal "TERM"
+    assert.are.equal(1, one.process:wait_exit(60))
   end)
 
   for name, to in pairs { ["is on a full disk"] = "2>/dev/full", ["is closed"] = "2>&-",

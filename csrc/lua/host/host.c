@@ -251,6 +251,15 @@ static int host_log (lua_State *L) {
   return 1;
 }
 
+/* leave(status): ends the process when a thread of it hangs. What exit() would
+** do may wait for that thread, for instance for the lock of a file that it
+** writes to; only the log is written out. */
+static int host_leave (lua_State *L) {
+  int status = (int)luaL_checkinteger(L, 1);
+  (void)ae_log_flush();
+  _exit(status);
+}
+
 static const luaL_Reg methods[] = {{"port", host_port},
                                    {"admin_port", host_admin_port},
                                    {"wait", host_wait},
@@ -273,11 +282,15 @@ static int host_hold_reload (lua_State *L) {
   return 0;
 }
 
-static const luaL_Reg functions[] = {
-  {"start", host_start},      {"hold_reload", host_hold_reload},
-  {"inbox", ae_host_inbox},   {"who", ae_host_who},
-  {"server", ae_host_server}, {"notify", ae_host_notify},
-  {"log", host_log},          {NULL, NULL}};
+static const luaL_Reg functions[] = {{"start", host_start},
+                                     {"hold_reload", host_hold_reload},
+                                     {"inbox", ae_host_inbox},
+                                     {"who", ae_host_who},
+                                     {"server", ae_host_server},
+                                     {"notify", ae_host_notify},
+                                     {"log", host_log},
+                                     {"leave", host_leave},
+                                     {NULL, NULL}};
 
 AE_EXPORT int luaopen_altinn_events_host (lua_State *L) {
   ae_log_descriptors();

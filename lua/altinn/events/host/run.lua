@@ -142,7 +142,7 @@ function M.run(config)
   tell(log, "STOPPING=1")
   local whole = handle:stop()
   log("info", "stopped", {})
-  if whole == false then os.exit(1, false) end
+  if whole == false then host.leave(1) end
   return why == "failed" and 1 or 0
 end
 

@@ -18,7 +18,8 @@ after_each(command.finish)
 local function found(text, targets)
   assert(os.execute("mkdir -p " .. process.quote(folder .. "/rules")))
   command.write("rules/one.lua", text)
-  local _, list = prepare.rules { rules = { folder .. "/rules" }, targets = targets or { print = {} } }
+  local _, list = prepare.rules { rules = { folder .. "/rules" }, targets = targets or { print = {} },
+    environment = "tt02", token = "of a spec" }
   local lines = {}
   for index, one in ipairs(list) do
     lines[index] = ("%s %s"):format(one.severity,
@@ -286,6 +287,41 @@ describe("check", function()
     made = cjson.decode(out)
     assert.is_false(made.ok)
     assert.are.equal("configuration", made.findings[1].code)
+  end)
+
+  it("warns where rules ask Altinn and none is configured, as run does", function()
+    local config = 'return { listen = "127.0.0.1:0", admin = "127.0.0.1:0", %s }'
+    command.rules(rule("", "    log(letter:details().status)")
+      .. 'rule { name = "b", on = "*", may = { "confirm" }, run = print } rule { name = "c", on = "*", run = print }')
+    command.write("altinn-events.lua", config:format "")
+    local status, _, err = command.run "check"
+    assert.are.equal(0, status)
+    says(err, "rules/one.lua:4: warning: rule 'a': letter:details() asks Altinn, and the configuration lacks",
+      "rules/one.lua:7: warning: rule 'b': \"confirm\" in may asks Altinn")
+    command.silent(err, "'c'")
+    assert.are.equal(1, (command.run("check", "--strict")))
+    status, _, err = command.run("run", "--once")
+    assert.are.equal(0, status, err)
+    says(err, "level=warn", "letter:details() asks Altinn")
+    command.write("altinn-events.lua", config:format 'environment = "tt02", token = env "NOWHERE"')
+    _, _, err = command.run "check"
+    command.silent(err, "asks Altinn")
+  end)
+
+  it("counts the attributes that all rules name, as run, plan and why do", function()
+    local parts = {}
+    for index = 1, 256 do
+      parts[index] = ('rule { name = "r%d", on = "com.x.y", when = { a%d = "x" }, run = print }'):format(index, index)
+    end
+    command.rules(table.concat(parts, "\n"))
+    command.write("altinn-events.lua", 'return { environment = "tt02", token = "x", endpoint = "https://a.example.no",'
+      .. ' secret = "0123456789abcdef" }')
+    command.write("event.json", "{}")
+    for _, words in ipairs { { "check" }, { "run", "--once" }, { "plan" }, { "why", "event.json" } } do
+      local status, _, err = command.run(table.unpack(words))
+      assert.are.equal(1, status, words[1])
+      says(err, "rules/one.lua:255", "rule 'r255': rules name more than 255 different attributes")
+    end
   end)
 
   it("warns of a short secret", function()

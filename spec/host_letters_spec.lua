@@ -123,7 +123,7 @@ describe("a rule asks about its letter", function()
     start({ ask = [[
       rule { name = "ask", on = "*", may = { "read:details" }, run = function(_, letter) letter:details() end }]] },
       "return {}")
-    assert(one:wait_log("level=warn msg=rules rule=ask reason=\"it may read:details, but"))
+    assert(one:wait_log("level=warn msg=rules [^\n]*rule 'ask': letter:details%(%) asks Altinn, and the configuration"))
     post "1"
     assert(one:wait_log("verdict=retry"))
     assert(one:wait_line("Altinn cannot be asked: "), one:log())

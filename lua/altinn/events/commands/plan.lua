@@ -1,6 +1,7 @@
 -- altinn-events plan and apply: the subscriptions that the rules need.
 local connection = require "altinn.events.commands.connection"
 local duration = require "altinn.events.support.duration"
+local findings = require "altinn.events.rules.findings"
 local options = require "altinn.events.commands.options"
 local output = require "altinn.events.commands.output"
 local plan = require "altinn.events.subscriptions.plan"
@@ -14,13 +15,9 @@ local M = {
 
 -- The plan of the rules, or the status with which the command ends.
 local function computed(config)
-  local set, problems = rules.load(config.rules)
-  if not set then
-    for _, problem in ipairs(problems) do
-      output.complain(rules.describe_problem(prepare.with_folder(problem)))
-    end
-    return nil, 1
-  end
+  local set, list = prepare.rules(config)
+  for _, finding in ipairs(set and {} or list) do output.complain(findings.text(finding)) end
+  if not set then return nil, 1 end
   return plan.compute(set, { resources = config.resources, narrow = config.narrow })
 end
 

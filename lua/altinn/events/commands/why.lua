@@ -1,7 +1,6 @@
 -- altinn-events why: why a rule wants an event, or not.
 local events = require "altinn.events"
 local findings = require "altinn.events.rules.findings"
-local loading = require "altinn.events.rules.loading"
 local options = require "altinn.events.commands.options"
 local output = require "altinn.events.commands.output"
 local prepare = require "altinn.events.host.prepare"
@@ -51,16 +50,11 @@ end
 ---@param config table
 ---@return integer status
 function M.run(args, config)
-  local set, problems = loading.load(config.rules)
-  if not set then
-    for _, problem in ipairs(problems) do
-      output.note(findings.text(findings.of_problem(prepare.with_folder(problem))))
-    end
-    return 1
-  end
+  local set, list = prepare.rules(config)
+  for _, finding in ipairs(set and {} or list) do output.note(findings.text(finding)) end
+  if not set then return 1 end
   local event, message = event_of(args.event, config)
   if not event then return output.failure(message) end
-  local list
   list, message = why.explain(set, event, args.rule)
   if not list then return output.failure(message) end
   if args.json then

@@ -1,6 +1,7 @@
 -- What `run`, a reload, `check` and `doctor` do first: the configuration,
 -- the rules, and all that is wrong with them. What one refuses all refuse.
 local config_module = require "altinn.events.host.config"
+local events = require "altinn.events"
 local findings = require "altinn.events.rules.findings"
 local rules = require "altinn.events.rules.loading"
 
@@ -13,15 +14,40 @@ local function working_folder()
   return folder or "?"
 end
 
---- A problem of altinn.events.rules.loading, with the working folder where a path was taken from it, which may be
---- another one than people think.
----@param problem table
----@return table problem
-function M.with_folder(problem)
+-- A path in the configuration is taken from the working folder, which may be another one than people think.
+local function with_folder(problem)
   if not problem.line and problem.message:find("^No such file") and problem.file:sub(1, 1) ~= "/" then
     problem.message = ("%s (in %s)"):format(problem.message, working_folder())
   end
   return problem
+end
+
+-- Whether a key, or a part of it, is there, or could not be fetched for this user alone.
+local function has(config, key)
+  if config[key] ~= nil then return true end
+  for _, one in ipairs(config.missing or {}) do
+    if one.key == key or one.key:sub(1, #key + 1) == key .. "." then return true end
+  end
+  return false
+end
+
+local function names_altinn(config)
+  local where, whom = has(config, "environment") or has(config, "base_url"), has(config, "credentials")
+  return where and (whom or has(config, "token"))
+end
+
+-- All rules together must fit into the host's index.
+local function check_index(set, list)
+  local matcher = events.matcher()
+  for _, rule in ipairs(set) do
+    local added, message = not rule.enabled, nil
+    if not added then added, message = pcall(matcher.add, matcher, rule.name, { on = rule.on, when = rule.when }) end
+    if not added then
+      list[#list + 1] = { code = "index", severity = "error", file = rule.file, line = rule.line, rule = rule.name,
+        message = tostring(message) }
+      return
+    end
+  end
 end
 
 --- The rules of a configuration, judged against it.
@@ -32,10 +58,11 @@ function M.rules(config)
   local set, problems = rules.load(config.rules)
   if not set then
     local list = {}
-    for index, problem in ipairs(problems) do list[index] = findings.of_problem(M.with_folder(problem)) end
+    for index, problem in ipairs(problems) do list[index] = findings.of_problem(with_folder(problem)) end
     return nil, list
   end
-  local list = findings.of(set, config.targets)
+  local list = findings.of(set, config.targets, names_altinn(config))
+  check_index(set, list)
   if findings.has(list, "error") then return nil, list end
   return set, list
 end

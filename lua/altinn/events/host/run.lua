@@ -96,20 +96,6 @@ local function serve(handle, config, log)
   end
 end
 
--- Rules that ask Altinn, where nothing says how.
-local function warn_of_asking(config, set, log)
-  if (config.environment or config.base_url) and (config.credentials or config.token) then return end
-  for _, rule in ipairs(set) do
-    for _, power in ipairs(rule.enabled and rule.may or {}) do
-      if not power:find("^send:") then
-        log("warn", "rules", { rule = rule.name, reason = ("it may %s, but the configuration lacks environment or"
-          .. " credentials: calls to Altinn will fail and be tried again"):format(power) })
-        break
-      end
-    end
-  end
-end
-
 local function announce(handle, config, set, log)
   local names = {}
   for index, rule in ipairs(set) do names[index] = rule.name .. (rule.enabled and "" or " (off)") end
@@ -135,7 +121,6 @@ function M.run(config)
     return 1
   end
   announce(handle, config, set, log)
-  warn_of_asking(config, set, log)
   tell(log, "READY=1")
   local why = serve(handle, config, log)
   if why ~= "idle" then log("info", "stopping", { reason = why }) end

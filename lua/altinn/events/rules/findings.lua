@@ -170,6 +170,30 @@ local function check_tables(list, file, read)
   end
 end
 
+local function set_of(items)
+  local set = {}
+  for _, one in ipairs(items) do set[one] = true end
+  return set
+end
+
+-- Rules that ask Altinn, where nothing says which, or as whom.
+local function check_asking(list, rule, found)
+  local place, what
+  local own = set_of(found and found.bodies or {})
+  for _, facts in ipairs(found and found.facts or {}) do
+    for _, call in ipairs(facts.calls) do
+      local asks = things.powers[call.name] and (own[facts] or not call.second)
+      if asks and not what then place, what = call, ("letter:%s()"):format(call.name) end
+    end
+  end
+  for _, power in ipairs(rule.may or {}) do
+    if not what and not power:find("^send:") then what = ("\"%s\" in may"):format(power) end
+  end
+  if not what or not rule.enabled then return end
+  list:add("warning", "altinn", place_in(rule, place), ("%s asks Altinn, and the configuration lacks environment or"
+    .. " credentials: such calls will fail and be tried again"):format(what))
+end
+
 local function rule_named(set, file, found)
   for _, rule in ipairs(set) do
     local named = rule.name == found.name or not found.name and rule.line == found.line
@@ -180,8 +204,8 @@ end
 local function check_bodies(list, set, file, read, targets)
   for _, found in ipairs(read.rules) do
     local rule = rule_named(set, file, found)
-    local own = {}
-    for _, facts in ipairs(found.bodies) do own[facts] = true end
+    if rule then list.read[rule] = found end
+    local own = set_of(found.bodies)
     if rule then check_text_of_head(list, rule, found) end
     for _, facts in ipairs(rule and found.facts or {}) do
       check_body(list, rule, facts, targets, own[facts] == true)
@@ -245,16 +269,18 @@ end
 --- All that is wrong with rules that were loaded.
 ---@param set table of altinn.events.rules.loading
 ---@param targets table<string, table>|nil of the configuration; nil: any target there may be
+---@param has_altinn boolean|nil whether the configuration says how to ask Altinn; nil: it does
 ---@return altinn.events.finding[] findings in the order of files and lines
-function M.of(set, targets)
-  local list = setmetatable({}, List)
+function M.of(set, targets, has_altinn)
+  local list = setmetatable({ read = {} }, List)
   for _, rule in ipairs(set) do
     if targets then check_powers_of_head(list, rule, targets) end
     check_head(list, rule)
     check_numbers(list, rule)
   end
   check_files(list, set, targets)
-  setmetatable(list, nil)
+  for _, rule in ipairs(has_altinn == false and set or {}) do check_asking(list, rule, list.read[rule]) end
+  setmetatable(list, nil).read = nil
   return M.sorted(list)
 end
 

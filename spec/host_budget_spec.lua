@@ -150,9 +150,9 @@ describe("a rule that", function()
     ["raises an object with a text"] = {
       'error(setmetatable({}, { __tostring = function() return "the text" end }))', "the text" },
     ["returns a list without end"] = {
-      'return setmetatable({}, { __index = function() return send.http("x") {} end })', "not a table of its own" },
+      'return setmetatable({}, { __index = function() return send.http("x") {} end })', "this table is none of them" },
     ["returns what raises when it is read"] = {
-      'return setmetatable({}, { __len = function() error("no length") end })', "not a table of its own" },
+      'return setmetatable({}, { __len = function() error("no length") end })', "this table is none of them" },
     ["returns a reason that is none"] = {
       'local verdict = skip("x") verdict.reason = setmetatable({}, { __tostring = function() while true do end end })'
         .. " return verdict", "must be a text, not a table" },

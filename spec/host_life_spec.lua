@@ -357,7 +357,7 @@ describe("the host", function()
         assert.truthy(text:find("removed or replaced", 1, true))
         if not how[2] then return end
         change(how[2])
-        assert(one:wait_log("it stores again"))
+        assert(one:wait_log("the inbox stores events again"))
         assert.are.equal(200, (one:post(sample.text { id = "after" })))
         assert.are.equal(2, one:list().count)
       end)

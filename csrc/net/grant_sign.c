@@ -88,8 +88,8 @@ static ae_code judge (const ae_grant_key *key, ae_slice claims, ae_slice algorit
   if (key->kid.length == 0 && !key->chain)
     return ae_grant_fail(
       error, AE_GRANT_UNNAMED,
-      "nothing names the key to the receiver: give the kid under which its public half is "
-      "registered, or the certificate");
+      "the key has neither kid nor certificate, by which the receiver knows it: give the kid under "
+      "which its public half is registered, or the certificate");
   if (claims.length > AE_GRANT_MAX_JWT / 2 || !ae_grant_is_object(claims))
     return ae_grant_fail(
       error, AE_GRANT_CLAIMS,

@@ -1,6 +1,6 @@
 -- One call to Altinn: built and judged by the core, carried by a transport,
 -- with the token, its renewal, retries and one deadline.
-local cjson = require("cjson.safe").new()  -- settings of the shared one are everybody's
+local cjson = require("cjson.safe").new()  -- an own instance: settings of the shared one would reach other code
 local bodies = require "altinn.events.client.body"
 local core = require "altinn.events.core"
 local retry = require "altinn.events.client.retry"
@@ -50,11 +50,11 @@ local function without(text, token)
   return text
 end
 
--- No token in what people see, whatever the server sends back.
+-- Takes the token out of texts that people see; a server may echo it.
 local function hide(text, token) return core.mask(without(text, token)) end
 
 local function excerpt(body, token)
-  -- Hidden first, cut after: a cut token would not be found.
+  -- Hide the token before the text is cut: half a token would not be found.
   body = hide(body:sub(1, BODY_KEPT + 16384), token)
   return #body > BODY_KEPT and body:sub(1, BODY_KEPT):gsub("%d*[\192-\255]?[\128-\191]*$", "") .. "…" or body
 end
@@ -83,7 +83,7 @@ local function transport_failure(message, code, token, not_sent)
   }
 end
 
--- A reply of a transport that may be anybody's.
+-- Checks and normalizes a reply, because the caller may have supplied the transport.
 local function normal(reply, most)
   if type(reply) ~= "table" or type(reply.status) ~= "number" or reply.status % 1 ~= 0 then
     return nil, "the transport's reply has no status", "unsupported"
@@ -118,7 +118,7 @@ local function clean_token(token)
   return token
 end
 
--- A source of ours keeps within the time that is left; any other function is called without a word.
+-- Our own sources of tokens get the time that is left; any other function is called without arguments.
 local function token_of(source, left)
   if type(source) == "string" then return clean_token(source) end
   local token, message, code, detail = source(type(source) == "table" and left or nil)
@@ -143,7 +143,7 @@ local function headers_of(client, request, token)
   return headers
 end
 
--- A transport may give the whole body where it was to be streamed.
+-- A transport without streaming gives the whole body: it goes to the sink here.
 local function deliver(sink, reply)
   if not sink or reply.status < 200 or reply.status > 299 or reply.body == "" then return true end
   local verdict, why = sink(reply.body, reply)
@@ -164,7 +164,7 @@ local function exchange(client, name, request, token, left, sink)
   if not fine then
     return nil, transport_failure(message, code, token, type(detail) == "table" and detail.not_sent == true)
   end
-  -- Hidden first: the judge cuts sentences, and half a token would not be found.
+  -- Hide the token first: the judge cuts sentences, and half a token would not be found.
   if reply.status > 299 then reply.body = without(reply.body, token) end
   local answer = judge(name, reply)
   if answer.code ~= "ok" then return nil, failure_of(answer, reply, token) end
@@ -176,7 +176,7 @@ local function out_of_time()
   return { message = "no time is left for the call", code = "timeout", detail = { temporary = true, not_sent = true } }
 end
 
--- Without a token nothing of the call was sent. What may pass is tried again, as the call itself is.
+-- Without a token nothing of the call was sent. A temporary failure to get one is retried like the call itself.
 local function token_failure(message, code, detail)
   local copy = { temporary = RETRIED[code] or false }
   for name, value in pairs(detail or {}) do copy[name] = value end
@@ -184,7 +184,7 @@ local function token_failure(message, code, detail)
   return { message = message, code = code, detail = copy, retry = RETRIED[code] or false, after = copy.retry_after }
 end
 
--- One attempt: with a token, and with a new one when the first is not taken.
+-- One attempt; when the server refuses the token, once more with a new token.
 local function attempt(client, name, request, left, sink)
   local deadline = altinn.clock() + left
   local token, message, code, detail = token_of(client.token, left)

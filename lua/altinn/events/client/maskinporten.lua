@@ -13,11 +13,11 @@ local M = {}
 
 local GRANT_SECONDS = 60    -- a grant's validity; Maskinporten takes 120 at most
 local LAST_SECONDS = 5      -- a token is not used in its last seconds
-local MARGIN = 30           -- renewed so long before its end, or a fifth of its life
-local FORCE_SECONDS = 60    -- a token that was refused is replaced at most so often
-local REFUSAL_PAUSE = 10    -- after a refusal nobody asks again for so long
-local LONGEST_PAUSE = 30    -- after failures of the network the pause doubles up to this
-local LONGEST_WISH = 300    -- the most that Retry-After is heeded
+local MARGIN = 30           -- a token is renewed so many seconds before its end, or a fifth of its life if that is more
+local FORCE_SECONDS = 60    -- least time between two replacements of a refused token
+local REFUSAL_PAUSE = 10    -- pause after Maskinporten or the exchange refused
+local LONGEST_PAUSE = 30    -- limit of the pause after failures of the network, which doubles
+local LONGEST_WISH = 300    -- limit of a server's Retry-After
 local POLL_SECONDS = 0.02
 
 --- Environments: the platform, where the exchange is, and Maskinporten's issuer.
@@ -27,7 +27,7 @@ for name, base_url in pairs(core.altinn.environments) do
   M.environments[name] = { base_url = base_url, issuer = issuer }
 end
 
--- A rule's inspection of a source finds nothing: what it holds is in here.
+-- The state of the sources, by source. It is kept outside of them, so that a rule that inspects one finds no secret.
 local private = setmetatable({}, { __mode = "k" })
 
 -- Options.
@@ -53,7 +53,7 @@ local KINDS = {
   transport = "function or table", clock = "function", sleep = "function", timeout = "number",
   ca_file = "string",
 }
--- What may differ between the tokens of one client.
+-- The options that may differ between the tokens of one client.
 local OF_TOKEN = {
   scopes = true, system_user = true, resource = true, consumer_org = true, iss_onbehalfof = true, pid = true,
   exchange = true,
@@ -151,7 +151,7 @@ local function fixed_claims(settings, options)
   }
 end
 
--- Tokens are kept under what makes them differ.
+-- The key of a token in the cache: all options in which tokens differ.
 local function cache_key(options, claims)
   local scopes = words("scopes", options.scopes)
   table.sort(scopes)
@@ -229,7 +229,8 @@ end
 --   refresh { thread, at, deadline } while somebody fetches
 --   forced                           when a refused token was dropped last
 
--- A clock that was set back by much makes all that was remembered void.
+-- Whether a remembered moment lies in the past. It does not after the clock was set back by more than 5 s; what was
+-- remembered does not count then.
 local function is_past(at, now) return now >= at - 5 end
 
 local function is_alive(entry, now)
@@ -256,7 +257,7 @@ local function remember_failure(entry, now, message, code, detail)
   }
 end
 
--- The failure that is still fresh, as it was, and how long nobody asks again.
+-- The last failure while its pause lasts, with the seconds until the next attempt.
 local function recent_failure(entry, now)
   local failure = entry.failure
   if not failure or now >= failure.at + failure.pause or not is_past(failure.at, now) then return nil end
@@ -287,8 +288,8 @@ local function refresh(state, entry, seconds)
   return nil, lifetime, from_or_code, detail
 end
 
--- Whether somebody is still fetching: not when that coroutine is dead, is
--- this one (an error ended its fetch), or has taken too long.
+-- Whether another coroutine is fetching the token. False when that coroutine is dead, has taken too long, or is the
+-- present one (an error ended its fetch).
 local function is_fetching(entry, now)
   local mark = entry.refresh
   if not mark then return false end
@@ -296,8 +297,8 @@ local function is_fetching(entry, now)
   return type(mark.thread) ~= "thread" or coroutine.status(mark.thread) ~= "dead"
 end
 
--- Lets others run for a moment: by the caller's function, in a task of the
--- host, or in whatever drives this coroutine. False: this thread cannot wait.
+-- Lets other code run for a moment: by the caller's `sleep`, in a task of the host, or by a yield of this coroutine.
+-- False: this thread cannot wait.
 local function pause(settings)
   local sleep = settings.sleep or transports.is_carried() and transports.sleep
   if sleep then
@@ -491,8 +492,8 @@ function M.new(options)
   }
   if not key then return nil, message, code, detail end
   if not key:named() then
-    return nil, "nothing names the key to Maskinporten: give the kid under which its public half is registered, or the "
-      .. "certificate", "invalid", { reason = "unnamed" }
+    return nil, "the key has neither kid nor certificate, by which Maskinporten knows it: give the kid under which "
+      .. "its public half is registered, or the certificate", "invalid", { reason = "unnamed" }
   end
   settings.key = key
   return source

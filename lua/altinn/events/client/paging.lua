@@ -23,7 +23,7 @@ function M.raise(message, code, detail)
   error(setmetatable({ message = message, code = code, detail = detail or {} }, Failure), 0)
 end
 
--- What a call is refused for is raised at once, not in the loop.
+-- Mistakes of the caller raise at once, in the call that makes the iterator and not in the loop.
 local function check(name, wish)
   local request, message, code, detail = core.altinn.request(name, wish)
   if not request then M.raise(message, code, detail) end
@@ -70,8 +70,8 @@ local function page(self, size)
   return events
 end
 
--- Access is checked after paging: an empty page is no end before the largest
--- one is empty too (Altinn/altinn-events src/Events/Services/EventsService.cs).
+-- Altinn checks access after paging, so an empty page is the end only when a page of the largest size is empty too
+-- (Altinn/altinn-events src/Events/Services/EventsService.cs).
 local function next_page(self)
   local events = page(self, self.size)
   if #events == 0 and self.size < MOST then events = page(self, MOST) end
@@ -100,9 +100,9 @@ local function cursor_of(events)
   return nil
 end
 
--- The events of the next page that has new ones; nil at the end. A cursor
--- that the server has lost means the beginning to it: the pages come again,
--- and are passed over. One that has twice led to nothing new is the end.
+-- The events of the next page that has new ones; nil at the end. The server begins again when it does not know the
+-- cursor any more, so events that were given already are dropped here. A cursor that has twice led to no new event
+-- ends the iteration.
 local function fresh_events(self)
   local tried = {}
   while true do
@@ -125,7 +125,8 @@ local function raise_odd(odd)
     odd.odd), odd.code, odd.detail)
 end
 
--- The next event; what is odd is told to the caller, or kept until the good ones of its page were given.
+-- The next event. An odd event is passed to the caller's `odd`; without that, the first one is raised after the good
+-- events of its page.
 local function next_event(self)
   while true do
     self.at = self.at + 1
@@ -164,7 +165,7 @@ end
 
 -- Letters
 
--- Microseconds since 1970; `up`: what is cut off counts as one more.
+-- Microseconds since 1970; `up`: a part of a microsecond counts as a whole one.
 local function micros(field, value, up)
   if value == nil then return nil end
   if type(value) == "number" then
@@ -206,12 +207,12 @@ local function halves(slice)
   local to = slice.to or math.max(slice.from or 0, os.time() * MICRO) + YEAR
   local from = slice.from or math.min(START, to - YEAR)
   if to - from <= 2 then return nil end  -- one microsecond lies between
-  local middle = from + math.floor((to - from) / 2)  -- what is not bounded stays so
+  local middle = from + math.floor((to - from) / 2)  -- a side without a bound keeps none
   return { from = middle, to = slice.to, status = slice.status },
     { from = slice.from, to = middle + 1, status = slice.status }
 end
 
--- More than a list holds: the slices to ask for instead.
+-- The slices to ask for instead, when a list has more than Altinn gives at once.
 local function divide(self, slice)
   local late, early = halves(slice)
   if late then

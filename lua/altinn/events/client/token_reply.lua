@@ -8,7 +8,7 @@ local grant = require("altinn.events.support.libraries").load "altinn.events.gra
 local M = {}
 
 local LARGEST = 64 * 1024  -- bytes of a reply
-local FAR_OFF = 10         -- seconds that Maskinporten lets a clock be wrong
+local FAR_OFF = 10         -- seconds by which Maskinporten lets a clock be wrong
 
 --- How far the server's clock is ahead of this machine's, by its Date header.
 ---@param reply table
@@ -30,10 +30,10 @@ end
 
 local function is_far_off(skew) return skew ~= nil and math.abs(skew) > FAR_OFF end
 
--- Texts of others.
+-- Texts from servers.
 
---- A text of somebody else, fit for a message: one short line, identity
---- numbers masked, nothing as long as a token or a key.
+--- A server's text made fit for a message: one short line, identity numbers masked, and no word as long as a token
+--- or a key.
 ---@param text any
 ---@return string
 function M.harmless(text)
@@ -171,7 +171,7 @@ local function refused(reply, object, skew)
   })
 end
 
--- Answers that neither give a token nor refuse one.
+-- Answers that hold neither a token nor a refusal.
 local function strange(who, option, reply, skew)
   local status, detail = reply.status, { status = reply.status, skew = skew }
   if status == 429 then
@@ -182,7 +182,7 @@ local function strange(who, option, reply, skew)
     return failure(("%s is out of order (%d): it is asked again later"):format(who, status), "server", detail)
   elseif status == 404 or status == 405 or status == 410 or status >= 300 and status < 400 then
     detail.reason = "address"
-    return failure(("nothing that gives tokens is there (%d): check %s"):format(status, option), "not_found", detail)
+    return failure(("%s is not at this address (%d): check %s"):format(who, status, option), "not_found", detail)
   end
   detail.reason = "not_understood"
   return failure(("%s answered %d with %s: is a proxy or another server in between, or is %s wrong?"):format(who,

@@ -1,5 +1,5 @@
 -- altinn-events run: the host's main thread.
-local cjson = require("cjson.safe").new()  -- settings of the shared one are everybody's
+local cjson = require("cjson.safe").new()  -- an own instance: settings of the shared one would reach other code
 local events = require "altinn.events"
 local config_module = require "altinn.events.host.config"
 local findings = require "altinn.events.rules.findings"
@@ -10,7 +10,8 @@ local logs = require "altinn.events.host.log"
 
 local M = {}
 
--- The workers get the texts that were checked, so that one version runs everywhere.
+-- The settings of the workers. They hold the texts of the rules that were checked, so that all workers run one
+-- version.
 local function settings_of(config, set)
   return assert(cjson.encode {  -- not our json: a key may be binary
     rules = set.files, sources = set.sources, targets = config.targets, limits = config.limits, log = config.log,
@@ -45,7 +46,8 @@ local function report(log, list)
   end
 end
 
--- Puts the rules in force that are in the files now; nil and a reason when the old ones stay.
+-- Reads the rule files and puts their rules in force. Gives the number of rules; or nil and a reason, and then the old
+-- rules stay in force.
 local function renew(handle, config, log)
   local set, list = prepare.rules(config)
   report(log, list)
@@ -55,7 +57,7 @@ local function renew(handle, config, log)
   return #set
 end
 
--- Whatever happens meanwhile, the host goes on.
+-- Reloads the rules. An error in it is logged and does not end the host.
 local function reload(handle, config, log)
   local called, count, message = xpcall(renew, debug.traceback, handle, config, log)
   if not called then count, message = nil, tostring(count) end
@@ -67,13 +69,13 @@ local function reload(handle, config, log)
   log("info", "reload", { reason = ("%d rule%s in force"):format(count, count == 1 and " is" or "s are") })
 end
 
--- Tells systemd, if that is who started us.
+-- Tells systemd the state, when systemd started the host.
 local function tell(log, state)
   local _, message = host.notify(state)
   if message then log("warn", "notify", { reason = message }) end
 end
 
--- Seconds between two signs of life (sd_watchdog_enabled(3)).
+-- Seconds between two signs of life for systemd's watchdog (sd_watchdog_enabled(3)); an hour without a watchdog.
 local function watchdog()
   local microseconds = tonumber(os.getenv "WATCHDOG_USEC")
   return microseconds and microseconds > 0 and microseconds / 2e6 or 3600
@@ -81,7 +83,7 @@ end
 
 local function tell_health(handle, log)
   local fine, message = handle:health()
-  if fine then log("info", "inbox", { reason = "it stores again" })
+  if fine then log("info", "inbox", { reason = "the inbox stores events again" })
   else log("error", "inbox", { reason = message }) end
 end
 

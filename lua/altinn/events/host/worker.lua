@@ -17,17 +17,17 @@ local turns = require "altinn.events.host.turns"
 
 local M = {}
 
-local TAKE = 256            -- messages at a time,
-local TAKE_SECONDS = 0.02   -- as many times as there are any, for so long at most,
-local TAKE_BYTES = 64 << 20 -- while the events that wait in here are not larger
-local TURN_SECONDS = 0.1    -- that rules have their turns for, before answers and messages are looked at again
-local STALE_SECONDS = 10    -- until a run is tried again whose rule could not be loaded
-local STOP_SECONDS = 10     -- what runs at a stop may go on for
-local REST = 10             -- times as long as the overrun
-local AT_ONCE = 128         -- runs of a rule
-local SENDING = 16          -- of them those that send effects: no target is to be tested for its strength
+local TAKE = 256            -- messages taken in one call
+local TAKE_SECONDS = 0.02   -- the worker takes messages for so long at most before it runs rules again
+local TAKE_BYTES = 64 << 20 -- or until the events that wait in this worker are larger than this
+local TURN_SECONDS = 0.1    -- rules run for so long before the worker looks at answers and messages again
+local STALE_SECONDS = 10    -- pause before the retry of a run whose rule this worker could not load
+local STOP_SECONDS = 10     -- time that runs in flight have to finish when the host stops
+local REST = 10             -- a rule that overran its budget rests so many times as long as it computed
+local AT_ONCE = 128         -- runs of one rule in flight, unless limit.at_once says otherwise
+local SENDING = 16          -- runs of one rule that send effects at the same time, so that no target is flooded
 local CONNECTIONS = 256
-local KEPT_BYTES = 512 << 20  -- by a worker, before its rules are loaded anew
+local KEPT_BYTES = 512 << 20  -- a worker whose Lua state is larger loads its rules anew
 local LOOK_SECONDS = 1
 
 local Worker = {}
@@ -51,7 +51,7 @@ local function problems_text(problems)
   return table.concat(lines, "; ")
 end
 
--- Loading runs code of the rules: under a budget, and able to use coroutines.
+-- Loading runs code of the rules, so it has a budget and the coroutine functions of the scheduler.
 local function load_rules(self, settings)
   local set, problems
   self.scheduler:spawn({
@@ -94,7 +94,7 @@ local function apply(self, text)
   return true
 end
 
--- The state of a rule outlives reloads.
+-- The state of a rule (runs in flight, rest) survives a reload.
 local function state_of(self, name)
   local state = self.states[name]
   if not state then
@@ -133,7 +133,7 @@ end
 
 local function flight_of(job) return job.name .. "\0" .. job.sequence end
 
--- The worker has the run no more.
+-- The run has left this worker.
 local function leave(self, job)
   local state, flight = state_of(self, job.name), flight_of(job)
   state.running = state.running - 1
@@ -154,9 +154,9 @@ local function rest(self, job, task)
   state_of(self, job.name).rest = self.scheduler.clock() + REST * task.slice
 end
 
--- What tasks are given, once for all of them: a task is { job =, worker = }.
+-- Functions that all tasks share. They find their run in the task: { job =, worker = }.
 
--- Asked before each request; a run that was taken back has no verdict.
+-- Whether the run still belongs to this worker; asked before each request. A run that was taken back has no verdict.
 local function holds(task)
   local job = task.job
   job.dropped = job.dropped or not task.worker.jobs:holds(job.sequence, job.name)
@@ -165,7 +165,7 @@ end
 
 local function turn_of(task, call) return task.worker.turns:go_on(task.group, call) end
 
--- Effects go out in a task of their own, which holds no code of the rule.
+-- A separate task sends the effects of a run; no code of the rule runs in it.
 local send_effects
 
 local function send_next(self, state)
@@ -209,7 +209,7 @@ local function decided(task, ok, value, raised)
   return send_effects(self, job, value.items)
 end
 
--- From the line to running.
+-- Starting a run.
 
 local function run_body(self, job)
   local rule = job.rule
@@ -228,7 +228,7 @@ local function start(self, job)
   state.running, job.running = state.running + 1, true
   job.rule = rule or { name = job.name }
   if not engine.begin(job, self.ports) then return leave(self, job) end
-  if not rule then  -- this worker does not have the rules that the host hands out runs of
+  if not rule then  -- this worker could not load the rules that the host has in force
     return conclude(self, job, engine.failed(job, self.ports,
       { reason = "the new rules could not be loaded", kind = "host", pause = STALE_SECONDS }))
   end
@@ -243,7 +243,7 @@ end
 local messages = {}
 
 function messages.run(self, job)
-  if self.stopping then return end  -- stays in the inbox
+  if self.stopping then return end  -- the run stays in the inbox
   job.name, job.rule = job.rule, nil
   job.failures, job.received = job.attempt, job.received / 1000
   job.since = job.since and job.since > 0 and job.since / 1000 or nil
@@ -281,8 +281,8 @@ function messages.stop(self)
   self.scheduler:after(STOP_SECONDS, function() self.stopped = true end)
 end
 
--- No budget counts what rules keep in their variables from run to run. It has an end all the same: the rules begin
--- afresh.
+-- The budget of a run does not count values that rules keep in variables from run to run. When they grow beyond
+-- KEPT_BYTES the worker loads its rules anew, which drops them.
 local function look_at_memory(self)
   if self.scheduler.clock() < self.look_at then return end
   self.look_at = self.scheduler.clock() + LOOK_SECONDS
@@ -300,7 +300,7 @@ local function running_count(self)
   return count
 end
 
--- All that there is, so that no rule's runs wait behind another's in the queue.
+-- Takes all messages that are there, so that no rule's runs wait behind another rule's in the host's queue.
 local function take_all(self, list)
   local ends = self.scheduler.clock() + TAKE_SECONDS
   while true do
@@ -322,13 +322,13 @@ local function turn(self)
   look_at_memory(self)
 end
 
--- The run whose code asks.
+-- The run of the task whose code calls this.
 local function job_of_task()
   local task = scheduler.task()
   return task and task.job
 end
 
--- Whoever opens an identity number says what for.
+-- events.reveal writes a line to the log: which rule revealed an identity number, and for which purpose.
 local function log_reveals(self)
   function events.on_reveal(masked, purpose)
     local job = job_of_task()
@@ -339,7 +339,7 @@ end
 
 local function new(jobs, budget)
   local library, guarded = scheduler.library(budget)
-  -- Modules that rules require use the global table, so it changes there too.
+  -- Modules that rules require see the global table, so the functions are replaced there too.
   for name, value in pairs(library) do rawset(coroutine, name, value) end
   _G.xpcall = guarded
   rawset(os, "exit", function() error("os.exit is not for rules: it would end the host", 2) end)
@@ -353,7 +353,7 @@ local function new(jobs, budget)
     share = shares.new(CONNECTIONS), bytes = 0, write = write, log = logs.new(nil, write),
   }, Worker)
   self.turns = turns.new(clock, function(name) return may_begin(self, name) end)
-  -- Waiting works in coroutines; what rules print is a line of the log, masked.
+  -- Rules get coroutine functions in which waiting works, and `print` writes a masked line to the log.
   local log = engine.log(function(...) return self.log(...) end, job_of_task)
   self.globals = { coroutine = library, xpcall = guarded, log = log, print = log.info }
   self.scheduler = scheduler.new({

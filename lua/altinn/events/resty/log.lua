@@ -1,6 +1,5 @@
--- The log in nginx. nginx adds the request's line to whatever is logged while
--- the request is at work, and an endpoint's address holds its secret: so
--- lines are written a moment later, by a timer, which has no request.
+-- The log in nginx. While a request is handled nginx adds its request line to each line of the log, and the address
+-- of the endpoint holds the secret. So a timer, which has no request, writes the lines a moment later.
 -- luacheck: globals ngx
 local logfmt = require "altinn.events.support.logfmt"
 
@@ -8,7 +7,7 @@ local M = {}
 
 local LEVELS = { debug = "DEBUG", info = "INFO", warn = "WARN", warning = "WARN", error = "ERR" }
 
--- Of this worker.
+-- State of this nginx worker.
 local lines, waiting = {}, false
 
 local function write()
@@ -28,10 +27,10 @@ function M.say(level, message, fields)
   if waiting then return end
   if ngx.get_phase() == "init" then return write() end
   waiting = ngx.timer.at(0, write) and true or false
-  if not waiting then write() end  -- no timer is to be had: late is worse than long
+  if not waiting then write() end  -- nginx gives no timer now: write at once, although nginx adds the request
 end
 
---- What the present request is at: its rule and event.
+--- The rule and the event that the present request is working on.
 ---@return { rule: string|nil, event: string|nil }
 function M.present()
   local ok, run = pcall(function() return ngx.ctx.altinn_events end)

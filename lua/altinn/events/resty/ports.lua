@@ -1,5 +1,6 @@
 -- The ports of the engine (altinn.events.rules.engine) in nginx: its clock, its cosockets, and a shared dict as memory.
--- Altinn's own ladder is the queue: what is not settled answers no 2xx, and comes again.
+-- Altinn's own redeliveries are the queue: a request whose runs are not settled is answered 503, and Altinn sends the
+-- event again.
 -- luacheck: globals ngx
 local http = require "altinn.events.resty.http"
 local log = require "altinn.events.resty.log"
@@ -8,7 +9,8 @@ local M = {}
 
 local WAIT_SECONDS = 20  -- for another run that is sending the same effect
 local MARGIN = 30        -- seconds that an effect may take beyond the target's timeout
--- Altinn's last attempt comes after some 35 hours: what is not dead by then would never be told.
+-- Seconds after the first delivery at which a run is given up. Altinn's last delivery comes after some 35 hours; a run
+-- that still waited then would never be reported as dead.
 local LADDER = 34 * 3600
 
 -- The engine's memory. A job has, besides the engine's, `key` (the event's), `alone` (no other rule wants the event)
@@ -18,10 +20,10 @@ Memory.__index = Memory
 
 function Memory.holds() return true end
 
--- Nothing is known before an effect is claimed.
+-- Records nothing: `claim` records each effect just before it is sent.
 function Memory.record() return { states = {} } end
 
--- Only who has the lock of an effect sends it, whichever run and worker it is in.
+-- Takes the lock of an effect, over all workers: only the run that has it sends the effect.
 function Memory:claim(job, item)
   local name = "effect " .. item.key
   local seconds = (tonumber(self.targets[item.target].timeout) or 30) + MARGIN
@@ -53,7 +55,7 @@ function Memory:settle(job, settlement)
   end
 end
 
---- Gives back what a run still has; to be called when it is over, also when it failed.
+--- Releases the locks that a run still has; to be called when the run is over, also when it failed.
 ---@param ports table
 ---@param job table
 function M.release(ports, job)

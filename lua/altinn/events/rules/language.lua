@@ -13,18 +13,18 @@ local M = {}
 local Verdict = { __name = "altinn.events.verdict" }
 Verdict.__index = Verdict
 
--- A run remembers which verdicts it made, so that one that is not returned can be told, with its place.
+-- A run remembers the verdicts that its body makes, so that a verdict without `return` is reported with its line.
 local function verdict(fields)
   local run = place.run()
   if run then
     run.made[#run.made + 1] = fields
-    local info = debug.getinfo(3, "fl")  -- what it says of the file costs more
+    local info = debug.getinfo(3, "fl")  -- "S", the name of the file, would cost more
     fields.made_by, fields.made_line = info and info.func, info and info.currentline
   end
   return setmetatable(fields, Verdict)
 end
 
--- (No tail calls in here: `place` counts levels.)
+-- The functions below make no tail calls, because `place` counts stack levels.
 
 --- Nothing to do.
 ---@param reason string|nil
@@ -44,7 +44,7 @@ function M.skip(reason)
   return made
 end
 
---- Not now: the body again after a while. This is no failure: `retry` does not bound it.
+--- Runs the body again after a while. This is not counted as a failure, so the rule's `retry` does not bound it.
 ---@param span string|number "10m", or seconds
 ---@param reason string|nil
 ---@return table verdict
@@ -56,7 +56,7 @@ function M.retry_after(span, reason)
   return made
 end
 
---- This cannot succeed: the run goes to the dead letters.
+--- The run cannot succeed: it goes to the dead letters.
 ---@param reason string
 ---@return table verdict
 function M.fail(reason)
@@ -115,7 +115,8 @@ local function effect_of(kind, target, fields)
   return effect
 end
 
---- What is wrong with an effect, whatever its target is: what making it would raise, and what sending it would refuse.
+--- What is wrong with an effect, whatever its target is: the mistakes that raise when it is made, and those that make
+--- the engine refuse to send it.
 ---@param kind string
 ---@param target string
 ---@param fields table what send.KIND(target) is given
@@ -153,7 +154,7 @@ local function is_verdict(value)
   return getmetatable(value) == Verdict
 end
 
--- The places of a list's items in their order; nil: it is no list.
+-- The indices of a list's items in order; nil when the table is not a list.
 local function places_of(list)
   local places = {}
   if getmetatable(list) ~= nil then return nil end
@@ -165,12 +166,11 @@ local function places_of(list)
   return places
 end
 
--- A list may have holes: { A, wanted and B or nil, C }. `place` of an effect
--- is where it stood.
+-- The effects of a list, which may have holes: { A, wanted and B or nil, C }. The `place` of an effect is its index.
 local function effects_of(list)
   local places, effects_in = places_of(list), {}
   if not places then
-    return nil, "a rule returns nothing, a verdict, an effect or a list of effects, not a table of its own"
+    return nil, "a rule returns nothing, a verdict, an effect or a list of effects; this table is none of them"
   end
   for index, spot in ipairs(places) do
     local value = rawget(list, spot)
@@ -205,7 +205,7 @@ end
 
 local WORDS = { done = "done()", skip = "skip(…)", later = "retry_after(…)", fail = "fail(…)" }
 
---- What a run made and did not return, as a mistake of the rule.
+--- The mistake of a run whose body made a verdict and did not return it.
 ---@param made table[] the verdicts that it made
 ---@param value any what its body returned
 ---@return string|nil message with the place in the rule's file
@@ -356,7 +356,7 @@ local function check_keys(fields, problems)
   end
 end
 
--- The classes that a status belongs to.
+-- The class of a status, "throttled", "timeout" or "server"; nil when it has none.
 local function class_of(status)
   if status == 429 then return "throttled" end
   if status == 408 then return "timeout" end
@@ -383,7 +383,7 @@ local function normal_retry(retry)
   return { within = retry.within and duration.parse(retry.within), attempts = retry.attempts, on = retry.on }
 end
 
--- The head is data: nothing that a body does to its tables changes it.
+-- Copies the head, so that a body cannot change it through the tables that it was made of.
 local function copy_of(value)
   if type(value) ~= "table" or getmetatable(value) ~= nil then return value end
   local copy = {}
@@ -427,8 +427,7 @@ function M.new(fields)
   return rule
 end
 
--- What a rule may do that does not say: what has an effect at Altinn must
--- always be declared.
+-- The powers of a rule without `may`. Powers that change something at Altinn must always be declared.
 local function is_usual(power)
   return power == "read:overview" or power == "read:details" or power:find("^send:") ~= nil
 end

@@ -1,5 +1,5 @@
--- Loading rule files: each in an environment of its own, all problems
--- collected, nothing done on load.
+-- Loading rule files: each file has its own environment, all problems are collected, and loading has no effect
+-- outside.
 local core = require "altinn.events.core"
 local rule = require "altinn.events.rules.language"
 local sandbox = require "altinn.events.rules.sandbox"
@@ -58,8 +58,8 @@ end
 
 local LOAD_SECONDS = 10
 
--- A file that loops would keep who loads it for ever: after its time each
--- instruction raises. Inside a coroutine the budget of the task counts.
+-- Stops a rule file that loops: `seconds` after the start each instruction raises. In a coroutine the budget of the
+-- host's task does this instead.
 local run_file
 
 function run_file(chunk, seconds)
@@ -87,7 +87,7 @@ local function text_of(failure)
   return ok and type(failure) ~= "nil" and told or "the file raises what is no text"
 end
 
--- What a file without a rule may have been meant as.
+-- Guesses what the author of a file without a rule meant to write.
 local function no_rule(file, value)
   if type(value) == "table" then
     return "the file returns a table, and holds no rule: write rule { … }, without return"
@@ -98,7 +98,7 @@ end
 
 local QUOTES = { "\226\128\152", "\226\128\153", "\226\128\156", "\226\128\157" }  -- ‘ ’ “ ”
 
--- A text from a word processor has quotation marks that are none to Lua.
+-- A word processor writes quotation marks that Lua does not know.
 local function syntax_problem(message, file, text)
   local problem = place(message, file)
   local number = 0

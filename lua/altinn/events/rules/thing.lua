@@ -11,7 +11,7 @@ local suggest = require "altinn.events.support.suggest"
 
 local M = {}
 
--- The power that each method needs; design: `may` of a rule.
+-- The power, declared in a rule's `may`, that each method needs.
 local POWERS = {
   overview = "read:overview", details = "read:details", has_been = "read:details", content = "read:content",
   mark_read = "mark:read", confirm = "confirm", purge = "purge", download = "download",
@@ -20,8 +20,8 @@ local POWERS = {
 --- The power that each method of a thing needs, by the method's name.
 M.powers = POWERS
 
--- What a rule's inspection of a thing finds is its id and kind; the rest is
--- in here: rule, connect, asked (the client's object), kept.
+-- A rule that inspects a thing finds its id and kind only. The other state of a thing is in here: rule, connect,
+-- asked (the client's object), kept (answers by method).
 local private = setmetatable({}, { __mode = "k" })
 
 -- Failures.
@@ -76,7 +76,7 @@ local function asked(self)
   local state = private[self]
   if rawget(self, "id") == nil then raise(nameless(self), "invalid") end
   local client, message, code = state.connect()
-  -- Nothing was asked, so that it says nothing of the letter: a key file that is not there yet is no letter missing.
+  -- Altinn was not asked, so the failure says nothing of the letter: not_found may mean a missing key file.
   if code == nil or PERMANENT[code] then code = "usage" end
   if not client then raise(("Altinn cannot be asked: %s"):format(message), code) end
   if state.client ~= client then state.client, state.asked = client, client[self.kind](client, self.id) end
@@ -99,7 +99,8 @@ local function read(self, method)
   return kept[method]
 end
 
--- What changes the letter makes void what was read.
+-- Calls a method that changes the letter. The run then forgets what it read of the letter, since that may be out of
+-- date.
 local function act(self, method, ...)
   check_power(self, method)
   local object = asked(self)
@@ -115,7 +116,7 @@ local Attachment, Letter = {}, {}  -- their methods
 function Letter:overview() return read(self, "overview") end
 Attachment.overview = Letter.overview
 
---- The same with its history. Needs "read:details".
+--- The letter or attachment with its history; read once in a run. Needs "read:details".
 ---@return table details the server's names; of a letter also the method has_been
 function Letter:details() return read(self, "details") end
 Attachment.details = Letter.details

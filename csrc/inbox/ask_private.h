@@ -10,7 +10,7 @@
 struct ae_ask {
   char *path;
   sqlite3 *db;
-  sqlite3_stmt *rows; /* of the question that was put last */
+  sqlite3_stmt *rows; /* of the last query */
 };
 
 #endif

@@ -1,7 +1,8 @@
 /*
-** fingerprints.c: see fingerprints.h. 256 tables by the first byte, which
-** is not stored; each open addressing with linear probing, 0.72 to 0.9 full
-** once it is not small, so that growing one moves few and takes little.
+** fingerprints.c: see fingerprints.h. The first byte selects one of 256 tables
+** and is not stored. Each table is a hash table with open addressing and linear
+** probing. A table that is not small is 0.72 to 0.9 full, so growing one table
+** moves few items and takes little memory.
 */
 #include "inbox/fingerprints.h"
 #include "inbox/libraries.h"
@@ -13,7 +14,7 @@
 #define FIRST_CAPACITY 8u
 
 typedef struct slot {
-  uint8_t bytes[AE_FINGERPRINT_SIZE - 1]; /* without the first; all zero = free */
+  uint8_t bytes[AE_FINGERPRINT_SIZE - 1]; /* all but the first; all zero = a free slot */
 } slot;
 
 typedef struct table {
@@ -39,7 +40,7 @@ static slot slot_of (const ae_fingerprint *item) {
   return own;
 }
 
-/* Where an item would like to be: its bytes are as good as random. */
+/* The item's preferred slot. The bytes are part of a hash already. */
 static uint32_t home (const table *t, const slot *item) {
   uint32_t word;
   memcpy(&word, item->bytes, sizeof word);
@@ -50,7 +51,7 @@ static uint32_t after (const table *t, uint32_t at) {
   return at + 1 == t->capacity ? 0 : at + 1;
 }
 
-/* The item's slot, or the free one where it would go. */
+/* The item's slot, or the free slot where it would be inserted. */
 static uint32_t place (const table *t, const slot *item) {
   uint32_t at = home(t, item);
   while (!same(&t->slots[at], &nothing) && !same(&t->slots[at], item)) at = after(t, at);
@@ -117,7 +118,7 @@ ae_adding ae_fingerprints_add (ae_fingerprints *set, const ae_fingerprint *item)
   return AE_ADDED;
 }
 
-/* Shifts back what follows, so that no gap cuts a chain. */
+/* Shifts the items after the gap back, so that no gap cuts a probe chain. */
 void ae_fingerprints_remove (ae_fingerprints *set, const ae_fingerprint *item) {
   table *t = &set->tables[item->bytes[0]];
   const slot own = slot_of(item);

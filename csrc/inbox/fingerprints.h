@@ -1,5 +1,5 @@
 /*
-** fingerprints.h: the set of all (source, id) that were ever stored, as
+** fingerprints.h: the set of all (source, id) pairs that were ever stored, as
 ** fingerprints of 12 bytes (SHA-256, truncated): 12 to 16 bytes per id.
 ** One thread's.
 */
@@ -27,12 +27,12 @@ bool ae_fingerprint_make (ae_fingerprints *set, ae_slice source, ae_slice id,
 
 typedef enum ae_adding { AE_ADDED, AE_PRESENT_ALREADY, AE_NO_ROOM } ae_adding;
 
-/* Adds an item, unless it is there already. */
+/* Adds an item unless the set has it already. */
 ae_adding ae_fingerprints_add (ae_fingerprints *set, const ae_fingerprint *item);
-/* Takes an item out again; nothing happens when it is not there. */
+/* Removes an item; does nothing when the set does not have it. */
 void ae_fingerprints_remove (ae_fingerprints *set, const ae_fingerprint *item);
 
-/* How many there are, and the bytes that they take. */
+/* The number of items; *bytes: the memory that the set takes. */
 size_t ae_fingerprints_count (const ae_fingerprints *set, size_t *bytes);
 
 #endif

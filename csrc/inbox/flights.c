@@ -1,6 +1,6 @@
 /*
-** flights.c: see flights.h. The lock is for the threads that ask: the writer
-** takes it only where it changes something.
+** flights.c: see flights.h. The lock protects the table from the threads that
+** ask for a claim. The writer takes it only to change the table.
 */
 #include "inbox/flights.h"
 
@@ -25,7 +25,7 @@ static ae_flight *find (const ae_flights *flights, int64_t sequence, uint64_t ru
   return place == NULL ? NULL : &flights->list[*place - 1];
 }
 
-/* A free place; there is one when the list is longer than its count. */
+/* The index of a free place. The list must have one: capacity > count. */
 static size_t free_place (const ae_flights *flights) {
   size_t at = flights->last_claim % flights->capacity;
   while (flights->list[at].claim != 0) at = (at + 1) % flights->capacity;
@@ -44,7 +44,7 @@ static bool grow (ae_flights *flights) {
 
 static ae_flight *add (ae_flights *flights, const ae_flight *flight) {
   size_t at;
-  /* Half of the places are free: one is found soon. */
+  /* At least half of the places are free, so free_place looks at few. */
   if (flights->count * 2 >= flights->capacity && !grow(flights)) return NULL;
   if (!ae_map_reserve(&flights->map, 1)) return NULL;
   at = free_place(flights);
@@ -93,7 +93,7 @@ void ae_flights_recall (ae_flights *flights, int64_t sequence, uint64_t rule) {
 void ae_flights_assign (ae_flights *flights, int64_t sequence, uint64_t rule, size_t worker) {
   ae_flight *flight = find(flights, sequence, rule);
   assert(flight != NULL);
-  flight->worker = worker; /* the writer's own: nobody else reads it */
+  flight->worker = worker; /* only the writer reads this field: no lock */
 }
 
 const ae_flight *ae_flights_next (const ae_flights *flights, size_t *at) {

@@ -1,7 +1,7 @@
 /*
-** group.c: group commit. All works that wait go into one transaction;
-** what it changes in memory is noted in inbox->group and made or undone
-** when its outcome is known.
+** group.c: group commit. All queued works go into one transaction. inbox->group
+** notes the changes that the transaction makes to memory, which are completed
+** after the commit, or undone when it fails.
 */
 #include "inbox/private.h"
 
@@ -17,8 +17,8 @@ static void group_reset (ae_group *group) {
   memset(&group->change, 0, sizeof group->change);
 }
 
-/* The fingerprint of a new event, or the answer that it is none.
-** False: no memory. */
+/* Adds the event's fingerprint to the set of those seen, or marks the work as a
+** duplicate. False: no memory. */
 static bool remember (ae_inbox *inbox, ae_work *work) {
   ae_group *group = &inbox->group;
   ae_fingerprint item;
@@ -33,8 +33,8 @@ static bool remember (ae_inbox *inbox, ae_work *work) {
   }
 }
 
-/* At the start the scan finds the event; else its runs go out after the
-** commit. */
+/* Plans the dispatch of a new event's runs after the commit. Until the scan of
+** the start is done nothing is planned: the scan will find the event. */
 static bool plan (ae_inbox *inbox, const ae_work *work, size_t count) {
   ae_group *group = &inbox->group;
   if (inbox->loaded != INT64_MAX) return true;
@@ -48,7 +48,7 @@ static bool plan (ae_inbox *inbox, const ae_work *work, size_t count) {
   return true;
 }
 
-/* It waits; a scan tells of it. */
+/* Stores an event that cannot be parsed as waiting; a scan will report it. */
 static bool cannot_read (ae_inbox *inbox, int64_t sequence) {
   ae_slice unknown = {NULL, 0};
   ae_scan_visit(inbox, sequence, NULL);
@@ -85,7 +85,7 @@ static bool append (ae_inbox *inbox, ae_work *work) {
   return match(inbox, work);
 }
 
-/* The last run that is over ends the waiting of the event. */
+/* Counts a run that is over. With its last run the event waits no more. */
 static bool is_over (ae_inbox *inbox, const ae_work *work) {
   bool finished;
   if (!ae_store_run_over(inbox->store, work->sequence, &finished)) return false;
@@ -94,14 +94,15 @@ static bool is_over (ae_inbox *inbox, const ae_work *work) {
   return true;
 }
 
-/* What a worker says counts while it has the run. Of one that was taken back,
-** the end counts (if nobody wrote another), but not a wish to go on. */
+/* A worker's report counts only while the worker has the run. For a run that was
+** taken back, a final state counts (unless the file has another one already), and
+** an open state is taken as RELEASE. */
 static bool settle (ae_inbox *inbox, ae_work *work) {
   const ae_flight *flight = ae_runs_flight(inbox, work);
   bool final = ae_run_state_is_final(work->run_state);
   work->changed = false;
   if (flight == NULL) return true;
-  /* The first of the attempts that failed: to have waited for the host is no failure. */
+  /* `since` is the first failed attempt; time spent in the backlog is no failure. */
   if (work->since == 0 && work->run_state == AE_RUN_RETRY && work->attempt > 0)
     work->since = flight->since;
   work->line = flight->line;
@@ -117,7 +118,7 @@ static bool settle (ae_inbox *inbox, ae_work *work) {
 
 static bool record (ae_inbox *inbox, ae_work *work) {
   const ae_flight *flight = ae_runs_flight(inbox, work);
-  free(work->earlier); /* of a group that was refused */
+  free(work->earlier); /* set by an earlier group that failed */
   work->earlier = NULL;
   work->prior = AE_PRIOR_OVER;
   return flight == NULL || !flight->holds || ae_store_record(inbox->store, work);
@@ -158,7 +159,7 @@ static void add_counts (ae_inbox *inbox) {
   pthread_mutex_unlock(&inbox->lock);
 }
 
-/* The runs of the new events go out. */
+/* After the commit: dispatches the runs of the new events. */
 static void committed (ae_inbox *inbox) {
   add_counts(inbox);
   for (size_t i = 0; i < inbox->group.plan_count; i++)
@@ -166,7 +167,7 @@ static void committed (ae_inbox *inbox) {
   ae_inbox_set_health(inbox, NULL);
 }
 
-/* Nothing of the group has happened. */
+/* The transaction failed: undoes its changes to memory, and fails all works. */
 static void refused (ae_inbox *inbox, ae_work *works) {
   ae_group *group = &inbox->group;
   ae_error error;

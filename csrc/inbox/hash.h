@@ -8,14 +8,15 @@
 
 #define AE_HASH_START UINT64_C(14695981039346656037)
 
-/* FNV-1a: goes on from `value`, which is AE_HASH_START at first. */
+/* FNV-1a of `text`, continued from `value`; begin with AE_HASH_START. */
 static inline uint64_t ae_hash (uint64_t value, ae_slice text) {
   for (size_t i = 0; i < text.length; i++)
     value = (value ^ (uint8_t)text.data[i]) * UINT64_C(1099511628211);
   return value;
 }
 
-/* Of a run: sequences of one rule never collide. Never 0. */
+/* The hash of a run. Runs of one rule collide only where the hash would be 0:
+** it becomes 1. */
 static inline uint64_t ae_hash_run (uint64_t rule, int64_t sequence) {
   uint64_t h = rule ^ ((uint64_t)sequence * UINT64_C(0x9E3779B97F4A7C15));
   return h == 0 ? 1 : h;

@@ -13,7 +13,7 @@
 #define RUNS_LIMIT 2048u
 #define BYTES_LIMIT (64u << 20)
 #define GROUP_LIMIT 4096u /* works in one transaction */
-#define DOZE_MS 200       /* without work: others may have changed the file */
+#define DOZE_MS 200       /* longest sleep: another program may change the file */
 
 bool ae_room (void *list, size_t *capacity, size_t wanted, size_t size) {
   size_t more = *capacity == 0 ? 64 : *capacity;
@@ -70,7 +70,7 @@ void ae_inbox_failed (ae_inbox *inbox) {
   ae_inbox_set_health(inbox, &error);
 }
 
-/* Takes works of the queue, at most one group of them; with the lock held. */
+/* Takes the works of one group from the queue. With the lock held. */
 static ae_work *take (ae_inbox *inbox) {
   ae_work *works = inbox->first, **end = &works;
   uint32_t count = 0;
@@ -85,13 +85,13 @@ static ae_work *take (ae_inbox *inbox) {
   return works;
 }
 
-/* How long there is nothing to do, if no work comes. */
+/* How long the writer may sleep if no work comes: until a run is due. */
 static int64_t pause_ms (const ae_inbox *inbox) {
   int64_t left = inbox->loaded == INT64_MAX ? inbox->next_due - ae_wall_ms() : DOZE_MS;
   return left < 0 ? 0 : left < DOZE_MS ? left : DOZE_MS;
 }
 
-/* With the lock held: until there is work, or something is due. */
+/* Sleeps until there is work or a run is due. With the lock held. */
 static void doze (ae_inbox *inbox) {
   struct timespec until;
   int64_t pause = pause_ms(inbox);
@@ -113,7 +113,8 @@ static void checkpoint (ae_inbox *inbox) {
     inbox->options.warn(inbox->options.context, warning.message);
 }
 
-/* All that is not work of others. True: there is more to be done at once. */
+/* The writer's own duties, between two groups: acts by hand, the scan, due runs,
+** dispatch, the checkpoint. True: there is more to do at once. */
 static bool keep_up (ae_inbox *inbox) {
   bool more = false;
   ae_look(inbox);
@@ -131,7 +132,8 @@ static bool keep_up (ae_inbox *inbox) {
   return more;
 }
 
-/* Nothing is under way: what is left waits for a time or for somebody. */
+/* No run is in flight or in a backlog, and no scan is under way: every run that is
+** left waits for its time or for an operator. */
 static bool is_idle (const ae_inbox *inbox) {
   return inbox->flights.count == 0 && inbox->lanes.backlog == 0 && !inbox->scanning &&
          inbox->visit_count == 0 && !inbox->rebuild && inbox->loaded == INT64_MAX &&
@@ -166,15 +168,15 @@ static void *writer_main (void *argument) {
   return NULL;
 }
 
-/* The tables of the set grew while others did: what they left is given
-** back to the system. */
+/* Gives memory back to the system: while the tables of fingerprints grew, their
+** old, smaller blocks were freed. */
 static void trim (void) {
 #if defined(__GLIBC__)
   malloc_trim(0);
 #endif
 }
 
-/* All fingerprints of the file into memory. */
+/* Loads all fingerprints, and the numbers that the writer goes on from. */
 static ae_code load (ae_inbox *inbox, ae_error *error) {
   ae_slice bytes;
   int more;
@@ -222,7 +224,7 @@ static ae_inbox *inbox_new (const ae_inbox_options *options) {
   return inbox;
 }
 
-/* The writer has ended, or never begun. */
+/* Frees all. The writer thread has ended or was never started. */
 static void inbox_free (ae_inbox *inbox) {
   ae_store_close(inbox->store);
   ae_fingerprints_free(inbox->seen);

@@ -56,7 +56,7 @@ ae_lane *ae_lanes_get (ae_lanes *lanes, ae_slice rule) {
   return lane;
 }
 
-/* The ring is unrolled into the new block. */
+/* Enlarges the ring, and copies its items to the start of the new block. */
 static bool grow (ae_lane *lane) {
   size_t capacity = lane->capacity == 0 ? 64 : lane->capacity + lane->capacity / 2;
   ae_lane_item *backlog = malloc(capacity * sizeof *backlog);
@@ -83,7 +83,7 @@ ae_lane_item ae_lane_first (const ae_lane *lane) {
   return lane->backlog[lane->first];
 }
 
-/* A backlog that was large gives its memory back when it is empty. */
+/* Also frees a large ring once it is empty. */
 void ae_lanes_pop (ae_lanes *lanes, ae_lane *lane) {
   assert(lane->count > 0 && lanes->backlog > 0);
   lane->first = (lane->first + 1) % lane->capacity;

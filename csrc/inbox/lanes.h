@@ -1,7 +1,8 @@
 /*
-** lanes.h: per rule, how many of its runs are at the workers (its window),
-** and which may run and wait for room in it (its backlog). A rule that is
-** slow fills its own lane only. One thread's.
+** lanes.h: a lane for each rule. The lane counts the rule's runs in flight, whose
+** number is limited (the window), and queues the runs that may start and wait
+** for room in the window (the backlog). A slow rule fills its own lane only. One
+** thread's.
 */
 #ifndef ALTINN_EVENTS_LANES_H
 #define ALTINN_EVENTS_LANES_H
@@ -17,12 +18,12 @@ typedef struct ae_lane {
   char *rule;
   size_t length;
   uint64_t hash;           /* of the rule's name */
-  size_t in_flight, bytes; /* runs at the workers, and the size of their events */
+  size_t in_flight, bytes; /* runs at the workers; bytes of their events */
   ae_lane_item *backlog;   /* a ring; oldest at `first` */
   size_t first, count, capacity;
-  uint64_t abandoned;        /* runs, since somebody was told */
-  struct ae_lane *next;      /* with the same slot */
-  struct ae_lane *next_lane; /* of all */
+  uint64_t abandoned;        /* runs abandoned and not reported yet */
+  struct ae_lane *next;      /* the next lane of the same slot */
+  struct ae_lane *next_lane; /* the next of all lanes */
 } ae_lane;
 
 #define AE_LANE_SLOTS 1024
@@ -31,7 +32,7 @@ typedef struct ae_lane {
 typedef struct ae_lanes {
   ae_lane *slots[AE_LANE_SLOTS];
   ae_lane *all;
-  size_t backlog; /* of all lanes */
+  size_t backlog; /* runs in all backlogs */
 } ae_lanes;
 
 /* Frees all lanes. */
@@ -44,7 +45,7 @@ ae_lane *ae_lanes_get (ae_lanes *lanes, ae_slice rule);
 bool ae_lanes_push (ae_lanes *lanes, ae_lane *lane, ae_lane_item item);
 /* The oldest run of the backlog; there must be one. */
 ae_lane_item ae_lane_first (const ae_lane *lane);
-/* Takes it out. */
+/* Removes the oldest run of the backlog; there must be one. */
 void ae_lanes_pop (ae_lanes *lanes, ae_lane *lane);
 /* The rule's name. */
 ae_slice ae_lane_rule (const ae_lane *lane);

@@ -1,7 +1,7 @@
 /*
-** lines.c: see lines.h. The value of the map is the number of a queue with
-** the lowest bit set, or the sequence of a head that stands alone, shifted,
-** with its sleep in the second bit.
+** lines.c: see lines.h. A value of the map is one of two things: the number of a
+** queue, with the lowest bit set; or, for a head that is alone, its sequence
+** shifted left by two, with the second bit set when the head is asleep.
 */
 #include "inbox/lines.h"
 
@@ -74,7 +74,7 @@ static int64_t head_of (const ae_lines *lines, uint64_t value, bool *asleep) {
   return (int64_t)(value >> 2);
 }
 
-/* A head that stood alone gets a queue. */
+/* Gives a queue to a head that is alone. False: no memory. */
 static bool make_queue (ae_lines *lines, uint64_t *value) {
   uint32_t number;
   bool asleep;
@@ -158,7 +158,7 @@ bool ae_lines_leave (ae_lines *lines, uint64_t line, int64_t sequence, int64_t *
   lines->behind--;
   queue->head = *next;
   queue->asleep = false;
-  if (queue->first == 0) { /* it stands alone again */
+  if (queue->first == 0) { /* the new head is alone */
     pool_give(&lines->queues, sizeof(ae_line_queue), (uint32_t)(*value >> 1));
     *value = alone(*next, false);
   }

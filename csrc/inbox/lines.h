@@ -1,8 +1,8 @@
 /*
-** lines.h: the order of runs. Runs of a rule with the same order key stand
-** in one line; its head alone may run, the others wait behind it in memory.
-** A line is known by the hash of rule and key: where two share a hash, they
-** are one line, which is slower and no less right.
+** lines.h: the order of runs. Runs of one rule with the same order key form a
+** line, a queue. Only the head of a line may run; the other runs wait behind it,
+** in memory. A line is identified by the hash of rule and key. Two keys with the
+** same hash share one line: their runs are slower, and still in order.
 **
 **     map: hash --> head alone     (sequence, asleep)           16 bytes
 **               '-> number of a queue: head, first, last        + 32 bytes
@@ -10,8 +10,8 @@
 **                                          v
 **                   nodes: sequence --> sequence --> sequence   24 bytes each
 **
-** A head is asleep while its run waits for a time and is written down in the
-** file only. One thread's.
+** A head is asleep while its run waits until it is due: then the file alone holds
+** the run, and its line stays blocked. One thread's.
 */
 #ifndef ALTINN_EVENTS_LINES_H
 #define ALTINN_EVENTS_LINES_H
@@ -30,11 +30,11 @@ typedef struct ae_line_queue {
   uint32_t first, last; /* nodes; 0 = none */
 } ae_line_queue;
 
-/* Blocks that are given out by number; 0 is none. */
+/* An allocator of blocks of one size, known by number; 0 is no block. */
 typedef struct ae_pool {
   void *items;
   size_t capacity;
-  uint32_t used, free; /* used: ever given out; free: first of the free ones */
+  uint32_t used, free; /* blocks ever given out; the first of the free list */
 } ae_pool;
 
 /* All zero is empty. */
@@ -54,15 +54,15 @@ typedef enum ae_line_place {
 /* Frees all lines. */
 void ae_lines_free (ae_lines *lines);
 
-/* A run comes to its line, or the head wakes up. `line` is not 0. */
+/* Adds a run to its line, or wakes the line's head. `line` is not 0. */
 ae_line_place ae_lines_enter (ae_lines *lines, uint64_t line, int64_t sequence, void *owner);
-/* A run that sleeps is the head of its line, unless the line has one. False:
-** no memory. */
+/* Makes a sleeping run the head of its line, unless the line has a head already.
+** False: no memory. */
 bool ae_lines_block (ae_lines *lines, uint64_t line, int64_t sequence);
-/* The head goes to sleep; others are let alone. */
+/* Puts the run to sleep if it is the head of its line; else does nothing. */
 void ae_lines_sleep (ae_lines *lines, uint64_t line, int64_t sequence);
-/* The head leaves. True: *next, of *owner, is the head now and may run.
-** Nothing happens when the run is not the head. */
+/* Removes the run if it is the head of its line; else does nothing. True: *next,
+** with its *owner, is the new head and may run. */
 bool ae_lines_leave (ae_lines *lines, uint64_t line, int64_t sequence, int64_t *next,
                      void **owner);
 

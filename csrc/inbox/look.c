@@ -1,15 +1,15 @@
 /*
-** look.c: what time brings: runs that are due, acts by hand, a clock that was
-** set back, a file that works again.
+** look.c: the writer's periodic checks: runs that are due, acts by hand, a clock
+** that was set back, a file that works again.
 */
 #include "inbox/private.h"
 
-#define LOOK_MS 200   /* how often others' changes are looked for */
-#define MOVED_MS 1000 /* how often the file's name is looked at */
+#define LOOK_MS 200   /* between two looks for changes by other programs */
+#define MOVED_MS 1000 /* between two checks that the file is still under its name */
 #define CLOCK_BACK_MS 1000
 #define DUE_RUNS 256
 #define ACTS 256
-#define OLDEST 8192 /* events among which the oldest is looked for at a time */
+#define OLDEST 8192 /* events searched for the oldest in one step */
 
 bool ae_look_numbers (ae_inbox *inbox) {
   int64_t waiting, dead;
@@ -25,8 +25,8 @@ bool ae_look_numbers (ae_inbox *inbox) {
 
 /* Runs that are due. */
 
-/* The line of a run that was put back by hand stands nowhere. False: it is not
-** known now. */
+/* Computes the line of a run that was put back by hand: the file does not have it.
+** False: the event cannot be read, the line is not known. */
 static bool line_of (ae_inbox *inbox, int64_t sequence, ae_slice rule, uint64_t *line) {
   ae_store_event event;
   int found = ae_store_event_find(inbox->store, sequence, &event);
@@ -48,7 +48,7 @@ static bool take_up (ae_inbox *inbox, const ae_store_due *due) {
   return true;
 }
 
-/* All up to the horizon are in memory. */
+/* All runs that are due by the horizon are in memory: looks up the next due time. */
 static bool reached (ae_inbox *inbox) {
   inbox->more_due = false;
   inbox->due = (ae_store_due){.due = inbox->horizon, .sequence = INT64_MAX};
@@ -81,7 +81,8 @@ bool ae_look_due (ae_inbox *inbox) {
   return false;
 }
 
-/* Acts by hand. They stand in the file with what they changed there. */
+/* Acts by hand. The command has changed the runs in the file already; here memory
+** and the workers follow. */
 
 static bool apply (ae_inbox *inbox, const ae_store_act *act) {
   ae_lane *lane = ae_lanes_get(&inbox->lanes, act->rule);
@@ -92,7 +93,7 @@ static bool apply (ae_inbox *inbox, const ae_store_act *act) {
     return false;
   if (run.state == AE_RUN_NONE) return true;
   flight = ae_flights_find(&inbox->flights, act->sequence, lane->hash);
-  if (flight != NULL) { /* one that went out because of the act goes on */
+  if (flight != NULL) { /* a run dispatched after the act goes on */
     if (ae_run_state_is_final(run.state) || flight->began < act->time)
       ae_flights_recall(&inbox->flights, act->sequence, lane->hash);
     return true;
@@ -105,7 +106,8 @@ static bool apply (ae_inbox *inbox, const ae_store_act *act) {
   return true;
 }
 
-/* False: the store fails, or there is no memory; then they are applied again. */
+/* Applies a part of the new acts. False: the store fails or there is no memory;
+** the acts are applied again later. */
 static bool apply_acts (ae_inbox *inbox, int *count) {
   ae_store_act act;
   int more;
@@ -128,7 +130,7 @@ static bool all_acts (ae_inbox *inbox) {
   return true;
 }
 
-/* Whether the file works again. */
+/* Tries a write, and sets the health by its outcome. */
 static void probe (ae_inbox *inbox) {
   if (ae_store_begin(inbox->store) && ae_store_touch(inbox->store) &&
       ae_store_commit(inbox->store))
@@ -136,12 +138,13 @@ static void probe (ae_inbox *inbox) {
   else ae_inbox_failed(inbox);
 }
 
-/* For the metrics; where the file cannot be read the last one stands. */
+/* Searches a part of the events for the oldest, for the metrics. When the file
+** cannot be read, the last result stays. */
 static void look_at_oldest (ae_inbox *inbox) {
   int64_t oldest = 0;
   int found = ae_store_oldest(inbox->store, &inbox->oldest_from, ae_wall_ms(), OLDEST,
                               &oldest);
-  if (found < 0 || inbox->oldest_from != 0) return; /* else it goes on in a second */
+  if (found < 0 || inbox->oldest_from != 0) return; /* the search goes on in a second */
   pthread_mutex_lock(&inbox->lock);
   inbox->counts.oldest = oldest;
   pthread_mutex_unlock(&inbox->lock);

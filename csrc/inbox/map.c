@@ -1,6 +1,6 @@
 /*
-** map.c: see map.h. Linear probing, at most seven eighths full; removal
-** shifts back what follows, so that there are no tombstones.
+** map.c: see map.h. Linear probing, at most seven eighths full. A removal shifts
+** the entries after it back, so that there are no tombstones.
 */
 #include "inbox/map.h"
 
@@ -13,7 +13,7 @@ static size_t home (const ae_map *map, uint64_t key) {
   return (size_t)(h ^ (h >> 32)) & (map->capacity - 1);
 }
 
-/* The key's slot, or the free one where it would go. */
+/* The key's slot, or the free slot where it would be inserted. */
 static size_t place (const ae_map *map, uint64_t key) {
   size_t at = home(map, key);
   while (map->slots[at].key != 0 && map->slots[at].key != key)

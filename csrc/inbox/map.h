@@ -1,6 +1,6 @@
 /*
-** map.h: from numbers to numbers, in memory (open addressing). Key 0 is
-** none.
+** map.h: a hash map from numbers to numbers (open addressing). Key 0 means a free
+** slot and is not allowed.
 */
 #ifndef ALTINN_EVENTS_MAP_H
 #define ALTINN_EVENTS_MAP_H
@@ -22,17 +22,17 @@ typedef struct ae_map {
 /* Frees the slots; the map is empty then. */
 void ae_map_free (ae_map *map);
 
-/* Makes room for `more` keys, so that putting them cannot fail. */
+/* Makes room for `more` keys, so that putting them cannot fail. False: no memory. */
 bool ae_map_reserve (ae_map *map, size_t more);
 
-/* The value's place, NULL when the key is not there; good until the next
-** change of the map. */
+/* The address of the key's value, valid until the map changes; NULL: the key is
+** not there. */
 uint64_t *ae_map_get (const ae_map *map, uint64_t key);
 
 /* Sets a value; there must be room: see ae_map_reserve. */
 void ae_map_put (ae_map *map, uint64_t key, uint64_t value);
 
-/* False: the key was not there. */
+/* Removes a key. False: the key was not there. */
 bool ae_map_remove (ae_map *map, uint64_t key);
 
 #endif

@@ -1,12 +1,12 @@
 /*
-** runs.c: from a run that may go to the worker that has it, and back. See
-** private.h for the places where a run may be.
+** runs.c: the path of a run: into its line, into the backlog, dispatch to a
+** worker, and its end. See private.h for the places where a run may be.
 */
 #include "inbox/private.h"
 
 #include <assert.h>
 
-#define PART 64 /* runs of a lane that go out in one turn of the writer */
+#define PART 64 /* runs of a lane that are dispatched in one turn of the writer */
 
 bool ae_runs_match (ae_inbox *inbox, ae_slice body, const ae_event *event, size_t *count) {
   void *context = inbox->options.context;
@@ -30,13 +30,14 @@ bool ae_runs_join (ae_inbox *inbox, size_t count) {
   return true;
 }
 
-/* Into the lane's backlog. Without memory it is lost there, not in the file. */
+/* Puts a run into its lane's backlog. Without memory the run is in the file only:
+** the rebuild finds it again. */
 static void push (ae_inbox *inbox, ae_lane *lane, int64_t sequence, uint64_t line) {
   if (!ae_lanes_push(&inbox->lanes, lane, (ae_lane_item){sequence, line}))
     inbox->rebuild = true;
 }
 
-/* Whether it may go: it is the head of its line, or has none. */
+/* Puts a run into its line. True: it may start, as the head or without a line. */
 static bool enter (ae_inbox *inbox, ae_lane *lane, int64_t sequence, uint64_t line) {
   ae_line_place place;
   if (line == 0) return true;
@@ -49,7 +50,7 @@ void ae_runs_admit (ae_inbox *inbox, ae_lane *lane, int64_t sequence, uint64_t l
   if (enter(inbox, lane, sequence, line)) push(inbox, lane, sequence, line);
 }
 
-/* The run leaves its line; the next of it may go. */
+/* Removes a run from its line; the next run of the line may start. */
 static void leave (ae_inbox *inbox, int64_t sequence, uint64_t line) {
   int64_t next;
   void *owner;
@@ -62,7 +63,7 @@ static bool has_room (const ae_inbox *inbox, const ae_lane *lane) {
          lane->bytes < inbox->options.bytes_limit;
 }
 
-/* To a worker. False: no memory. */
+/* Dispatches a run. False: no memory. */
 static bool launch (ae_inbox *inbox, ae_lane *lane, ae_run *run) {
   ae_flight flight = {.sequence = run->sequence, .lane = lane, .line = run->line};
   const ae_flight *added;
@@ -103,7 +104,7 @@ void ae_runs_admit_new (ae_inbox *inbox, const ae_plan *plan) {
     push(inbox, lane, run.sequence, run.line);
 }
 
-/* Not in flight any more: its fields. */
+/* Ends a flight; returns a copy of it. */
 static ae_flight land (ae_inbox *inbox, const ae_flight *flight) {
   const ae_flight landed = *flight;
   ae_lane *lane = landed.lane;
@@ -122,7 +123,7 @@ const ae_flight *ae_runs_flight (ae_inbox *inbox, const ae_work *work) {
   return flight != NULL && flight->claim == work->claim ? flight : NULL;
 }
 
-/* It stands in the file only, until it is due. */
+/* From now on the file alone holds the run, until it is due. */
 static void fall_asleep (ae_inbox *inbox, int64_t sequence, uint64_t line, int64_t due) {
   ae_lines_sleep(&inbox->lines, line, sequence);
   if (due < inbox->next_due) inbox->next_due = due;
@@ -139,8 +140,8 @@ void ae_runs_settled (ae_inbox *inbox, const ae_work *work) {
   fall_asleep(inbox, work->sequence, work->line, work->due);
 }
 
-/* Whatever took it back stands in the file, or comes there when its turn to be
-** handed out has come. */
+/* The run was taken back by an act, which is in the file, or because its rule is
+** gone: then the run is abandoned when its turn in the backlog comes. */
 void ae_runs_released (ae_inbox *inbox, const ae_work *work) {
   const ae_flight *flight = ae_runs_flight(inbox, work);
   ae_store_run run;
@@ -148,7 +149,7 @@ void ae_runs_released (ae_inbox *inbox, const ae_work *work) {
   if (flight == NULL) return;
   landed = land(inbox, flight);
   if (!ae_store_run_find(inbox->store, work->sequence, work->rule, &run))
-    run.state = AE_RUN_NONE; /* asked again then */
+    run.state = AE_RUN_NONE; /* the backlog asks the file again */
   if (ae_run_state_is_final(run.state)) leave(inbox, landed.sequence, landed.line);
   else if (run.state != AE_RUN_NONE && run.due > inbox->horizon)
     fall_asleep(inbox, landed.sequence, landed.line, run.due);
@@ -168,13 +169,13 @@ static bool wants (ae_inbox *inbox, size_t count, ae_slice rule) {
 }
 
 typedef enum taken {
-  GONE_OUT, /* or was not to: it is out of the backlog */
-  ENDED,    /* it is over: it leaves its line too */
-  UNWANTED, /* by the rules of now */
-  STUCK     /* no memory, or the store fails: it stays */
+  GONE_OUT, /* it was dispatched, or is in flight or not due: out of the backlog */
+  ENDED,    /* it is over: out of its line too */
+  UNWANTED, /* the rules in force do not want the event */
+  STUCK     /* no memory, or the store fails: it stays in the backlog */
 } taken;
 
-/* The oldest of the backlog, unless somebody ended it, or it is elsewhere. */
+/* Dispatches the oldest run of the backlog if it is still to run. */
 static taken take (ae_inbox *inbox, ae_lane *lane, ae_lane_item item,
                    const ae_store_event *event) {
   ae_store_run known;
@@ -201,7 +202,7 @@ static taken take (ae_inbox *inbox, ae_lane *lane, ae_lane_item item,
   return launch(inbox, lane, &run) ? GONE_OUT : STUCK;
 }
 
-/* False: nothing can be done now. */
+/* Handles the oldest run of the backlog. False: no memory, or the store fails. */
 static bool fill_one (ae_inbox *inbox, ae_lane *lane) {
   const ae_lane_item item = ae_lane_first(lane);
   ae_store_event event;
@@ -242,7 +243,7 @@ static void tell_workers (ae_inbox *inbox) {
   }
 }
 
-/* One sentence a rule, when all of its runs have been looked at. */
+/* Reports abandoned runs, once for each rule, when the scan is complete. */
 static void tell_abandoned (ae_inbox *inbox) {
   if (!inbox->forgetful || inbox->scanning || inbox->visit_count > 0) return;
   inbox->forgetful = false;

@@ -1,20 +1,21 @@
 /*
-** scan.c: all events that wait are matched with the rules of now: at the
-** start, when memory holds none of their runs, and after a reload, when it
-** holds those that the rules of before wanted. Both end in the same:
+** scan.c: the scan matches all waiting events with the rules in force. At the
+** start memory holds no runs; after a reload it holds the runs of the earlier
+** rules. Both cases end in the same way:
 **
-**     wanted it, and does not any more    the run is abandoned
-**     wants it, and did not before        the rule takes over what was
-**                                         abandoned; else the event is not its
-**     no run is left that is not over     the event waits no more
+**     the rule wanted the event,          its run is abandoned
+**     and does not any more
+**     the rule wants the event,           the rule takes the event over if another
+**     and did not before                  rule abandoned it; else it is too late
+**     every run of the event is over      the event waits no more
 **
-** An event belongs to the rules that were in force when it came: a new rule
-** has no runs of what came before it, but for those that another rule left.
-** The file holds the names of the rules that have it, and, behind a tab,
-** of those that came too late for it.
+** An event belongs to the rules that were in force when it came. A new rule gets
+** no runs of earlier events, except those that another rule abandoned. For each
+** waiting event the file holds the names of the rules that have the event and,
+** each behind a tab, the names of the rules that came too late for it.
 **
-** It goes in parts, each one transaction, beside all that the writer does
-** else. At the start new events are left to it, so that they do not overtake.
+** The scan goes in parts, each one transaction, between the writer's groups. At
+** the start new events are left to the scan, so that they do not overtake.
 */
 #include "inbox/private.h"
 
@@ -23,13 +24,13 @@
 
 #define LATE '\t' /* before the name of a rule that came too late for the event */
 
-/* What the scan knows of one event. */
+/* The state of the scan for one event. */
 typedef struct sight {
   int64_t sequence, runs, now;
   const ae_lane *lost;
   bool loading; /* memory does not hold its runs */
   bool known;   /* `before` is known */
-  bool left;    /* a rule that had it leaves it to others */
+  bool left;    /* a rule that had the event abandons it to others */
 } sight;
 
 /* Cuts the first line off. False: there is none. */
@@ -65,13 +66,15 @@ static uint64_t line_of (const ae_inbox *inbox, ae_slice rule) {
   return inbox->options.line(inbox->options.context, ae_copy_slice(&inbox->body), NULL, rule);
 }
 
-/* The clock was set back: no run waits longer than it was to. */
+/* The due time, corrected when the clock was set back: no run waits longer than
+** was asked for. */
 static int64_t due_by_clock (const ae_store_run *run, int64_t now) {
   if (run->changed <= now) return run->due;
   return run->due - run->changed < run->due - now ? now + (run->due - run->changed) : run->due;
 }
 
-/* A run that is not over and not in memory. */
+/* Takes a run that is not over into memory: into its line and backlog, or asleep
+** until it is due. False: the store fails. */
 static bool resume (ae_inbox *inbox, const sight *event, ae_lane *lane,
                     const ae_store_run *run) {
   uint64_t line = run->has_line ? run->line : line_of(inbox, ae_lane_rule(lane));
@@ -96,7 +99,8 @@ static bool is_late (const ae_inbox *inbox, const sight *event, ae_slice rule) {
   return !event->left || has_late_name(before, rule);
 }
 
-/* Writes down that the rule has the event, or came too late for it. */
+/* Adds the rule to the list of those that have the event, or came too late for it.
+** False: no memory. */
 static bool note (ae_inbox *inbox, ae_slice rule, bool late) {
   const char mark = LATE;
   return (inbox->having.length == 0 || ae_copy_add(&inbox->having, AE_LITERAL("\n"))) &&
@@ -107,7 +111,7 @@ static bool note (ae_inbox *inbox, ae_slice rule, bool late) {
 static bool look_at_wanted (ae_inbox *inbox, sight *event, ae_slice rule) {
   ae_lane *lane = ae_lanes_get(&inbox->lanes, rule);
   ae_store_run run;
-  bool held; /* by memory */
+  bool held; /* memory has the run already */
   bool late;
   if (lane == NULL || !ae_store_run_find(inbox->store, event->sequence, rule, &run))
     return false;
@@ -120,7 +124,7 @@ static bool look_at_wanted (ae_inbox *inbox, sight *event, ae_slice rule) {
   return held || resume(inbox, event, lane, &run);
 }
 
-/* The rule is gone, or does not want the event any more. */
+/* Abandons a run whose rule is gone or does not want the event any more. */
 static bool abandon (ae_inbox *inbox, const sight *event, ae_slice rule) {
   const ae_slice gone = AE_LITERAL("no rule of this name is in force: it was renamed, "
                                    "removed or switched off");
@@ -139,8 +143,8 @@ static bool abandon (ae_inbox *inbox, const sight *event, ae_slice rule) {
   return true;
 }
 
-/* Whether a rule of before is left without the event though its run is not
-** over. False: the store fails. */
+/* Sets event->left when a rule had the event, does not want it now, and its run is
+** not over. False: the store fails. */
 static bool find_left (ae_inbox *inbox, sight *event) {
   ae_slice before = ae_copy_slice(&inbox->before), name;
   ae_store_run run;
@@ -163,8 +167,8 @@ static bool look_at_unwanted (ae_inbox *inbox, sight *event) {
   return true;
 }
 
-/* A file of version 1 does not tell which rules waited, but for those that
-** have been tried. */
+/* A file of version 1 does not say which rules an event waits for: takes those
+** that have a run which is not over. False: the store fails, or no memory. */
 static bool find_before (ae_inbox *inbox, int64_t sequence) {
   ae_store_run run;
   ae_slice rule;
@@ -181,7 +185,7 @@ static bool find_before (ae_inbox *inbox, int64_t sequence) {
   return more == 0;
 }
 
-/* What stands in the file is copied: it is changed meanwhile. */
+/* Reads a waiting event. Copies the row, because the scan changes it meanwhile. */
 static int fetch (ae_inbox *inbox, sight *event, ae_store_waiting *waiting) {
   int found = ae_store_waiting_find(inbox->store, event->sequence, waiting);
   bool fine = true;
@@ -196,7 +200,8 @@ static int fetch (ae_inbox *inbox, sight *event, ae_store_waiting *waiting) {
   return fine ? found : -1;
 }
 
-/* The event goes on waiting, for somebody may mend it. */
+/* Reports an event that cannot be parsed. It goes on waiting: somebody may mend
+** it. False: no memory. */
 static bool unreadable (ae_inbox *inbox, int64_t sequence) {
   const uint64_t *told = ae_map_get(&inbox->unreadable, (uint64_t)sequence);
   if (told != NULL && *told == 1) return true;
@@ -242,7 +247,7 @@ static bool scan_event (ae_inbox *inbox, int64_t sequence, const ae_lane *lost) 
          write_down(inbox, &event, &waiting, same);
 }
 
-/* Those out of turn first. False: the store fails. */
+/* Scans some events, those out of turn first. False: the store fails. */
 static bool scan_part (ae_inbox *inbox, int *seen) {
   int64_t list[AE_SCAN_EVENTS];
   *seen = 0;
@@ -272,7 +277,7 @@ bool ae_scan_step (ae_inbox *inbox) {
   }
   if (!scan_part(inbox, &seen) || !ae_store_commit(inbox->store)) {
     ae_inbox_failed(inbox);
-    inbox->rebuild = true; /* it may hold what the file does not */
+    inbox->rebuild = true; /* memory may hold runs that the file does not have */
     return false;
   }
   pthread_mutex_lock(&inbox->lock);
@@ -302,13 +307,13 @@ void ae_scan_rules (ae_inbox *inbox) {
   inbox->scanning = true;
   inbox->cursor = 0;
   for (size_t i = 0; i < inbox->unreadable.capacity; i++)
-    inbox->unreadable.slots[i].value = 0; /* they are told of again */
+    inbox->unreadable.slots[i].value = 0; /* each is reported again */
   while ((flight = ae_flights_next(&inbox->flights, &at)) != NULL)
     if (!inbox->options.in_force(inbox->options.context, ae_lane_rule(flight->lane)))
       ae_flights_recall(&inbox->flights, flight->sequence, flight->lane->hash);
 }
 
-/* The lines of runs in flight stay blocked: none of them is let go of. */
+/* The lines of runs in flight stay blocked: these runs go on. */
 void ae_scan_rebuild (ae_inbox *inbox) {
   size_t at = 0;
   const ae_flight *flight;

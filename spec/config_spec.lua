@@ -42,6 +42,31 @@ describe("a configuration that is not Lua", function()
   end)
 end)
 
+describe("a slip in the configuration", function()
+  it("is told: no return, two servers on one port", function()
+    says(problems_of '{ listen = "127.0.0.1:8480" }', "return is missing before the table")
+    says(problems_of '{ "listen": "127.0.0.1:8480" }', "this is JSON")
+    for _, text in ipairs { 'admin = "127.0.0.1:8480"', 'admin = "localhost:8480"',
+      'listen = "0.0.0.0:8481", secret = "0123456789abcdef"' } do
+      says(problems_of(("return { %s }"):format(text)), "admin and listen are the same address")
+    end
+    assert(load 'return { listen = "127.0.0.1:0", admin = "127.0.0.1:0" }')
+    assert(config.load { config = file 'return { listen = env "NOWHERE" }', needs = {} })
+  end)
+
+  it("is warned of: a variable that nothing reads, a key that is not there", function()
+    process.write(folder .. "/variables", "export ALTINN_EVENTS_LISTEN=127.0.0.1:9000\nALTINN_EVENTS_LISTN=x\n"
+      .. "ALTINN_EVENTS_TARGETS_PRINT_URL=https://x.no\nOTHER=1\n")
+    local made = assert(config.load { env_file = folder .. "/variables",
+      config = file 'return { credentials = { key_file = "/nowhere.pem" } }' })
+    assert.are.equal("127.0.0.1:9000", made.listen)
+    says(table.concat(made.warnings, "\n"),
+      "there is no variable ALTINN_EVENTS_LISTN (did you mean 'ALTINN_EVENTS_LISTEN'?)",
+      "credentials.key_file: /nowhere.pem: No such file or directory")
+    assert.are.equal(2, #made.warnings)
+  end)
+end)
+
 describe("defaults", function()
   it("need no file", function()
     local made = assert(config.load {})
@@ -187,7 +212,8 @@ describe("keys", function()
 
   it("listen and admin are addresses", function()
     for _, address in ipairs { "127.0.0.1:0", "[::1]:8480", "localhost:80", "127.0.0.2:65535" } do
-      assert.are.equal(address, assert(load(("return { listen = %q, admin = %q }"):format(address, address))).listen)
+      assert.are.equal(address, assert(load(("return { listen = %q }"):format(address))).listen)
+      assert.are.equal(address, assert(load(("return { listen = '127.0.0.1:0', admin = %q }"):format(address))).admin)
     end
     for _, address in ipairs { '"8480"', '"127.0.0.1"', '"127.0.0.1:x"', '"127.0.0.1:65536"', '":8480"', '"::1:80"',
       '"http://127.0.0.1:80"', "8480", '""' } do
@@ -233,7 +259,7 @@ describe("keys", function()
     says(problems_of "return { limits = { max_bytes = 1 } }", "limits.max_bytes must be a whole number from 1024")
     says(problems_of "return { limits = { deadline = 1.5 } }", "limits.deadline must be a whole number")
     says(problems_of 'return { log = { format = "xml" } }', 'log.format must be "logfmt" or "json"')
-    says(problems_of 'return { log = "json" }', "log must be a table, not a string")
+    says(problems_of 'return { log = "json" }', "log must be a table, not a string: { format = … }")
     says(problems_of "return { workers = 65 }", "workers must be a whole number from 1 to 64")
   end)
 end)
@@ -263,7 +289,8 @@ describe("Altinn's side", function()
     end
     assert(load 'return { endpoint = "https://x.no/in?code={secret}", secret = "s" }')
     says(problems_of 'return { resources = { "" } }', "resources must be a text or a list of texts")
-    says(problems_of 'return { narrow = "yes" }', "narrow must be a boolean")
+    says(problems_of 'return { narrow = "yes" }', "narrow must be a boolean (true or false)")
+    says(problems_of "return { narrow = yes }", "altinn-events.lua:1: yes is no value: write true or false")
     says(problems_of "return { token = 5 }", "token must be a text that is not empty")
     says(problems_of 'return { credentials = "abc" }', "credentials must be a table")
     says(problems_of 'return { credentials = { cleint_id = "abc", scopes = 5, system_user = { org = "1" } } }',

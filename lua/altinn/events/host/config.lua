@@ -3,6 +3,7 @@ local config_file = require "altinn.events.host.config_file"
 local core = require "altinn.events.core"
 local endpoint = require "altinn.events.subscriptions.endpoint"
 local keys = require "altinn.events.host.config_keys"
+local suggest = require "altinn.events.support.suggest"
 local urls = require "altinn.events.support.url"
 
 local M = {}
@@ -37,7 +38,17 @@ local function overlay(config, values)
   return merge(config, values)
 end
 
+-- Two ports of a machine cannot be the same one, unless the system chooses them.
+local function share_a_port(listen, admin)
+  if listen[2] == 0 or listen[2] ~= admin[2] then return false end
+  local any = { ["0.0.0.0"] = true, ["::"] = true }
+  return listen[1] == admin[1] or any[listen[1]] or any[admin[1]] or false
+end
+
 local function contradictions(config)
+  if config.admin and config.listen and share_a_port(M.address(config.listen), M.address(config.admin)) then
+    return { ("admin and listen are the same address, %s: each needs its own"):format(config.admin) }
+  end
   if config.environment and config.base_url then return { "environment and base_url exclude each other" } end
   if config.credentials and config.token then return { "credentials and token exclude each other" } end
 end
@@ -88,7 +99,7 @@ end
 -- Whoever can reach an address can post to it, if no secret is part of it.
 local function open_door(config)
   if #config.secrets > 0 or config.secret_is_elsewhere then return nil end
-  if not core.is_loopback(config.listen:match("^(.*):%d+$")) then
+  if config.listen and not core.is_loopback(config.listen:match("^(.*):%d+$")) then
     return ("listen %s: without a secret the host listens on the loopback address only;"
       .. " set secret (openssl rand -hex 32)"):format(config.listen)
   elseif public_endpoint(config) then
@@ -107,8 +118,44 @@ local function endpoint_fault(config)
   end
 end
 
-local function warnings_of(config)
+-- The names of variables that begin like ours: of the file of variables, and of the process, where the system tells.
+local function our_variables(variables)
+  local found = {}
+  local file = io.open("/proc/self/environ", "rb")
+  local text = file and file:read("a") or ""
+  if file then file:close() end
+  for name in pairs(variables or {}) do text = ("%s\0%s="):format(text, name) end
+  for name in ("\0" .. text):gmatch("%z(ALTINN_EVENTS_[^=%z]+)=") do found[#found + 1] = name end
+  table.sort(found)
+  return found
+end
+
+-- A misspelt variable would be passed over without a word.
+local function variable_warnings(variables, warnings)
+  local known = keys.variable_names()
+  for _, name in ipairs(our_variables(variables)) do
+    if not known[name] and not name:find("^ALTINN_EVENTS_TARGETS_") then
+      local shown = name:gsub("[^%w_]", "?")
+      warnings[#warnings + 1] = ("there is no variable %s%s"):format(shown, suggest.hint(name, known))
+    end
+  end
+end
+
+local function key_warnings(config, warnings)
+  for _, name in ipairs { "key_file", "certificate_file" } do
+    local path = config.credentials and config.credentials[name]
+    local file, message = io.open(path or "/dev/null", "r")
+    if file then file:close() end
+    if not file and message:find("No such file", 1, true) then
+      warnings[#warnings + 1] = ("credentials.%s: %s"):format(name, message)
+    end
+  end
+end
+
+local function warnings_of(config, variables)
   local warnings = {}
+  variable_warnings(variables, warnings)
+  key_warnings(config, warnings)
   for _, one in ipairs(config.secrets) do
     if #one < SHORT_SECRET then
       warnings[#warnings + 1] = ("the secret is short, and all that proves who sends: make it longer than %d characters"
@@ -129,11 +176,12 @@ local function read_values(path, getenv, problems)
   return values
 end
 
+-- Where variables are read, and those of the file.
 local function getenv_of(options)
   if not options.env_file then return os.getenv end
   local variables, message = config_file.variables(options.env_file)
   if not variables then return nil, message end
-  return function(name) return variables[name] or os.getenv(name) end
+  return function(name) return variables[name] or os.getenv(name) end, variables
 end
 
 local function normal(config, missing)
@@ -158,8 +206,8 @@ function M.load(options)
     listen = "127.0.0.1:8480", admin = "127.0.0.1:8481", inbox = "altinn-events.db", rules = { "rules" },
     targets = {}, limits = {}, log = { format = "logfmt" },
   }
-  local getenv, message = getenv_of(options)
-  if not getenv then return nil, { message } end
+  local getenv, variables = getenv_of(options)
+  if not getenv then return nil, { variables } end
   local path, problems, missing = options.config or getenv("ALTINN_EVENTS_CONFIG"), {}, {}
   if not path and exists(DEFAULT_FILE) then path = DEFAULT_FILE end
   if path then
@@ -177,9 +225,9 @@ function M.load(options)
   if #problems == 0 then problems = contradictions(config) or problems end
   if #problems > 0 then return nil, problems end
   config = normal(config, missing)
-  message = open_door(config) or endpoint_fault(config)
+  local message = open_door(config) or endpoint_fault(config)
   if message then return nil, { message } end
-  config.file, config.warnings = path, warnings_of(config)
+  config.file, config.warnings = path, warnings_of(config, variables)
   return config
 end
 
@@ -197,7 +245,8 @@ function M.findings(problems, config)
   for _, problem in ipairs(problems or {}) do found[#found + 1] = finding_of("error", problem) end
   for _, one in ipairs(config and config.missing or {}) do
     local hint = finding_of("hint", one.message)
-    hint.remedy = "'run' needs it; --env-file FILE reads what systemd gives the host"
+    hint.remedy = one.message:find(": file ", 1, true) and "'run' needs it, as the user that it runs as"
+      or "'run' needs it; --env-file FILE reads what systemd gives the host"
     found[#found + 1] = hint
   end
   for _, warning in ipairs(config and config.warnings or {}) do found[#found + 1] = finding_of("warning", warning) end

@@ -59,7 +59,7 @@ local function unquoted(text)
 end
 
 --- Reads a file of variables: NAME=VALUE on each line, with or without
---- quotation marks; lines that begin with # or ; say nothing.
+--- quotation marks; lines that begin with # or ; say nothing. `export` before it, as shells want it, is passed over.
 ---@param path string
 ---@return table<string, string>|nil variables
 ---@return string|nil message
@@ -75,7 +75,7 @@ function M.variables(path)
   for line in (text .. "\n"):gmatch("(.-)\r?\n") do
     number = number + 1
     if not line:find("^%s*[#;]") and line:find("%S") then
-      local name, value = line:match("^%s*([%a_][%w_]*)=(.-)%s*$")
+      local name, value = line:gsub("^%s*export%s+", ""):match("^%s*([%a_][%w_]*)=(.-)%s*$")
       if not name then return nil, ("%s:%d: a line is NAME=VALUE"):format(path, number) end
       found[name] = unquoted(value)
     end
@@ -111,9 +111,13 @@ end
 local ELSEWHERE = { os = 'env "NAME" gives a variable', io = 'file "PATH" gives what a file holds',
   require = "the configuration is one file" }
 
+local SWITCHES = { yes = true, no = true, on = true, off = true, Yes = true, No = true, True = true, False = true,
+  TRUE = true, FALSE = true }
+
 local function undefined(env)
   return function(_, name)
     if ELSEWHERE[name] then error(("%s is not here: %s"):format(name, ELSEWHERE[name]), 2) end
+    if SWITCHES[name] then error(("%s is no value: write true or false"):format(name), 2) end
     local near = suggest.nearest(name, env, #name < 4 and 1 or 2)
     if near then error(("'%s' is not defined (did you mean '%s'?)"):format(name, near), 2) end
     -- Not its name: it may be a secret that lacks its quotation marks.
@@ -141,7 +145,8 @@ end
 
 -- What the text is, if it is no Lua.
 local function other_language(text)
-  if text:find("^%s*{") then return "this is JSON" end
+  if text:find('^%s*{%s*["}]') then return "this is JSON" end
+  if text:find("^%s*{") then return "return is missing before the table" end
   local first = (text .. "\n"):gsub("#[^\n]*\n", "\n"):match("(%S[^\n]*)\n") or ""
   local document = first:find("^%-%-%-") and not first:find("^%-%-%-@")
   if document or first:find("^[%w_.-]+:%s") or first:find("^[%w_.-]+:$") then return "this is YAML" end

@@ -17,7 +17,9 @@ local SWITCHES = { ["true"] = true, ["false"] = false }
 
 local function want(kind)
   local function check(value)
-    if type(value) ~= kind then return ("must be a %s, not a %s"):format(kind, type(value)) end
+    if type(value) ~= kind then
+      return ("must be a %s%s, not a %s"):format(kind, kind == "boolean" and " (true or false)" or "", type(value))
+    end
   end
   if kind == "boolean" then converters[check] = function(text) return SWITCHES[text] end end
   return check
@@ -72,7 +74,11 @@ local check_table
 
 local function record(shape)
   local function check(value, path, problems)
-    if type(value) ~= "table" then return ("must be a table, not a %s"):format(type(value)) end
+    if type(value) ~= "table" then
+      local only = next(shape)
+      local is_one = next(shape, only) == nil
+      return ("must be a table, not a %s%s"):format(type(value), is_one and (": { %s = … }"):format(only) or "")
+    end
     check_table(value, shape, path, problems)
   end
   records[check] = shape
@@ -258,6 +264,20 @@ local function variables(keys, prefix, getenv)
     end
   end
   return values
+end
+
+local function add_names(keys, prefix, names)
+  for name, check in pairs(keys) do
+    if records[check] then add_names(records[check], prefix .. name:upper() .. "_", names)
+    elseif name ~= "targets" then names[prefix .. name:upper()] = true end
+  end
+  return names
+end
+
+--- The variables that are read, those of targets aside, as a set.
+---@return table<string, true>
+function M.variable_names()
+  return add_names(shape, "ALTINN_EVENTS_", { ALTINN_EVENTS_CONFIG = true })
 end
 
 --- The values that variables give: ALTINN_EVENTS_LISTEN, ALTINN_EVENTS_LIMITS_MAX_BYTES, …; lists with commas.

@@ -31,37 +31,40 @@ typedef struct member {
 } member;
 
 #define ANY AE_SHAPE_ANYTHING
+// clang-format off
 #define SUBSCRIPTION_MEMBERS(of) \
-  {of, "id", NUMBER, true, ANY}, {of, "endPoint", TEXT, false, ANY}, \
-    {of, "sourceFilter", TEXT | NOTHING, false, ANY}, \
-    {of, "resourceFilter", TEXT | NOTHING, false, ANY}, \
-    {of, "subjectFilter", TEXT | NOTHING, false, ANY}, \
-    {of, "typeFilter", TEXT | NOTHING, false, ANY}, \
-    {of, "consumer", TEXT | NOTHING, false, ANY}, \
-    {of, "createdBy", TEXT | NOTHING, false, ANY}, \
-    {of, "created", TEXT | NOTHING, false, ANY}, {of, "validated", BOOLEAN, false, ANY}, { \
-    of, "includeSubunits", BOOLEAN | NOTHING, false, ANY \
-  }
+  {of, "id", NUMBER, true, ANY}, \
+  {of, "endPoint", TEXT, false, ANY}, \
+  {of, "sourceFilter", TEXT | NOTHING, false, ANY}, \
+  {of, "resourceFilter", TEXT | NOTHING, false, ANY}, \
+  {of, "subjectFilter", TEXT | NOTHING, false, ANY}, \
+  {of, "typeFilter", TEXT | NOTHING, false, ANY}, \
+  {of, "consumer", TEXT | NOTHING, false, ANY}, \
+  {of, "createdBy", TEXT | NOTHING, false, ANY}, \
+  {of, "created", TEXT | NOTHING, false, ANY}, \
+  {of, "validated", BOOLEAN, false, ANY}, \
+  {of, "includeSubunits", BOOLEAN | NOTHING, false, ANY}
 #define LETTER_MEMBERS(of) \
-  {of, "correspondenceId", TEXT, true, ANY}, {of, "status", TEXT, true, ANY}, \
-    {of, "resourceId", TEXT | NOTHING, false, ANY}, \
-    {of, "sender", TEXT | NOTHING, false, ANY}, \
-    {of, "recipient", TEXT | NOTHING, false, ANY}, \
-    {of, "sendersReference", TEXT | NOTHING, false, ANY}, \
-    {of, "content", OBJECT | NOTHING, false, AE_SHAPE_CONTENT}, \
-    {of, "externalReferences", ARRAY | NOTHING, false, ANY}, \
-    {of, "propertyList", OBJECT | NOTHING, false, ANY}, \
-    {of, "replyOptions", ARRAY | NOTHING, false, ANY}, \
-    {of, "notifications", ARRAY | NOTHING, false, ANY}, \
-    {of, "isConfirmationNeeded", BOOLEAN | NOTHING, false, ANY}, \
-    {of, "read", TEXT | NOTHING, false, ANY}, { \
-    of, "published", TEXT | NOTHING, false, ANY \
-  }
+  {of, "correspondenceId", TEXT, true, ANY}, \
+  {of, "status", TEXT, true, ANY}, \
+  {of, "resourceId", TEXT | NOTHING, false, ANY}, \
+  {of, "sender", TEXT | NOTHING, false, ANY}, \
+  {of, "recipient", TEXT | NOTHING, false, ANY}, \
+  {of, "sendersReference", TEXT | NOTHING, false, ANY}, \
+  {of, "content", OBJECT | NOTHING, false, AE_SHAPE_CONTENT}, \
+  {of, "externalReferences", ARRAY | NOTHING, false, ANY}, \
+  {of, "propertyList", OBJECT | NOTHING, false, ANY}, \
+  {of, "replyOptions", ARRAY | NOTHING, false, ANY}, \
+  {of, "notifications", ARRAY | NOTHING, false, ANY}, \
+  {of, "isConfirmationNeeded", BOOLEAN | NOTHING, false, ANY}, \
+  {of, "read", TEXT | NOTHING, false, ANY}, \
+  {of, "published", TEXT | NOTHING, false, ANY}
 #define ATTACHMENT_MEMBERS(of) \
-  {of, "attachmentId", TEXT, true, ANY}, {of, "status", TEXT, true, ANY}, \
-    {of, "fileName", TEXT | NOTHING, false, ANY}, { \
-    of, "correspondenceIds", ARRAY | NOTHING, false, ANY \
-  }
+  {of, "attachmentId", TEXT, true, ANY}, \
+  {of, "status", TEXT, true, ANY}, \
+  {of, "fileName", TEXT | NOTHING, false, ANY}, \
+  {of, "correspondenceIds", ARRAY | NOTHING, false, ANY}
+// clang-format on
 
 static const member members[] = {
   SUBSCRIPTION_MEMBERS(AE_SHAPE_SUBSCRIPTION),

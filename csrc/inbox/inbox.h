@@ -72,16 +72,16 @@ struct ae_work {
   ae_slice reason;              /* SETTLE, OUTCOME: masked text */
   int64_t attempt;              /* SETTLE, OUTCOME */
   int64_t due;                  /* SETTLE with an open state: ms since 1970 */
-  int64_t since;   /* SETTLE: first failed attempt, ms since 1970; 0 with "retry": unchanged */
-  uint64_t line;   /* the inbox's own: see lines.h */
-  int64_t tries;   /* the inbox's own: attempts so far */
-  bool changed;    /* the inbox's own: the store wrote the new state */
-  ae_slice key;    /* RECORD, OUTCOME: unique over all effects */
-  ae_slice target; /* RECORD */
-  ae_slice request;    /* RECORD: JSON, the whole effect as the rule made it */
-  int64_t status;      /* OUTCOME: HTTP status, 0 = none */
-  ae_slice answer;     /* OUTCOME: how the target's answer began, masked */
-  ae_prior prior;      /* RECORD: out */
+  int64_t since;    /* SETTLE: ms since 1970: first failed attempt; 0: the inbox fills it in */
+  uint64_t line;    /* the inbox's own: see lines.h */
+  int64_t tries;    /* the inbox's own: attempts so far */
+  bool changed;     /* the inbox's own: the store wrote the new state */
+  ae_slice key;     /* RECORD, OUTCOME: unique over all effects */
+  ae_slice target;  /* RECORD */
+  ae_slice request; /* RECORD: JSON, the whole effect as the rule made it */
+  int64_t status;   /* OUTCOME: HTTP status, 0 = none */
+  ae_slice answer;  /* OUTCOME: how the target's answer began, masked */
+  ae_prior prior;   /* RECORD: out */
   int64_t prior_event; /* RECORD, out: event of the run that owns the effect; 0 = none */
   char *earlier;       /* RECORD: out: the request as recorded, of malloc; the
                                    caller frees it. NULL unless AE_PRIOR_UNKNOWN */

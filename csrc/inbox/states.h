@@ -1,7 +1,7 @@
 /*
-** states.h: the states of a run and of an effect. Each stands here once; the
-** enumerations, their names, the texts of SQL, and what Lua and the commands
-** know of them are made of these lists.
+** states.h: the states of a run and of an effect. Each state is written here
+** once. The enumerations, the names, the SQL conditions, and the lists that Lua
+** and the commands use are generated from these lists.
 **
 ** A run is an event and a rule that wants it:
 **
@@ -20,10 +20,11 @@
 **           |--> discarded   by hand           over; can be put back by hand
 **           '--> abandoned   no rule wants it  over; can be put back by hand
 **
-** Waiting and running are not written down: such a run has no row yet, and
-** its event is in the table `waiting`. The open states have a time at which
-** the run is due. A hand or a new set of rules may end a run in any state
-** that is not over. Put back, it begins as `retry` that is due at once.
+** Waiting and running are not written down: such a run has no row yet, and its
+** event is in the table `waiting`. A run in an open state (retry, later, held)
+** has a time when it is due. An operator or a new set of rules may end a run in
+** any state that is not over. A run that is put back begins as `retry`, due at
+** once.
 **
 ** An effect is a request to a target, recorded with its key before it is
 ** sent:
@@ -49,7 +50,7 @@
   X(SHADOWED, "shadowed")
 #define AE_RUN_STATES(X) AE_OPEN_RUN_STATES(X) AE_FINAL_RUN_STATES(X)
 
-/* Those of a run that a hand can put back. */
+/* The states of a run from which an operator can put the run back. */
 #define AE_RETURNABLE_RUN_STATES(X) \
   X(DEAD, "dead") X(DISCARDED, "discarded") X(ABANDONED, "abandoned")
 

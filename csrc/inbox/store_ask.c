@@ -24,7 +24,7 @@
   " AND " AE_SQL_LISTED("w.rules", "?4") ")"
 #define OF_RULE_SQL "EXISTS (SELECT 1 FROM run r WHERE r.sequence = e.sequence AND r.rule = ?4"
 
-/* The state of an event: that of the run which most needs somebody. */
+/* The state of an event: the state of the run that needs an operator most. */
 #define STATE_SQL \
   "CASE WHEN " HAS_SQL("'dead'") " THEN 'dead'" \
   " WHEN " HAS_SQL("'abandoned'") " THEN 'abandoned'" \
@@ -38,9 +38,9 @@
   " WHEN EXISTS (SELECT 1 FROM run r WHERE r.sequence = e.sequence) THEN 'skipped'" \
   " ELSE 'unmatched' END"
 
-/* ?1 state, ?2 since, ?3 type, ?4 rule. An event is listed under the state of
-** each of its runs that needs somebody; under one that is over and well only
-** when all are. */
+/* ?1 state, ?2 since, ?3 type, ?4 rule. An event is listed under the state of each
+** run that is not over or needs an operator. It is listed under a state that is
+** over and needs nobody only when that is the state of the event. */
 #define FILTER_SQL \
   " FROM event e WHERE (?2 IS NULL OR e.received >= ?2)" \
   " AND (?3 IS NULL OR json_extract(CAST(e.body AS TEXT), '$.type') = ?3)" \
@@ -54,8 +54,8 @@
 
 #define EVENT_SQL "SELECT e.sequence, e.received, e.subscription, e.body, " STATE_SQL
 
-/* The rules that wait stand in one text, a line each; those behind a tab came
-** too late for the event (scan.c). */
+/* waiting.rules is one text with a rule's name a line. A name behind a tab is that
+** of a rule that came too late for the event (scan.c). */
 #define RUNS_SQL \
   "SELECT rule, state, attempt, due, reason, changed FROM run WHERE sequence = ?1" \
   " UNION ALL SELECT * FROM (WITH RECURSIVE each(name, rest) AS" \
@@ -77,7 +77,7 @@ ae_code ae_ask_why (ae_ask *ask, ae_error *error) {
   return fail(ask, error);
 }
 
-/* Puts a question: its rows come from ask->rows. */
+/* Starts a query, whose rows come from ask->rows, and ends the one before. */
 static ae_code put (ae_ask *ask, const char *sql, ae_error *error) {
   sqlite3_finalize(ask->rows);
   ask->rows = NULL;
@@ -133,7 +133,8 @@ static ae_code check_version (ae_ask *ask, ae_error *error) {
   return AE_OK;
 }
 
-/* Closing a file that is no inbox, or damaged, leaves its log as it is. */
+/* Until the version is checked, closing does not checkpoint: a file that is no inbox
+** or damaged keeps its log. */
 static ae_code open_database (ae_ask *ask, ae_error *error) {
   ae_code code;
   if (sqlite3_open_v2(ask->path, &ask->db, SQLITE_OPEN_READWRITE, NULL) != SQLITE_OK)
@@ -208,7 +209,7 @@ ae_code ae_ask_event (ae_ask *ask, int64_t sequence, ae_error *error) {
   return put_sequence(ask, EVENT_SQL " FROM event e WHERE e.sequence = ?1", sequence, error);
 }
 
-/* The caller keeps the id until the rows were read. */
+/* The id must live until the rows have been read. */
 ae_code ae_ask_by_id (ae_ask *ask, ae_slice id, ae_error *error) {
   ae_code code = put(ask,
                      EVENT_SQL " FROM event e WHERE json_extract(CAST(e.body AS TEXT),"

@@ -1,16 +1,16 @@
 /*
-** store_check.c: one inbox, one host. Takes hold of the inbox's file before
-** SQLite sees it: resolves its name, creates it with the right mode, locks
-** it, and refuses in a sentence what no host may open.
+** store_check.c: one inbox, one host. Prepares the inbox's file before SQLite
+** opens it: resolves its name, creates it with the right mode, locks it, and
+** refuses a file that no host may open, with a sentence.
 **
 ** The lock is on the file itself, not on its name, so that a symbolic link,
 ** a hard link or another path leads to the same lock. A file NAME.lock
 ** beside it names the process for people, and keeps out hosts of earlier
 ** versions, which know that file alone.
 **
-** Whether the content is whole is SQLite's to say: after a kill or a full
-** disk the newest pages are in the log, and the database may be shorter
-** than its header tells.
+** SQLite alone judges whether the content is whole: after a kill or a full disk
+** the newest pages are in the log, and the database may be shorter than its
+** header says.
 */
 #include "inbox/store_private.h"
 
@@ -78,7 +78,7 @@ static ae_code cannot_open (const ae_store *store, int why, ae_error *error) {
                  store->path, strerror(why));
 }
 
-/* Opens the file, or creates it (*fresh) with its mode whatever the umask. */
+/* Opens the file, or creates it (*fresh) with PRIVATE_MODE, whatever the umask. */
 static ae_code open_file (ae_store *store, bool *fresh, ae_error *error) {
   const int flags = O_RDWR | O_CLOEXEC | O_NONBLOCK | O_NOCTTY;
   struct stat info;
@@ -97,7 +97,7 @@ static ae_code open_file (ae_store *store, bool *fresh, ae_error *error) {
   return AE_OK;
 }
 
-/* The path without symbolic links: SQLite's log stands beside that one. */
+/* Resolves symbolic links in store->path: SQLite's log is beside the real file. */
 static ae_code resolve (ae_store *store, ae_error *error) {
   char *resolved = realpath(store->path, NULL);
   if (resolved == NULL && errno == ENOMEM)
@@ -108,7 +108,7 @@ static ae_code resolve (ae_store *store, ae_error *error) {
   return check_folder(store->path, error);
 }
 
-/* The process that has the lock, as it wrote there itself; 0 = unknown. */
+/* The number of the process that has the lock, from NAME.lock; 0 = unknown. */
 static long owner_of (int lock) {
   char digits[24] = "";
   ssize_t size = pread(lock, digits, sizeof digits - 1, 0);
@@ -123,7 +123,7 @@ static void write_owner (int lock) {
   if (pwrite(lock, digits, (size_t)length, 0) < 0) return;
 }
 
-/* False: errno is EWOULDBLOCK when another has the lock. */
+/* False: errno says why; EWOULDBLOCK: another process has the lock. */
 static bool try_lock (int file) {
   int result;
   do result = flock(file, LOCK_EX | LOCK_NB);
@@ -172,14 +172,14 @@ static ae_code take_file (ae_store *store, ae_error *error) {
   return AE_OK;
 }
 
-/* A file that was made here and is not used goes again: it would stand in
-** the way of the one that is put back. */
+/* Removes a file that was created here and is not used: it would be in the way of
+** the database that the operator puts back. */
 static void take_back (ae_store *store) {
   struct stat info;
   if (fstat(store->file, &info) == 0 && info.st_size == 0) (void)unlink(store->path);
 }
 
-/* Names that mean no file to SQLite ("" and ":memory:") come first. */
+/* First come the names that SQLite does not take for a file: "" and ":memory:". */
 ae_code ae_store_check (ae_store *store, ae_error *error) {
   bool fresh = false;
   ae_code code;

@@ -1,5 +1,5 @@
 /*
-** store_checkpoint.c: who brings the log into the database, and when.
+** store_checkpoint.c: which thread checkpoints, and when.
 **
 ** A commit appends pages to the log; a checkpoint copies them into the
 ** database. To copy thousands of pages takes tens of milliseconds, in which
@@ -11,17 +11,17 @@
 **     companion          [ copies 4000 pages ][ syncs ]
 **     log, pages   3990   4002   4010   4019   4031    0     9
 **
-** SQLite begins the log anew only when every page of it was copied. The few
-** pages that came meanwhile are the rest: the writer copies them itself,
-** between two groups.
+** SQLite starts the log again at its beginning only when every page of it has been
+** copied. The few pages that were appended meanwhile are the rest: the writer
+** copies them itself, between two groups.
 **
-** A reader that does not end its transaction keeps the log from beginning
-** anew: it grows, and the host tells of it. Without companion (no memory, no
+** A reader that does not end its transaction keeps SQLite from starting the log
+** again: the log grows, and the host warns. Without a companion (no memory, no
 ** thread) the writer copies everything.
 **
-** When the database cannot be synced, the kernel may have dropped pages that
-** were copied, and says so once. They are still in the log: so it is kept,
-** and the next start copies all of it again.
+** When the database cannot be synced, the kernel may have dropped copied pages,
+** and it reports that only once. The pages are still in the log. So no checkpoint
+** is made any more, the log is kept, and the next start copies all of it again.
 */
 #include "inbox/store_private.h"
 
@@ -30,9 +30,9 @@
 #include <unistd.h>
 
 #define COPY_PAGES 4000  /* 16 MiB */
-#define REST_PAGES 64    /* so few are the writer's */
-#define ROUNDS 4         /* of the companion, while the writer adds more */
-#define LOUD_PAGES 16384 /* 64 MiB */
+#define REST_PAGES 64    /* the writer copies this many itself, or fewer */
+#define ROUNDS 4         /* of copying by the companion, at most */
+#define LOUD_PAGES 16384 /* 64 MiB: warn */
 #define PAGE_KIB 4       /* SQLite's usual page; for people */
 
 static int on_commit (void *context, sqlite3 *db, const char *name, int pages) {
@@ -42,14 +42,14 @@ static int on_commit (void *context, sqlite3 *db, const char *name, int pages) {
   return SQLITE_OK;
 }
 
-/* A file that is refused at the start stays as it was found; so does the log
-** when the database cannot be trusted. */
+/* Whether closing the database checkpoints. It does not when the file is refused at
+** the start, which leaves it as it was found, nor after a failed sync. */
 static void empty_log_at_close (ae_store *store, bool wanted) {
   (void)sqlite3_db_config(store->db, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, wanted ? 0 : 1,
                           (int *)NULL);
 }
 
-/* In place of SQLite's own checkpoint at the end of a commit. */
+/* Replaces SQLite's own checkpoint at the end of a commit (its WAL hook). */
 void ae_checkpoint_begin (ae_store *store) {
   ae_checkpoint *c = &store->checkpoint;
   pthread_mutex_init(&c->lock, NULL);
@@ -66,8 +66,8 @@ static int copy (sqlite3 *db, int *pages, int *copied) {
   return sqlite3_wal_checkpoint_v2(db, NULL, SQLITE_CHECKPOINT_PASSIVE, pages, copied);
 }
 
-/* A connection that does nothing but checkpoints; it has to read once to
-** learn of the log. */
+/* Opens the companion's connection, which only checkpoints. It has to read once
+** before it knows of the log. */
 static int connect (const ae_store *store, sqlite3 **db) {
   int result;
   if (*db != NULL) return SQLITE_OK;
@@ -86,7 +86,7 @@ static int connect (const ae_store *store, sqlite3 **db) {
   return result;
 }
 
-/* Copies until the writer is hardly ahead, or a reader is in the way. */
+/* Copies until at most REST_PAGES pages are left, or a reader is in the way. */
 static int copy_beside (ae_store *store, sqlite3 *db) {
   int result = SQLITE_OK, pages, copied, before = -1;
   for (int round = 0; round < ROUNDS && result == SQLITE_OK; round++) {
@@ -99,7 +99,8 @@ static int copy_beside (ae_store *store, sqlite3 *db) {
   return result;
 }
 
-/* Until it is asked again; false: the end. With the lock held. */
+/* Waits until the writer asks for a checkpoint. False: the store is being closed.
+** With the lock held. */
 static bool wait_for_writer (ae_checkpoint *c) {
   while (c->phase != AE_CHECKPOINT_ASKED && !c->closing) pthread_cond_wait(&c->more, &c->lock);
   return !c->closing;
@@ -124,7 +125,7 @@ static void *companion_main (void *argument) {
   return NULL;
 }
 
-/* False: there is no companion to ask. */
+/* Asks the companion for a checkpoint. False: there is no companion. */
 static bool ask (ae_store *store) {
   ae_checkpoint *c = &store->checkpoint;
   if (!c->started)
@@ -149,7 +150,7 @@ void ae_checkpoint_end (ae_store *store) {
   pthread_mutex_destroy(&c->lock);
 }
 
-/* False: there is nothing new to tell. */
+/* Notes a failed checkpoint. True: *warning is new to the operator. */
 static bool failed (ae_store *store, int result, ae_error *warning) {
   ae_checkpoint *c = &store->checkpoint;
   const bool known = c->failing;
@@ -181,7 +182,8 @@ static bool grown (ae_store *store, int pages, ae_error *warning) {
   return true;
 }
 
-/* What the companion has left, or everything. `result`: the companion's. */
+/* Copies the pages that the companion left, or all. `result`: of the companion's
+** turn. True: *warning tells the operator why the log grows. */
 static bool copy_rest (ae_store *store, int result, ae_error *warning) {
   ae_checkpoint *c = &store->checkpoint;
   int pages, copied;
@@ -189,7 +191,7 @@ static bool copy_rest (ae_store *store, int result, ae_error *warning) {
   result = copy(store->db, &pages, &copied);
   if (pages < 0) pages = atomic_load(&c->pages);
   c->next = pages <= INT32_MAX - COPY_PAGES ? pages + COPY_PAGES : INT32_MAX;
-  if (result == SQLITE_BUSY) return false; /* another program is just at it */
+  if (result == SQLITE_BUSY) return false; /* another program is checkpointing */
   if (result != SQLITE_OK) return failed(store, result, warning);
   c->failing = false;
   if (copied < pages) return grown(store, pages, warning);

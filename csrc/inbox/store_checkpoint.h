@@ -1,6 +1,5 @@
 /*
-** store_checkpoint.h: who brings the log into the database, and when; see
-** store_checkpoint.c.
+** store_checkpoint.h: which thread checkpoints, and when; see store_checkpoint.c.
 */
 #ifndef ALTINN_EVENTS_STORE_CHECKPOINT_H
 #define ALTINN_EVENTS_STORE_CHECKPOINT_H
@@ -13,7 +12,7 @@
 typedef enum ae_checkpoint_phase {
   AE_CHECKPOINT_IDLE,
   AE_CHECKPOINT_ASKED, /* the companion copies, or is about to */
-  AE_CHECKPOINT_REST   /* it has; the rest is the writer's */
+  AE_CHECKPOINT_REST   /* the companion is done; the writer copies the rest */
 } ae_checkpoint_phase;
 
 typedef struct ae_checkpoint {
@@ -21,10 +20,10 @@ typedef struct ae_checkpoint {
 
   /* The writer's. */
   bool ready;     /* lock and condition are there */
-  int next;       /* so many pages in the log ask for a checkpoint */
-  int loud;       /* so many, and a reader in the way, are told of */
+  int next;       /* pages in the log from which on a checkpoint is due */
+  int loud;       /* pages in the log from which on the operator is warned of a reader */
   bool accepted;  /* the file is in use: closing may empty its log */
-  bool failing;   /* it was told that the last one failed */
+  bool failing;   /* the last checkpoint failed, and the operator was told */
   bool untrusted; /* a sync failed: no checkpoint until the next start */
 
   /* Under the lock. */
@@ -33,13 +32,14 @@ typedef struct ae_checkpoint {
   pthread_t companion;
   bool started, closing;
   ae_checkpoint_phase phase;
-  int result; /* SQLite's, of the companion's last turn */
+  int result; /* SQLite's result of the companion's last turn */
 } ae_checkpoint;
 
-/* As soon as the database is open; closing it leaves the log as it is until
-** ae_store_checkpoint is called. */
+/* To be called as soon as the database is open. Until ae_store_checkpoint is called
+** for the first time, closing the database does not checkpoint. */
 void ae_checkpoint_begin (ae_store *store);
-/* Before it is closed: ends the companion. Also without a beginning. */
+/* Ends the companion; to be called before the database is closed. Does nothing when
+** ae_checkpoint_begin was not called. */
 void ae_checkpoint_end (ae_store *store);
 
 #endif

@@ -1,17 +1,17 @@
 /*
-** store_files.c: a database is more files than one. What belongs to the
-** inbox NAME:
+** store_files.c: the files of an inbox. A database is more than one file. The
+** files of the inbox NAME are:
 **
 **   NAME          the database
-**   NAME-wal      the write-ahead log: pages that the database has not yet;
-**                 after a kill it may hold everything
+**   NAME-wal      the write-ahead log: pages that are not in the database yet;
+**                 after a kill the log may hold everything
 **   NAME-shm      the index of the log, made anew when it is missing
-**   NAME-journal  of the creation, before there is a log
+**   NAME-journal  the rollback journal of the creation, before there is a log
 **   NAME.lock     see store_check.c
 **
-** SQLite finds the log by the database's name. So a database apart from its
-** log has lost the newest events, and a log beside a new, empty database is
-** deleted by SQLite: neither is begun here.
+** SQLite finds the log by the database's name. So a database apart from its log
+** lacks the newest events, and SQLite deletes a log beside a new, empty database:
+** the functions here refuse to open either.
 */
 #include "inbox/store_private.h"
 
@@ -33,7 +33,8 @@ static bool has_content (const char *name) {
   return stat(name, &info) == 0 && info.st_size > 0;
 }
 
-/* Whether NAME's file with the ending holds anything; false: no memory. */
+/* *filled: whether the inbox's file with that ending has content. False: no
+** memory. */
 static bool look_beside (const ae_store *store, const char *ending, bool *filled) {
   char *name = ae_store_beside(store, ending);
   if (name == NULL) return false;
@@ -50,14 +51,13 @@ static ae_code orphan (const ae_store *store, const char *ending, bool fresh,
                  store->path, fresh ? "missing" : "empty", ending);
 }
 
-/* The other names of the database in its folder, and whether one of them has
-** a log. */
+/* The other names (hard links) of the database in its folder. */
 typedef struct others {
   nlink_t count;
   char name[256]; /* one that has a log, or "" */
 } others;
 
-/* `folder` is the path up to and with its last slash. */
+/* Looks at one file of the folder. `folder` is the path up to its last slash. */
 static void look_at (const ae_store *store, const char *folder, int length, const char *name,
                      others *found) {
   char path[4096], log[4096 + 8];
@@ -157,7 +157,7 @@ ae_code ae_store_check_path (const char *path, ae_error *error) {
   ae_store store = {.path = realpath(path, NULL)};
   struct stat info;
   ae_code code = AE_OK;
-  if (store.path == NULL) return AE_OK; /* the one who opens it says why */
+  if (store.path == NULL) return AE_OK; /* opening the file will say why */
   if (stat(store.path, &info) == 0) {
     store.files[0] = (ae_file){info.st_dev, info.st_ino};
     code = ae_store_check_logs(&store, false, error);
@@ -172,7 +172,7 @@ static void narrow (const char *name) {
     (void)chmod(name, info.st_mode & 0700);
 }
 
-/* SQLite gives the files that it makes the mode of the database. */
+/* SQLite gives the files that it creates the mode of the database. */
 void ae_store_make_private (const ae_store *store) {
   static const char *const endings[] = {"", "-wal", "-shm", "-journal", ".lock"};
   for (size_t i = 0; i < sizeof endings / sizeof *endings; i++) {
@@ -191,7 +191,7 @@ bool ae_store_in_place (const ae_store *store) {
   return !elsewhere(store->path, &store->files[0]);
 }
 
-/* The log is known when it is seen first: SQLite makes it at its first use. */
+/* SQLite creates the log at its first use: the first log that is seen is ours. */
 static bool log_moved (ae_store *store, const char *log) {
   ae_file *known = &store->files[1];
   struct stat info;

@@ -8,7 +8,7 @@
 
 #include "inbox/store.h"
 
-/* Which file it is, whatever its name. */
+/* The identity of a file, whatever its name. */
 typedef struct ae_file {
   dev_t device;
   ino_t inode;
@@ -16,8 +16,8 @@ typedef struct ae_file {
 
 /* The inbox's name with an ending, as "-wal": malloc'ed, NULL: no memory. */
 char *ae_store_beside (const ae_store *store, const char *ending);
-/* Refuses a database that is apart from its log. `fresh`: it was made just
-** now. */
+/* AE_STORAGE for a database that is apart from its log. `fresh`: the database has
+** just been created. */
 ae_code ae_store_check_logs (const ae_store *store, bool fresh, ae_error *error);
 /* The same for a program that opens the inbox beside a host. */
 ae_code ae_store_check_path (const char *path, ae_error *error);

@@ -1,6 +1,6 @@
 /*
-** store_hand.c: acts by hand. Each is a row of `act` and the change of a run,
-** in one transaction: a host that runs follows the rows.
+** store_hand.c: acts by hand. One transaction writes a row of `act` and the change
+** of the run. A running host reads the rows and follows.
 */
 #include "inbox/ask_private.h"
 
@@ -13,7 +13,7 @@
 ** after up to 25 ms at first. */
 #define TURN_MS 30
 
-/* A run that the deed reaches. */
+/* A run that the deed applies to. */
 typedef struct reached {
   char *rule;
   size_t length;
@@ -25,7 +25,7 @@ typedef struct hand {
   const ae_ask_deed *deed;
   reached *runs;
   size_t count, capacity;
-  char reason[400]; /* that stands in the run's row */
+  char reason[400]; /* for the run's row */
 } hand;
 
 static bool reaches (ae_ask_hand what, ae_run_state state) {
@@ -57,7 +57,7 @@ static bool keep (hand *h, ae_slice rule, ae_run_state state) {
   return true;
 }
 
-/* Which runs the deed reaches: those that wait and have no row too. */
+/* Collects the runs that the deed applies to, also waiting ones without a row. */
 static bool gather (hand *h, ae_error *error) {
   const ae_ask_deed *deed = h->deed;
   ae_asked_run run;
@@ -99,7 +99,7 @@ static const char DISCARD[] =
   "INSERT INTO run(sequence, rule, state, attempt, due, reason, changed)"
   " VALUES(?1, ?2, 'discarded', 0, 0, ?4, ?3) ON CONFLICT(sequence, rule)"
   " DO UPDATE SET state = 'discarded', due = 0, reason = ?4, changed = ?3";
-/* One that is over begins anew; one that waits for its time is due. */
+/* Retry: a run that is over begins anew; a run in an open state becomes due. */
 static const char BEGIN_ANEW[] =
   "UPDATE run SET state = 'retry', attempt = 0, due = ?3, reason = ?4, changed = ?3,"
   " since = 0, line = NULL, tries = 0 WHERE sequence = ?1 AND rule = ?2";

@@ -9,7 +9,7 @@
 
 #include "inbox/libraries.h"
 
-/* SQLite's, of <sqlite3.h>, which the store's .c files alone include. */
+/* Declared by <sqlite3.h>, which only the store's .c files include. */
 typedef struct sqlite3 sqlite3;
 typedef struct sqlite3_stmt sqlite3_stmt;
 
@@ -19,11 +19,12 @@ typedef struct sqlite3_stmt sqlite3_stmt;
 
 #define AE_STORE_APPLICATION 0x41454256 /* "AEBV" */
 
-/* Index and text of each statement. */
-/* Whether the rule `rule` is among the lines of `rules`. */
+/* SQL: whether `rule` is one of the lines of `rules`. */
 #define AE_SQL_LISTED(rules, rule) \
   "instr(char(10) || " rules " || char(10), char(10) || " rule " || char(10)) > 0"
 
+/* The statements: X(name, SQL). The name gives the index AE_SQL_name. */
+// clang-format off
 #define AE_STORE_STATEMENTS(X) \
   X(BEGIN, "BEGIN IMMEDIATE") \
   X(COMMIT, "COMMIT") \
@@ -58,16 +59,16 @@ typedef struct sqlite3_stmt sqlite3_stmt;
             " WHERE w.sequence = e.sequence AND (EXISTS (SELECT 1 FROM run r" \
             " WHERE r.sequence = e.sequence AND r.rule = e.rule AND r." AE_SQL_IS_OPEN ")" \
             " OR (NOT EXISTS (SELECT 1 FROM run r WHERE r.sequence = e.sequence" \
-            " AND r.rule = e.rule) AND (w.rules IS NULL OR " AE_SQL_LISTED( \
-              "w.rules", "e.rule") "))))" \
-                                   " FROM effect e WHERE key = ?1") \
+            " AND r.rule = e.rule) AND (w.rules IS NULL OR " \
+            AE_SQL_LISTED("w.rules", "e.rule") "))))" \
+            " FROM effect e WHERE key = ?1") \
   X(ADOPT, "UPDATE effect SET sequence = ?2, rule = ?3 WHERE key = ?1") \
   X(RECORD_ANEW, "UPDATE effect SET sequence = ?2, rule = ?3, target = ?4," \
                  " request = ?5, state = 'recorded', status = NULL, reason = NULL," \
                  " answer = NULL, changed = ?6 WHERE key = ?1") \
   X(OUTCOME, "UPDATE effect SET state = ?2, status = ?3, attempt = ?4," \
              " reason = ?5, changed = ?6, answer = ?7" \
-             " WHERE key = ?1 AND state <> 'sent'") /* nor a late outcome */ \
+             " WHERE key = ?1 AND state <> 'sent'") /* a late outcome changes nothing */ \
   X(RUN, "SELECT rule, state, attempt, due, changed, since, line, tries FROM run" \
          " WHERE sequence = ?1 AND rule = ?2") \
   X(RUNS, "SELECT rule, state, attempt, due, changed, since, line, tries FROM run" \
@@ -94,6 +95,7 @@ typedef struct sqlite3_stmt sqlite3_stmt;
             " FROM waiting w WHERE w.sequence > ?1 ORDER BY w.sequence LIMIT ?3") \
   X(LAST_ACT, "SELECT coalesce(max(number), 0) FROM act") \
   X(DATA_VERSION, "PRAGMA data_version")
+// clang-format on
 
 #define AE_STORE_INDEX(name, text) AE_SQL_##name,
 enum { AE_STORE_STATEMENTS(AE_STORE_INDEX) AE_STORE_STATEMENT_COUNT };
@@ -107,7 +109,7 @@ struct ae_store {
   ae_file files[2]; /* the database and its log; inode 0 = not seen yet */
   bool moved;       /* one of them is no longer under its name */
   bool refused;     /* the last transaction did not begin */
-  int failure;      /* SQLite's result that was not explained yet, or SQLITE_OK */
+  int failure;      /* SQLite's first result that was not explained yet, or SQLITE_OK */
   ae_checkpoint checkpoint;
   sqlite3_stmt *statements[AE_STORE_STATEMENT_COUNT];
 };
@@ -118,7 +120,7 @@ struct ae_store {
 const char *ae_store_advice (int result);
 /* Runs SQL that gives no rows. */
 bool ae_store_execute (ae_store *store, const char *sql);
-/* The number that SQL gives. */
+/* Runs SQL that gives one number. */
 bool ae_store_number_of (ae_store *store, const char *sql, int64_t *out);
 sqlite3_stmt *ae_store_use (ae_store *store, int which);
 /* Runs a statement that gives no rows. */
@@ -135,9 +137,9 @@ int ae_sql_step (sqlite3_stmt *statement);
 bool ae_store_create (ae_store *store);
 bool ae_store_migrate (ae_store *store);
 
-/* store_check.c: opens or creates the file, whose name becomes the real one,
-** and takes the lock; AE_STORAGE and a sentence when it is no file for a
-** host. ae_store_close ends it. */
+/* store_check.c: opens or creates the file, resolves store->path, and locks the
+** file. AE_STORAGE with a sentence when no host may open it. ae_store_close undoes
+** all of it. */
 ae_code ae_store_check (ae_store *store, ae_error *error);
 
 #endif

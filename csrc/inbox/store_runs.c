@@ -82,9 +82,9 @@ static bool settle (ae_store *store, int which, const ae_work *work, bool *chang
   return true;
 }
 
-/* Two statements: one that does both fires the trigger of the history, and for
-** that SQLite keeps a journal of each statement (64 KiB, allocated anew); most
-** runs are settled once. */
+/* An INSERT, then an UPDATE. A single UPSERT could fire the trigger `run_kept`, so
+** SQLite would allocate a statement journal of 64 KiB for each. Most runs are
+** settled once: the INSERT is enough. */
 bool ae_store_settle (ae_store *store, const ae_work *work, bool *changed) {
   return settle(store, AE_SQL_SETTLE_FIRST, work, changed) &&
          (*changed || settle(store, AE_SQL_SETTLE_AGAIN, work, changed));
@@ -129,13 +129,13 @@ static bool keep_request (ae_work *work, ae_slice request) {
   return true;
 }
 
-/* What is to be done about an effect that is there already. False: no memory. */
+/* Sets work->prior for an effect whose key is recorded already. False: no memory. */
 static bool judge_effect (ae_work *work, sqlite3_stmt *s, ae_effect_state state) {
   work->prior_event = sqlite3_column_int64(s, 1);
   if (state == AE_EFFECT_SENT) work->prior = AE_PRIOR_SENT;
   else if (sqlite3_column_int(s, 3) != 0) work->prior = AE_PRIOR_HELD;
   else if (state == AE_EFFECT_NOT_SENT || state == AE_EFFECT_REFUSED ||
-           sqlite3_column_type(s, 2) == SQLITE_NULL) /* of a file of version 1 */
+           sqlite3_column_type(s, 2) == SQLITE_NULL) /* migrated from version 1 */
     work->prior = AE_PRIOR_NONE;
   else {
     work->prior = AE_PRIOR_UNKNOWN;
@@ -144,7 +144,7 @@ static bool judge_effect (ae_work *work, sqlite3_stmt *s, ae_effect_state state)
   return true;
 }
 
-/* Reads what is there under the key. */
+/* Reads the effect that is recorded under the key, and sets work->prior. */
 static bool look_up (ae_store *store, ae_work *work) {
   sqlite3_stmt *s = use_for(store, AE_SQL_EFFECT, work);
   bool fine = sqlite3_step(s) == SQLITE_ROW &&
@@ -152,7 +152,7 @@ static bool look_up (ae_store *store, ae_work *work) {
   return sqlite3_reset(s) == SQLITE_OK && fine;
 }
 
-/* Binds what a new record has. */
+/* Binds the fields of a new effect. */
 static sqlite3_stmt *use_record (ae_store *store, int which, const ae_work *work) {
   sqlite3_stmt *s = use_for(store, which, work);
   ae_sql_text(s, 4, work->target);
@@ -161,8 +161,9 @@ static sqlite3_stmt *use_record (ae_store *store, int which, const ae_work *work
   return s;
 }
 
-/* An effect that was not sent is now that of the run which tries next: with a
-** new request when the old one certainly had no effect, else with the old. */
+/* Records an effect. An effect of that key which was not sent passes to this run:
+** with the new request when the old one certainly did not take effect, else with
+** the old request. */
 static bool record (ae_store *store, ae_work *work) {
   if (!ae_sql_run(use_record(store, AE_SQL_RECORD, work))) return false;
   if (sqlite3_changes(store->db) > 0) return true;
@@ -196,8 +197,8 @@ bool ae_store_outcome (ae_store *store, const ae_work *work) {
   return ae_sql_run(s);
 }
 
-/* The runs and those who wait count too: no number is given twice, even
-** when events were deleted by hand. */
+/* The highest number of an event, also in `run` and `waiting`: no number is given
+** twice, even when somebody deleted events by hand. */
 #define LAST_SQL \
   "SELECT max(coalesce((SELECT max(sequence) FROM event), 0)," \
   " coalesce((SELECT max(sequence) FROM waiting), 0)," \
@@ -244,7 +245,7 @@ static void read_run (sqlite3_stmt *s, ae_store_run *run) {
   run->has_line = sqlite3_column_type(s, 6) != SQLITE_NULL;
   run->line = (uint64_t)sqlite3_column_int64(s, 6);
   run->tries = sqlite3_column_int64(s, 7);
-  /* A state that nobody knows was written by somebody else: leave it. */
+  /* A state that is not in the list is another program's: treat the run as over. */
   if (run->state == AE_RUN_NONE) run->state = AE_RUN_DISCARDED;
 }
 
@@ -284,8 +285,8 @@ void ae_store_due_from (ae_store *store, int64_t now, const ae_store_due *after,
   sqlite3_bind_int64(s, 1, now);
   sqlite3_bind_int64(s, 2, after->due);
   sqlite3_bind_int64(s, 3, after->sequence);
-  /* An absent rule is before all others. Copied: who walks writes down there how
-  ** far he has come. */
+  /* An absent rule is "", which sorts before all others. The text is copied: the
+  ** caller changes its own during the walk. */
   sqlite3_bind_text64(s, 4, rule.data, rule.length, SQLITE_TRANSIENT, SQLITE_UTF8);
   sqlite3_bind_int(s, 5, limit);
 }
@@ -342,7 +343,7 @@ void ae_store_acts_end (ae_store *store) {
 int ae_store_remembered_next (ae_store *store, ae_slice *bytes) {
   int more = ae_sql_step(ae_store_use(store, AE_SQL_REMEMBERED));
   if (more == 1) *bytes = ae_sql_column(ae_store_use(store, AE_SQL_REMEMBERED), 0);
-  else sqlite3_db_release_memory(store->db); /* pages that nobody asks for again */
+  else sqlite3_db_release_memory(store->db); /* cached pages that are not read again */
   return more;
 }
 

@@ -1,24 +1,26 @@
 /*
-** store_schema.c: the tables of an inbox's file, and how a file of an earlier
-** version gets them.
+** store_schema.c: the tables of an inbox's file, and the migration of a file of an
+** earlier version.
 */
 #include "inbox/store_private.h"
 
 /*
-** event       what came in; `sequence` is its number
-** remembered  per group the fingerprints of (source, id) that came with it;
-**             `number` 0 is a row without any
-** waiting     events with a run that is not over: how many, and the names of
-**             the rules that want the event, one a line; NULL: not known
-** run         what became of a run so far; none yet: it waits or runs. `due`,
-**             `changed`, `since` (its first attempt; 0: none yet) are ms since
-**             1970; `line`: see lines.h, 0: no order, NULL: not known;
-**             `attempt` counts failures, `tries` wishes for a later time too
-** attempt     what stood in `run` before: the trigger keeps it
-** act         what somebody did by hand, and the run's state before
-** effect      requests to targets, whole, by key; `answer`: how the target's
-**             began
-** effect_attempt  what stood in `effect` before; `request` where it changed
+** event       the events; `sequence` is the event's number
+** remembered  fingerprints of (source, id), a row for each group; the row with
+**             `number` 0 has none (a trial write)
+** waiting     events with a run that is not over: `runs` is the number of these
+**             runs, `rules` the names of the rules that want the event, one a
+**             line (see scan.c); NULL: not known
+** run         the state of a run; a run that waits or runs for the first time has
+**             no row. `due`, `changed` and `since` (the first failed attempt;
+**             0: none) are ms since 1970; `line`: see lines.h, 0: no order,
+**             NULL: not known; `attempt` counts failures, `tries` all attempts
+** attempt     earlier states of runs, kept by the trigger `run_kept`
+** act         acts by hand, with the state that the run had before
+** effect      requests to targets, whole, by key; `answer` is the beginning of the
+**             target's answer
+** effect_attempt  earlier states of effects, kept by the trigger `effect_kept`;
+**             `request` only where it changed
 */
 #define TABLE_EVENT \
   "CREATE TABLE event(sequence INTEGER PRIMARY KEY," \
@@ -41,7 +43,8 @@
   " attempt INTEGER, reason TEXT, recorded INTEGER, changed INTEGER, answer TEXT)" \
   " WITHOUT ROWID;"
 
-/* A run that was put back by hand has not been tried: that is no attempt. */
+/* The tables that are new in version 2. The trigger does not keep the state of a run
+** that was put back by hand and not tried yet: that is no attempt. */
 #define SINCE_2 \
   "CREATE INDEX run_due ON run(due) WHERE " AE_SQL_IS_OPEN ";" \
   "CREATE TABLE attempt(number INTEGER PRIMARY KEY, sequence INTEGER NOT NULL," \
@@ -75,11 +78,11 @@ static const char schema[] = "BEGIN IMMEDIATE;" TABLE_EVENT TABLE_REMEMBERED TAB
   TABLE_RUN TABLE_EFFECT SINCE_2 "PRAGMA application_id = 0x41454256;"
                              "COMMIT;";
 
-/* In version 1 a run that was discarded was `skipped`, an effect that was
-** refused `failed`, and nothing told when a run was first tried, or which
-** rules waited: the next scan finds them. An effect's request was an excerpt
-** for people: it cannot be sent again, so it goes to the attempts, and the
-** next run of the effect is recorded anew. */
+/* In version 1 a discarded run was `skipped`, and a refused effect was `failed`. The
+** file did not say when a run was first tried, or which rules an event waits for:
+** the next scan finds these. An effect's request was an excerpt for people and
+** cannot be sent again: it goes to effect_attempt, and the next attempt records
+** the effect anew. */
 static const char from_1[] =
   "BEGIN IMMEDIATE;"
   "ALTER TABLE waiting ADD COLUMN runs INTEGER NOT NULL DEFAULT 0;"

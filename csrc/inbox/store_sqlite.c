@@ -9,8 +9,8 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-/* How long another writer's lock is waited for: the first time, and again
-** while it is still held, so that not each group waits for it anew. */
+/* How long to wait for the lock of another writer: at first, and after one failure,
+** so that not every group waits the full time. */
 #define BUSY_MS 3000
 #define STILL_BUSY_MS 100
 
@@ -28,7 +28,7 @@ bool ae_store_damaged (int result) {
   return (result & 0xFF) == SQLITE_CORRUPT || (result & 0xFF) == SQLITE_NOTADB;
 }
 
-/* The log holds what the database has not yet, so they stay together. */
+/* The log holds pages that are not in the database yet: both stay together. */
 #define DAMAGED \
   "it is no inbox, or damaged: mend it with sqlite3 .recover, or move it aside together with" \
   " its -wal, never one without the other"
@@ -63,8 +63,8 @@ static int last_errno (sqlite3_file *file) {
            : 0;
 }
 
-/* SQLite calls a file damaged that the disk does not give (it takes EIO and
-** ENXIO for a damaged file system). */
+/* Whether the disk, not the content, is at fault. SQLite takes EIO and ENXIO for a
+** damaged file system, and reports the file as damaged. */
 static bool is_unreadable (const ae_store *store) {
   sqlite3_file *files[2] = {NULL, NULL};
   (void)sqlite3_file_control(store->db, "main", SQLITE_FCNTL_FILE_POINTER, &files[0]);
@@ -76,7 +76,7 @@ static bool is_unreadable (const ae_store *store) {
   return false;
 }
 
-/* Keeps the first failure, before the next call makes SQLite forget it. */
+/* Keeps the first failure: SQLite forgets its error code at the next call. */
 static void note_failure (ae_store *store) {
   int result = sqlite3_extended_errcode(store->db);
   if (store->failure != SQLITE_OK || !is_failure(result)) return;
@@ -84,8 +84,8 @@ static void note_failure (ae_store *store) {
                                                                     : result;
 }
 
-/* Without a failure of SQLite's it is the inbox's own part that failed; that
-** does so for want of memory only. */
+/* When SQLite reports no failure, the inbox's own code failed: only lack of memory
+** makes it fail. */
 ae_code ae_store_explain (ae_store *store, ae_error *error) {
   int result;
   note_failure(store);
@@ -110,7 +110,8 @@ bool ae_store_number_of (ae_store *store, const char *sql, int64_t *out) {
   return sqlite3_finalize(statement) == SQLITE_OK && fine;
 }
 
-/* Whose file it is, and of which version; 0: it is empty. */
+/* Refuses a file of another program or a newer version. *found: the version, 0: the
+** file is empty. */
 static ae_code identify (ae_store *store, int64_t *found, ae_error *error) {
   int64_t application, version, tables;
   if (!ae_store_number_of(store, "PRAGMA application_id", &application) ||
@@ -137,7 +138,8 @@ bool ae_store_execute (ae_store *store, const char *sql) {
   return sqlite3_exec(store->db, sql, NULL, NULL, NULL) == SQLITE_OK;
 }
 
-/* SQLite may refuse without an error: it answers with the mode that is. */
+/* Sets WAL mode. SQLite may refuse without an error: it answers with the mode that
+** stays in force. */
 static ae_code use_log (ae_store *store, ae_error *error) {
   sqlite3_stmt *s = NULL;
   char mode[16] = "";
@@ -200,7 +202,7 @@ ae_code ae_store_open (const char *path, ae_store **out, ae_error *error) {
   return code;
 }
 
-/* The locks go last: whoever gets them finds the file closed. */
+/* The locks are released last: the next host that gets them finds a closed file. */
 void ae_store_close (ae_store *store) {
   if (store == NULL) return;
   ae_checkpoint_end(store);
@@ -244,10 +246,10 @@ int ae_sql_step (sqlite3_stmt *s) {
 bool ae_store_begin (ae_store *store) {
   bool fine;
   sqlite3_stmt *statement = ae_store_use(store, AE_SQL_BEGIN);
-  store->failure = SQLITE_OK; /* of before: it was told, or did not matter */
+  store->failure = SQLITE_OK; /* an earlier failure was told, or did not matter */
   if (ae_store_moved(store)) return false;
   fine = ae_sql_run(statement);
-  if (fine == store->refused) /* it has changed */
+  if (fine == store->refused) /* the outcome has changed */
     sqlite3_busy_timeout(store->db, fine ? BUSY_MS : STILL_BUSY_MS);
   store->refused = !fine;
   return fine;

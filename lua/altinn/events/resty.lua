@@ -12,7 +12,7 @@ local webhooks = require "altinn.events.event.webhook"
 
 local M = {}
 
-local WAIT_SECONDS = 20   -- that a duplicate waits for the first to be done
+local WAIT_SECONDS = 20   -- a duplicate waits for so long at most until the first delivery is done
 local HEADER_BYTES = 16 * 1024
 local VALIDATION = "platform.events.validatesubscription"
 
@@ -65,7 +65,7 @@ end
 
 -- One event
 
--- Begins it, or waits until whoever has begun it is done.
+-- Begins the work on an event, or waits until the request that has begun it is done.
 local function begin(self, key)
   local state, claim = self.memory:begin(key)
   local deadline, pause = ngx.now() + self.wait, 0.01
@@ -112,7 +112,7 @@ local function take_all(self, list, name)
   return respond(webhooks.later(logfmt.short(failure), pause > 0 and pause or nil))
 end
 
--- Without a secret only this machine is served, as by the host.
+-- Whether a handler without a secret may serve this request: on the loopback address only, as the host does.
 local function is_open(self)
   local address = ngx.var.server_addr or ""
   if address:find("^127%.") or address == "::1" or address:find("^unix:") then return true end
@@ -124,7 +124,7 @@ local function is_open(self)
   return false
 end
 
--- The bytes of the headers; counted when there are many.
+-- The size of the headers in bytes; 0 when the whole request is small enough.
 local function header_bytes(headers)
   if (tonumber(ngx.var.request_length) or 0) <= HEADER_BYTES then return 0 end
   local sum = 0
@@ -168,8 +168,8 @@ end
 ---@return fun(request: table): table|nil, string|nil, string|nil
 function M.transport() return http.request end
 
--- The client that rules ask Altinn by. Made when nginx starts: then what is
--- wrong is said, and the key can be read.
+-- Makes the client by which rules ask Altinn. It is made when nginx starts, so that mistakes stop the start, and while
+-- the process can still read the key.
 local function connector(options, dict)
   if not options then
     return function() return nil, "the handler was given no client", "usage" end
@@ -191,8 +191,8 @@ end
 
 -- The handler
 
--- What hands events over to a function of the user's: false, or nil and a
--- message, is no.
+-- A runner that hands events over to the site's on_event. The event is not taken when on_event returns false, or nil
+-- and a message.
 local function handing_over(on_event)
   local runner = {}
   function runner.work(_, _, event, name)
@@ -214,7 +214,7 @@ local function runner_of(options, memory)
   })
 end
 
--- Whoever opens an identity number says what for.
+-- events.reveal writes a line to the log: which rule revealed an identity number, and for which purpose.
 local function tell_of_reveals()
   events.on_reveal = events.on_reveal or function(masked, purpose)
     local run = log.present()
@@ -222,7 +222,8 @@ local function tell_of_reveals()
   end
 end
 
--- The handlers' dicts while nginx starts: what one handler is done with, another of the same dict would never see.
+-- The dicts of the handlers, while nginx starts. Two handlers may not share one: an event that one handler has done
+-- would never reach the other.
 local taken = {}
 
 local function take_dict(name)
@@ -234,8 +235,8 @@ local function take_dict(name)
   taken[name] = true
 end
 
---- A webhook for content_by_lua; make it in init_by_lua. Raises what is
---- wrong with the site or the rules, so that nginx does not start with it.
+--- A webhook for content_by_lua; make it in init_by_lua. Raises mistakes of the site and of the rules, so that nginx
+--- does not start with them.
 ---@param options { secret: string|string[]|nil, dict: string, rules: string|string[]|nil, on_event: function|nil,
 ---  targets: table|nil, client: table|nil, max_bytes: integer|nil, path: string|nil, wait: number|nil,
 ---  on_dead: function|nil } dict: a lua_shared_dict; rules: files and folders, or on_event(event, name), which returns

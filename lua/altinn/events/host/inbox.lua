@@ -1,7 +1,7 @@
--- What stands in the inbox file: listing, showing, and acts by hand.
+-- Reads the inbox file for people: listing, showing, and acts by hand.
 --
--- Everything here works beside a running host, and without one. What others
--- wrote is masked, and what is no UTF-8 replaced.
+-- Everything here works with and without a running host. Texts from outside are masked, and bytes that are not UTF-8
+-- are replaced.
 local duration = require "altinn.events.support.duration"
 local events = require "altinn.events"
 local host = require("altinn.events.support.libraries").load "altinn.events.host"
@@ -16,7 +16,7 @@ local function moment(milliseconds)
   return os.date("!%Y-%m-%dT%H:%M:%SZ", milliseconds // 1000)
 end
 
--- What is no UTF-8 would be no JSON either: each such byte becomes U+FFFD.
+-- The text as UTF-8, so that it fits into JSON: each other byte becomes U+FFFD.
 local function readable(text)
   local at, parts = 1, {}
   while true do
@@ -194,7 +194,7 @@ function M.body(path, sequence)
   return rows[1] and rows[1].body, "no such event", "not_found"
 end
 
--- What was sent, for people: a rule's own headers and queries may hold credentials.
+-- The request of an effect, for people. A rule's headers and queries may hold credentials, so they are left out.
 local function request_text(text)
   local request = text and decoder.decode(text)
   if type(request) ~= "table" then return masked(text) end
@@ -223,8 +223,7 @@ local PARTS = {
   { "attempts", "attempts", run_table }, { "acts", "acts", act_table },
 }
 
---- One event with its runs, their earlier attempts, its effects, and what was
---- done by hand; masked.
+--- One event with its runs, their earlier attempts, its effects, and the acts by hand; masked.
 ---@param path string
 ---@param sequence integer
 ---@return table|nil event
@@ -257,9 +256,10 @@ local function act(path, hand, sequence, rule, reason)
   return #runs, runs
 end
 
-local TOGETHER = 64  -- events in a transaction; between two of them the host stores what comes in
+local TOGETHER = 64  -- events in a transaction; the host stores incoming events between two transactions
 
---- The same for all events of a filter, as inbox list has it; only runs in its state.
+--- Retries or discards the runs of all events of a filter (the filter of `inbox list`); with `state` only runs in that
+--- state.
 ---@param path string
 ---@param hand "retry"|"discard"
 ---@param options { state: string|nil, rule: string|nil, type: string|nil, since: string|nil }
@@ -293,8 +293,8 @@ function M.act_all(path, hand, options, reason)
   return count, reached
 end
 
---- Puts runs of an event back that were given up, and makes those due that
---- wait for a time. A running host follows within a second.
+--- Retries runs of an event: puts runs that were given up back, and makes waiting runs due now. A running host follows
+--- within a second.
 ---@param path string
 ---@param sequence integer
 ---@param rule string|nil only this rule's
@@ -304,8 +304,8 @@ end
 ---@return string|nil code
 function M.retry(path, sequence, rule, reason) return act(path, "retry", sequence, rule, reason) end
 
---- Gives runs of an event up for good, whether they wait, run, stand in line or
---- are dead. Nothing of them goes out afterwards.
+--- Discards runs of an event for good, whether they wait, run, stand in line or are dead. Their effects are not sent
+--- afterwards.
 ---@param path string
 ---@param sequence integer
 ---@param rule string|nil only this rule's

@@ -1,9 +1,9 @@
--- The log of the host's Lua code: one line a fact.
+-- The log of the host's Lua code: one line for each fact.
 local logfmt = require "altinn.events.support.logfmt"
 
 local M = {}
 
--- Fields whose values are checked before: names of rules, words of ours.
+-- Fields whose values need no escaping: names of rules, which were checked, and words of our own.
 local OURS = { rule = true, verdict = true }
 
 local second, stamp = nil, nil  -- the time of the last line, and its text

@@ -1,6 +1,6 @@
 -- The ports of the engine (altinn.events.rules.engine) in the host: the inbox as memory, the scheduler to wait with.
 --
--- A job of the engine is here what jobs:take brought, and more: `name` is the rule's, `rule` the rule itself.
+-- A job of the engine is the table that jobs:take gave, with `name`, the rule's name, and `rule`, the rule itself.
 local scheduler = require "altinn.events.host.scheduler"
 
 local M = {}
@@ -12,7 +12,7 @@ local function milliseconds(seconds) return seconds and math.ceil(seconds * 1000
 
 function Memory:holds(job) return self.worker.jobs:holds(job.sequence, job.name) end
 
--- Durable before anything is sent. Waits for the inbox's answer.
+-- Records effects, and waits until the inbox has stored them: nothing is sent before.
 function Memory:record(job, items)
   local worker, works = self.worker, {}
   for index, item in ipairs(items) do
@@ -41,7 +41,7 @@ function Memory:sent(job, outcome)
   self.worker.jobs:settle { outcome_work(job, outcome) }
 end
 
--- The outcomes are told again: the inbox may have refused one.
+-- Sends the outcomes again with the settlement, because the inbox may have refused one before.
 function Memory:settle(job, settlement, outcomes)
   local works = {}
   for index, outcome in ipairs(outcomes) do works[index] = outcome_work(job, outcome) end
@@ -53,7 +53,7 @@ function Memory:settle(job, settlement, outcomes)
   self.worker.jobs:verdict(job.name, settlement.state, settlement.taken)
 end
 
--- The client that runs ask Altinn by: one for all, made when a rule asks.
+-- The client by which runs ask Altinn: one for all runs, made when a rule asks first.
 local function connect(worker)
   if worker.client then return worker.client end
   local connection, message, code = require("altinn.events.host.connection").open(worker.settings)

@@ -1,5 +1,5 @@
--- What `run`, a reload, `check` and `doctor` do first: the configuration,
--- the rules, and all that is wrong with them. What one refuses all refuse.
+-- Reads the configuration and the rules, and finds their mistakes. `run`, a reload, `check` and `doctor` all begin
+-- with this, so they refuse the same.
 local config_module = require "altinn.events.host.config"
 local events = require "altinn.events"
 local findings = require "altinn.events.rules.findings"

@@ -18,9 +18,9 @@ local raw_xpcall, traceback = xpcall, debug.traceback
 
 local MARK = {}
 
-local TEXT_BYTES = 4096  -- of an error
+local TEXT_BYTES = 4096  -- an error's text is cut to so many bytes
 
-local EXPIRED_SECONDS = 1  -- until a task whose time is over is looked at again
+local EXPIRED_SECONDS = 1  -- extension for a task whose time is over while it waits for its turn or a connection
 
 local DEFAULTS = { seconds = 1, memory = 64 * 1024 * 1024, wall = 60 }
 
@@ -54,7 +54,7 @@ end
 
 local current  -- the task whose code runs, nil outside of any
 
----Whether the code that asks runs in a task, so that it may wait.
+---Whether the calling code runs in a task, so that it may wait.
 ---@return boolean
 function M.inside() return current ~= nil end
 
@@ -133,7 +133,8 @@ local function shut(self, task)
   if stopped then task.stopped, task.slice = stopped, taken end
 end
 
--- The text of what a task raised. That of an object is the rule's code too.
+-- The text of the error that a task raised. The __tostring of an error object is code of the rule, so it gets the
+-- rule's budget.
 local function text_of(self, task, value)
   if type(value) ~= "table" and type(value) ~= "userdata" then return tostring(value) end
   local asked = { co = raw.create(texts.raised), seconds = task.seconds, memory = task.memory }
@@ -146,7 +147,7 @@ local function text_of(self, task, value)
   return "an error object that cannot tell its text"
 end
 
--- A transfer is over, or was given up.
+-- Removes a transfer that is over or was cancelled, and gives its connection back.
 local function leave(self, task, id)
   self.transfers[id], task.transfers[id] = nil, nil
   if self.share then self.share:give(task.group) end
@@ -186,7 +187,7 @@ local function submit(self, request)
   return self.multi:add(request)
 end
 
--- A call may be given more time than a run has: then the run has it too.
+-- Extends the time of a task whose request may take longer than the task.
 local function extend(self, task, request)
   local seconds = tonumber(request.timeout)
   if seconds and seconds > task.wall then
@@ -195,13 +196,13 @@ local function extend(self, task, request)
   end
 end
 
--- With a connection of its share.
+-- Begins a request; the task has its connection.
 local function begin(self, task, request)
   if task.holds and not task:holds() then
     if self.share then self.share:give(task.group) end
     return self:cancel(task, "the run was taken back")
   end
-  -- A request that is none is the task's mistake: it must not end the loop.
+  -- A malformed request is the task's mistake and must not end the loop.
   local fine, id = pcall(submit, self, request)
   if not fine then
     if self.share then self.share:give(task.group) end
@@ -212,7 +213,7 @@ local function begin(self, task, request)
   extend(self, task, request)
 end
 
--- While a task waits for a connection its time does not run.
+-- Waits for a connection and begins the request. The time of the task starts anew when it got the connection.
 function waits.request(self, task, request)
   if not self.share then return begin(self, task, request) end
   local waited = false
@@ -228,8 +229,8 @@ function waits.request(self, task, request)
   waited = true
 end
 
--- While a sink works with a part the task may wait for other things; what
--- came of the transfer meanwhile was kept.
+-- Asks for the next part of a body. While a sink works the task may wait for other things, and `step` keeps the parts
+-- that arrive meanwhile.
 function waits.more(self, task, id)
   local kept = task.kept and task.kept[id]
   if kept then
@@ -248,7 +249,7 @@ function waits.drop(self, task, id)
   return self:resume(task)
 end
 
--- What a task waited for has come: it goes on at once, or when its turn comes (task.turn).
+-- Resumes a task whose wait is over: at once, or with task.turn when its turn comes.
 local function go_on(self, task, value)
   if not task.turn then return self:resume(task, value) end
   task.came = true
@@ -262,7 +263,7 @@ function waits.sleep(self, task, seconds)
   task.sleeping = self:after(seconds, function() go_on(self, task) end)
 end
 
--- What cannot be waited for is the task's failure, not the loop's.
+-- Parks a task until wake. An error in `register` ends the task, not the loop.
 function waits.park(self, task, register)
   local fine, message = pcall(register, task)
   if not fine then return finish(self, task, false, message) end
@@ -274,7 +275,7 @@ local function settle(self, task, outer, ok, mark, kind, value)
   task.taken = task.taken + taken
   task.slice = taken
   if task.left then task.left = left end
-  if stopped == "memory" and ok then stopped = nil end  -- the rule coped with it
+  if stopped == "memory" and ok then stopped = nil end  -- the rule caught the error and went on
   if stopped then task.stopped = stopped end
   local short_of_memory = type(mark) == "string" and mark:find("not enough memory", 1, true)
   if stopped and (stopped ~= "memory" or short_of_memory) then
@@ -291,7 +292,7 @@ end
 
 ---Goes on with a task that waits.
 ---@param task table
----@param ... any what its wait gives
+---@param ... any results of its wait
 function Scheduler:resume(task, ...)
   if task.ended then return end
   self.budget.start(task.co, task.seconds, task.memory, task.left)
@@ -314,7 +315,7 @@ end
 ---Starts a task at once.
 ---@param task table { run=, finished=fun(task, ok, value, raised), seconds=, memory=, instructions=, wall=, group=,
 ---  turn=, holds= } group: whose share of the connections it uses; turn(task, call): calls `call` when the task may
----  go on after it has waited, left out: at once; holds(task): false ends the task instead of a request
+---  go on after a wait, without it at once; holds(task): asked before a request, false ends the task
 ---@param ... any arguments of run
 ---@return table task
 function Scheduler:spawn(task, ...)
@@ -336,7 +337,7 @@ end
 ---@param task table
 ---@param seconds number that it had
 function Scheduler:expire(task, seconds)
-  if task.came or task.held then  -- in time; but others have their turn, or their connections, before it
+  if task.came or task.held then  -- the task is not late itself: it waits for its turn or for a connection
     task.timer = self:after(EXPIRED_SECONDS, function() self:expire(task, seconds) end)
     return
   end
@@ -368,7 +369,7 @@ end
 ---@return integer
 function Scheduler:transfer_count() return self.multi and self.multi:count() or 0 end
 
--- What rules use instead of the functions of the library.
+-- The coroutine functions that rules get instead of the standard library's.
 
 local function wrapped(budget)
   local inner

@@ -1,5 +1,6 @@
--- A worker's connections, shared among its rules: one is kept for each rule that has none, and of the others a rule
--- may have as many as are free besides. However many rules wait for servers that do not answer, the next one gets its.
+-- The connections of a worker, shared among its rules. One connection is reserved for each rule that has none. A
+-- rule may take one more while it has fewer than there are free connections beyond the reserved ones. So rules that
+-- wait for dead servers never keep another rule from its first connection.
 local M = {}
 
 local Share = {}
@@ -27,9 +28,9 @@ local function take(self, group)
   if not used then self.using = self.using + 1 end
 end
 
----One for the group: at once, or `call` is called when there is one.
+---Takes a connection for the group: calls `call` at once, or when a connection is free.
 ---@param group any
----@param call fun() what takes it
+---@param call fun() uses the connection
 ---@return boolean taken false: `call` waits
 function Share:take(group, call)
   local line = self.lines[group]
@@ -57,11 +58,12 @@ local function next_call(self, at)
   line.first = line.first + 1
   table.remove(self.order, at)
   if line.first > line.last then self.lines[group] = nil
-  else self.order[#self.order + 1] = group end  -- others first
+  else self.order[#self.order + 1] = group end  -- the group goes behind the other groups
   return call
 end
 
--- A call that takes nothing (its task has ended) gives back at once, which comes here again: once is enough.
+-- Serves the lines. A call whose task has ended gives its connection back at once, which leads here again; the flag
+-- `serving` stops that recursion.
 local function serve(self)
   if self.serving then return end
   self.serving = true
@@ -80,7 +82,7 @@ local function serve(self)
   self.serving = nil
 end
 
----Gives one back.
+---Gives a connection back.
 ---@param group any
 function Share:give(group)
   self.taken = self.taken - 1

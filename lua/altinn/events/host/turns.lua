@@ -1,14 +1,13 @@
 -- Turns of the rules within a worker: fair queueing by the time that each rule has used, so that a rule with a long
 -- backlog, or with slow runs, keeps no other rule waiting.
 --
--- A rule has two queues of calls: those of runs that go on, and those of runs that begin. A gate may hold back the
--- second.
+-- A rule has two queues of calls: for runs that go on, and for runs that begin. A gate may hold back runs that begin.
 local M = {}
 
 local Turns = {}
 Turns.__index = Turns
 
-local QUANTUM = 0.005  -- seconds that a rule goes on for before the next one is looked for
+local QUANTUM = 0.005  -- seconds; the length of a rule's turn
 
 local function queue() return { first = 1, last = 0 } end
 
@@ -42,7 +41,8 @@ local function rule_of(self, name)
   return rule
 end
 
--- Among those that are looked at, unless it is already. Who has rested has saved nothing up.
+-- Puts a rule into the list of rules that may have a turn. A rule that was idle gets no credit for it: its used time is
+-- raised to that of the others.
 local function look_at(self, rule)
   if rule.listed then return end
   rule.listed = true
@@ -50,7 +50,7 @@ local function look_at(self, rule)
   self.ready[#self.ready + 1] = rule
 end
 
----A run of the rule goes on when it is the rule's turn.
+---Queues a call by which a run of the rule goes on; it is made when the rule has its turn.
 ---@param name string
 ---@param call fun()
 function Turns:go_on(name, call)
@@ -60,7 +60,7 @@ function Turns:go_on(name, call)
   look_at(self, rule)
 end
 
----A run of the rule begins when it is the rule's turn and the gate lets it.
+---Queues a call by which a run of the rule begins; it is made when the rule has its turn and the gate is open.
 ---@param name string
 ---@param call fun()
 function Turns:begin(name, call)
@@ -70,7 +70,7 @@ function Turns:begin(name, call)
   look_at(self, rule)
 end
 
----The gate may let the rule's runs begin again.
+---Says that the gate may be open for the rule again.
 ---@param name string
 function Turns:wake(name)
   local rule = self.rules[name]
@@ -81,7 +81,7 @@ local function may_go(self, rule)
   return not is_empty(rule.going_on) or not is_empty(rule.beginning) and self.gate(rule.name)
 end
 
--- The rule that has used the least time; rules with nothing to do are taken out.
+-- The rule in the list that has used the least time; rules with nothing to do are taken out of the list.
 local function next_rule(self)
   local ready, best = self.ready, nil
   local at = 1

@@ -24,7 +24,7 @@ local function fail(message, code)
   error(setmetatable({ message = message, code = code }, Failure), 0)
 end
 
--- What cosockets say, as a message and a code.
+-- A cosocket's error as a message and a code.
 local function check(what, value, message)
   if value then return value end
   message = tostring(message)
@@ -50,7 +50,7 @@ end
 
 -- Sending
 
--- What this file says itself.
+-- Headers that this file writes itself; a caller's are left out.
 local OWN = { host = true, ["content-length"] = true, ["transfer-encoding"] = true, connection = true }
 
 local function head_text(request, place)
@@ -104,7 +104,7 @@ local function handshake(connection, place)
   fail(("TLS: %s (does lua_ssl_trusted_certificate name the authorities?)"):format(tostring(message)), "tls")
 end
 
--- Part by part, since nginx's own limit is for each part that gets through.
+-- Sends part by part: nginx's timeout counts for each part, so the deadline is checked between the parts.
 local function send(connection, text)
   for at = 1, #text, PART do
     limit(connection)
@@ -112,12 +112,12 @@ local function send(connection, text)
   end
 end
 
--- Reading. nginx's timeouts are for each part that comes, so whatever there
--- is is taken, and the deadline looked at between.
+-- Reading. nginx's timeout counts for each part that arrives, so the code takes the bytes that are there and checks the
+-- deadline between the parts.
 
 -- More bytes into the buffer; false at the end of the connection.
 local function more(connection)
-  ngx.update_time()  -- a fast server keeps the clock of nginx from going on
+  ngx.update_time()  -- nginx does not update its clock while a fast server keeps this loop busy
   limit(connection)
   local part, message = connection.socket:receiveany(PART)
   if not part and message == "closed" then return false end
@@ -219,7 +219,7 @@ local function read_body(connection, reply, take)
   return read_to_end(connection, take)
 end
 
--- Where the parts of a body go: to the sink of a 2xx, else together.
+-- Gives the parts of a body to the sink when the reply is a 2xx, and collects them otherwise.
 local function taker(request, reply, parts)
   local total, most = 0, request.max_body or MAX_BODY
   if request.sink and reply.status >= 200 and reply.status < 300 then
@@ -247,7 +247,7 @@ end
 local function exchange(request, place, connection)
   handshake(connection, place)
   local head, body = head_text(request, place), request.body or ""
-  connection.wrote = true  -- what is written from here on may have been read
+  connection.wrote = true  -- from here on the server may have read a part of the request
   if #head + #body <= PART then
     send(connection, head .. body)
   else
@@ -262,8 +262,8 @@ local function exchange(request, place, connection)
   return reply
 end
 
--- A kept connection that the server has closed in the meantime says nothing
--- about the request: it goes out once more on a new one, as libcurl does it.
+-- The server may have closed a kept connection in the meantime. That says nothing about the request, so it is sent once
+-- more on a new connection, as libcurl does.
 local function is_stale(connection, result)
   return connection.reused and not connection.began and getmetatable(result) == Failure and result.code == "network"
 end

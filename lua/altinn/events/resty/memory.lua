@@ -1,26 +1,26 @@
--- What all workers of one nginx remember together, in a shared dict: which
--- events are done, which effects are sent, who works on what.
+-- The memory that all workers of one nginx share, in a shared dict: which events are done, which effects are sent,
+-- and which worker has an event.
 -- luacheck: globals ngx
 local log = require "altinn.events.resty.log"
 
 local M = {}
 
 local DAY = 86400
-local REMEMBERED = 7 * DAY    -- Altinn's ladder ends after 35 hours; its own ids live so long
-local UNDER_WAY = 300         -- longer than Altinn waits for an answer
+local REMEMBERED = 7 * DAY    -- seconds; Altinn's redeliveries end after 35 hours
+local UNDER_WAY = 300         -- lifetime of a claim, seconds: longer than Altinn waits for an answer
 local TAKING_OVER = 5
 local LEAST_BYTES = 1024 * 1024
 local DONE = 1
 
--- A claim is a number, so that it becomes DONE in its place: that of the
--- worker's process times this, and one that tells its claims apart.
+-- A claim is the number of the worker's process times CLAIMS, plus a counter that tells its claims apart. It is never
+-- DONE, which replaces it when the event is done.
 local CLAIMS = 2 ^ 20
 local claims = 0
 
 local Memory = {}
 Memory.__index = Memory
 
---- The memory in a shared dict; raises what the site lacks.
+--- The memory in a shared dict; raises when the dict is missing or too small.
 ---@param name string of a lua_shared_dict
 ---@return table memory
 function M.new(name)
@@ -37,13 +37,13 @@ function M.new(name)
   return setmetatable({ dict = dict, name = name }, Memory)
 end
 
--- Keys are of one length, whatever an event's id is. (Two ids of one digest
--- can only be made by whoever makes both events: MD5 will do.)
+-- A key of fixed length, however long the event's id is. MD5 suffices: only somebody who makes both events could give
+-- two ids the same digest.
 local function key_of(kind, ...)
   return kind .. ngx.md5_bin(table.concat({ ... }, "\0"))
 end
 
--- What the dict says when it is full: said once a worker.
+-- Warns, once a worker, when the dict is full or refuses a value.
 local function look_at(self, forcible, message)
   if self.warned or not forcible and not message then return end
   self.warned = true
@@ -59,15 +59,15 @@ local function exists(path)
   return file ~= nil
 end
 
--- Whether the worker that made a claim has died. (Reads of /proc wait for
--- nothing; where there is none the claim's time has to pass.)
+-- Whether the worker that made a claim has died. Reading /proc does not block; on a system without /proc the claim
+-- must expire instead.
 local function is_orphaned(claim)
   local process = math.floor((tonumber(claim) or 0) / CLAIMS)
   return process > 0 and not exists(("/proc/%d/stat"):format(process)) and exists "/proc/self/stat"
 end
 
--- For this worker, for so many seconds at most -> the claim; or nil, and
--- what is there instead, or nil, nil and what went wrong.
+-- Claims a key for this worker, for so many seconds at most -> the claim; or nil and the value that stands there; or
+-- nil, nil and the dict's error.
 local function claim(self, key, seconds)
   claims = (claims + 1) % CLAIMS
   local own = ngx.worker.pid() * CLAIMS + claims
@@ -76,7 +76,7 @@ local function claim(self, key, seconds)
   if ok then return own end
   if message ~= "exists" then return nil, nil, message end
   local other = self.dict:get(key)
-  -- One of those who see this takes it over.
+  -- Several workers may see a dead worker's claim: `add` lets one of them take it over.
   if is_orphaned(other) and self.dict:add("over:" .. key .. other, DONE, TAKING_OVER) then
     self.dict:set(key, own, seconds)
     return own
@@ -84,7 +84,7 @@ local function claim(self, key, seconds)
   return nil, other or 0
 end
 
--- Gives it back, unless another has it by now.
+-- Gives a claim back, unless another worker has taken it over.
 local function unclaim(self, key, own)
   if self.dict:get(key) == own then self.dict:delete(key) end
 end
@@ -95,7 +95,7 @@ local function set(self, key, value, seconds)
   return ok, message
 end
 
---- What begin and finish know an event by.
+--- The key of an event, for begin and finish.
 ---@param event table
 ---@return string key
 function M.key(event) return "event:" .. ngx.md5_bin(event.source .. "\0" .. event.id) end
@@ -111,7 +111,7 @@ function Memory:begin(key)
   return other == DONE and "done" or "busy"
 end
 
---- Ends it: done, and remembered; or not, and it may be begun again.
+--- Ends the work on an event: done events are remembered, others may be begun again.
 ---@param key string
 ---@param own number the claim that begin gave
 ---@param done boolean
@@ -145,13 +145,13 @@ function Memory:attempts(event, rule)
   }
 end
 
---- Whether something is remembered of a rule's attempts at an event.
+--- Whether the memory holds attempts of a rule at an event.
 ---@param event string its key
 ---@param rule string
 ---@return boolean
 function Memory:is_known(event, rule) return self.dict:get(key_of("attempt:", event, rule)) ~= nil end
 
---- An attempt ended without a verdict; nobody else is at this event.
+--- Notes an attempt that ended without a verdict. The caller must have the event's claim.
 ---@param event string its key
 ---@param rule string
 ---@param attempts table as of Memory:attempts, with this one; since 0: none has failed
@@ -160,7 +160,7 @@ function Memory:failed(event, rule, attempts)
     attempts.since, attempts.received), REMEMBERED)
 end
 
---- Forgets what was remembered of a rule while the event was not done.
+--- Forgets a rule's attempts and its verdict on an event.
 ---@param event string its key
 ---@param rule string
 function Memory:forget(event, rule)
@@ -168,7 +168,7 @@ function Memory:forget(event, rule)
   self.dict:delete(key_of("attempt:", event, rule))
 end
 
---- What is known of the effect with this key.
+--- The state of the effect with this key.
 ---@param key string
 ---@return "sent"|"unknown"|false state unknown: it was recorded, and may have been sent
 ---@return string|nil text as it was recorded, when it is unknown
@@ -181,26 +181,25 @@ function Memory:effect(key)
   return false
 end
 
---- The effect with this key is about to be sent.
+--- Records the effect with this key, just before it is sent.
 ---@param key string
 ---@param text string the whole of it
 function Memory:record(key, text) set(self, key_of("effect:", key), "u" .. text, REMEMBERED) end
 
---- The effect with this key was certainly not carried out.
+--- Drops the record of an effect that was certainly not carried out.
 ---@param key string
 function Memory:unrecord(key) self.dict:delete(key_of("effect:", key)) end
 
---- The effect with this key was sent.
+--- Notes that the effect with this key was sent.
 ---@param key string
 ---@param event string the id of the event
 function Memory:sent(key, event) set(self, key_of("effect:", key), "s" .. event, REMEMBERED) end
 
---- Takes a lock, waiting for it; in phases that may wait. Who waits is not
---- served in the order of arrival.
+--- Takes a lock, and waits for it; only in phases that may wait. Waiting requests get it in any order.
 ---@param name string
 ---@param seconds number how long at most
----@param lifetime number seconds, after which it is given back by itself
----@return number|nil lock for unlock; nil: it was not to be had
+---@param lifetime number seconds after which the lock expires
+---@return number|nil lock for unlock; nil: no lock within the time
 function Memory:lock(name, seconds, lifetime)
   local key, deadline, pause = key_of("lock:", name), ngx.now() + seconds, 0.005
   local lock = claim(self, key, lifetime)
@@ -212,7 +211,7 @@ function Memory:lock(name, seconds, lifetime)
   return lock
 end
 
---- Gives a lock back, unless another has it by now.
+--- Gives a lock back, unless it expired and another request has it.
 ---@param name string
 ---@param lock number what lock gave
 function Memory:unlock(name, lock) unclaim(self, key_of("lock:", name), lock) end

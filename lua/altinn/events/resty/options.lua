@@ -1,5 +1,4 @@
--- The options of the handler in nginx: what is wrong with them is said when
--- nginx starts.
+-- The options of the handler in nginx. Mistakes in them raise when nginx starts.
 local core = require "altinn.events.core"
 local field = require "altinn.events.support.http_field"
 local suggest = require "altinn.events.support.suggest"
@@ -106,7 +105,7 @@ local CHECKS = {
   max_bytes = bytes, path = path, client = client, wait = seconds, on_dead = want "function",
 }
 
--- What only rules need.
+-- Options that make sense only beside `rules`.
 local OF_RULES = { "targets", "client", "on_dead" }
 
 --- Checks the options of the handler; raises at the caller of the handler.

@@ -1,5 +1,5 @@
--- Rules on an event, within a request of nginx: Altinn's own ladder is the
--- queue, so whatever is not done answers no 2xx, and comes again.
+-- Runs the rules that want an event, within a request of nginx. Altinn's own redeliveries are the queue: while a run
+-- is not over the request is answered 503, and Altinn sends the event again.
 -- luacheck: globals ngx
 local engine = require "altinn.events.rules.engine"
 local events = require "altinn.events"
@@ -12,15 +12,16 @@ local suggest = require "altinn.events.support.suggest"
 
 local M = {}
 
-local ORDER_SECONDS = 20    -- that a run waits for another of its letter
-local ORDER_LIFETIME = 300  -- of the lock
+local ORDER_SECONDS = 20    -- a run waits for so long at most for another run of its letter
+local ORDER_LIFETIME = 300  -- lifetime of the lock, seconds
 
 local Runner = {}
 Runner.__index = Runner
 
 local function present() return log.present().job end
 
--- Runs for one letter do not overlap, in whichever worker they are.
+-- The name of the lock that keeps a rule's runs for one letter apart, over all workers; nil when the rule has no order
+-- or the event no value for it.
 local function order_key(job)
   local order, value = job.rule.order, nil
   if order == "letter" then
@@ -54,7 +55,7 @@ local function ordered(self, job)
   return outcome
 end
 
--- What a site's function raises undoes no verdict.
+-- Calls the site's on_dead. An error that it raises is logged and leaves the verdict as it is.
 local function tell_of_death(self, job, outcome)
   if outcome.state ~= "dead" or not self.on_dead then return end
   local ok, message = pcall(self.on_dead, job.event, job.rule.name, logfmt.short(outcome.reason))
@@ -65,7 +66,7 @@ end
 
 local function is_settled(outcome) return outcome.state ~= "retry" and outcome.state ~= "later" end
 
--- One rule on one event.
+-- Runs one rule on one event; the outcome.
 local function try(self, key, event, rule, name, alone)
   local job = self.memory:attempts(key, rule.name)
   job = {
@@ -82,13 +83,13 @@ local function line_of(rule_name, reason)
 end
 
 --- Runs all rules that want an event and have no verdict on it yet.
----@param key string the event's, of altinn.events.resty.memory
+---@param key string the event's key, see altinn.events.resty.memory
 ---@param event table
 ---@param name string of the subscription
 ---@return true|nil done every rule has its verdict
 ---@return string|nil message why not, masked
 ---@return number|nil seconds after which it may be tried again
----@return string[]|nil rules of which something is remembered: see forget
+---@return string[]|nil rules whose attempts the memory holds, for forget
 function Runner:work(key, event, name)
   local message, seconds
   local wanted = self.matcher:match(event)
@@ -107,8 +108,7 @@ function Runner:work(key, event, name)
   return true, nil, nil, (again or not alone) and wanted or nil
 end
 
---- Forgets what was remembered of an event's rules; to be called when the
---- event itself is remembered as done.
+--- Forgets the attempts and verdicts of an event's rules; to be called when the event itself is remembered as done.
 ---@param key string
 ---@param names string[] what work gave
 function Runner:forget(key, names)
@@ -123,7 +123,7 @@ local function problems_text(problems)
   return table.concat(lines, "; ")
 end
 
--- Targets that a rule says it may send to, and that there are not.
+-- Problems: targets that a rule's `may` names and the handler does not have.
 local function missing_targets(set, targets)
   local problems = {}
   for _, rule in ipairs(set) do
@@ -152,7 +152,7 @@ local function warn_of_limits(rule)
     .. " there that could stop a rule" })
 end
 
---- Loads rules, when nginx starts; raises all that is wrong with them.
+--- Loads rules when nginx starts; raises one message with all problems of the rules.
 ---@param paths string[] rule files and folders
 ---@param options { memory: table, targets: table, connect: function, on_dead: function|nil }
 ---@return table runner

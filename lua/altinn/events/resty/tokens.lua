@@ -6,12 +6,11 @@ local memories = require "altinn.events.resty.memory"
 
 local M = {}
 
-local WAIT_SECONDS = 30  -- that one waits for the token that another fetches
-local LIFETIME = 90      -- of the lock
+local WAIT_SECONDS = 30  -- a request waits for so long at most while another one fetches the token
+local LIFETIME = 90      -- lifetime of the lock, seconds
 local REFUSED_SECONDS = 60
 
---- Why signing would bring a second OpenSSL into a process, which is asking
---- for crashes.
+--- Why signing would load a second OpenSSL into this process, which can crash it; nil when it would not.
 ---@param maps string what /proc/self/maps says of the process
 ---@return string|nil message nil: it has the OpenSSL that signing needs
 function M.openssl_problem(maps)
@@ -34,13 +33,13 @@ local function check_openssl()
   if problem then error(problem, 3) end
 end
 
--- What tokens may differ in: everything but how they are got.
+-- Options that say how a token is obtained. All other options are part of the token's name.
 local HOW = {
   key = true, key_file = true, passphrase = true, kid = true, certificate = true, certificate_file = true,
   algorithm = true, transport = true, clock = true, sleep = true, timeout = true,
 }
 
--- A list of words, in whatever order and form.
+-- The same text for the same set of words, whether they came as a list or as a text.
 local function words_of(value)
   local list = {}
   if type(value) == "string" then
@@ -58,7 +57,7 @@ local function text_of(name, value)
   return ("%s\1%s"):format(tostring(value.organisation), tostring(value.reference))  -- a system user
 end
 
--- What a token is kept by.
+-- The name under which the shared dict keeps a token.
 local function name_of(options)
   local parts = {}
   for name, value in pairs(options) do
@@ -68,8 +67,8 @@ local function name_of(options)
   return "token " .. table.concat(parts, "\0")
 end
 
--- By whoever has the lock. What this worker's own source remembers may have
--- been refused, in the hands of another worker.
+-- Fetches a token; the caller must have the lock. This worker's own source may remember a token that a server refused
+-- to another worker; then the source is asked for a new one.
 local function fetch(memory, source, name)
   local token, message, code, detail = source()
   if token and memory:kept("refused " .. name) == ngx.sha1_bin(token) and source:invalidate(token) then
@@ -93,7 +92,7 @@ local function shared_token(memory, source, name)
   return token, message, code, detail
 end
 
--- A server has answered 401 to a token: true when the next one is another.
+-- A server has answered 401 to a token. True when the next token will be another one.
 local function refuse(memory, source, name, token, number)
   if not source:invalidate(token, number) then return false end
   if memory:kept(name) ~= token then return true end

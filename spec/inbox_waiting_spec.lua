@@ -112,6 +112,7 @@ describe("runs that wait for a time", function()
     post("second", "letter")
     post("other", "other")
     assert(one:settle())
+    assert(one:wait_log "second attempt 1")
     local order = {}
     for id, attempt in one:log():gmatch("reason=\"(%a+) attempt (%d)\"") do order[#order + 1] = id .. attempt end
     assert.are.same({ "first1", "other1", "first2", "second1" }, order)

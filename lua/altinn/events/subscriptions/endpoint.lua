@@ -119,7 +119,8 @@ end
 ---@param secrets string[]
 ---@return string
 function M.hide(text, secrets)
-  local list = table.move(secrets, 1, #secrets, 1, {})
+  local list = {}
+  for index, secret in ipairs(secrets) do list[index] = secret end
   table.sort(list, function(a, b) return #a > #b end)  -- one may begin with another
   for _, secret in ipairs(list) do
     text = #secret >= LONG and text:gsub(secret:gsub("%p", "%%%0"), "***") or hide_segment(text, secret)

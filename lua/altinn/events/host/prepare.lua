@@ -1,5 +1,5 @@
--- Reads the configuration and the rules, and finds their mistakes. `run`, a reload, `check` and `doctor` all begin
--- with this, so they refuse the same.
+-- Reads the configuration and the rules, and finds their mistakes. `run`, a reload, `check`, `doctor`,
+-- `plan`, `apply` and `why` all begin with this, so they refuse the same.
 local config_module = require "altinn.events.host.config"
 local events = require "altinn.events"
 local findings = require "altinn.events.rules.findings"

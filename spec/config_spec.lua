@@ -64,6 +64,12 @@ describe("a slip in the configuration", function()
       "there is no variable ALTINN_EVENTS_LISTN (did you mean 'ALTINN_EVENTS_LISTEN'?)",
       "credentials.key_file: /nowhere.pem: No such file or directory")
     assert.are.equal(2, #made.warnings)
+    made = assert(config.load { config = file 'return { token = file "/nowhere", secret = env "NOWHERE" }',
+      needs = {} })
+    local remedies = {}
+    for _, one in ipairs(config.findings(nil, made)) do remedies[one.message:match("^%l+")] = one.remedy end
+    says(remedies.file, "as the user that it runs as")
+    says(remedies.env, "--env-file FILE")
   end)
 end)
 

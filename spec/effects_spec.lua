@@ -312,7 +312,7 @@ describe("JSON texts of requests", function()
 
   it("keep numbers", function()
     assert.are.equal("136", json.encode(136.0))
-    assert.are.equal("9007199254740993", json.encode(9007199254740993))
+    if math.type then assert.are.equal("9007199254740993", json.encode(9007199254740993)) end
     assert.are.equal("-1", json.encode(-1))
     assert.are.equal(0.1, tonumber(json.encode(0.1)))
     assert.are.equal(1e300, tonumber(json.encode(1e300)))
@@ -332,7 +332,7 @@ describe("JSON texts of requests", function()
   end)
 
   it("refuse text that is not UTF-8", function()
-    for _, text in ipairs { "\xff", "a\xc3", "\xed\xa0\x80", "\xc0\xaf" } do
+    for _, text in ipairs { "\255", "a\195", "\237\160\128", "\192\175" } do
       local encoded, message = json.encode { text }
       assert.is_nil(encoded)
       assert.is_truthy(message:find("UTF-8", 1, true))

@@ -68,6 +68,32 @@ local function io_library(state)
   return library
 end
 
+-- What stands for standard output and standard error where `print` is the host's: each write is a line of the log,
+-- which masks it and never waits. The streams themselves may be a pipe that nobody reads.
+local function log_stream(state, say)
+  local stream = {}
+  function stream:write(...)
+    if state.loading then refuse "io.write" () end
+    local text = table.concat({ ... }):gsub("\n$", "")
+    if text ~= "" then say(text) end
+    return self
+  end
+  function stream:flush() return self end
+  function stream.setvbuf() return true end
+  function stream.close() return nil, "the log stays open" end
+  return setmetatable(stream, { __tostring = function() return "file (the log)" end, __metatable = false })
+end
+
+local function to_log(library, state, say)
+  local stream = log_stream(state, say)
+  library.stdout, library.stderr = stream, stream
+  library.write = function(...) return stream:write(...) end
+  library.output = function(file)
+    if file == nil then return stream end
+    error("io.output(file) concerns all rules: use what io.open gives", 2)
+  end
+end
+
 local function os_library(state)
   local library = guarded(os, "os", os_words, state)
   library.os = nil
@@ -342,6 +368,7 @@ function M.environment(state, globals, register)
   env.events = own_events()
   env.log = default_log()
   for name, value in pairs(globals or {}) do env[name] = deep_copy(value) end
+  if globals and globals.print then to_log(env.io, state, globals.print) end
   state.environment = env
   env.require = requirer(state)
   return guard_names(env)

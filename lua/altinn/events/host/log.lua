@@ -3,7 +3,7 @@ local logfmt = require "altinn.events.support.logfmt"
 
 local M = {}
 
--- Fields whose values need no escaping: names of rules, which were checked, and words of our own.
+-- Fields whose values need neither masking nor cutting: names of rules, which were checked, and words of our own.
 local OURS = { rule = true, verdict = true }
 
 local second, stamp = nil, nil  -- the time of the last line, and its text

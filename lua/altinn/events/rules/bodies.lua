@@ -1,12 +1,12 @@
--- What the bodies of rules name: globals, targets, calls of the letter,
--- verdicts that are not returned. Read from the text; nothing is run.
+-- Collects facts about the bodies of rules: the globals and targets that they name, their calls of the letter, and
+-- verdicts without `return`. Reads the text; no code of a rule runs.
 local constants = require "altinn.events.rules.constants"
 local syntax = require "altinn.events.rules.syntax"
 
 local M = {}
 
 ---@class altinn.events.body_facts
----What a file, or one of its functions, names. Each entry has `line` and `column`.
+---The facts of a file, or of one of its functions. Each entry has `line` and `column`.
 ---@field globals { name: string, line: integer, column: integer, is_set: boolean }[] of the file
 ---@field raw table<string, true> names that the file gives to rawset or rawget
 ---@field doubled { name: string, is_head: boolean }[] keys of a table that are written more than once
@@ -16,7 +16,7 @@ local M = {}
 local Reader = {}
 Reader.__index = Reader
 
--- Names in scope: each with what the file binds it to.
+-- A scope inside another one: names, each with a description of its value.
 local function inner(scope)
   return setmetatable({}, { __index = scope })
 end
@@ -39,14 +39,14 @@ function Reader:is_global(node, scope, name)
   return node ~= nil and node.tag == "Id" and node[1] == name and scope[name] == nil
 end
 
--- `send.http` as the function of a call; gives the kind.
+-- The kind of effect when a node is `send.KIND`; otherwise nil.
 function Reader:kind_of(node, scope)
   if node and node.tag == "Index" and self:is_global(node[1], scope, "send") then return string_of(node[2]) end
 end
 
 local WORDS = { "done", "skip", "fail", "retry_after", "later", "remember", "forget" }
 
--- What a call makes that a body has to return, in words; nil: nothing.
+-- The text of a call that makes a verdict or an effect, such as "skip(…)"; nil for any other call.
 function Reader:verdict_of(node, scope)
   if node.tag ~= "Call" then return nil end
   for _, word in ipairs(WORDS) do
@@ -56,7 +56,8 @@ function Reader:verdict_of(node, scope)
   if kind then return ("send.%s(…) { … }"):format(kind) end
 end
 
--- The thing of a body, or of a function that is given it under that name.
+-- The scope's entry of a node that is the thing (the body's second argument, or a function's parameter `letter`); nil
+-- for any other node.
 local function is_thing(scope, node)
   local bound = node.tag == "Id" and scope[node[1]]
   return type(bound) == "table" and bound.is_thing and bound or nil
@@ -70,7 +71,8 @@ local function joined(path, name)
   return longer
 end
 
--- What Altinn said of a thing, or a part of it: { method, path, second }. In a path 1 is an element of a list.
+-- Describes a node that holds Altinn's answer about a thing, or a part of it: { method, path, second }. In a path 1
+-- stands for an element of a list.
 local function answer_of(scope, node)
   local bound = node.tag == "Id" and scope[node[1]]
   if bound then return type(bound) == "table" and bound.answer or nil end
@@ -183,7 +185,7 @@ function Reader:note_call(node, scope)
   end
 end
 
--- send.http("print") { … }: its fields, as far as they are known.
+-- Notes the fields of send.http("print") { … }, as far as the text tells their values.
 function Reader:note_effect(node, scope)
   local made = node[1].tag == "Call" and node[1]
   local kind = made and self:kind_of(made[1], scope)
@@ -205,7 +207,7 @@ function visit.Call(self, node, scope)
   self:list(node, scope)
 end
 
--- A function of the file's own, with its facts; those inside it count as its own.
+-- Collects the facts of a function. The facts of functions inside it count as its own.
 function Reader:body(node, scope)
   local facts = self.facts
   local own = facts or new_facts()
@@ -230,7 +232,7 @@ function visit.Function(self, node, scope)
   self:body(node, scope)
 end
 
--- What is odd in a head, and leaves no trace when it has been run.
+-- Notes mistakes of a head that only the text shows, because they leave no trace in the table.
 function Reader:head(found, fields)
   local decided = {}
   found.decided, found.spans = {}, {}
@@ -368,7 +370,7 @@ local function if_ends(node)
   return ends(node[#node])
 end
 
--- Whether the end of a block is never reached.
+-- Whether a block never reaches its end.
 function ends(block)
   local last = block[#block]
   if not last then return false end
@@ -405,7 +407,7 @@ local function reached(facts, list, seen)
   for _, other in ipairs(facts.refers) do reached(other, list, seen) end
 end
 
---- What the rules of a file name.
+--- Reads the text of a rule file.
 ---@param text string of the file
 ---@return altinn.events.body_facts|nil facts nil when the text cannot be read
 function M.read(text)

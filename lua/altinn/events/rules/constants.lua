@@ -1,4 +1,4 @@
--- What a text says without being run: constants, and the tables that are made of them.
+-- The values in a text that are known without running it: constants, and tables of constants.
 local M = {}
 
 --- Stands for a value that is known only when the text runs.
@@ -25,7 +25,7 @@ end
 
 --- The value of a node; nil also for the constant nil.
 ---@param node table
----@param known fun(node: table): any|nil tells the values of other nodes, nil: unknown
+---@param known fun(node: table): any|nil gives the value of any other node; nil: unknown
 ---@return any value M.UNKNOWN when it is known at run time only; tables hold it too
 function M.value(node, known)
   if plain[node.tag] then return plain[node.tag](node) end
@@ -58,7 +58,7 @@ function M.doubled(node)
   return found
 end
 
---- The operands of `or` and `and` in an expression that decide nothing, since the one on their left is a constant.
+--- The expressions `or`, `and` and `not` whose first operand is a constant, so that they decide nothing.
 ---@param node table
 ---@param found table[] gets { word, node }
 function M.decided(node, found)
@@ -72,7 +72,7 @@ function M.decided(node, found)
   end
 end
 
---- A constant that makes a condition true whatever else it asks: "b" in `x == "a" or "b"`.
+--- A constant that makes a condition always true: "b" in `x == "a" or "b"`.
 ---@param node table of a condition
 ---@return table|nil node
 function M.always(node)

@@ -1,4 +1,5 @@
--- Effects: what a rule wants done outside, and the key under which it is done once. One file a kind.
+-- Effects: actions that a rule wants outside of the host, and the keys under which each is done once. Each kind has a
+-- file in effects/.
 local cjson = require("cjson.safe").new()
 local json = require "altinn.events.support.json"
 local suggest = require "altinn.events.support.suggest"
@@ -38,8 +39,9 @@ end
 local TAKEN = { "source", "type", "time", "subject", "resource", "resourceinstance", "id", "dataschema",
   "alternativesubject" }
 
--- A key that the rule composes by itself: the rule's name is not put before it. An attribute as it came (event.subject,
--- event.resource) may hold a colon and is not composed: that another rule has the same is chance.
+-- Whether the rule composed the whole key itself: one text with a colon. Such a key does not get the rule's name. An
+-- attribute as it came (event.subject, event.resource) may hold a colon too, but then another rule may have the same
+-- value by chance, so it does not count as composed.
 local function is_composed(parts, event)
   local text = parts[1]
   if #parts ~= 1 or type(text) ~= "string" or not text:find(":", 1, true) then return false end
@@ -53,7 +55,8 @@ local function escaped(text)
   return (text:gsub("[%%/]", { ["%"] = "%25", ["/"] = "%2F" }))
 end
 
--- A slash inside a part must not look like the border between two parts.
+-- The text of a key: its parts joined by slashes. A slash inside a part is escaped, so that two different keys never
+-- have the same text.
 local function key_text(effect, parts, rule_name, composed)
   local texts = {}
   for index, part in ipairs(parts) do
@@ -69,7 +72,7 @@ end
 
 local function last_word(text) return text and text:match("[^:/]+$") end
 
--- Whether a part of the key is, or holds, something of this event: then no other event's run has this key.
+-- Whether a part of the key is, or contains, an id of this event, so that the run of another event has another key.
 local function is_of_event(parts, event, thing)
   local own = { M.event_part(event), event.id, event.subject, event.resourceinstance, thing and thing.id,
     last_word(event.subject), last_word(event.resourceinstance) }
@@ -143,7 +146,7 @@ function M.prepare(effect, about, targets)
   return item
 end
 
---- What carries an effect out.
+--- The request that carries an effect out, and the function that judges its reply.
 ---@param item altinn.events.effect_item
 ---@param text string the record, as JSON: the item's, or the one of an earlier attempt
 ---@param targets table<string, table>

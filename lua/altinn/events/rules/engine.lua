@@ -15,23 +15,24 @@ local things = require "altinn.events.rules.thing"
 local M = {}
 
 local CHUNK = 64  -- effects that are recorded together, or prepared before others have their turn
--- A letter may be heard of before it can be read: seconds since it was heard of, and until it is asked for again.
+-- An event may arrive before its letter can be read. A run that does not find its letter is retried once, after
+-- FRESH_PAUSE seconds, when its event arrived less than FRESH_SECONDS ago.
 local FRESH_SECONDS, FRESH_PAUSE = 60, 10
 
 ---@class altinn.events.job
 ---A run. The engine writes `made`, and `started` when it begins.
 ---@field rule table of altinn.events.rules.loading
 ---@field event table
----@field sequence any what the log calls the event by
----@field failures integer attempts that failed before
----@field tries integer|nil attempts before, wishes for a later time too; `failures` when left out
----@field since number|nil when the first of those began: seconds since 1970
+---@field sequence any the event's name in the log
+---@field failures integer earlier attempts that failed
+---@field tries integer|nil all earlier attempts, also those that ended in `later`; `failures` when left out
+---@field since number|nil when the first failed attempt began: seconds since 1970
 ---@field received number when the event came: seconds since 1970
 ---@field came_by string|nil "push" when left out
 ---@field subscription string|nil
 
 ---@class altinn.events.ports
----What the engine needs of the world. Those marked (waits) may take their time.
+---What the engine needs of its host. Functions marked (waits) may wait.
 ---@field clock fun(): number, number seconds since 1970; seconds of a clock that never jumps
 ---@field random fun(): number 0 to 1, evenly
 ---@field send fun(request: table, job: table, item: table): table (waits) a reply: see effects' judge
@@ -40,7 +41,7 @@ local FRESH_SECONDS, FRESH_PAUSE = 60, 10
 ---@field memory altinn.events.memory
 ---@field targets table<string, table>
 ---@field rest fun()|nil (waits) lets others have their turn
----@field ladder fun(job: table): number|nil seconds until the last attempt that there can be
+---@field ladder (fun(job: table): number|nil)|nil seconds until the last attempt that the host can make; nil: no end
 
 ---@class altinn.events.memory
 ---@field record fun(self: table, job: table, items: table[]): table (waits) what is known of each effect, once it is
@@ -53,7 +54,7 @@ local FRESH_SECONDS, FRESH_PAUSE = 60, 10
 ---  last outcomes, which must be durable with it; see settlement_of
 ---@field holds fun(self: table, job: table): boolean whether the run is still to be carried out
 
--- The end of a run that is nobody's any more: nothing is told of it.
+-- The outcome of a run that was taken back (by hand, or by new rules): it is neither stored nor logged.
 local DROPPED = { state = "dropped" }
 local Dropped = setmetatable({}, { __tostring = function() return "the run was taken back" end })
 
@@ -63,7 +64,7 @@ local function check_held(job, ports)
   if not ports.memory:holds(job) then error(Dropped, 0) end
 end
 
--- What a rule is given.
+-- The arguments of a body.
 
 local function thing_of(job, ports)
   local meaning = events.describe(job.event)
@@ -74,9 +75,9 @@ local function thing_of(job, ports)
   end)
 end
 
----What rules know as `log`: log(…) and log.info(…), log.debug, log.warn (or log.warning), log.error.
+---The `log` of rules: log(…) and log.info(…), log.debug, log.warn (or log.warning), log.error.
 ---@param log fun(level: string, message: string, fields: table)
----@param job_of fun(): table|nil the run that the line is about
+---@param job_of fun(): table|nil the run whose body writes the line
 ---@return table
 function M.log(log, job_of)
   local function writer(level)
@@ -93,8 +94,8 @@ end
 
 local MEMBERS = language.context
 
--- The metatable of contexts, by the log that they write to. A context makes its own `log` when a body asks for it:
--- what one rule does to it concerns no other.
+-- The metatables of contexts, by the log that they write to. Each context makes its own `log` when a body reads it, so
+-- that a rule cannot change another rule's.
 local contexts = setmetatable({}, { __mode = "k" })
 
 local function context_of(log)
@@ -109,7 +110,7 @@ local function context_of(log)
   return contexts[log]
 end
 
----What a body gets as `context`.
+---The third argument of a body.
 ---@param job altinn.events.job
 ---@param log fun(level: string, message: string, fields: table)
 ---@return table
@@ -122,7 +123,7 @@ end
 
 -- From a body's value to a decision.
 
--- What the rule made is copied: nothing of it is looked at later.
+-- The values of a verdict are copied here. The engine does not read the rule's own table later.
 local function text_of(value, what)
   if type(value) == "string" then return value end
   error(("the %s of the verdict must be a text, not a %s"):format(what, type(value)), 0)
@@ -183,8 +184,8 @@ local function decision_of(job, ports, value, why)
   return { verdict = "effects", items = items }
 end
 
----Runs the body and reads its value completely. It is to be called in the rule's own surroundings, with its limits:
----the body, and metamethods of its value, are the rule's code. Raises what the body raises.
+---Runs the body and reads its value completely. The body and the metamethods of its value are the rule's code, so the
+---caller must have set the rule's limits. Raises the errors of the body.
 ---@param job altinn.events.job
 ---@param ports altinn.events.ports
 ---@return table decision { verdict = "done"|"skip"|"later"|"fail", reason, after }, { verdict = "effects", items }, or
@@ -203,7 +204,7 @@ local function run_of(job, ports)
   }
 end
 
----What a failure comes to: another attempt, or the dead letters.
+---The outcome of a failure: another attempt, or the dead letters.
 ---@param job altinn.events.job
 ---@param ports altinn.events.ports
 ---@param failure { reason: string, kind: any, status: integer|nil, pause: number|nil, after: number|nil }
@@ -216,8 +217,8 @@ local function too_early(job, ports, failure)
   return failure.code == "not_found" and job.failures == 0 and now(ports) - job.received < FRESH_SECONDS
 end
 
----What a body that raised comes to: a call to Altinn that cannot succeed goes to the dead letters, all else is tried
----again.
+---The outcome of a body that raised. When a call to Altinn failed permanently the run is dead; any other error is
+---retried.
 ---@param job altinn.events.job
 ---@param ports altinn.events.ports
 ---@param raised any
@@ -240,11 +241,11 @@ end
 
 local STATES = { done = "done", skip = "skipped", fail = "dead" }
 
----What a decision comes to, when it has no effects.
+---The outcome of a decision without effects.
 ---@param job altinn.events.job
 ---@param ports altinn.events.ports
 ---@param decision table of M.decide
----@return table|nil outcome nil: its effects are to be carried out
+---@return table|nil outcome nil: the decision has effects, for carry_out
 function M.outcome(job, ports, decision)
   if decision.mistake then return M.failed(job, ports, { reason = decision.mistake, kind = "error" }) end
   if decision.verdict == "effects" then return nil end
@@ -263,7 +264,7 @@ local function refused(job, ports, result)
   })
 end
 
--- Sends one effect. Returns what became of it, and, unless it was sent, the run's outcome.
+-- Sends one effect -> the effect's outcome; and, unless it was sent, the run's outcome.
 local function send(job, ports, item, text)
   local request, message, judge = effects.carry(item, text, ports.targets)
   if not request then return nil, { state = "dead", reason = message } end
@@ -277,7 +278,7 @@ local function send(job, ports, item, text)
   return outcome, result.state ~= "sent" and refused(job, ports, result) or nil
 end
 
--- One effect, by what is known of it: sends it, unless that was done.
+-- Carries one effect out by its state in the memory: sends it, unless it was sent before.
 local function carry(job, ports, item, state, text, owner, done)
   if state == "over" then return DROPPED end
   if state == "sent" then
@@ -329,11 +330,11 @@ local function sum_up(done)
   return { state = elsewhere_alone and "skipped" or "done", reason = table.concat(parts, "; ") }
 end
 
----Records effects, and sends in order those that were not sent; the first failure ends it.
+---Records effects, and sends those in order that were not sent before. Stops at the first failure.
 ---@param job altinn.events.job
 ---@param ports altinn.events.ports
 ---@param items altinn.events.effect_item[]
----@return table outcome `outcomes`: of the last effects
+---@return table outcome `outcomes`: the outcomes of the last chunk
 function M.carry_out(job, ports, items)
   local done = { sent = {}, before = 0, elsewhere = {} }
   local failure
@@ -350,7 +351,7 @@ function M.carry_out(job, ports, items)
   return outcome
 end
 
----How long carrying effects out may take in all, once they are begun.
+---The longest time that carry_out may take for these effects.
 ---@param ports altinn.events.ports
 ---@param items altinn.events.effect_item[]
 ---@return number seconds
@@ -396,7 +397,7 @@ function M.settle(job, ports, outcome)
   return outcome
 end
 
----Begins a run: false when it is nobody's any more.
+---Begins a run; false when it was taken back.
 ---@param job altinn.events.job
 ---@param ports altinn.events.ports
 ---@return boolean
@@ -416,11 +417,11 @@ local function protect(job, ports)
   return nil, M.raised(job, ports, raised, text)
 end
 
----A whole run, where nothing limits the rule: begins it, carries it out, settles it.
+---Carries out a whole run, without limits for the rule: begins, decides, sends, settles.
 ---@param job altinn.events.job
 ---@param ports altinn.events.ports
 ---@return table outcome { state: "done"|"skipped"|"dead"|"retry"|"later"|"dropped", reason, pause, after } pause:
----  seconds until the next attempt; after: those that somebody asked for
+---  seconds until the next attempt; after: the seconds that a server or the rule asked for
 function M.run(job, ports)
   if not M.begin(job, ports) then return DROPPED end
   local decision, outcome = protect(job, ports)

@@ -1,5 +1,5 @@
--- All that is wrong with rules beyond what loading them tells: judged
--- against the targets there are, and by what their bodies name.
+-- Finds the mistakes of rules that loading does not find: by the targets of the configuration, and by the texts of the
+-- bodies.
 local bodies = require "altinn.events.rules.bodies"
 local core = require "altinn.events.core"
 local head = require "altinn.events.event.head"
@@ -41,7 +41,7 @@ end
 
 -- Heads.
 
--- The same warnings that `plan` gives, of rules for Altinn's types.
+-- Adds the warnings that `plan` gives, for rules that want Altinn's types.
 local function check_head(list, rule)
   local wanted = wants.of(rule, { "urn:altinn:resource:any" })
   for _, message in ipairs(wanted and wanted.warnings or {}) do
@@ -52,7 +52,7 @@ local function check_head(list, rule)
   end
 end
 
-local SAMPLE = "987654321"  -- stands in documentation for any organisation
+local SAMPLE = "987654321"  -- the documentation's number for any organisation
 
 -- The check digit of an organisation number: modulo 11, with these weights.
 local WEIGHTS = { 3, 2, 7, 6, 5, 4, 3, 2 }
@@ -145,7 +145,7 @@ local DECIDED = {
   ["not"] = "'not' makes a constant to false: a condition is written no(…)",
 }
 
--- What a rule's head has that leaves no trace once it has been run.
+-- Adds mistakes of a rule's head that only the text shows, because they leave no trace in the table.
 local function check_text_of_head(list, rule, found)
   for _, one in ipairs(found.decided) do
     list:add("warning", "constant", place_in(rule, one), DECIDED[one.word])
@@ -176,7 +176,7 @@ local function set_of(items)
   return set
 end
 
--- Rules that ask Altinn, where nothing says which, or as whom.
+-- Warns of a rule that asks Altinn when the configuration lacks environment or credentials.
 local function check_asking(list, rule, found)
   local place, what
   local own = set_of(found and found.bodies or {})
@@ -215,13 +215,13 @@ end
 
 -- Names.
 
--- A strict table raises where it has nothing.
+-- Whether a library has a member; a strict table raises for a name that it does not have.
 local function has_member(library, name)
   local ok, value = pcall(function() return library[name] end)
   return ok and value ~= nil
 end
 
--- Names of other Luas, as in `table.unpack or unpack`: which of them is there is known when the body runs.
+-- Names of other versions of Lua, as in `table.unpack or unpack`; only the running Lua knows which of them exist.
 local ELSEWHERE = { _ENV = true, unpack = true, loadstring = true, bit = true, bit32 = true, jit = true, ngx = true,
   rawlen = true, utf8 = true, warn = true }
 
@@ -266,10 +266,10 @@ local function check_files(list, set, targets)
   end
 end
 
---- All that is wrong with rules that were loaded.
+--- The findings about rules that were loaded.
 ---@param set table of altinn.events.rules.loading
----@param targets table<string, table>|nil of the configuration; nil: any target there may be
----@param has_altinn boolean|nil whether the configuration says how to ask Altinn; nil: it does
+---@param targets table<string, table>|nil of the configuration; nil: targets are not checked
+---@param has_altinn boolean|nil whether the configuration says how to ask Altinn; nil: assume that it does
 ---@return altinn.events.finding[] findings in the order of files and lines
 function M.of(set, targets, has_altinn)
   local list = setmetatable({ read = {} }, List)

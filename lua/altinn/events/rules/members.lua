@@ -1,6 +1,5 @@
--- The members of what Altinn says of letters and attachments, by its
--- published schema. To a rule a member that Altinn left out is nil, and a
--- name that it never writes is a mistake.
+-- The members of Altinn's answers about letters and attachments, by Altinn's published schema. A member that an answer
+-- lacks is nil; a name that is not in the schema raises.
 local place = require "altinn.events.rules.place"
 local strict = require "altinn.events.support.strict"
 
@@ -21,7 +20,7 @@ local FILE = shape [[
 
 local CONTENT = shape("language messageBody messageSummary messageTitle", { attachments = { each = FILE } })
 
--- By the kind of thing. Overview and details differ in the history alone.
+-- The members by the kind of thing. Overview and details differ in the history only.
 M.shapes = {
   letter = shape([[
     allowForwarding allowSystemDeleteAfter altinn2CorrespondenceId correspondenceId created dueDateTime
@@ -54,10 +53,10 @@ local function guard(value, members, what)
   })
 end
 
---- Makes what Altinn says of a thing raise where a member is read that it never has.
+--- Makes Altinn's answer about a thing raise when a rule reads a member that is not in the schema.
 ---@param value table is changed and given back
 ---@param kind "letter"|"attachment"
----@param method string what was asked for, for messages
+---@param method string "overview" or "details", for messages
 ---@return table value
 function M.guarded(value, kind, method)
   return guard(value, M.shapes[kind], method)

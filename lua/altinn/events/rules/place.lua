@@ -1,18 +1,18 @@
--- Where a rule's mistake stands: in the rule's own file, whatever tail calls
--- do. (`return skip()` leaves no trace of its caller.)
+-- The place of a rule's mistake in the rule's own file, also after a tail call such as `return skip()`, which removes
+-- its caller from the stack.
 local M = {}
 
--- The folder of our own files, as debug tells it.
+-- The folder of the module's files, as debug.getinfo gives it.
 local OURS = debug.getinfo(1, "S").source:match("^(@.*)rules/place%.lua$")
 
--- The run whose code is at work; see M.watch.
+-- Gives the run whose code is running; see M.watch.
 local present = function() end
 
---- Tells who is at work: `watched` gives the run whose code asks, nil outside of runs.
+--- Sets the function that gives the run whose code is running, nil outside of runs.
 ---@param watched fun(): table|nil run { rule =, made = list of the verdicts that it made }
 function M.watch(watched) present = watched end
 
---- The run whose code is at work.
+--- The run whose code is running.
 ---@return table|nil run
 function M.run() return present() end
 
@@ -24,12 +24,13 @@ function M.of(body)
   return ("%s:%d"):format(info.short_src, info.linedefined)
 end
 
--- Functions of ours, and what Lua 5.1 shows in the place of a caller that a tail call has replaced.
+-- Whether a stack frame is not the rule's: a function of the module, or the "tail" entry by which Lua 5.1 shows a tail
+-- call.
 local function is_passed_over(info)
   return info.what == "tail" or OURS and info.source:sub(1, #OURS) == OURS
 end
 
---- A place in a function; one in our files is that of the body of the run that is at work.
+--- A line of a function. When the function is the module's own, the place is the body of the running run.
 ---@param func function|nil
 ---@param line integer|nil
 ---@return string|nil "file:line"
@@ -40,8 +41,8 @@ function M.at(func, line)
   return run and M.of(run.rule.run) or nil
 end
 
---- Where a function of ours was called: the line in the rule's file, or, after a tail call, that of the rule's body.
----@param level integer of the caller, as for error: 1 is the function that asks
+--- The line in the rule's file that called a function of the module; after a tail call, the first line of the body.
+---@param level integer of the caller, as for error: 1 is the function that calls this
 ---@return string|nil "file:line"
 function M.caller(level)
   local info = debug.getinfo(level + 1, "Sl")
@@ -65,7 +66,7 @@ function M.mistake(message, level)
   error(message, level + 1)
 end
 
---- A traceback without the frames that are ours or C's: what is left is the rule's.
+--- A traceback with the rule's frames alone: frames of the module and of C are left out.
 ---@param text string of debug.traceback
 ---@return string
 function M.traceback(text)

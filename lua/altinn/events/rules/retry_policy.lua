@@ -6,13 +6,13 @@ local M = {}
 
 local HOUR = 3600
 local WITHIN = 36 * HOUR
-local SHORTEST, LONGEST = 0.05, HOUR  -- of a backoff, seconds
-local LONGEST_WISH = 24 * HOUR        -- of a server
+local SHORTEST, LONGEST = 0.05, HOUR  -- bounds of the backoff, seconds
+local LONGEST_WISH = 24 * HOUR        -- limit of a server's Retry-After
 
 local TEMPORARY = { [408] = true, [425] = true, [429] = true }
 
 --- Whether a server's answer says that the same request may succeed later.
----@param rule table whose retry.on may name the status
+---@param rule table its retry.on may name the status
 ---@param status integer
 ---@return boolean
 function M.is_temporary(rule, status)
@@ -28,10 +28,11 @@ function M.backoff(failures, random)
   return SHORTEST + random() * (most - SHORTEST)
 end
 
--- What neither the rule nor its target did is no failure of the run: it is not counted, and retry.on does not know it.
+-- Whether the host caused a failure, not the rule or its target. Such failures are not counted, and retry.on does not
+-- apply to them.
 local function is_ours(kind) return kind == "host" end
 
--- Seconds until a run is begun again that waits for something of the host: longer, the older its event is.
+-- Backoff after a failure of the host: half a second to a minute, longer for older events, with jitter.
 local function our_pause(run, random)
   return math.min(60, math.max(0.5, run.waited / 4)) * (0.5 + random())
 end
@@ -42,12 +43,14 @@ end
 
 local function dead(text, ...) return { state = "dead", reason = text:format(...) } end
 
---- What a failure of a run comes to.
+--- The outcome of a run's failure.
 ---@param rule table|nil
----@param run { failures: integer, age: number, waited: number, ladder: number|nil } failures before this one; seconds
----  since the first attempt of those that failed; since the event came; ladder: until the last attempt there can be
+---@param run { failures: integer, age: number, waited: number, ladder: number|nil } failures: before this
+---  one; seconds: age: since the first failed attempt began; waited: since the event came; ladder: until the last
+---  attempt that the host can make
 ---@param failure { reason: string, kind: any, status: integer|nil, pause: number|nil, after: number|nil } kind: error,
----  host, a status or a class such as network; pause: seconds until the next attempt; after: at least these
+---  host, a status or a class such as network; pause: seconds until the next attempt; after: the least
+---  seconds that a server wants
 ---@param random fun(): number 0 to 1, evenly
 ---@return { state: "retry"|"dead", reason: string, pause: number|nil, counted: boolean|nil } outcome pause: seconds
 function M.failed(rule, run, failure, random)
@@ -70,7 +73,7 @@ function M.failed(rule, run, failure, random)
   }
 end
 
---- What a rule's wish for a later time comes to: it is no failure, and retry.within does not bound it.
+--- The outcome of a rule's retry_after: it is no failure, and retry.within does not bound it.
 ---@param run { ladder: number|nil }
 ---@param wish { after: number, reason: string } after: seconds
 ---@return table outcome { state: "later"|"dead", reason, pause }

@@ -1,6 +1,5 @@
--- The environment of a rule file: the words of the language, and copies of
--- the standard library that are the file's own. Nothing in it reaches the
--- host or another rule file, and a name that is not in it raises.
+-- The environment of a rule file: the words of the language, and the file's own copies of the standard library.
+-- Changes to it reach neither the host nor another rule file, and an undefined name raises.
 local core = require "altinn.events.core"
 local head = require "altinn.events.event.head"
 local rule = require "altinn.events.rules.language"
@@ -21,7 +20,7 @@ local function copy_of(library)
   return copy
 end
 
--- The same with what it holds and with its metatable.
+-- A copy of a table, of the tables in it, with its metatable.
 local function deep_copy(value)
   if type(value) ~= "table" then return value end
   local copy = {}
@@ -35,8 +34,8 @@ local function refuse(what)
   return function() error(("%s: a rule file does no I/O when loaded"):format(what), 2) end
 end
 
--- io and os as a rule file sees them: what has an effect is refused while
--- the file is being loaded, and works when its rules run.
+-- The copies of io and os. Functions with an effect outside raise while the file is loaded, and work when its rules
+-- run.
 local function guarded(library, name, forbidden, state)
   local copy = {}
   for key, value in pairs(library) do
@@ -114,9 +113,8 @@ local function math_library()
   return library
 end
 
--- Methods of texts (text:upper()) are the same for everybody in a Lua, and a
--- copy of `string` cannot change them. So this copy cannot be changed at all:
--- half of a change would be a surprise.
+-- All code in a Lua state shares the methods of texts (text:upper()), and a copy of `string` cannot change them. So
+-- this copy refuses changes, which would work in the form string.upper(text) only.
 local function string_library()
   local library = copy_of(string)
   local function refusal(_, name)
@@ -130,7 +128,7 @@ local function string_library()
   })
 end
 
--- A finalizer runs whenever Lua likes, and nothing could stop it.
+-- Refuses finalizers: they run at any time, outside of the rule's budget.
 local function safe_setmetatable(value, metatable)
   if type(metatable) == "table" and rawget(metatable, "__gc") ~= nil then
     error("a rule's metatable cannot have __gc", 2)
@@ -138,8 +136,8 @@ local function safe_setmetatable(value, metatable)
   return setmetatable(value, metatable)
 end
 
--- Metatables of files and texts are one for a whole Lua, those of the module
--- one for all rules: a rule file gets copies, or nothing.
+-- A Lua state has one metatable for files and one for texts, and all rules share those of the module: a rule file gets
+-- copies, or false.
 local function safe_getmetatable(strings)
   return function(value)
     local metatable = getmetatable(value)
@@ -222,11 +220,10 @@ end
 local standard = set_of("_G", "coroutine", "debug", "ffi", "io", "jit", "math", "os", "package", "string", "table",
   "utf8")
 
--- The standard library and the module, as they are in scope: changes to them
--- must not reach others.
+-- Modules that `require` gives from the rule file's own environment, so that changes do not reach other files.
 local function in_scope(state, name)
   if name == "altinn.events" then return state.environment.events end
-  if name == "cjson" or name == "cjson.safe" then  -- its settings are one for all who share it
+  if name == "cjson" or name == "cjson.safe" then  -- a new instance: its settings are shared otherwise
     local ok, module = pcall(require, name)
     if not ok then error(module, 3) end
     return module.new()
@@ -247,8 +244,8 @@ M.folder_of = folder_of
 
 local function no_exit() error("os.exit is not for what rules require: it would end the host", 2) end
 
--- An installed module. The working folder is none of the places: what lies
--- there was not read with the rules. Some "modules" are programs, which exit.
+-- Requires an installed module. The working folder is not searched, because its files were not read with the rules.
+-- os.exit is blocked meanwhile: some "modules" are programs that exit.
 local function installed(name)
   local places, exit = package.path, os.exit
   package.path = (";" .. places):gsub(";%./[^;]*", ""):gsub("^;", "")
@@ -258,7 +255,7 @@ local function installed(name)
   return ok, value
 end
 
--- In one line, where Lua lists each place at which it looked.
+-- A one-line message in place of Lua's list of all places that it searched.
 local function not_there(state, name, message)
   if type(message) ~= "string" or not message:find("^module '[^\n]*' not found:") then return message end
   local folder = folder_of(state.file)
@@ -374,7 +371,7 @@ function M.environment(state, globals, register)
   return guard_names(env)
 end
 
---- The names that are in scope in every rule file, with what they are.
+--- The names that are in scope in every rule file, with their values.
 ---@return table<string, any>
 function M.scope()
   local env = M.environment({ file = "", loading = true, sources = {} }, { print = print }, function() end)
@@ -383,10 +380,9 @@ function M.scope()
   return names
 end
 
---- A body of a rule whose frame stays on the stack whatever it ends with: a
---- tail call (`return skip()`) leaves none of its own, so a mistake in such a
---- call would be told at a line of ours. The frame has the body's file and
---- first line.
+--- Wraps the body of a rule so that a frame of the rule's file stays on the stack. A tail call (`return skip()`) removes
+--- the body's own frame, and its mistake would be reported at a line of the module. The wrapper's frame has the body's
+--- file and first line.
 ---@param body function
 ---@param file string of the rule
 ---@param line integer of the rule

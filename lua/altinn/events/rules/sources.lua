@@ -1,5 +1,5 @@
--- The texts of rule files and of the modules that they require: read once,
--- kept by path, so that every thread that loads the rules loads one version.
+-- The texts of rule files and of the modules that they require. Each is read once and kept by its path, so that all
+-- threads load the same version.
 local M = {}
 
 local Sources = {}
@@ -15,7 +15,8 @@ local function is_folder(path)
   return file ~= nil
 end
 
--- In a shell: the kind of the file $p as one letter, for who must not open a pipe, which would wait for a writer.
+-- Shell code that sets $k to the kind of the file $p, one letter. The kind must be known before a file is opened:
+-- opening a pipe would wait for a writer.
 local KIND = [[if [ -f "$p" ]; then k=f; elif [ -d "$p" ]; then k=d; elif [ -e "$p" ]; then k=o;]]
   .. [[ elif [ -L "$p" ]; then k=l; else k=n; fi]]
 
@@ -24,8 +25,8 @@ local UNREADABLE = {
   o = "this is no regular file (a pipe, a socket or a device), and is not read",
 }
 
--- The *.lua files of a folder, sorted, specs left out, and the kind of each by its path; nil when it cannot be read:
--- the last line, "/", which no file can be called, comes only after a whole listing.
+-- The *.lua files of a folder, sorted, without specs, and their kinds by path; nil when the folder cannot be read. The
+-- listing ends with the line "/", which is no file's name, so that an incomplete listing is noticed.
 local function files_in(folder)
   local plain = folder:gsub("/+$", "")
   local pipe = io.popen(("{ ls -1 -- %s && echo /; } 2>/dev/null | while IFS= read -r n; do p=%s/$n; %s;"
@@ -70,9 +71,9 @@ local function read_text(path, kind)
   return text
 end
 
---- Where texts come from.
+--- The source of texts: the disk, or a table.
 ---@param given table<string, string>|nil path -> text: nothing is read from the disk; nil: the disk
----@return table sources `texts` (path -> text of all that was read), `fixed`
+---@return table sources `texts` (path -> text of each file that was read), `fixed` (nothing is read from the disk)
 function M.new(given)
   return setmetatable({ texts = given or {}, fixed = given ~= nil, kinds = {} }, Sources)
 end
@@ -119,14 +120,14 @@ end
 
 local PLACES = { "/lib/?.lua", "/lib/?/init.lua", "/?.lua", "/?/init.lua" }
 
--- Where the file of a module may be, in the order in which they are tried.
+-- The paths at which the file of a module may be, in the order in which they are tried.
 local function places_of(folder, name)
   local file, paths = name:gsub("%.", "/"):gsub("%%", "%%%%"), {}
   for index, place in ipairs(PLACES) do paths[index] = folder .. place:gsub("%?", (file)) end
   return paths
 end
 
--- Whether there is something that cannot be read, and not nothing, or a folder (of modules).
+-- Whether a file exists that could not be read. A folder does not count: it may hold modules.
 local function is_there(kind, message)
   local is_nothing = message:find "^No such file" or message:find "^Not a directory"
   return kind ~= "d" and not (kind == "n" and is_nothing)
@@ -137,7 +138,7 @@ end
 ---@param folder string of the rule file
 ---@param name string of the module
 ---@return string|nil path
----@return string|nil text; without a path: what is wrong with the file that there is; nil: there is none
+---@return string|nil text without a path: why the file cannot be read; nil: there is no file
 function Sources:module(folder, name)
   local paths, kinds = places_of(folder, name), nil
   for _, path in ipairs(paths) do
@@ -153,7 +154,7 @@ function Sources:module(folder, name)
   return nil
 end
 
---- The modules that lie in the folders where those of a rule file are looked for, by name.
+--- The names of the modules in the folder lib/ of a rule file.
 ---@param folder string of the rule file
 ---@return table<string, true>
 function Sources:modules(folder)
@@ -164,11 +165,11 @@ function Sources:modules(folder)
   return names
 end
 
---- Reads the modules that a text requires by name, and theirs: what a body
---- requires later is then of the same version.
+--- Reads the modules that a text requires by name, and the modules that those require, so that a body that requires one
+--- later gets the same version.
 ---@param folder string of the rule file
 ---@param text string
----@param faults string[] gets what is wrong with those that cannot be read
+---@param faults string[] gets a message for each module that cannot be read
 function Sources:follow(folder, text, faults)
   if self.fixed then return end
   for name in text:gmatch("require%s*%(?%s*[\"']([%w_%.%-]+)[\"']") do

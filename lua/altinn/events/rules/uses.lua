@@ -1,5 +1,5 @@
--- What bodies do with what they are given, against what that has: methods and members of the thing, of what Altinn says
--- of it, of the context; effects whose constants no event can mend.
+-- Checks how bodies use their arguments: whether the thing, Altinn's answers about it, and the context have the methods
+-- and members that a body names, and whether the constants of an effect can ever be sent.
 local core = require "altinn.events.core"
 local language = require "altinn.events.rules.language"
 local letters = require "altinn.events.client.letter"
@@ -28,7 +28,7 @@ local function kinds_of(rule)
   return kinds
 end
 
--- The union of what each kind has.
+-- The union of the names of some kinds; kinds nil: of all.
 local function union(by_kind, kinds)
   local all = {}
   for kind, names in pairs(by_kind) do
@@ -46,7 +46,7 @@ local function members_of(kinds)
   return all
 end
 
--- How the thing is called in messages.
+-- The word for the thing in messages.
 local function called(kinds)
   local kind = kinds and next(kinds)
   return kind and next(kinds, kind) == nil and kind or "letter"
@@ -77,7 +77,7 @@ local function check_call(add, call, kinds, known)
   end
 end
 
--- The members that a part of an answer has; nil: not known.
+-- The members of a part of an answer; nil: not known.
 local function shape_at(shape, path)
   for _, step in ipairs(path) do
     shape = type(shape) == "table" and (step == 1 and shape.each or step ~= 1 and shape[step]) or nil
@@ -111,7 +111,7 @@ local function check_context(add, entry)
   end
 end
 
--- Stands for values that are known at run time only.
+-- Values in place of fields that are known at run time only.
 local STAND_INS = { path = "/", method = "POST", body = "", json = true }
 
 local sample
@@ -155,11 +155,11 @@ local function check_effect(add, send)
   if message then add("error", "effect", send, message) end
 end
 
---- Adds what is wrong with a function that bodies of a rule reach.
+--- Adds the mistakes of a function that bodies of a rule reach.
 ---@param add fun(severity: string, code: string, entry: table, message: string, remedy: string|nil)
 ---@param rule table
 ---@param facts table of altinn.events.rules.bodies
----@param is_body boolean the function is a body of the rule: its parameters are what a body is given
+---@param is_body boolean the function is a body of the rule, so its parameters are those of a body
 function M.check(add, rule, facts, is_body)
   local kinds = kinds_of(rule)
   local known = members_of(kinds)

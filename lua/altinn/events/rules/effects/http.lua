@@ -7,7 +7,7 @@ local url = require "altinn.events.support.url"
 
 local M = {}
 
---- What send.http(target) { … } takes.
+--- The fields of send.http(target) { … }.
 M.fields = { key = true, path = true, method = true, headers = true, json = true, body = true }
 
 local METHODS = { POST = true, PUT = true, PATCH = true, DELETE = true }
@@ -20,7 +20,7 @@ function M.check(fields)
   if fields.json ~= nil and fields.body ~= nil then return "json and body exclude each other" end
 end
 
--- The name of a header is the same in any case: the later one counts.
+-- Sets a header; it replaces a header of the same name in any case of letters.
 local function set_header(headers, name, value)
   for other in pairs(headers) do
     if other:lower() == name:lower() then headers[other] = nil end
@@ -52,7 +52,7 @@ local function has_header(headers, wanted)
   return false
 end
 
--- A body that is no UTF-8 has no JSON form: each of its bytes becomes the character of that number.
+-- JSON cannot hold a body that is not UTF-8, so each byte is stored as the character with the byte's number.
 local function octets_of(bytes)
   return (bytes:gsub("[\128-\255]", function(byte)
     byte = byte:byte()
@@ -82,8 +82,8 @@ local function set_body(record, effect)
   return true
 end
 
---- The effect as it is recorded: a table that JSON can hold. The target's address and headers are not part of it: a
---- credential may be another one when the effect is sent.
+--- The record of an effect: a table that JSON can hold. The target's address and headers are not in it, because its
+--- credentials may have changed when the effect is sent.
 ---@param effect table what send.http(target) { … } made
 ---@return { method: string, path: string|nil, headers: table, body: string|nil, octets: string|nil, media: string|nil
 ---  }|nil record media: the type of the body, where no header names one
@@ -130,7 +130,7 @@ function M.request(record, target, key)
   }
 end
 
--- Secrets of a target that a server might echo.
+-- Hides the words of the target's headers, which may be secrets that the server echoes.
 local function hide(excerpt, target)
   for _, value in pairs(target.headers or {}) do
     for word in tostring(value):gmatch("%S+") do
@@ -149,14 +149,14 @@ local BY_PROXY = ", by way of the proxy that http_proxy names"
 ---@field answer string|nil the first KiB of the answer's body, masked
 ---@field reason string|nil why it is not "sent"
 ---@field kind string|nil class of a failure without an answer: network, timeout, tls, …
----@field after number|nil seconds that the server wants to be left alone for
+---@field headers table|nil of the answer, when the state is "refused"
 
---- What an exchange says of the effect.
+--- The outcome of an effect, by the reply to its request.
 ---@param name string the target's
 ---@param target table
 ---@param reply { status: integer|nil, headers: table|nil, body: string|nil, error: string|nil, code: string|nil,
----  not_sent: boolean|nil, proxied: boolean|nil } not_sent: no byte of the request went out; proxied: by way of a proxy
----  of the environment; an answer that is too long to be read has a status all the same
+---  not_sent: boolean|nil, proxied: boolean|nil } not_sent: no byte of the request went out; proxied: a proxy of the
+---  environment stood between; an answer that is too long has a status and the code "too_large"
 ---@return altinn.events.effect_outcome outcome
 function M.judge(name, target, reply)
   local status = reply.status or 0

@@ -380,9 +380,9 @@ function M.scope()
   return names
 end
 
---- Wraps the body of a rule so that a frame of the rule's file stays on the stack. A tail call (`return skip()`) removes
---- the body's own frame, and its mistake would be reported at a line of the module. The wrapper's frame has the body's
---- file and first line.
+--- Wraps the body of a rule so that a frame of the rule's file stays on the stack. A tail call (`return skip()`)
+--- removes the body's own frame, and its mistake would be reported at a line of the module. The wrapper's frame has
+--- the body's file and first line.
 ---@param body function
 ---@param file string of the rule
 ---@param line integer of the rule

@@ -1,4 +1,4 @@
--- altinn-events check: what `run` would refuse, and what will surprise.
+-- altinn-events check: finds the mistakes that `run` refuses, and warns of surprises.
 local findings = require "altinn.events.rules.findings"
 local options = require "altinn.events.commands.options"
 local output = require "altinn.events.commands.output"

@@ -1,4 +1,4 @@
--- A connection to Altinn as the commands have it: with how they complain of Altinn's side.
+-- The commands' connection to Altinn: it adds complaints about failures of Altinn's side.
 local connections = require "altinn.events.host.connection"
 local libraries = require "altinn.events.support.libraries"
 local output = require "altinn.events.commands.output"
@@ -39,7 +39,8 @@ function Connection:failure(message, code)
   return 1
 end
 
--- What the endpoint answers here, and what to do about it; nil: it is not reached from here, or takes events.
+-- Asks the endpoint from this machine -> a sentence with its answer and the way out; nil when it is not reached from
+-- here, or takes the event.
 local function answer_of(self, address)
   local multi = libraries.load("altinn.events.curl").new { connections = 1 }
   local request = probe.request(address)
@@ -50,7 +51,7 @@ local function answer_of(self, address)
   return fix and ("asked from here it answers %d: %s. Then do this again"):format(reply.status, fix)
 end
 
---- What to say of a subscription that Altinn could not validate. Asks its address, once and briefly.
+--- The complaint about a subscription that Altinn could not validate. Asks the subscription's address once, briefly.
 ---@param one table
 ---@param seconds number how long was waited
 ---@return string

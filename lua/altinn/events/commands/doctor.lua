@@ -1,5 +1,4 @@
--- altinn-events doctor: everything between here and Altinn tried in turn,
--- each finding with what mends it.
+-- altinn-events doctor: tries everything between here and Altinn in turn, and says for each finding how to mend it.
 local connection = require "altinn.events.commands.connection"
 local endpoint = require "altinn.events.subscriptions.endpoint"
 local events = require "altinn.events"
@@ -33,7 +32,7 @@ local addresses = {
 local Visit = {}
 Visit.__index = Visit
 
--- status: ok, warning, failed, or skipped: not tried because of another one.
+-- Adds a finding. status: ok, warning, failed, or skipped (not tried because of another finding).
 function Visit:find(check, status, message, fix)
   self.findings[#self.findings + 1] = { check = check, status = status, message = self:clean(message),
     fix = fix and self:clean(fix) }
@@ -49,7 +48,7 @@ function Visit:perform(request)
   return self.multi:perform(request)
 end
 
--- What to do where another finding may tell more.
+-- The advice when another finding may tell more.
 function Visit:above()
   for _, finding in ipairs(self.findings) do
     if finding.status == "failed" or finding.status == "warning" then
@@ -149,7 +148,7 @@ local function scopes_of(claims)
   return set
 end
 
--- What the scopes of a token mean for asking about letters: status, message, way out.
+-- Judges the scopes of a token for asking about letters -> status, message, way out.
 local function letters_finding(has)
   local read, write = has["altinn:correspondence.read"], has["altinn:correspondence.write"]
   local owner = has["altinn:serviceowner"]
@@ -231,7 +230,7 @@ local function describe(one)
   return ("%d (%s)"):format(one.id, plan.short(one.resourceFilter) or "?")
 end
 
--- Ours: validated, and known everywhere by now?
+-- Checks that our subscriptions are validated, and older than Altinn's caches.
 local function check_subscriptions(visit)
   local list = visit.subscriptions
   if not list then return visit:find("subscriptions", "skipped", "they could not be read") end

@@ -1,11 +1,11 @@
--- altinn-events inbox: what came in, what became of it, and acts by hand.
+-- altinn-events inbox: lists and shows events with their runs, and retries or discards runs by hand.
 local options = require "altinn.events.commands.options"
 local output = require "altinn.events.commands.output"
 local suggest = require "altinn.events.support.suggest"
 
 local M = { summary = "what came in, and what became of it", needs = {} }
 
--- Loaded when it is asked for: not every command needs the host's libraries.
+-- The inbox is loaded on the first use, because not every command needs the host's libraries.
 local function store() return require "altinn.events.host.inbox" end
 
 local usage
@@ -118,7 +118,7 @@ local function counted(count, what)
   return ("%d run%s %s"):format(count, count == 1 and "" or "s", what)
 end
 
--- What a retry did, by what the runs were before.
+-- Prints the effect of a retry, by the earlier states of the runs.
 local GIVEN_UP = { dead = true, discarded = true, abandoned = true }
 
 local function retried(runs)

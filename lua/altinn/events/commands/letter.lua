@@ -1,5 +1,4 @@
--- altinn-events letter: what Altinn says of a letter, and what happened to
--- it. Its content is never shown.
+-- altinn-events letter: shows Altinn's details of a letter and its history, never its content.
 local connection = require "altinn.events.commands.connection"
 local events = require "altinn.events"
 local options = require "altinn.events.commands.options"
@@ -10,7 +9,7 @@ local M = {
   needs = { "credentials", "token" },
 }
 
--- Members that hold what was written to the recipient.
+-- Members with the text to the recipient; they are not shown.
 local content = { messageBody = true, messageSummary = true, messageTitle = true }
 
 -- A copy without content, masked; null and functions left out.
@@ -53,7 +52,8 @@ local function address_of(recipient)
   return ""
 end
 
--- What became of a notification at each address. The newest of each kind stands in a member of its own, too.
+-- Adds the outcome of a notification at each address. Altinn gives the newest result of each kind a second time, in a
+-- member `email` or `sms`.
 local function add_results(add, notification)
   local results, seen = list_of(notification.notificationStatusDetails), {}
   local function add_result(kind, one)
@@ -76,7 +76,7 @@ local function add_notification(add, one)
   add_results(add, one)
 end
 
--- Each thing that happened: { time, what }, the oldest first.
+-- The history of a letter: entries { time, what }, the oldest first.
 local function timeline(details)
   local list = output.list {}
   local function add(time, what)

@@ -1,8 +1,8 @@
 -- The command altinn-events: finds the verb, reads the configuration that it
 -- needs, and runs it. Each verb has a file beside this one: { summary,
 -- options = function(command), run = function(args, config) → status, needs =
--- the keys whose secrets it cannot do without (nil: all), reads = "itself" or
--- "nothing" instead of a configuration, begin = what is done before it is read }.
+-- the keys whose secrets it needs (nil: all), reads = "itself" or "nothing" when main reads no configuration for it,
+-- begin = a function that is called before the configuration is read }.
 local options = require "altinn.events.commands.options"
 local output = require "altinn.events.commands.output"
 local words = require "altinn.events.support.words"
@@ -18,7 +18,7 @@ local function module_of(verb)
   return require("altinn.events.commands." .. verb)
 end
 
--- The parser, and each verb's part of it: only that of the first word, if it is a verb.
+-- The parser, and its part for each verb. When the first word is a verb the parser has only that one.
 local function new_parser(word)
   local parser = require "argparse"("altinn-events",
     "Receives Altinn's events, stores them, and acts on them by rules.")
@@ -37,7 +37,7 @@ local function new_parser(word)
   return parser, commands
 end
 
--- `help [verb …]` is what --help says.
+-- Turns `help [verb …]` into `[verb …] --help`, and --version into the verb.
 local function normal(arguments)
   if arguments[1] == "--version" then return { "version" } end
   if arguments[1] ~= "help" then return arguments end
@@ -52,14 +52,14 @@ local function inner(command, word)
   end
 end
 
--- How the verb is used that was meant: `inbox list`, `inbox`, or all.
+-- The usage text of the verb that was meant: of `inbox list`, of `inbox`, or of the whole command.
 local function usage(parser, commands, arguments)
   local command = commands[arguments[1]]
   command = inner(command, arguments[2]) or command or parser
   return command:get_usage()
 end
 
--- Altinn's word for an option of this command, such as --resourceFilter, leads to ours.
+-- A hint at our option for Altinn's word, such as --resourceFilter.
 local function hint(message, used)
   local word = message:match("^unknown option '%-%-(%w+)'$")
   local ours = word and words.hint(word, {}, "option"):match("here it is (%S+)%)$")

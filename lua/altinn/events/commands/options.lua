@@ -1,5 +1,4 @@
--- Options that several commands have, and values that are told with the
--- option's name when they are wrong.
+-- Options that several commands share, and converters whose messages name the option.
 local M = {}
 
 local ADD = {
@@ -67,7 +66,7 @@ function M.seconds(name)
   end, "number of seconds below 3600")
 end
 
---- What the options say instead of the configuration.
+--- The values by which options replace those of the configuration.
 ---@param args table
 ---@return table values
 function M.values(args)

@@ -1,11 +1,11 @@
--- What the commands print: lines, JSON, complaints with a way out.
+-- The output of the commands: lines, JSON, and complaints with a way out.
 local events = require "altinn.events"
 local json = require "altinn.events.support.json"
 local texts = require "altinn.events.support.text"
 
 local M = {}
 
--- Why standard output does not take what is written; nil while it does.
+-- Why standard output refused a text; nil when it has refused none.
 local broken
 
 local function write(text)
@@ -13,11 +13,11 @@ local function write(text)
   if not ok then broken = broken or why end
 end
 
---- Prints a text. What a terminal would obey is made visible.
+--- Prints a text. Characters that control a terminal are made visible.
 ---@param text string
 function M.out(text) write(text) end
 
---- Prints a format, filled in: one line, whatever the texts hold.
+--- Prints a filled-in format as one line; line breaks in the texts are made visible.
 ---@param format string
 ---@param ... any
 function M.line(format, ...)
@@ -32,7 +32,7 @@ end
 ---@param value any
 function M.json(value) write(assert(json.encode(value))) end
 
---- Whether all that was printed has been taken: to be asked once, at the end.
+--- Whether standard output took everything that was printed. To be called once, at the end.
 ---@return boolean ok
 ---@return string|nil message
 function M.finish()
@@ -98,8 +98,7 @@ function M.list(list)
   return json.list(list or {})
 end
 
---- A text of others for a listing: identity numbers masked, no control
---- characters (those of C1 neither: a terminal obeys them); nil stays nil.
+--- A text from outside for a listing: identity numbers masked, no control characters (C1 included); nil stays nil.
 ---@param value any
 ---@return string|nil
 function M.masked(value)

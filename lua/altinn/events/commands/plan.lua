@@ -38,7 +38,7 @@ local function difference(job)
   return steps, existing
 end
 
--- A plan's warnings for whoever carries it out.
+-- Adds the warnings that concern only subscribers who are not a service owner, when we are none.
 local function add_demands(job, existing)
   if #job.made.demands == 0 or not job.link:needs_subject(existing) then return end
   for _, note in ipairs(job.made.demands) do table.insert(job.made.warnings, note) end
@@ -112,7 +112,7 @@ local function print_plan(args, link, made, steps, existing)
   print_notes(made)
 end
 
--- What both verbs begin with: connection, plan, overlap; or the status.
+-- The beginning of both verbs: a job with connection, plan and overlap; or nil and the status.
 local function begin(args, config)
   local overlap, message, code, link, address, made, status
   overlap, message = duration.parse(args.overlap or plan.cache)
@@ -141,7 +141,7 @@ function M.options(command)
   command:flag("--now", "remove replaced ones without the overlap; events may be missed")
 end
 
---- What would be done. Status 2 when something would.
+--- Prints the steps that apply would take. Status 2 when there is one.
 ---@param args table
 ---@param config table
 ---@return integer status
@@ -183,7 +183,7 @@ local function subscribed(args, link, step)
   return one
 end
 
--- After these the next one would fail in the same way.
+-- Codes of failures after which the next subscription would fail in the same way.
 local hopeless = { unvalidated = true, network = true, tls = true, timeout = true, auth = true }
 
 local function create_missing(args, link, steps)
@@ -252,8 +252,8 @@ local function print_applied(args, job, ok, first, second)
   for _, text in ipairs(notes(job.made.warnings)) do output.complain("warning: " .. text) end
 end
 
---- Makes what is missing, then removes what others have replaced for long
---- enough. Nothing is removed when something could not be made.
+--- Makes the missing subscriptions, then removes those whose replacements are old enough. Removes none when one could
+--- not be made.
 ---@param args table
 ---@param config table
 ---@return integer status

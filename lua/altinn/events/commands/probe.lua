@@ -1,4 +1,4 @@
--- The endpoint, tried as Altinn tries it: it posts a validation event (Altinn/altinn-events
+-- Tries the endpoint as Altinn does: posts a validation event (Altinn/altinn-events
 -- src/Events/Services/SubscriptionService.cs).
 local M = {}
 
@@ -13,7 +13,7 @@ function M.request(address)
   }
 end
 
---- What to do about an answer; nil: it is a 2xx.
+--- The way out of an answer; nil for a 2xx.
 ---@param status integer
 ---@param shown string the address without its secret
 ---@return string|nil fix

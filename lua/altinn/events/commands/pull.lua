@@ -1,5 +1,5 @@
--- altinn-events pull: events from Altinn's store (90 days), to be looked at
--- or delivered to the host as if they had been pushed.
+-- altinn-events pull: prints events of Altinn's store (90 days), or delivers them to the host as if Altinn had pushed
+-- them.
 local connection = require "altinn.events.commands.connection"
 local events = require "altinn.events"
 local head = require "altinn.events.event.head"
@@ -12,12 +12,12 @@ local M = {
   needs = { "secret", "credentials", "token" },
 }
 
--- Statuses with which the host refuses an event for what it is, now and later.
+-- Statuses with which the host refuses an event for good, because of its content.
 local OWN_FAULT = { [400] = true, [413] = true, [415] = true, [422] = true }
 
 local SHOWN = 50  -- when no limit is given and nothing is delivered
 
--- Options as what client:events takes.
+-- The options of client:events, from the command's options.
 local function wanted(args)
   local conditions, message = head.compile {
     on = #args.type > 0 and args.type or nil, when = { resource = args.resource, recipient = args.subject },
@@ -49,7 +49,7 @@ local function print_row(row)
   output.line("%s  %s  %s  %s", row.time or "?", row.type, row.resourceinstance or "", row.subject or "")
 end
 
--- What is done with each event: a function that gives true, or nil and why.
+-- A function that delivers an event: true, or nil and the reason.
 local function delivery(config, url)
   local send = require "altinn.events.host.send"
   local multi = libraries.load("altinn.events.curl").new { connections = 1 }
@@ -73,8 +73,8 @@ local function failure_of(raised)
   return tostring(raised), nil
 end
 
--- What is done with events, until the limit: { count, last, odd = { { id, reason } }, why, code }; `why` tells why it
--- ended early. An odd event is passed over.
+-- Handles events until the limit -> { count, first, last, odd = { { id, reason } }, why, code }; `why` tells why it
+-- stopped early. An odd event is passed over.
 local function take(client, options, limit, each)
   local taken = { count = 0, odd = output.list {} }
   function options.odd(id, reason)
@@ -99,8 +99,8 @@ local function take(client, options, limit, each)
   return taken
 end
 
--- Altinn begins at the beginning where it does not know the event to go on after: the first event is then the first of
--- all.
+-- Warns when Altinn did not know the event of --after and began at the beginning: then the first event that came is the
+-- first of the whole store.
 local function tell_restart(client, options, first)
   if not options.after or options.after == "0" or not first then return end
   local beginning = {}
@@ -115,7 +115,7 @@ local function tell_restart(client, options, first)
     .. " from the beginning"):format(output.masked(options.after)))
 end
 
--- An event that cannot be taken is no reason to stop, and none to say that all is well.
+-- Complains about the events that were passed over. The status of the command is 1 when there were any.
 local function tell_odd(list)
   for _, one in ipairs(list) do
     output.complain(("the event %s was passed over: %s"):format(one.id or "without an id", one.reason))

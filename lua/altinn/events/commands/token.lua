@@ -1,4 +1,4 @@
--- altinn-events token: what the token says, never the token unless asked.
+-- altinn-events token: shows the claims of the token; the token itself only with --show.
 local connection = require "altinn.events.commands.connection"
 local events = require "altinn.events"
 local options = require "altinn.events.commands.options"

@@ -31,7 +31,7 @@ function M.prefix(text)
   return marker("prefix", text)
 end
 
---- The attribute is absent, or anything but this.
+--- The attribute is absent, or has any value but this one.
 ---@param value string|table a text, a list of texts, or a prefix
 ---@return table condition
 function M.no(value)
@@ -49,7 +49,7 @@ M.carried = {
   recipient = true, sender = true,
 }
 
--- Short forms: what people write -> what stands in the event.
+-- Short forms that people write -> the values in events.
 local short_forms = {
   resource = function(text)
     if text:find("^urn:") then return text end
@@ -66,7 +66,7 @@ local short_forms = {
   end,
 }
 
--- Whom an event is addressed to stands in its subject.
+-- The attributes that have a short form: the subject names the party that an event is addressed to.
 local attributes = {
   resource = { "resource", short_forms.resource },
   recipient = { "subject", short_forms.party },
@@ -139,7 +139,8 @@ local function unknown_type(word, near)
     near and (" (did you mean '%s'?)"):format(near) or "")
 end
 
--- What stands before a star. Of Correspondence all types are known.
+-- The alternative for a word with a star at its end. All types of Correspondence are known, so a beginning that none of
+-- them has is an error.
 local function stem_alternative(word, stem)
   if stem:find("%*") then return nil, ("on: '%s': a star may stand only at the end"):format(word) end
   if stem ~= "" and not stem:find(".", 1, true) then stem = LETTERS .. stem end
@@ -181,7 +182,7 @@ local function type_condition(on)
   return { attribute = "type", test = "is", alternatives = list }
 end
 
--- Why no event of Altinn has such a value: by attribute, of a whole value.
+-- Checks of whole values by attribute: each tells why no event of Altinn has the value.
 
 local function id_fault(text)
   if core.altinn.is_uuid(text) and text:find("%u") then
@@ -207,7 +208,7 @@ local value_faults = {
   resourceinstance = id_fault, alternativesubject = alternative_subject_fault,
 }
 
--- What nobody can have at the beginning of an attribute either. Only ids may hold a blank.
+-- Why no event has this value, nor a value that begins with it. Only ids may contain a blank.
 local function text_fault(attribute, text)
   if text == "" then return "is empty, and no attribute of an event is" end
   if text:find("%c") then return "holds a control character" end
@@ -223,13 +224,14 @@ local function fault_of(attribute, one)
   return value_faults[attribute](one[1])
 end
 
--- The number alone under the attribute's own name.
+-- A hint for a number alone under the name `subject`.
 local function short_hint(name, text)
   if name ~= "subject" or short_forms.party(text) == text then return "" end
   return "; when.recipient and when.sender take the number alone"
 end
 
--- No attribute of Altinn is true or false: such a value is what a comparison or `not` came to.
+-- "true" or "false" when a condition is or contains a boolean; no attribute of Altinn is one. Such a value is the
+-- result of a comparison or of `not`.
 local function boolean_in(value)
   if is_marker(value) then return boolean_in(value.value) end
   if type(value) ~= "table" then return type(value) == "boolean" and tostring(value) or nil end
@@ -271,14 +273,14 @@ local function sorted_names(when)
   return names
 end
 
--- Whether a word of `on` names a type of somebody else, whose attributes are not known here.
+-- Whether a word of `on` names a type of another publisher, whose attributes are not known here.
 local function is_foreign(word)
   if type(word) ~= "string" or not word:find("^[%w._-]+%.[%w._-]+%*?$") then return false end
   local event = core.parse(('{"specversion":"1.0","id":"1","source":"/","type":"%s"}'):format((word:gsub("%*$", ""))))
   return event ~= nil and core.describe(event).publisher == "other"
 end
 
---- Whether `on` names types of others than Altinn only.
+--- Whether `on` names only types of other publishers than Altinn.
 ---@param on any of a head
 ---@return boolean
 function M.is_foreign(on)
@@ -288,12 +290,11 @@ function M.is_foreign(on)
   return on ~= nil
 end
 
---- What in a head can match no event that Altinn delivers: an attribute that
---- none carries, a value that none has. What client:subscribe refuses as a
---- filter is refused here in the same words. A head that names only types
---- of others than Altinn has no faults: nobody here knows what they carry.
+--- The conditions of a head that no event of Altinn can meet: an unknown attribute, an impossible value. A filter that
+--- client:subscribe refuses is refused here in the same words. A head that names only types of other publishers has no
+--- faults, because their attributes are not known.
 ---@param head { on: string|string[]|nil, when: table<string, any>|nil } that compile takes
----@return string[] faults empty: all of it can match
+---@return string[] faults empty: every condition can match
 function M.faults(head)
   local faults = {}
   if M.is_foreign(head.on) then return faults end

@@ -1,6 +1,5 @@
--- The webhook's answers without a server: may a request bring events, which
--- ones, and what is to be said. The host answers the same in C; this is for
--- the servers of others (OpenResty, HAProxy, lighttpd).
+-- The webhook without a server: judges a request, gives its events or the answer. It is for other servers (OpenResty,
+-- HAProxy, lighttpd); the host gives the same answers in C.
 local core = require "altinn.events.core"
 local events = require "altinn.events"
 local schema = require "altinn.events.support.schema"
@@ -75,8 +74,8 @@ end
 local Webhook = {}
 Webhook.__index = Webhook
 
--- What comes after a secret, "" when nothing does; nil: it is another one.
--- All bytes are looked at, wherever the first difference is.
+-- The text after a secret, "" when there is none; nil when the secret is another one. The comparison takes the same
+-- time wherever the first difference is.
 local function after_secret(rest, secret)
   if not core.same(rest:sub(1, #secret), secret) then return nil end
   if #rest == #secret then return "" end
@@ -90,7 +89,7 @@ local function name_of(self, rest)
   return found
 end
 
--- /events[/{secret}[/{name}]], with the prefix that the site gave it.
+-- Judges the path /events[/{secret}[/{name}]]; the site may have another prefix than /events.
 local function judge_path(self, path)
   if path:sub(1, #self.path) ~= self.path then path = "" end
   local rest = path:sub(#self.path + 1)
@@ -110,7 +109,7 @@ local function too_large(self)
   return M.refusal(413, "too_large", ("the body is larger than the limit of %d bytes"):format(self.max_bytes))
 end
 
--- The mode of most requests is told by the media type alone.
+-- The mode of a request. The media type alone decides it for most requests, which saves reading the headers.
 local function mode_of(headers)
   local media = headers["content-type"]
   if type(media) == "string" and media:sub(1, 29):lower() == "application/cloudevents+json;" then
@@ -140,7 +139,7 @@ local function judge_media(headers, mode)
   end
 end
 
---- Judges what is known before the body is read.
+--- Judges the method, the path and the headers, before the body is read.
 ---@param request { method: string, path: string, headers: table<string, string|string[]>, header_bytes: integer|nil }
 ---  `path` decoded and without the query; names of headers in lower case; header_bytes: of all of them, where the
 ---  server does not bound them; gets `mode`
@@ -162,7 +161,7 @@ function Webhook:head(request)
   return nil, name
 end
 
--- A list of one, when it is one.
+-- A list of one event; or the failure as it is.
 local function listed(event, message, code, detail)
   if not event then return nil, message, code, detail end
   return { event }
@@ -186,11 +185,11 @@ function Webhook:body(request)
   return nil, list
 end
 
---- The answer to a request whose events are in good hands.
+--- The answer to a request whose events were taken.
 ---@return { status: integer, headers: table, body: string } answer
 function M.accepted() return { status = 200, headers = {}, body = "" } end
 
---- The answer when they are not: Altinn tries again.
+--- The answer to a request whose events were not taken now: Altinn sends them again.
 ---@param message string why, masked
 ---@param seconds number|nil after which it may
 ---@return { status: integer, headers: table, body: string } answer

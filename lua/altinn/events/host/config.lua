@@ -30,7 +30,8 @@ local function merge(values, others)
   return values
 end
 
--- One of two that exclude each other puts the other out of force.
+-- Merges values into the configuration. A value replaces the one that it excludes: `environment` and `base_url`,
+-- `token` and `credentials`.
 local function overlay(config, values)
   if values.environment or values.base_url then config.environment, config.base_url = nil, nil end
   if values.token then config.credentials = nil end
@@ -69,7 +70,7 @@ function M.address(text)
 end
 
 
--- Values that could not be fetched are taken out, and listed.
+-- A copy without the values that could not be fetched; these are listed in `missing`.
 local function take_missing(values, path, missing)
   local kept = {}
   for name, value in pairs(values) do
@@ -96,7 +97,7 @@ local function public_endpoint(config)
   return config.endpoint ~= nil and not urls.is_loopback(config.endpoint)
 end
 
--- Whoever can reach an address can post to it, if no secret is part of it.
+-- The problem of a public address without a secret: everybody could post events to it.
 local function open_door(config)
   if #config.secrets > 0 or config.secret_is_elsewhere then return nil end
   if config.listen and not core.is_loopback(config.listen:match("^(.*):%d+$")) then
@@ -107,7 +108,7 @@ local function open_door(config)
   end
 end
 
--- What Altinn would never post to, or the host would never take.
+-- The problem of an endpoint that Altinn refuses, or whose events the host would refuse.
 local function endpoint_fault(config)
   if not config.endpoint then return nil end
   if endpoint.holds(config.endpoint, config.secrets) then
@@ -118,7 +119,7 @@ local function endpoint_fault(config)
   end
 end
 
--- The names of variables that begin like ours: of the file of variables, and of the process, where the system tells.
+-- The names of variables that begin with ALTINN_EVENTS_: of the file of variables, and of the process (from /proc).
 local function our_variables(variables)
   local found = {}
   local file = io.open("/proc/self/environ", "rb")
@@ -130,7 +131,7 @@ local function our_variables(variables)
   return found
 end
 
--- A misspelt variable would be passed over without a word.
+-- Warns of unknown variables, which would have no effect.
 local function variable_warnings(variables, warnings)
   local known = keys.variable_names()
   for _, name in ipairs(our_variables(variables)) do
@@ -176,7 +177,7 @@ local function read_values(path, getenv, problems)
   return values
 end
 
--- Where variables are read, and those of the file.
+-- The function that reads a variable, and the variables of the file.
 local function getenv_of(options)
   if not options.env_file then return os.getenv end
   local variables, message = config_file.variables(options.env_file)
@@ -198,8 +199,8 @@ end
 --- then options.
 ---@param options { config: string|nil, values: table|nil, env_file: string|nil, needs: string[]|nil } env_file: a file
 ---  of variables, which come before those of the environment; needs: the keys whose secrets must be there (nil: all);
----  others may be out of this user's reach, and are then left out
----@return table|nil config also `file`, `missing` (list of { key, message }: what could not be fetched), `warnings`
+---  other secrets are left out when this user cannot read them
+---@return table|nil config also `file`, `missing` (list of { key, message }: secrets that could not be fetched), `warnings`
 ---@return string[]|nil problems
 function M.load(options)
   local config = {
@@ -236,7 +237,7 @@ local function finding_of(severity, message)
   return { code = "configuration", severity = severity, file = file, line = tonumber(line), message = text or message }
 end
 
---- What load tells, as findings.
+--- The problems of a configuration, or its warnings and missing secrets, as findings.
 ---@param problems string[]|nil
 ---@param config table|nil
 ---@return altinn.events.finding[]

@@ -1,11 +1,11 @@
--- Reading the configuration file: Lua with few words in scope. A secret that
--- is not there for this user is told when something needs it.
+-- Reads the configuration file: Lua with few names in scope. A secret that this user cannot read is reported when a
+-- command needs it.
 local suggest = require "altinn.events.support.suggest"
 
 local M = {}
 
--- What env and file give for what they cannot fetch: a value that stands
--- where a text would, joins texts, and says why it is none.
+-- The value that env and file give when they cannot fetch a secret. It can be joined with texts, and raises the reason
+-- when it is used otherwise.
 local Missing = { __name = "altinn.events.missing" }
 Missing.__index = function(self, name)
   if name == "message" then return rawget(self, "message") end
@@ -14,14 +14,14 @@ end
 Missing.__concat = function(a, b) return getmetatable(a) == Missing and a or b end
 Missing.__tostring = function(self) error(rawget(self, "message"), 0) end
 
---- Whether a value is one that could not be fetched.
+--- Whether a value stands for a secret that could not be fetched.
 ---@param value any
 ---@return boolean
 function M.is_missing(value)
   return getmetatable(value) == Missing
 end
 
---- Why it could not: with file and line.
+--- The reason why a secret could not be fetched, with file and line.
 ---@param value table
 ---@return string
 function M.why(value)
@@ -34,8 +34,8 @@ local function missing(path, message)
   return setmetatable({ message = ("%s%s: %s"):format(path, line, message) }, Missing)
 end
 
--- A name may be the secret itself, put there by mistake: only what looks like
--- the name of a variable, or of a file, is shown.
+-- The name in env "NAME" may be the secret itself, by mistake. So a message shows it only when it looks like the name
+-- of a variable, or of a file.
 local function shown_variable(name)
   local usual = name:find("^[A-Z][A-Z0-9_]*$") and #name <= 64 and (#name <= 20 or name:find("_", 1, true))
   return usual and ("%q"):format(name) or "…"
@@ -143,7 +143,7 @@ local function environment(path, getenv)
   return setmetatable(env, { __index = undefined(env), __newindex = assigned })
 end
 
--- What the text is, if it is no Lua.
+-- Recognises JSON, YAML and INI, for a better message.
 local function other_language(text)
   if text:find('^%s*{%s*["}]') then return "this is JSON" end
   if text:find("^%s*{") then return "return is missing before the table" end
@@ -155,7 +155,7 @@ end
 
 local LUA = "%s: %s, and the configuration is Lua: return { listen = \"127.0.0.1:8480\", … }"
 
--- Without what stands in the file: it may be a secret. Lua shortens a long path.
+-- A message of Lua without quotations of the file, which may be secrets, and with the whole path, which Lua shortens.
 local function cleaned(message, path)
   message = tostring(message):gsub(" near .*$", ""):gsub(" %(constant .-%)", "")
   if message:sub(1, 3) == "..." then

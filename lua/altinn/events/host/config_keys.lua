@@ -106,14 +106,15 @@ local function url(value)
   end
 end
 
--- A path is put between the address and its query, and a fragment is never sent.
+-- The url of a target: effects put their path between the address and its query. A fragment would not be sent, so it is
+-- refused.
 local function target_url(value)
   local message = url(value)
   if message then return message end
   if value:find("#", 1, true) then return "holds a '#': what follows it would never be sent" end
 end
 
--- Authorities that are trusted instead of the system's. Each connection reads the file, so a bad one is told here.
+-- A file of authorities that are trusted instead of the system's. Connections read it later, so it is checked here.
 local function authorities(value)
   if file_name(value) then return "must be the name of a file" end
   local file, message = io.open(value, "rb")
@@ -170,7 +171,7 @@ local function one_text(value)
   if type(value) ~= "string" or value == "" then return "must be a text that is not empty" end
 end
 
--- What events.maskinporten takes.
+-- The options of events.maskinporten.
 local credentials_shape = {
   client_id = one_text, key = one_text, key_file = one_text, passphrase = want "string", kid = one_text,
   certificate = one_text, certificate_file = one_text, scopes = texts, environment = environment_name,
@@ -206,8 +207,7 @@ local function hint(name, wanted)
   return near ~= "" and near or (" (there are: %s)"):format(table.concat(names_of(wanted), ", "))
 end
 
--- Without values that could not be fetched: nothing is known of them. Nil
--- when nothing else is left.
+-- The value without its missing secrets, which cannot be checked; nil when nothing else is left.
 local function known_part(value)
   if is_missing(value) then return nil end
   if type(value) ~= "table" then return value end
@@ -240,7 +240,7 @@ M.configuration, M.target = shape, target_shape
 
 --- Checks a table of the configuration.
 ---@param value table
----@param problems string[] what is wrong is added
+---@param problems string[] gets a message for each problem
 function M.check(value, problems)
   check_table(value, shape, "", problems)
 end

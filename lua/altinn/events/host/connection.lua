@@ -8,14 +8,14 @@ local M = {}
 local Connection = {}
 Connection.__index = Connection
 
---- What M.open gives; the commands add how they complain.
+--- The class of the connections that M.open gives; the commands add methods to it.
 M.Connection = Connection
 
 local function is_null(value)
   return value == nil or value == events.null
 end
 
--- "is wrong" that a constructor raises, without the place in our files.
+-- Calls a constructor. A mistake that it raises becomes nil, message, code, without the line of the module's file.
 local function built(make, options)
   local ok, value, message, code = pcall(make, options)
   if ok then return value, message, code end
@@ -61,7 +61,7 @@ function M.base_url(config)
 end
 
 --- Connects to Altinn; nothing is sent yet.
----@param config table what altinn.events.config.load gave
+---@param config table of altinn.events.host.config.load
 ---@return table|nil connection `client`, `config`; methods claims, identity, address, owns, mask
 ---@return string|nil message
 ---@return string|nil code also "usage": the configuration lacks something
@@ -78,7 +78,7 @@ function M.open(config)
   return setmetatable({ client = client, token = token, config = config }, Connection)
 end
 
---- The claims of a token's text. Nothing is verified: that is Altinn's to do.
+--- The claims of a token's text. The signature is not verified; Altinn does that.
 ---@param text string
 ---@return table|nil claims
 ---@return string|nil message
@@ -89,7 +89,7 @@ function M.claims_of(text)
   return claims
 end
 
---- The claims of the token in use; gets one when there is none yet.
+--- The claims of the token in use; fetches a token when there is none yet.
 ---@return table|nil claims
 ---@return string|nil message
 ---@return string|nil code
@@ -111,9 +111,8 @@ local function system_user(claims)
   return nil
 end
 
---- Who Altinn Events takes the bearer of a token for: the owner of
---- subscriptions. The first that applies: service owner, user, system user,
---- organisation.
+--- The identity under which Altinn Events keeps the subscriptions of a token's bearer: the first that applies of
+--- service owner, user, system user, organisation.
 ---@param claims table
 ---@return string|nil identity "/org/…", "/user/…", "/systemuser/…" or "/organisation/…"
 function M.identity_of(claims)
@@ -127,8 +126,7 @@ function M.identity_of(claims)
   return number and "/organisation/" .. number or nil
 end
 
---- The identity that subscriptions stand under: from the token, else from
---- the subscriptions themselves.
+--- The identity that owns the subscriptions: from the token, else from the subscriptions themselves.
 ---@param subscriptions table[]|nil
 ---@return string
 function Connection:identity(subscriptions)
@@ -137,8 +135,7 @@ function Connection:identity(subscriptions)
   return claims and M.identity_of(claims) or first and first.createdBy or "unknown"
 end
 
---- Whether the token is surely not a service owner's, of whom Altinn demands
---- no subjectFilter.
+--- Whether the token is certainly not a service owner's. Altinn demands a subjectFilter of everybody else.
 ---@param subscriptions table[]|nil
 ---@return boolean
 function Connection:needs_subject(subscriptions)
@@ -173,8 +170,8 @@ function Connection:owns(address)
   return self:owner(address) == "ours"
 end
 
---- An address without its secret; one whose owner is unknown so that
---- people recognise it.
+--- An address without its secret. When the owner is unknown, the beginning of the word in the secret's place is shown,
+--- so that people recognise it.
 ---@param address string|nil
 ---@return string|nil
 function Connection:mask(address)

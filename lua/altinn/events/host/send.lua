@@ -12,7 +12,7 @@ local function utf16(code)
   return ("\\u%04X\\u%04X"):format(0xD800 + code // 0x400, 0xDC00 + code % 0x400)
 end
 
--- Rewrites one JSON string literal's inside. Escapes that are there stay.
+-- Escapes the inside of a JSON string as Altinn does; escapes that it has already stay.
 local function escape_inside(text)
   text = text:gsub("[\xC2-\xF4][\x80-\xBF]+", function(c) return utf16(utf8.codepoint(c)) end)
   text = text:gsub('\\"', "\\u0022")
@@ -64,7 +64,7 @@ local function read_all(path)
   return text, message
 end
 
--- The events of a file, one JSON text or JSON Lines, each as { body, id }. A byte order mark is no part of them.
+-- The events of a file (one JSON text, or JSON Lines), each as { body, id }. A byte order mark is dropped.
 local function bodies(text, raw)
   if raw then return { { body = text } } end
   text = text:gsub("^\239\187\191", "")
@@ -106,7 +106,7 @@ function M.files(options)
       options.report(path, nil, message)
     end
     for _, one in ipairs(list or {}) do
-      -- What is no address or no media type raises there; here it is the user's word.
+      -- A malformed address or media type raises there; here it is the user's mistake, so it becomes a message.
       local fine, reply, why = pcall(multi.perform, multi, {
         method = "POST", url = options.to, body = one.body,
         headers = headers_of(options), timeout = options.timeout or 45,

@@ -1,18 +1,16 @@
--- The address that Altinn posts to, its secret, and which subscriptions'
--- addresses are ours.
+-- The address that Altinn posts to, its secret, and the owners of subscriptions' addresses.
 --
 -- The endpoint of the configuration is the public address of the host's
 -- /events, to which the secret is added, or an address with {secret} where
--- the secret stands. Ours are the addresses with one of the configured
--- secrets there. Any other word in its place may be a secret that was taken
--- out of the configuration, or the name of another system behind the same
--- proxy: nobody can tell, so the address is unknown. An address with a name
+-- the secret stands. An address with one of the configured secrets there
+-- is ours. Any other word in that place may be an old secret, or the name of
+-- another system behind the same proxy, so the owner is unknown. An address with a name
 -- after the secret (/events/SECRET/letters) is made by hand and not ours.
 local M = {}
 
 local PLACE = "{secret}"
 
--- Scheme and host in lower case, no default port, never an empty path: as the server gives addresses back.
+-- An address in the form that the server gives back: scheme and host in lower case, no default port, no empty path.
 local function normal(text)
   local scheme, authority, rest = text:match("^(%a[%w+.%-]*)://([^/?#]*)(.*)$")
   if not scheme then return text end
@@ -40,7 +38,7 @@ end
 --- The address for new subscriptions.
 ---@param endpoint string of the configuration
 ---@param secret string|nil the newest secret
----@param name string|nil to tell the subscription apart; such a one is not ours
+---@param name string|nil tells the subscription apart; an address with a name is not ours
 ---@return string
 function M.address(endpoint, secret, name)
   local before, after = parts(endpoint)
@@ -48,8 +46,8 @@ function M.address(endpoint, secret, name)
   return normal(name and text .. "/" .. name or text)
 end
 
---- What stands in an address where the endpoint has its secret: "" when it
---- has none, nil when the address is no variant of the endpoint.
+--- The word in an address at the place of the endpoint's secret: "" when there is none, nil when the address is no
+--- variant of the endpoint.
 ---@param endpoint string of the configuration
 ---@param address string|nil
 ---@return string|nil
@@ -83,13 +81,13 @@ function M.owner(endpoint, address, secrets)
   return is_one_of(secret, secrets) and "ours" or "unknown"
 end
 
--- A segment of a path that is surely no secret: a short word, a version.
+-- Whether a segment of a path is certainly no secret: a short word, or a version.
 local function is_word(segment)
   return #segment <= 15 and segment:find("^%l[%l%-]*%d?$") ~= nil
 end
 
--- Any address: words of the path stay, the segment after "events" and all
--- that does not look like a word does not, nor do the values of a query.
+-- Masks any address: words of the path stay. The segment after "events", segments that are not plain words, and the
+-- values of a query are replaced.
 local function mask_any(address)
   local head, path, query = address:match("^(%a[%w+.%-]*://[^/?#]*)([^?#]*)(.*)$")
   if not head then return "***" end
@@ -108,20 +106,20 @@ end
 
 local LONG = 6  -- characters: a shorter secret may be a part of any word
 
--- Where a text has the word, not as a part of a longer one.
+-- Hides a secret where it is a whole segment of a path or a whole value, not as a part of a longer word.
 local function hide_segment(text, secret)
   return (text:gsub("([/=])(" .. secret:gsub("%p", "%%%0") .. ")%f[^%w%-_.~]", "%1***"))
 end
 
---- A text, such as an address or a message that quotes one, without secrets: a long one nowhere, a short one not as a
---- segment of a path or the value of a query.
+--- Hides secrets in a text, such as an address or a message that quotes one. A long secret is hidden everywhere, a
+--- short one as a segment of a path or the value of a query.
 ---@param text string
 ---@param secrets string[]
 ---@return string
 function M.hide(text, secrets)
   local list = {}
   for index, secret in ipairs(secrets) do list[index] = secret end
-  table.sort(list, function(a, b) return #a > #b end)  -- one may begin with another
+  table.sort(list, function(a, b) return #a > #b end)  -- longer ones first: one secret may begin with another
   for _, secret in ipairs(list) do
     text = #secret >= LONG and text:gsub(secret:gsub("%p", "%%%0"), "***") or hide_segment(text, secret)
   end
@@ -133,7 +131,7 @@ local function segments_of(address)
     :gmatch("[%w%-_.~]+")
 end
 
---- Whether an address holds one of the secrets already, which is to be added to it.
+--- Whether an address already contains one of the secrets.
 ---@param address string
 ---@param secrets string[]
 ---@return boolean
@@ -166,13 +164,13 @@ function M.mask(address, endpoint, secrets)
   return M.hide(masked(address, endpoint), secrets or {})
 end
 
--- As much of a word as tells people which one it is, and is no secret.
+-- The beginning of a word, by which people recognise it without seeing a secret.
 local function beginning(word)
   return #word >= 8 and word:sub(1, 3) .. "***" or "***"
 end
 
---- An address whose owner is unknown, for people who are to recognise it:
---- the word in the place of the secret by its first three characters.
+--- An address whose owner is unknown, in a form that people recognise: the word in the secret's place is cut to its
+--- first three characters.
 ---@param address string
 ---@param endpoint string of the configuration
 ---@param secrets string[]|nil as for mask

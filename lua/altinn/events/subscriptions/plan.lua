@@ -1,5 +1,4 @@
--- The subscriptions that a set of rules needs, and how they differ from
--- those that exist.
+-- The subscriptions that a set of rules needs, and their difference from the existing subscriptions.
 --
 -- What "smallest" means. A subscription filters one resource, at most one
 -- subject and at most one type, each by exact comparison (Altinn has no
@@ -19,12 +18,12 @@ local wants = require "altinn.events.subscriptions.wants"
 
 local M = {}
 
---- Seconds for which Altinn remembers who subscribes to what: so long a new
---- subscription may miss events, and a deleted one may still bring some.
+--- Seconds for which Altinn caches subscriptions. For so long a new subscription may miss events, and a deleted one may
+--- still deliver.
 M.cache = 3600
 
--- Seconds after which Altinn has given up trying a new endpoint. One that is older and not validated is made anew
--- rather than tried again, so that its `created` tells when it began to be heard.
+-- Seconds after which Altinn has given up trying a new endpoint. A subscription that is older and not validated is
+-- deleted and made anew, so that its `created` tells from when on it delivers.
 local LADDER = 600
 
 local function check_options(options, known, name)
@@ -35,7 +34,7 @@ local function check_options(options, known, name)
   end
 end
 
---- The text in which a person reads a filter: short where that is clear, masked.
+--- A filter as people read it: without the usual prefix, and masked.
 ---@param value string|nil
 ---@return string|nil
 function M.short(value)
@@ -45,13 +44,13 @@ function M.short(value)
   return core.mask(text)
 end
 
--- A box is what one subscription brings: { resource, subject or nil, type or nil }.
+-- A box is the set of events that one subscription brings: { resource, subject or nil, type or nil }.
 
 local function key_of(resource, subject, type)
   return table.concat({ resource, subject or "", type or "" }, "\n")
 end
 
--- Narrow: the boxes that lie in no other.
+-- Narrow: the boxes that lie inside no other box.
 local function maximal(boxes)
   local list = {}
   for key, box in pairs(boxes) do
@@ -65,7 +64,7 @@ local function maximal(boxes)
   return list
 end
 
--- Fewest: one box a resource and subject, or a resource where some rule wants every subject.
+-- Fewest: one box for each resource and subject; for each resource alone when some rule wants every subject.
 local function fewest(boxes)
   local every, groups, list = {}, {}, {}
   for _, box in pairs(boxes) do
@@ -107,7 +106,7 @@ local function add_once(list, value)
   list[#list + 1] = value
 end
 
--- Calls visit(box) for each box of what a rule wants.
+-- Calls visit(box) for each box that a rule wants.
 local function each_box(wanted, visit)
   local open = { false }
   for _, resource in ipairs(wanted.resources) do
@@ -119,7 +118,7 @@ local function each_box(wanted, visit)
   end
 end
 
--- Adds the boxes of a rule that can be subscribed to; the reasons why others cannot.
+-- Adds the boxes of a rule that can be subscribed to. Gives the reasons why the other boxes cannot.
 local function add_boxes(boxes, wanted)
   local reasons = {}
   each_box(wanted, function(box)
@@ -129,7 +128,7 @@ local function add_boxes(boxes, wanted)
   return reasons
 end
 
--- Whether a rule with these values (nil: any) has some that one filter brings.
+-- Whether a rule with these values (nil: any value) wants events that a filter lets through.
 local function names_it(values, filter)
   if filter == nil then return true end
   for _, value in ipairs(values or {}) do
@@ -138,7 +137,7 @@ local function names_it(values, filter)
   return false
 end
 
--- The rules that left a filter open, one for each reason: "rule 'a' wants all".
+-- The rules that leave a filter open, one rule for each reason: "rule 'a' wants all".
 local function open_text(filter, needing, values, reason)
   local texts, seen = {}, {}
   for _, one in ipairs(needing) do
@@ -195,7 +194,7 @@ local SUBJECT_DEMANDED = "Altinn demands a subjectFilter of everybody who is not
 local SENDER_ONLY = "its events carry the sender's number, so they reach a service owner alone (a token with the scope"
   .. " altinn:serviceowner)"
 
--- What a rule that leaves the subject open has to hear when the subscriber is no service owner.
+-- The note for a rule that leaves the subject open; it applies when the subscriber is not a service owner.
 local function demand_of(rule, wanted)
   if wanted.subjects then return nil end
   return note_of(rule, wanted.sender_only and SENDER_ONLY or SUBJECT_DEMANDED)
@@ -210,8 +209,8 @@ local compute_options = { resources = true, narrow = true }
 ---@param options { resources: string[]|nil, narrow: boolean|nil }|nil resources for rules that name none; one
 ---  subscription for each type
 ---@return table plan `subscriptions`, each { resource, subject, type, rules, why }, sorted; `problems`: rules that
----  cannot be subscribed for; `warnings`; `demands`: what concerns those alone who are no service owner; all three
----  { rule, file, line, message }
+---  cannot be subscribed for; `warnings`; `demands`: notes for subscribers who are not a service owner; all three are
+---  lists of { rule, file, line, message }
 function M.compute(rules, options)
   options = options or {}
   check_options(options, compute_options, "plan")
@@ -250,7 +249,7 @@ local function seconds_of(time)
   return (events.time { specversion = "1.0", id = "1", source = "/", type = "t", time = time })
 end
 
--- Whether two could bring the same event. Unsure counts as yes.
+-- Whether a box and a subscription could bring the same event; true also when that is not certain.
 local function overlaps(box, subscription)
   local resource = subscription.resourceFilter
   if resource and resource:lower() ~= box.resource then return false end
@@ -259,24 +258,24 @@ local function overlaps(box, subscription)
   return not (type and box.type and type ~= box.type)
 end
 
--- The key under which a subscription of ours is what a plan can want; nil: no plan does.
+-- The key of an existing subscription that a plan could contain; nil when no plan could.
 local function key_of_existing(one, options)
   local plain = not one.sourceFilter and not one.includeSubunits and one.resourceFilter
   if not plain or options.owner(one.endPoint) ~= "ours" then return nil end
   if endpoint.normal(one.endPoint) ~= options.endpoint then return nil end
-  -- An empty filter matches nothing: it is not a filter that is left out.
+  -- An empty filter matches no event; it differs from a filter that is left out.
   if one.subjectFilter == "" or one.typeFilter == "" then return nil end
   return key_of(one.resourceFilter:lower(), one.subjectFilter, one.typeFilter)
 end
 
--- Of several that are the same: a validated one before others, the oldest first.
+-- Whether one of two equal subscriptions is to be kept before the other: validated first, then the oldest.
 local function better(one, other)
   if not other then return true end
   if (one.validated == true) ~= (other.validated == true) then return one.validated == true end
   return one.id < other.id
 end
 
--- The index of a planned one -> the subscription that is it.
+-- The index of a planned subscription -> the existing subscription that matches it.
 local function mates(planned, existing, options)
   local best, mate = {}, {}
   for _, one in ipairs(existing) do
@@ -287,7 +286,7 @@ local function mates(planned, existing, options)
   return mate
 end
 
--- From when on a planned subscription surely hears: nil when it is not there or not validated.
+-- The time from which a planned subscription certainly delivers; nil when it does not exist or is not validated.
 local function ready(subscription, options)
   if not subscription or subscription.validated ~= true then return nil end
   return (seconds_of(subscription.created) or options.now) + options.overlap
@@ -310,7 +309,7 @@ local function step_for(box, subscription, options)
     why = "exists" }
 end
 
--- Indices of the planned ones by resource.
+-- A function that gives the indices of the planned subscriptions of a resource; without a resource all indices.
 local function by_resource(planned)
   local places, all = {}, {}
   for index, box in ipairs(planned) do
@@ -348,7 +347,7 @@ local others = {
     .. " apply --remove-unknown removes it",
 }
 
--- What is to be done about a subscription that is none of the planned ones.
+-- The step for an existing subscription that is not planned.
 local function step_beside(subscription, planned, mate, options)
   local owner = options.owner(subscription.endPoint)
   if owner == "ours" or owner == "unknown" and options.remove_unknown then
@@ -363,19 +362,19 @@ end
 local difference_options = { endpoint = true, owner = true, now = true, overlap = true, remove_unknown = true }
 
 --- Compares a plan with the subscriptions that exist under this identity.
---- Only those whose endpoint is ours are ever to be removed (with
---- `remove_unknown` also those that differ from it in the secret), and one that
---- brings something a rule wants only when what takes its place is validated
---- and older than `overlap`; its age is the `created` of the server, so that
---- nothing needs to be remembered between two calls.
+--- It removes only subscriptions whose endpoint is ours; with `remove_unknown` also those whose endpoint differs from
+--- ours in the secret alone. A subscription that brings events a rule wants is removed only when its replacement is
+--- validated and older than `overlap`. The age is counted from the server's `created`, so no state is kept between two
+--- calls.
 ---@param planned table[] `subscriptions` of compute
 ---@param existing table[] as client:subscriptions() gives them
 ---@param options { endpoint: string, owner: fun(endpoint: string): string|nil, now: number, overlap: number|nil,
----  remove_unknown: boolean|nil } the address that new ones get, whose an address is ("ours", "unknown" or nil),
----  seconds since 1970, seconds (default: one hour; below 0: as soon as what takes its place is validated)
+---  remove_unknown: boolean|nil } endpoint: the address for new subscriptions; owner: whose an address is
+---  ("ours", "unknown" or nil); now: seconds since 1970; overlap: seconds (default: one hour; below 0: a replaced
+---  subscription goes as soon as its replacement is validated)
 ---@return table[] steps each { action, planned, subscription, why, at, anew, unknown }; action is create, validate
----  (`anew`: delete it first), keep, remove, wait (to be removed, not before `at`), foreign or unknown; `at` is until
----  when create and keep may be deaf, and until when what is removed may still be heard
+---  (`anew`: delete it first), keep, remove, wait (to be removed, not before `at`), foreign or unknown; `at` is the
+---  time until which a created or kept subscription may miss events, or a removed one may still deliver
 function M.difference(planned, existing, options)
   check_options(options, difference_options, "difference")
   options = { endpoint = endpoint.normal(options.endpoint), owner = options.owner, now = options.now,
@@ -395,7 +394,7 @@ end
 
 local idle = { keep = true, foreign = true, unknown = true }
 
---- Whether anything is to be done, now or later.
+--- Whether a step changes something, now or later.
 ---@param steps table[] what difference gave
 ---@return boolean
 function M.differs(steps)

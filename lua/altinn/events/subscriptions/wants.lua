@@ -1,7 +1,6 @@
--- What the heads of rules want of Altinn: the values of resource, subject
--- and type that a subscription can name. Altinn compares these exactly and
--- nothing else, so a prefix, an exclusion or a condition on another
--- attribute leaves a filter open.
+-- Finds the values of resource, subject and type that the head of a rule wants and a subscription can name. Altinn
+-- compares only these three, and exactly, so a prefix, an exclusion or a condition on another attribute leaves a filter
+-- open.
 local core = require "altinn.events.core"
 local head = require "altinn.events.event.head"
 
@@ -20,7 +19,7 @@ local function starts(text, stem)
   return text:sub(1, #stem) == stem
 end
 
--- What two alternatives have in common, or nil.
+-- The intersection of two alternatives, or nil.
 local function both(a, b)
   if a.prefix and b.prefix then
     return starts(a[1], b[1]) and a or starts(b[1], a[1]) and b or nil
@@ -42,7 +41,7 @@ local function inside_any(one, list)
   return false
 end
 
--- Without what another alternative holds already.
+-- The alternatives without those that another alternative includes.
 local function pruned(list)
   local seen, distinct, kept = {}, {}, {}
   for _, one in ipairs(list) do
@@ -81,8 +80,8 @@ local reasons = {
   present = "wants any that is there",
 }
 
--- What the conditions leave of one attribute: { list = alternatives or nil
--- for anything, absent = may be absent, reason = why no list of values }.
+-- The values of one attribute that the conditions allow: { list = alternatives, nil for any value; absent = whether it
+-- may be absent; reason = why the rule has no list of values }.
 local function narrowed(conditions, name)
   local list, absent, excluded, reason = nil, not required[name], {}, nil
   for _, condition in ipairs(conditions) do
@@ -102,7 +101,7 @@ local function narrowed(conditions, name)
   return { list = list, absent = absent, reason = reason or "sets no condition on it" }
 end
 
--- A list of texts when only these are left; otherwise nil.
+-- The list of the allowed values; nil when other values are allowed too.
 local function values_of(left)
   if not left.list or left.absent then return nil end
   local values = {}
@@ -204,7 +203,7 @@ local function type_warning(one)
   return ("on: '%s' is not among the types that Altinn is known to raise; is it spelt right?"):format(shown)
 end
 
--- The word of the rule for the subject, and whom events of the type are addressed to.
+-- Warns when the rule says `recipient` and the type's events carry the sender, or the other way round.
 local function party_warning(rule, type)
   local entry = catalogue()[type]
   local when = rule.when or {}
@@ -231,8 +230,8 @@ local function other_attributes(conditions)
   return names
 end
 
--- The types that a subscription can bring; nil: any. Altinn refuses one for
--- a type that it never raises, and sends its validation without.
+-- The types that a subscription can bring; nil: any type. Altinn refuses a subscription for a type that it never
+-- raises, and sends the validation event without a subscription for it.
 local function that_come(types)
   if not types then return nil end
   local list = {}
@@ -243,7 +242,7 @@ local function that_come(types)
   return list
 end
 
--- Whether events of these types carry the sender, all of them.
+-- Whether the events of all these types carry the sender.
 local function carry_sender(types)
   for _, type in ipairs(types or {}) do
     local entry = catalogue()[type]
@@ -254,14 +253,14 @@ end
 
 --- Why client:subscribe would refuse a subscription with these filters.
 ---@param box { resource: string, subject: string|nil, type: string|nil }
----@return string|nil reason nil: it would not
+---@return string|nil reason nil: client:subscribe takes them
 function M.refusal(box)
   local request, reason = core.altinn.request("subscribe", { endpoint = "https://hooks.example/",
     resource = box.resource, subject = box.subject, types = box.type and { box.type } or nil })
   return not request and reason or nil
 end
 
---- What one rule wants that a subscription can name.
+--- The values that one rule wants and a subscription can name.
 ---@param rule table name, on, when, and conditions when it is compiled already
 ---@param known string[] full resources for rules that name none
 ---@return table|nil wants resources, subjects and types (lists; nil: any), subject_reason and type_reason (why any),

@@ -32,7 +32,7 @@ local names = { { 86400, "d" }, { 3600, "h" }, { 60, "min" } }
 ---@param seconds number
 ---@return string
 function M.text(seconds)
-  for _, unit in ipairs(names) do  -- the largest unit that it is a whole number of
+  for _, unit in ipairs(names) do  -- the largest unit without a fraction
     local count = seconds / unit[1]
     if count >= 1 and count % 1 == 0 and (unit[2] ~= "d" or count >= 2) then return ("%d %s"):format(count, unit[2]) end
   end

@@ -1,4 +1,4 @@
--- Dates of HTTP (RFC 9110 §5.6.7) and what Retry-After says (§10.2.3).
+-- Dates of HTTP (RFC 9110 §5.6.7) and Retry-After (§10.2.3).
 local M = {}
 
 local MONTHS = {
@@ -51,10 +51,11 @@ function M.parse(text)
   return days(whole_year(year), month, day) * 86400 + hour * 3600 + minute * 60 + second
 end
 
---- The seconds that a Retry-After asks for. A date counts from the reply's own Date, so that no clock has to be right.
+--- The seconds that a Retry-After asks for. A date counts from the reply's own Date, so that this
+--- machine's clock need not be right.
 ---@param headers table names in lower case
 ---@param now number|nil this machine's clock, for a reply without Date; os.time() when absent
----@return number|nil seconds nil when nothing sensible is said
+---@return number|nil seconds nil without a valid Retry-After
 function M.retry_after(headers, now)
   local value = headers["retry-after"]
   if type(value) ~= "string" then return nil end

@@ -1,6 +1,6 @@
 -- JSON texts of requests: members sorted, whole numbers without ".0".
--- (lua-cjson 2.1.0 writes 136 as 136.0 on Lua 5.3 and later once it has
--- read it, and members in any order; a request is better the same each time.)
+-- (lua-cjson 2.1.0 writes a number that it has read, such as 136, as 136.0 on Lua 5.3 and later, and members in any
+-- order. The same value must give the same request.)
 local core = require "altinn.events.core"
 
 local M = {}
@@ -74,7 +74,7 @@ end
 
 encode = function(value, depth, count)
   if depth > 100 then return nil, "nested more than 100 deep" end
-  count[1] = count[1] + 1  -- a table that is a member many times over is written as often
+  count[1] = count[1] + 1  -- counts values, because a shared table is written once for each place
   if count[1] > MOST then return nil, ("more than %d values"):format(MOST) end
   local kind = type(value)
   if kind == "string" then

@@ -1,5 +1,4 @@
--- Modules that stand on libraries of the system, loaded so that a missing one
--- is told in a sentence, with the name of its package.
+-- Loads modules that need libraries of the system. A missing library raises a sentence with the name of its package.
 local M = {}
 
 -- By the stem of the file: the packages of Debian and Ubuntu, Fedora, Alpine, Homebrew.
@@ -10,7 +9,7 @@ local PACKAGES = {
   { "libsqlite3", "libsqlite3-0", "sqlite-libs", "sqlite-libs", "sqlite" },
 }
 
--- What the loader of glibc, of musl and of macOS says of a file that is not there.
+-- The messages of the loaders of glibc, musl and macOS for a missing file.
 local ABSENT = {
   "(lib[%w._+-]+): cannot open shared object file",
   "Error loading shared library (lib[%w._+-]+)",

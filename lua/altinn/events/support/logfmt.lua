@@ -1,5 +1,5 @@
--- Lines of a log: identity numbers masked, nothing that could end a line or
--- pass for another field, and nothing that a terminal obeys.
+-- Lines of a log. Identity numbers are masked, and characters are escaped that could end the line, pass for another
+-- field, or control a terminal.
 local core = require "altinn.events.core"
 local json = require "altinn.events.support.json"
 local texts = require "altinn.events.support.text"
@@ -8,25 +8,25 @@ local M = {}
 
 local TEXT_BYTES = 2000
 
---- A text for people: UTF-8, masked, and cut when it is long. A number that
---- the cut goes through is still masked: a few bytes more are looked at.
+--- A text for people: UTF-8, masked, and cut when it is long. Masking sees some bytes beyond the cut, so that an
+--- identity number across the cut is masked too.
 ---@param text any
 ---@return string
 function M.short(text)
   text = tostring(text)
-  if #text < 11 and text:find("^[%w ._-]*$") then return text end  -- too short for a number of anybody
+  if #text < 11 and text:find("^[%w ._-]*$") then return text end  -- too short for an identity number
   text = core.mask(texts.readable(text:sub(1, TEXT_BYTES + 128)))
   return #text > TEXT_BYTES and texts.cut(text, TEXT_BYTES) .. " …" or text
 end
 
 local ESCAPES = { ["\n"] = "\\n", ["\t"] = "\\t", ["\r"] = "\\r", ['"'] = '\\"', ["\\"] = "\\\\" }
 
---- A value as logfmt has it: in quotes where it must be.
+--- A value as logfmt writes it, in quotes where they are needed.
 ---@param value any
 ---@return string
 function M.value(value)
   value = tostring(value)
-  if value:find("^[%w.:/_-]+$") then return value end  -- most are
+  if value:find("^[%w.:/_-]+$") then return value end  -- most values need no quotes
   if value:find("^[ !#-<>-%[%]-~]+$") then return '"' .. value .. '"' end  -- sentences in ASCII
   value = texts.readable(value)
   if value ~= "" and not value:find('[%s"=%c\\\127]') and not value:find("\194[\128-\159]") then return value end
@@ -76,7 +76,7 @@ function M.line(message, fields)
   return table.concat(parts, " ")
 end
 
--- A value that JSON cannot hold stands as its text.
+-- The JSON of a value; a value that JSON cannot hold becomes its text.
 local function json_value(value)
   if type(value) == "string" then value = texts.readable(value) end
   local text = json.encode(value)

@@ -4,8 +4,8 @@ local words = require "altinn.events.support.words"
 
 local M = {}
 
---- Every key is known; a wrong one is told with the nearest, or with ours for a word of Altinn's.
----@param what string whose options they are, as the message names it
+--- Raises for an unknown key, with the nearest known key, or with our word for a word of Altinn's.
+---@param what string the function whose options these are, for the message
 ---@param given any
 ---@param known table<string, any>
 ---@param level integer
@@ -19,7 +19,7 @@ function M.keys(what, given, known, level)
   end
 end
 
---- A member is of a type, or absent.
+--- Raises unless a member is of a type, or absent.
 ---@param given table
 ---@param name string
 ---@param kind string
@@ -33,7 +33,7 @@ function M.kind(given, name, kind, level)
   return value
 end
 
---- A member is a finite number that is greater than `least`, or absent.
+--- Raises unless a member is a finite number greater than `least`, or absent.
 ---@param given table
 ---@param name string
 ---@param least number

@@ -1,11 +1,11 @@
--- Objects that raise where a name is read that they do not have: a misspelt
--- name is told where it stands, and is never a silent nil.
+-- Objects that raise when code reads a name that they do not have: a misspelt name is reported with its line, and is
+-- never a silent nil.
 local suggest = require "altinn.events.support.suggest"
 
 local M = {}
 
 --- The sentence for a name that an object does not have.
----@param what string how the object is called where it is used, such as "context"
+---@param what string the object's name in messages, such as "context"
 ---@param name any
 ---@param known table<string, any> the names that there are
 ---@return string

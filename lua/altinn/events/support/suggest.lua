@@ -1,4 +1,4 @@
--- The right word for a wrong one.
+-- Suggests the right word for a misspelt one.
 local M = {}
 
 local min = math.min
@@ -22,7 +22,7 @@ local function distance(a, b)
   return above[#b]
 end
 
--- The words that a name is made of, as a set: "resourceFilter", "max_bytes".
+-- The words in a name, as a set: "resourceFilter" and "max_bytes" have two each.
 local function words_of(name)
   local set, count = {}, 0
   for word in name:gsub("(%l)(%u)", "%1 %2"):lower():gmatch("%w+") do
@@ -38,7 +38,8 @@ local function holds(outer, inner)
   return true
 end
 
--- The one candidate that has all words of a name, or all of whose words the name has; nil: there is none, or another.
+-- The only candidate that has all words of a name, or whose words the name all has; nil when there is none, or more
+-- than one.
 local function by_words(name, list)
   local wanted, count = words_of(name)
   local found
@@ -53,7 +54,7 @@ local function by_words(name, list)
   return found
 end
 
-local SLIPS = 2  -- edits that a slip of the fingers makes; more are another word
+local SLIPS = 2  -- a typing mistake makes so many edits at most
 
 -- The candidate with the fewest edits, and their number; nil: none is near.
 local function by_letters(name, list)
@@ -65,9 +66,8 @@ local function by_letters(name, list)
   return best, least
 end
 
---- The candidate that a wrong word is likely to mean: one that differs by a
---- slip, else the one that shares whole words with it, else the nearest by
---- letters; nil when none is near.
+--- The candidate that a misspelt word most likely means: one that differs by a typing mistake, else the one that shares
+--- whole words with it, else the nearest by letters; nil when none is near.
 ---@param word string
 ---@param candidates string[]|table<string, any> a list, or a table whose keys are the words
 ---@return string|nil

@@ -35,15 +35,15 @@ function M.readable(text)
   return table.concat(parts)
 end
 
--- Marks that turn the direction of writing: U+200E, U+200F, U+202A to U+202E, U+2066 to U+2069.
+-- Marks that change the direction of writing: U+200E, U+200F, U+202A to U+202E, U+2066 to U+2069.
 local TURNING = { "\226\128([\142\143\168-\174])", "\226\129([\166-\169])" }
 local TURNED = { 0x2000, 0x2040 }
 
 local function code(byte) return ("\\u%04x"):format(byte) end
 
---- The same text without what a terminal or a reader of lines could obey: control characters, also DEL and those of C1
---- (U+0080 to U+009F), and marks that turn the direction of writing stand as \u001b and the like. It is UTF-8, and JSON
---- stays the same JSON.
+--- Makes characters visible that control a terminal or end a line: control characters, also DEL and C1 (U+0080 to
+--- U+009F), and marks that change the direction of writing become \u001b and the like. The result is UTF-8, and JSON
+--- keeps its value.
 ---@param text string
 ---@param kept string|nil control characters that stay, as a set of a pattern: "\n\t" when absent, "" for none
 ---@return string
@@ -60,7 +60,7 @@ function M.visible(text, kept)
   end))
 end
 
---- Replaces each occurrence of a text, which is no pattern.
+--- Replaces each occurrence of a plain text (not a pattern).
 ---@param text string
 ---@param old string not empty
 ---@param new string
@@ -85,8 +85,8 @@ function M.cut(text, most)
   return (text:sub(1, most + 1):gsub("[\192-\247]?[\128-\191]*$", ""):sub(1, most))
 end
 
---- What somebody raised, as a text: of a table without a text of its own the plain values, in place of its address.
---- Raises what its own __tostring raises.
+--- The text of an error value. A table without __tostring is shown by its plain values, not by its address. Raises the
+--- error of a __tostring that fails.
 ---@param value any
 ---@return string
 function M.raised(value)
@@ -102,7 +102,7 @@ function M.raised(value)
   return ("an error that is a table: { %s }"):format(#parts > 0 and table.concat(parts, ", ") or "…")
 end
 
---- The first KiB of a text: masked, UTF-8. A number that the cut goes through is still masked.
+--- The first KiB of a text: UTF-8, masked; also an identity number across the cut is masked.
 ---@param text string
 ---@return string
 function M.excerpt(text)

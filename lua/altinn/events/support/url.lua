@@ -1,5 +1,4 @@
--- Addresses that are joined of a base, which is trusted, and a path, which
--- may hold what others wrote.
+-- Joins addresses of a trusted base and a path that may contain text from outside.
 local core = require "altinn.events.core"
 
 local M = {}
@@ -30,7 +29,7 @@ function M.escape(text)
   return (text:gsub("[^%w%-._~]", function(char) return ("%%%02X"):format(char:byte()) end))
 end
 
--- As servers read it: encoded dots and slashes are dots and slashes.
+-- The path as servers read it, with encoded dots and slashes decoded.
 local function plain(path)
   return (path:gsub("%%(%x%x)", function(digits)
     local char = string.char(tonumber(digits, 16))
@@ -47,7 +46,7 @@ function M.path_fault(path)
   end
   if path:find("[%s%c#\\]") then return "the path holds a blank, a control character, '#' or '\\'" end
   for segment in (plain(path:match("^[^?]*")):gsub("\\", "/") .. "/"):gmatch("([^/]*)/") do
-    segment = segment:match("^[^;]*")  -- some servers cut parameters off before they look
+    segment = segment:match("^[^;]*")  -- some servers drop parameters before they resolve the path
     if segment == "." or segment == ".." then
       return ("the path holds '%s', which leads to another folder"):format(segment)
     end
@@ -57,7 +56,7 @@ end
 --- The address of a path under a base: the base's query stays, after that of
 --- the path.
 ---@param base string an address without a fragment
----@param path string|nil that path_fault finds nothing wrong with
+---@param path string|nil path_fault must have accepted it
 ---@return string url
 function M.join(base, path)
   if not path then return base end

@@ -1,5 +1,4 @@
--- Words of Altinn's documents for things that have another name here.
--- Whoever writes one of them is led to ours.
+-- Words of Altinn's documentation for things that have another name here, and the hints that name ours.
 local suggest = require "altinn.events.support.suggest"
 
 local M = {}
@@ -24,7 +23,7 @@ local words = {
   correspondenceid = { rule = "when.resourceinstance" },
 }
 
--- The words that lead somewhere from this place.
+-- Altinn's words that have one of ours at this place.
 local function leading(place)
   local list = {}
   for word, ours in pairs(words) do

@@ -200,7 +200,8 @@ end
 ---@param options { config: string|nil, values: table|nil, env_file: string|nil, needs: string[]|nil } env_file: a file
 ---  of variables, which come before those of the environment; needs: the keys whose secrets must be there (nil: all);
 ---  other secrets are left out when this user cannot read them
----@return table|nil config also `file`, `missing` (list of { key, message }: secrets that could not be fetched), `warnings`
+---@return table|nil config also `file`, `missing` (secrets that could not be fetched, each { key, message }),
+---  `warnings`
 ---@return string[]|nil problems
 function M.load(options)
   local config = {

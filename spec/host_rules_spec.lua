@@ -586,3 +586,19 @@ describe("what a rule writes to standard output and standard error", function()
     assert.are.equal("", noisy.process:output())
   end)
 end)
+
+describe("the variables that the configuration has read", function()
+  it("are not for rules, others are", function()
+    local own = host.start {
+      env = { SOME_SECRET = "s3cret-s3cret-s3cret", SOME_FOLDER = "/srv/letters" },
+      config = [[return { targets = { print = { url = "http://127.0.0.1:9",
+        headers = { A = env "SOME_SECRET" } } } }]],
+      rules = { curious = [[rule { name = "curious", on = "*", run = function()
+        return skip(tostring(os.getenv "SOME_SECRET") .. " " .. tostring(os.getenv "SOME_FOLDER"))
+      end }]] },
+    }
+    finally(function() own:close() end)
+    assert.are.equal(200, (own:post(sample.text { id = "v" })))
+    assert(own:wait_log 'verdict=skipped reason="nil /srv/letters"')
+  end)
+end)

@@ -177,6 +177,14 @@ local function read_values(path, getenv, problems)
   return values
 end
 
+-- Reads variables, and notes the names that were asked for.
+local function noting(getenv, asked)
+  return function(name)
+    asked[name] = true
+    return getenv(name)
+  end
+end
+
 -- The function that reads a variable, and the variables of the file.
 local function getenv_of(options)
   if not options.env_file then return os.getenv end
@@ -210,6 +218,8 @@ function M.load(options)
   }
   local getenv, variables = getenv_of(options)
   if not getenv then return nil, { variables } end
+  local asked = {}
+  getenv = noting(getenv, asked)
   local path, problems, missing = options.config or getenv("ALTINN_EVENTS_CONFIG"), {}, {}
   if not path and exists(DEFAULT_FILE) then path = DEFAULT_FILE end
   if path then
@@ -229,7 +239,7 @@ function M.load(options)
   config = normal(config, missing)
   local message = open_door(config) or endpoint_fault(config)
   if message then return nil, { message } end
-  config.file, config.warnings = path, warnings_of(config, variables)
+  config.file, config.warnings, config.asked = path, warnings_of(config, variables), asked
   return config
 end
 

@@ -9,7 +9,7 @@ local texts = require "altinn.events.support.text"
 
 local M = {}
 
-local option_keys = { globals = true, seconds = true, sources = true }
+local option_keys = { globals = true, seconds = true, sources = true, hidden = true }
 
 -- "rules/print.lua:12: message" -> file, line, message
 local function place(text, file)
@@ -121,7 +121,7 @@ local function load_file(set, problems, names, file, options)
     problems[#problems + 1] = { file = file, message = why }
     return
   end
-  local state = { file = file, loading = true, sources = sources, text = text }
+  local state = { file = file, loading = true, sources = sources, text = text, hidden = options.hidden }
   local env = sandbox.environment(state, options.globals, function(fields)
     if not state.loading then error("rule { … } stands at the top of a file, not inside a run", 2) end
     add_rule(set, problems, names, state, fields)
@@ -154,7 +154,8 @@ end
 
 --- Loads rule files and folders of them.
 ---@param paths string[]
----@param options { globals: table<string, any>|nil, seconds: integer|nil, sources: table<string, string>|nil }|nil
+---@param options { globals: table<string, any>|nil, seconds: integer|nil, sources: table<string, string>|nil,
+---  hidden: table<string, boolean>|nil }|nil hidden: names of variables that os.getenv does not give;
 ---  globals: what rule files find in scope besides the language; seconds: what loading a file may take (default 10);
 ---  sources: the texts by path; then paths are files among them, and nothing is read from the disk
 ---@return table[]|nil set the rules in the order of files and lines; rules[i].name, .run, .conditions, .file, .line, …;
@@ -171,7 +172,7 @@ function M.load(paths, options)
   local files, missing = sources:files(paths)
   if not files then return nil, missing end
   local set, problems, names = { files = files, sources = sources.texts }, {}, {}
-  local loading = { globals = options.globals, seconds = options.seconds, sources = sources }
+  local loading = { globals = options.globals, seconds = options.seconds, sources = sources, hidden = options.hidden }
   for _, file in ipairs(files) do load_file(set, problems, names, file, loading) end
   if #problems > 0 then return nil, problems end
   return set

@@ -100,6 +100,7 @@ local function os_library(state)
   library.setlocale = nil
   library.getenv = function(name)  -- the host's own variables hold its secrets
     if type(name) == "string" and name:find("^ALTINN_EVENTS_") then return nil end
+    if state.hidden and state.hidden[name] then return nil end
     return os.getenv(name)
   end
   return library

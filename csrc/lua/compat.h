@@ -1,8 +1,8 @@
 /*
-** compat.h: one source for Lua 5.1, 5.2, 5.3, 5.4 and LuaJIT. What an older
-** Lua lacks is made here, by name; nothing else in the tree asks for a
-** version. Also the check that the Lua which loads a module is the one it
-** was built for, and the mark of exported functions.
+** compat.h: one source for Lua 5.1, 5.2, 5.3, 5.4 and LuaJIT. Functions that an
+** older Lua lacks are defined here under their later names; no other file asks
+** for a version. Also here: the check that the Lua which loads a module is the
+** one that the module was built for, and the mark of exported functions.
 */
 #ifndef ALTINN_EVENTS_COMPAT_H
 #define ALTINN_EVENTS_COMPAT_H
@@ -26,9 +26,9 @@
 #endif
 
 /*
-** What not every Lua has may be missing without the loader of shared
-** objects refusing the module: a Lua that the module was not built for then
-** gets so far as to be told so, by ae_check_version. spec/versions_spec.lua
+** Functions that not every Lua has are weak symbols, so that the dynamic loader
+** does not refuse the module where one is missing. Then a Lua that the module was
+** not built for reaches ae_check_version, which says so. spec/versions_spec.lua
 ** tries each build in each Lua.
 */
 #pragma weak lua_call
@@ -72,7 +72,8 @@ void(lua_call)(lua_State *L, int arguments, int results);
 #pragma weak lua_setiuservalue
 #endif
 
-/* LuaJIT has some of what Lua 5.1 lacks: one build serves both all the same. */
+/* LuaJIT has some functions that Lua 5.1 lacks. The definitions here replace them,
+** so that one build serves both. */
 #if LUA_VERSION_NUM < 502
 #undef lua_rawlen
 #undef luaL_newlib
@@ -112,7 +113,7 @@ static inline void *ae_testudata (lua_State *L, int index, const char *name) {
 }
 #endif
 
-/* A userdata without user values: what the collector need not look into. */
+/* A userdata without user values, which the collector need not traverse. */
 static inline void *ae_new_block (lua_State *L, size_t size) {
 #if LUA_VERSION_NUM >= 504
   return lua_newuserdatauv(L, size, 0);
@@ -165,9 +166,9 @@ static inline int ae_to_integer (lua_State *L, int index, int64_t *out) {
   return (lua_Number)*out == number;
 }
 
-/* Refuses, in a sentence, to serve a Lua that the module was not built for.
-** Asks in a way that holds for all: pseudo indices and most functions are
-** not the same in each. */
+/* Raises, with a sentence, in a Lua that the module was not built for. It uses only
+** functions that are the same in every Lua: pseudo indices and most functions
+** differ. */
 static inline void ae_check_version (lua_State *L) {
   const char *running = NULL;
   if (luaL_loadstring(L, "return _VERSION") == 0) {

@@ -1,15 +1,15 @@
 /*
-** conditions.c: see conditions.h. All is read raw, so that each text is one
-** of the caller's tables and none is made by a metamethod; and with a number
-** of stack slots that does not depend on how much there is to read.
+** conditions.c: see conditions.h. All fields are read raw, so that the caller's
+** tables anchor every text and no metamethod makes one. The number of stack slots
+** does not depend on the number of conditions.
 */
 #include "lua/conditions.h"
 
 #include <assert.h>
 
-#define MOST_ALTERNATIVES ((size_t)1 << 20) /* of a head */
+#define MOST_ALTERNATIVES ((size_t)1 << 20) /* in one head */
 
-/* The value of a field of the table at `index`; pushed. */
+/* Pushes the value of a field of the table at `index`; returns its type. */
 static int raw_field (lua_State *L, int index, const char *name) {
   lua_pushstring(L, name);
   lua_rawget(L, index);
@@ -30,21 +30,22 @@ static ae_slice text_field (lua_State *L, int index, const char *name) {
   return check_text(L, name);
 }
 
-/* The element of a list, which must be a table; pushed. */
+/* Pushes the i-th element (from 0) of a list; returns its index on the stack. Raises
+** unless it is a table. */
 static int table_at (lua_State *L, int list, size_t i, const char *what) {
   lua_rawgeti(L, list, (int)i + 1);
   if (!lua_istable(L, -1)) luaL_error(L, "head of a rule: %s must be a table", what);
   return lua_gettop(L);
 }
 
-/* The list of alternatives of the condition at `index`; pushed. */
+/* Pushes the list of alternatives of the condition at `index`; returns its length. */
 static size_t alternatives_of (lua_State *L, int index) {
   if (raw_field(L, index, "alternatives") == LUA_TNIL) return 0;
   if (!lua_istable(L, -1)) luaL_error(L, "head of a rule: alternatives must be a list");
   return lua_rawlen(L, -1);
 }
 
-/* Alternatives of all conditions together. */
+/* Counts the alternatives of all conditions. */
 static size_t measure (lua_State *L, int index, size_t count) {
   size_t total = 0;
   for (size_t i = 0; i < count; i++) {
@@ -66,7 +67,7 @@ static ae_test test_of (lua_State *L, ae_slice name) {
   return AE_PRESENT;
 }
 
-/* The alternative at the top, which is popped. */
+/* Reads and pops the alternative at the top. */
 static void read_alternative (lua_State *L, ae_alternative *out) {
   int index = lua_gettop(L);
   (void)raw_field(L, index, "prefix");
@@ -77,7 +78,8 @@ static void read_alternative (lua_State *L, ae_alternative *out) {
   lua_pop(L, 1);
 }
 
-/* The condition at the top, which is popped. Where its alternatives end. */
+/* Reads and pops the condition at the top; its alternatives are written from `at`
+** on. Returns the end of these alternatives. */
 static ae_alternative *read_condition (lua_State *L, ae_condition *out, ae_alternative *at,
                                        const ae_alternative *end) {
   int index = lua_gettop(L);

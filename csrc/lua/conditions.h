@@ -1,6 +1,6 @@
 /*
-** conditions.h: the conditions of a rule's head, from Lua to the matcher.
-** Both modules that compile heads (core and host) read them here.
+** conditions.h: reads the conditions of a rule's head from Lua, for the matcher.
+** Both modules that compile heads (core and host) use it.
 */
 #ifndef ALTINN_EVENTS_LUA_CONDITIONS_H
 #define ALTINN_EVENTS_LUA_CONDITIONS_H
@@ -8,7 +8,7 @@
 #include "core/match.h"
 #include "lua/compat.h"
 
-/* Conditions that a head may have. */
+/* The most conditions of one head. */
 #define AE_MOST_CONDITIONS 1000
 
 /*

@@ -16,7 +16,7 @@ static ae_slice to_slice (lua_State *L, int index) {
   return text;
 }
 
-/* A text of the wish at index 2, anchored there; absent when it is nil. */
+/* A text of the wish at index 2, which anchors it; absent when it is nil. */
 static ae_slice wish_text (lua_State *L, const char *name) {
   ae_slice text = {NULL, 0};
   lua_getfield(L, 2, name);
@@ -113,7 +113,7 @@ static void set_number (lua_State *L, const char *name, int64_t value) {
   lua_setfield(L, -2, name);
 }
 
-/* What is wrong stands before the colon of the message. */
+/* The message names the wrong field before its first colon. */
 static int push_refusal (lua_State *L, const ae_error *error) {
   const char *colon = strchr(error->message, ':');
   lua_pushnil(L);
@@ -209,7 +209,7 @@ static int push_fault (lua_State *L, const char *fault) {
   return 1;
 }
 
-/* resource_fault(text) -> reason | nil: an event may carry it */
+/* resource_fault(text) -> reason | nil (an event may have the text as resource) */
 static int altinn_resource_fault (lua_State *L) {
   luaL_checktype(L, 1, LUA_TSTRING);
   return push_fault(L, ae_resource_fault(to_slice(L, 1)));
@@ -228,7 +228,7 @@ static int altinn_is_uuid (lua_State *L) {
   return 1;
 }
 
-/* clock() -> seconds that never jump; from when is nobody's business */
+/* clock() -> seconds of the monotonic clock, whose origin is not defined */
 static int altinn_clock (lua_State *L) {
   struct timespec now = {0, 0};
   (void)clock_gettime(CLOCK_MONOTONIC, &now);
@@ -260,7 +260,7 @@ static void set_list (lua_State *L, const char *name, const char *const *list) {
   lua_setfield(L, -2, name);
 }
 
-/* name -> https address of the platform */
+/* Sets the field `environments`: name -> https address of the platform. */
 static void set_environments (lua_State *L) {
   const char *name;
   ae_slice host;

@@ -1,6 +1,6 @@
 /*
-** build.c: an event from a Lua table. All is read raw and twice: first its
-** size, then, in a block of that size, its texts.
+** build.c: builds an event from a Lua table. The table is read raw, in two passes:
+** the first measures, the second copies the texts into a block of that size.
 */
 #include "lua/core/event.h"
 
@@ -8,11 +8,11 @@ typedef struct builder {
   lua_State *L;
   ae_event *event;
   char *text;      /* the event's */
-  size_t at, size; /* end of the text so far; its room */
+  size_t at, size; /* end of the text so far; size of the block */
 } builder;
 
-/* What is made of the values may not be larger than what was measured: a
-** finalizer that ran meanwhile may have changed the table. */
+/* Appends a text; raises when the block is too small: a finalizer that ran between
+** the two passes may have changed the table. */
 static uint32_t append (builder *b, ae_slice text) {
   size_t at = b->at;
   if (text.length > b->size - at) luaL_error(b->L, "the event changed while it was read");
@@ -21,11 +21,12 @@ static uint32_t append (builder *b, ae_slice text) {
   return (uint32_t)at;
 }
 
-/* The value at the top as that of an attribute; its text, if it has one. */
+/* Sets the attribute's kind and integer from the value at the top. Returns the
+** value's text, or "". */
 static ae_slice read_value (lua_State *L, ae_attribute *attribute) {
   ae_slice text = {"", 0};
   int64_t number;
-  attribute->kind = AE_JSON; /* what no attribute can be, until known better */
+  attribute->kind = AE_JSON; /* refused, unless the type is found below */
   switch (lua_type(L, -1)) {
     case LUA_TSTRING:
       text.data = lua_tolstring(L, -1, &text.length);
@@ -68,7 +69,7 @@ static void build_attribute (builder *b, size_t i) {
   lua_pop(b->L, 2);
 }
 
-/* Bytes of all names and of the values that are texts. */
+/* Counts the bytes of all names, and of all values that are texts. */
 static size_t measure (lua_State *L, size_t count) {
   size_t size = 0;
   for (size_t i = 1; i <= count; i++) {
@@ -79,13 +80,14 @@ static size_t measure (lua_State *L, size_t count) {
   return size;
 }
 
-/* The payload: of the arguments, or in Base64 of the table. */
+/* The payload: from the arguments, or the table's data_base64. */
 typedef struct payload {
   ae_kind kind;
   ae_slice text; /* absent: there is none */
 } payload;
 
-/* The table's own data_base64 is left on the stack. False: not both, and a text. */
+/* Reads the payload; leaves the table's data_base64 on the stack. False: there are
+** two payloads, or data_base64 is no text. */
 static bool read_payload (lua_State *L, payload *data, ae_error *error) {
   *data = (payload){lua_toboolean(L, 4) ? AE_JSON : AE_OCTETS, {NULL, 0}};
   if (!lua_isnil(L, 3)) data->text.data = lua_tolstring(L, 3, &data->text.length);

@@ -94,8 +94,8 @@ static void set_boolean (lua_State *L, const char *name, bool value) {
   lua_setfield(L, -2, name);
 }
 
-/* An e-mail address or user name, percent-decoded once; as it is when what
-** comes out would be no UTF-8. */
+/* Sets a field to an e-mail address or user name, percent-decoded once. A text that
+** would decode to invalid UTF-8 is set as it is. */
 static void set_name (lua_State *L, const char *name, ae_slice text) {
   char *out = lua_newuserdata(L, text.length + 1);
   ae_slice decoded = {out, ae_percent_decode(text, out)};

@@ -1,9 +1,9 @@
 /*
 ** data.c: the payload of an event, between JSON text and Lua values.
-** null is the NULL light userdata, the same as cjson.null; whole numbers
-** are integers where the Lua has them, and one that the Lua cannot hold
-** exactly is its text; an empty array keeps a metatable that tells it from
-** an empty object.
+** null is the NULL light userdata, the same as cjson.null. Whole numbers become
+** integers where the Lua has integers; a whole number that the Lua cannot hold
+** exactly becomes its text. An empty array gets a metatable that marks it, so
+** that it is not taken for an empty object.
 */
 #include "lua/core/event.h"
 
@@ -15,8 +15,8 @@
 #include "core/judge.h"
 
 #define ARRAY_NAME "altinn.events.array"
-/* Of what is written: the default max_depth lets it be read again, and its
-** recursion takes some 75 KiB of stack. */
+/* The deepest nesting that is written. Such a text can be read again with the
+** default max_depth, and the recursion takes some 75 KiB of stack. */
 #define DEPTH_MOST 500
 #define EXACT_MOST 9007199254740992.0 /* 2^53 */
 
@@ -33,8 +33,8 @@ static void blank (reader *r) {
     r->p++;
 }
 
-/* Puts U+FFFD where half a surrogate pair was decoded to what is no UTF-8;
-** both have three bytes. (RFC 8259 §8.2 leaves it open.) */
+/* Replaces each lone surrogate, which was decoded to three bytes that are not UTF-8,
+** by U+FFFD, which has three bytes too. (RFC 8259 §8.2 leaves the case open.) */
 static void replace_lone (char *text, size_t length) {
   for (size_t i = 0; i + 2 < length; i++)
     if ((unsigned char)text[i] == 0xED && (unsigned char)text[i + 1] >= 0xA0) {
@@ -67,7 +67,7 @@ static void read_string (lua_State *L, reader *r) {
   lua_remove(L, -2);
 }
 
-/* Each whole number between these two has a Lua number of its own. */
+/* The range in which every whole number has an exact Lua number. */
 #if LUA_VERSION_NUM >= 503
 #define INTEGER_MOST INT64_MAX
 #define INTEGER_LEAST INT64_MIN
@@ -82,7 +82,7 @@ static bool is_integer (const char *text, size_t length) {
   return true;
 }
 
-/* The value of an integer, if this Lua can hold it. */
+/* Reads an integer. False: this Lua cannot hold it exactly. */
 static bool read_integer (const char *text, size_t length, int64_t *out) {
   bool negative = text[0] == '-';
   uint64_t value = 0;
@@ -96,8 +96,8 @@ static bool read_integer (const char *text, size_t length, int64_t *out) {
   return true;
 }
 
-/* The value of a number of JSON. strtod wants the point of the locale that
-** the program has set, a comma in Norwegian. */
+/* The value of a JSON number. strtod expects the decimal point of the program's
+** locale, which is a comma in Norwegian. */
 static lua_Number to_number (char *text, size_t length) {
   char *end, *point = memchr(text, '.', length);
   lua_Number number = strtod(text, &end);
@@ -272,12 +272,12 @@ static void write_number (writer *w, int index) {
     lua_Number number = lua_tonumber(w->L, index);
     if (number != number || number - number != 0)
       luaL_error(w->L, "data: JSON has no infinite number and no NaN");
-    int digits = 15; /* as few as say which number it is; 17 always do */
+    int digits = 15; /* as few as read back to the same number; 17 always do */
     do length = snprintf(text, sizeof(text), "%.*g", digits++, number);
     while (digits <= 17 && strtod(text, NULL) != number);
     for (char *c = text; *c; c++)
       if (*c == ',') *c = '.';  /* a locale's comma */
-    if (!strpbrk(text, ".e")) { /* beyond 2^53: it is read as a double again */
+    if (!strpbrk(text, ".e")) { /* beyond 2^53: so that it is read as a float again */
       memcpy(text + length, ".0", 3);
       length += 2;
     }

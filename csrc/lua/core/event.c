@@ -5,7 +5,7 @@
 
 #define SLOTS_AT_FIRST 10 /* Altinn's events have 9, with a payload 10 */
 
-/* An event at the beginning of the block at the top, with its attributes. */
+/* Lays out an event and its attributes at the beginning of `block`. */
 static ae_event *in_block (void *block, size_t slots) {
   ae_event *event = block;
   event->attributes = (ae_attribute *)(void *)(event + 1);
@@ -23,10 +23,9 @@ ae_event *ae_lua_new_event (lua_State *L, size_t slots, size_t text_length, char
   return event;
 }
 
-/* The metatable of events stands in the registry twice: under its name, as
-** luaL_newmetatable puts it, and under this address, where it is found
-** without hashing a name. The functions of the module have it at hand as their
-** first upvalue. */
+/* The registry has the metatable of events twice: under its name, where
+** luaL_newmetatable puts it, and under this address, which is found without
+** hashing a name. The module's functions have it as their first upvalue. */
 static const char metatable_key = 0;
 
 static void push_metatable (lua_State *L) {
@@ -139,7 +138,7 @@ static void read_options (lua_State *L, int index, ae_limits *limits) {
 ** Parsing
 ** ===================================================================== */
 
-/* Reads a Lua string, the one at `index`, where it is: the event keeps it. */
+/* Parses the Lua string at `index` in place: the event keeps the string alive. */
 static ae_code read_held (lua_State *L, int index, ae_slice text, size_t slots,
                           ae_event **event, const ae_limits *limits, ae_faults *faults,
                           ae_error *error) {
@@ -147,7 +146,7 @@ static ae_code read_held (lua_State *L, int index, ae_slice text, size_t slots,
   return ae_event_read(*event, text.data, text.length, limits, faults, error);
 }
 
-/* Reads a copy of the text in the event's own block. */
+/* Parses a copy of the text in the event's own block. */
 static ae_code read_copied (lua_State *L, ae_slice text, size_t slots, ae_event **event,
                             const ae_limits *limits, ae_faults *faults, ae_error *error) {
   char *copy;
@@ -157,10 +156,10 @@ static ae_code read_copied (lua_State *L, ae_slice text, size_t slots, ae_event 
 }
 
 /*
-** Pushes an event, or nothing on failure. `index`: where the text is as a Lua
-** string, 0 when it is part of one. The text is copied when there are escapes
-** in it to decode. An event of more attributes than the block has room for is
-** read again with room for all.
+** Pushes an event, or nothing on failure. `index`: the text's Lua string on the
+** stack; 0: the text is a part of a string. The text is copied when it has escapes
+** to decode. An event with more attributes than the block has room for is parsed
+** again with room for all.
 */
 static ae_code push_parsed (lua_State *L, int index, ae_slice text, const ae_limits *limits,
                             ae_faults *faults, ae_error *error) {
@@ -203,7 +202,7 @@ int ae_lua_parse (lua_State *L) {
   return ae_lua_fail(L, &error, &faults);
 }
 
-/* Pushes the list of a batch's events; or the failure, with detail.index. */
+/* Pushes the list of a batch's events, or the failure, with detail.index. */
 static int push_batch (lua_State *L, ae_slice text, const ae_limits *limits) {
   ae_batch batch;
   ae_faults faults;
@@ -264,7 +263,7 @@ const ae_header *ae_lua_read_headers (lua_State *L, int index, size_t *count) {
       ae_header *header = &headers[(*count)++];
       header->name.data = lua_tolstring(L, -3, &header->name.length);
       header->value.data = lua_tolstring(L, -1, &header->value.length);
-      lua_pop(L, 1); /* anchored in the caller's table */
+      lua_pop(L, 1); /* the caller's table anchors it */
     }
     lua_pop(L, 1);
   }

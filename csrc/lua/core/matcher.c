@@ -8,7 +8,7 @@
 
 #define MATCHER_NAME "altinn.events.core.matcher"
 
-/* A matcher that was collected by hand is none any more. */
+/* Raises also for a matcher whose __gc was called by hand: it is freed. */
 static ae_matcher *check_matcher (lua_State *L) {
   ae_matcher *matcher = *(ae_matcher **)luaL_checkudata(L, 1, MATCHER_NAME);
   if (matcher == NULL) luaL_argerror(L, 1, "the matcher has been collected");
@@ -46,7 +46,7 @@ static int matcher_add (lua_State *L) {
   return 0;
 }
 
-/* matcher:remove(number) -> whether it was there */
+/* matcher:remove(number) -> whether the head was there */
 static int matcher_remove (lua_State *L) {
   ae_matcher *matcher = check_matcher(L);
   lua_Integer number = luaL_checkinteger(L, 2);

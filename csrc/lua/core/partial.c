@@ -1,6 +1,6 @@
 /*
-** partial.c: see partial.h. A part file is locked while it is written. The
-** lock ends with its process, so a part file without a lock is a leftover.
+** partial.c: see partial.h. A process locks the part file that it writes. The lock
+** ends with the process, so a part file without a lock is a leftover.
 */
 #include "lua/core/partial.h"
 
@@ -49,7 +49,7 @@ static void discard (partial *file) {
 ** Leftovers
 ** ===================================================================== */
 
-/* Whether `name` is that of a part file of the file `base`. */
+/* Whether `name` is the name of a part file of the file `base`. */
 static bool is_part (const char *name, const char *base, size_t length) {
   if (strncmp(name, base, length) != 0) return false;
   name += length;
@@ -58,8 +58,8 @@ static bool is_part (const char *name, const char *base, size_t length) {
   return strlen(name) == DIGITS && strspn(name, "0123456789abcdef") == DIGITS;
 }
 
-/* Removes a part file unless somebody writes it. Another process may remove
-** it at the same time: then the name is gone or another file's. */
+/* Removes a part file unless a process writes it. Another process may remove it at
+** the same time: then the name is gone, or it is the name of a new part file. */
 static void remove_leftover (int folder, const char *name) {
   int flags = O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC;
   int descriptor = openat(folder, name, flags);
@@ -101,7 +101,7 @@ static void remove_leftovers (const partial *file) {
 ** Methods
 ** ===================================================================== */
 
-/* A name that is not taken: O_EXCL decides, the digits only make it likely. */
+/* Chooses a name that is probably free. O_EXCL decides whether it is. */
 static void choose_name (partial *file) {
   static _Thread_local uint32_t number;
   struct timespec now;
@@ -120,9 +120,9 @@ static int create (partial *file) {
     file->descriptor = open(file->part, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
     if (file->descriptor < 0 && errno == EEXIST) continue;
     if (file->descriptor < 0) return errno;
-    /* A file system without locks has no leftovers removed either. */
+    /* On a file system without locks no leftovers are removed either. */
     flock(file->descriptor, LOCK_EX | LOCK_NB);
-    /* Who looks for leftovers may have removed it before it was locked. */
+    /* A process that removes leftovers may have removed it before the lock. */
     if (fstat(file->descriptor, &now) == 0 && now.st_nlink > 0) return 0;
     close(file->descriptor);
     file->descriptor = -1;
@@ -156,7 +156,8 @@ static int partial_write (lua_State *L) {
   return 1;
 }
 
-/* Makes the new name last; a folder that cannot be opened cannot be synced. */
+/* Brings the new name to stable storage. A folder that cannot be opened is not
+** synced. */
 static void sync_folder (const partial *file) {
   const char *base;
   DIR *folder = open_folder(file, &base);

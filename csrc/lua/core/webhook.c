@@ -1,5 +1,5 @@
 /*
-** webhook.c: what altinn.events.webhook needs of the core.
+** webhook.c: the functions of the core that altinn.events.webhook uses.
 */
 #include "lua/core/event.h"
 
@@ -15,7 +15,7 @@ static int webhook_http_mode (lua_State *L) {
   return 1;
 }
 
-/* quote(text) -> a JSON string, as the host's answers have it */
+/* quote(text) -> a JSON string, quoted as in the host's answers */
 static int webhook_quote (lua_State *L) {
   ae_slice text;
   text.data = luaL_checklstring(L, 1, &text.length);
@@ -25,7 +25,7 @@ static int webhook_quote (lua_State *L) {
   return 1;
 }
 
-/* same(a, b) -> boolean. The time that it takes tells the lengths only. */
+/* same(a, b) -> boolean. Its running time depends on the lengths only. */
 static int webhook_same (lua_State *L) {
   size_t length, other;
   const char *a = luaL_checklstring(L, 1, &length);

@@ -13,7 +13,7 @@ static ae_curl *check_multi (lua_State *L) {
   return *box;
 }
 
-/* A misspelt option would be taken for its default. */
+/* Raises on an unknown option: a misspelt one would silently keep its default. */
 static void check_options (lua_State *L) {
   lua_pushnil(L);
   while (lua_next(L, 1)) {
@@ -34,8 +34,8 @@ static unsigned check_count (lua_State *L, const char *name, lua_Integer otherwi
   return (unsigned)count;
 }
 
-/* new{ connections = exchanges that run at once, 64; per_site = of them those
-** with one scheme, host and port: half } -> multi */
+/* new{ connections = exchanges that run at once (64), per_site = the most of these
+** with one scheme, host and port (half of them) } -> multi */
 static int curl_new (lua_State *L) {
   unsigned connections, per_site;
   lua_settop(L, 1);
@@ -114,8 +114,8 @@ static lua_Number field_number (lua_State *L, const char *name) {
   return value;
 }
 
-/* multi:add(request) -> id. With request.sink (true or a function, which is
-** not called here) a 2xx body comes in parts out of step. */
+/* multi:add(request) -> id. With request.sink (true, or a function that is not
+** called here) multi:step returns the body of a 2xx reply in parts. */
 static int multi_add (lua_State *L) {
   ae_curl *curl = check_multi(L);
   ae_request request = {0};
@@ -178,16 +178,16 @@ static void push_headers (lua_State *L, ae_slice text) {
   }
 }
 
-/* Left out where it is false. */
+/* Sets a field to true; leaves it out when `value` is false. */
 static void set_flag (lua_State *L, const char *name, bool value) {
   if (!value) return;
   lua_pushboolean(L, 1);
   lua_setfield(L, -2, name);
 }
 
-/* { id, status, headers, body, proxied = true }; of one that failed also
-** error, code and not_sent: whether it is certain that no byte of the request
-** was written */
+/* Pushes { id, status, headers, body, proxied = true }. A failed exchange also has
+** error, code and not_sent = whether it is certain that no byte of the request was
+** written. */
 static void push_reply (lua_State *L, const ae_reply *reply) {
   lua_createtable(L, 0, 8);
   lua_pushinteger(L, (lua_Integer)reply->id);
@@ -221,9 +221,9 @@ static void push_part (lua_State *L, const ae_part *part) {
   lua_setfield(L, -2, "part");
 }
 
-/* multi:step(timeout, descriptor) -> list of finished exchanges, and of
-** parts: { id, status, headers, part }, each followed by no other of its
-** exchange before multi:more(id) */
+/* multi:step(timeout, descriptor) -> list of finished exchanges, and of parts
+** { id, status, headers, part }. The next part of an exchange comes only after
+** multi:more(id). */
 static int multi_step (lua_State *L) {
   ae_curl *curl = check_multi(L);
   lua_Number timeout = luaL_optnumber(L, 2, 0);
@@ -244,7 +244,7 @@ static int multi_step (lua_State *L) {
   return 1;
 }
 
-/* multi:more(id) -> whether a part was out: the body goes on */
+/* multi:more(id) -> whether a part was out. Lets the body go on. */
 static int multi_more (lua_State *L) {
   ae_curl *curl = check_multi(L);
   lua_pushboolean(L, ae_curl_more(curl, (uint64_t)luaL_checkinteger(L, 2)));
@@ -258,7 +258,7 @@ static int multi_cancel (lua_State *L) {
   return 1;
 }
 
-/* multi:count() -> requests whose reply was not given out */
+/* multi:count() -> number of requests whose reply was not returned yet */
 static int multi_count (lua_State *L) {
   lua_pushinteger(L, (lua_Integer)ae_curl_count(check_multi(L)));
   return 1;

@@ -1,6 +1,6 @@
 /*
-** grant.c: module altinn.events.grant, keys and signatures for Lua. What
-** the C side allocates is owned by a userdata before Lua can raise.
+** grant.c: module altinn.events.grant, keys and signatures for Lua. A userdata owns
+** all memory that the C side allocates, before Lua can raise.
 */
 #include "net/grant.h"
 
@@ -18,7 +18,7 @@ static int bytes_gc (lua_State *L) {
   return 0;
 }
 
-/* Bytes at the top of the stack, wiped and freed with their userdata. */
+/* Pushes a userdata with empty bytes; its collection wipes and frees them. */
 static ae_bytes *push_bytes (lua_State *L) {
   ae_bytes *bytes = lua_newuserdata(L, sizeof(*bytes));
   *bytes = (ae_bytes){0};
@@ -26,13 +26,13 @@ static ae_bytes *push_bytes (lua_State *L) {
   return bytes;
 }
 
-/* Pushes them as a string, and frees them at once. */
+/* Pushes the bytes as a string, and wipes and frees them at once. */
 static void push_text (lua_State *L, ae_bytes *bytes) {
   lua_pushlstring(L, bytes->data ? bytes->data : "", bytes->length);
   ae_bytes_free(bytes);
 }
 
-/* nil, message, code, { reason= }; `where` may be NULL. */
+/* Pushes nil, message, code, { reason = }. `where` may be NULL. */
 static int push_failure (lua_State *L, const ae_grant_error *error, const char *where,
                          const char *path) {
   lua_pushnil(L);
@@ -83,7 +83,7 @@ static void check_names (lua_State *L) {
   }
 }
 
-/* The option, left on the stack; absent when nil. */
+/* An option, which is left on the stack; absent when it is nil. */
 static ae_slice option (lua_State *L, const char *name) {
   ae_slice slice = {0};
   lua_getfield(L, 1, name);
@@ -94,7 +94,8 @@ static ae_slice option (lua_State *L, const char *name) {
   return slice;
 }
 
-/* A file's content, kept on the stack; 0: fine, else what to return. */
+/* Reads the file that an option names; its content stays on the stack. Returns 0, or
+** on failure the number of values pushed, for the caller to return. */
 static int read_option (lua_State *L, const char *name, const char *where, ae_slice *text,
                         const char **path) {
   ae_grant_error error;
@@ -182,7 +183,7 @@ static int key_public (lua_State *L) {
   return 1;
 }
 
-/* key:named() -> "kid" | "x5c" | nil: what names the key in a header */
+/* key:named() -> "kid" | "x5c" | nil: the header field that names the key */
 static int key_named (lua_State *L) {
   ae_grant_key *key = check_key(L);
   if (ae_grant_certificates(key) > 0) lua_pushliteral(L, "x5c");

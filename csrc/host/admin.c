@@ -8,9 +8,9 @@
 #include "http/http.h"
 
 #define CONNECTIONS 64u
-#define SHARE 8u /* of the descriptors */
+#define SHARE 8u /* uses one in eight of the process's descriptors */
 #define DEADLINE_SECONDS 10u
-#define MOST_BYTES ((size_t)64 << 10) /* of bodies, which nobody reads */
+#define MOST_BYTES ((size_t)64 << 10) /* of a request's body, which is not used */
 
 struct ae_admin {
   ae_http *http;
@@ -18,7 +18,7 @@ struct ae_admin {
   void *context;
 };
 
-/* Without memory for the answer the connection ends. */
+/* Answers; when there is no memory for the answer, ends the connection. */
 static void answer (ae_exchange *exchange, const ae_http_reply *reply) {
   ae_http_reply none = {.status = 0};
   if (ae_exchange_answer(exchange, reply, NULL) != AE_OK)
@@ -29,7 +29,7 @@ static void on_whole (ae_exchange *exchange) {
   const ae_header headers[] = {
     {AE_LITERAL("Content-Type"), AE_LITERAL("text/plain; version=0.0.4; charset=utf-8")},
     {AE_LITERAL("Cache-Control"), AE_LITERAL("no-store")},
-    {AE_LITERAL("Allow"), AE_LITERAL("GET, HEAD")} /* of 405 alone */
+    {AE_LITERAL("Allow"), AE_LITERAL("GET, HEAD")} /* for status 405 only */
   };
   const ae_admin *admin = ae_exchange_context(exchange);
   const char *method = ae_exchange_method(exchange);

@@ -9,8 +9,8 @@
 
 typedef struct ae_admin ae_admin;
 
-/* Gives the text for a path, malloc'ed, and the HTTP status; on the admin
-** port's thread. *body NULL: none. */
+/* Returns the HTTP status for a path, and sets *body to the text, which is malloc'ed
+** and becomes the server's; NULL: no text. Called on the admin port's thread. */
 typedef unsigned (*ae_admin_render)(void *context, const char *path, char **body,
                                     size_t *length);
 
@@ -19,7 +19,7 @@ typedef unsigned (*ae_admin_render)(void *context, const char *path, char **body
 ae_code ae_admin_start (const char *host, uint16_t port, ae_admin_render render, void *context,
                         ae_admin **admin, ae_error *error);
 uint16_t ae_admin_port (const ae_admin *admin);
-/* Whether every network that the machine is in reaches it. */
+/* Whether the admin port listens on every address of the machine. */
 bool ae_admin_everywhere (const ae_admin *admin);
 void ae_admin_stop (ae_admin *admin);
 

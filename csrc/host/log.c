@@ -1,6 +1,6 @@
 /*
-** log.c: the buffer and its thread; see log.h. The lines of C facts are made
-** in log_line.c.
+** log.c: the log's buffer and its thread; see log.h. log_line.c formats the lines of
+** facts.
 */
 #include "host/log.h"
 
@@ -16,12 +16,12 @@
 
 #define RING_BYTES ((size_t)1 << 20)
 #define CHUNK_BYTES ((size_t)64 << 10)
-#define GATHER_NS 2000000 /* between two writes, but for those of a full chunk */
+#define GATHER_NS 2000000 /* pause after the buffer was emptied: lines gather */
 #define PAUSE_MS 200
 #define PATIENCE_MS 500
 
-/* Of the process. `ring` has `length` bytes from `start` on, in a circle:
-** whole lines, but for the first, a part of which may have been written. */
+/* The log of the process. `ring` is a circular buffer with `length` bytes from `start`
+** on: whole lines, except that a part of the first may have been written. */
 static struct {
   pthread_mutex_t lock;
   pthread_cond_t more, less;
@@ -29,9 +29,9 @@ static struct {
   size_t start, length;
   bool started, asleep;
   bool broken;        /* the last byte written did not end a line */
-  uint64_t dropped;   /* lines, in all */
-  uint64_t unwritten; /* of them those that the thread could not write, since it last could */
-  uint64_t untaken;   /* of them those that had no room, since a line last had */
+  uint64_t dropped;   /* lines dropped, in all */
+  uint64_t unwritten; /* lines lost in writing, and not reported yet */
+  uint64_t untaken;   /* lines that found no room, and not reported yet */
   bool json;
 } the_log = {.lock = PTHREAD_MUTEX_INITIALIZER,
              .more = PTHREAD_COND_INITIALIZER,
@@ -46,8 +46,8 @@ void ae_log_descriptors (void) {
 ** The writer's thread
 ** ===================================================================== */
 
-/* Writes all of it; waits as long as the descriptor wants no more just now.
-** False: it takes nothing. *done: bytes that it took. */
+/* Writes all bytes; waits while the descriptor would block. False: the write fails.
+** *done: bytes written. */
 static bool write_all (const char *bytes, size_t size, size_t *done) {
   *done = 0;
   while (*done < size) {
@@ -67,7 +67,7 @@ static uint64_t lines_in (const char *bytes, size_t size) {
   return count;
 }
 
-/* A line that tells how many are missing in its place; its length. */
+/* Makes a line that tells how many lines are missing at its place. Returns its length. */
 static size_t make_gap (char line[AE_LOG_LINE_BYTES + 1], uint64_t lines, bool json) {
   char reason[80];
   ae_log_field field = {"reason", {reason, 0}};
@@ -80,8 +80,8 @@ static size_t make_gap (char line[AE_LOG_LINE_BYTES + 1], uint64_t lines, bool j
   return size;
 }
 
-/* Tells of lines that could not be written. False: that cannot be told yet
-** either. *broken: whether the last byte written does not end a line. */
+/* Writes a line that reports lost lines. False: it cannot be written either. *broken:
+** whether the last byte written does not end a line; read and set. */
 static bool tell (uint64_t lines, bool *broken, bool json) {
   char line[AE_LOG_LINE_BYTES + 2];
   size_t done, size = 0;
@@ -93,7 +93,7 @@ static bool tell (uint64_t lines, bool *broken, bool json) {
   return told;
 }
 
-/* With the lock held, which is given up meanwhile. */
+/* Writes one chunk. With the lock held, which is released during the write. */
 static void write_chunk (void) {
   size_t size = the_log.length, done = 0;
   const char *bytes = the_log.ring + the_log.start;
@@ -116,12 +116,12 @@ static void write_chunk (void) {
   }
   the_log.start = (the_log.start + size) % RING_BYTES;
   the_log.length -= size;
-  if (the_log.length == 0) the_log.start = 0; /* few pages for few lines */
+  if (the_log.length == 0) the_log.start = 0; /* a log with few lines touches few pages */
   pthread_cond_broadcast(&the_log.less);
 }
 
-/* With the lock held, which is given up meanwhile: lines that come fast are
-** written together, and nobody wakes this thread for each. */
+/* Pauses, so that lines that come fast are written together, and do not each wake this
+** thread. With the lock held, which is released during the pause. */
 static void gather (void) {
   const struct timespec pause = {0, GATHER_NS};
   pthread_mutex_unlock(&the_log.lock);
@@ -154,9 +154,9 @@ static void at_exit (void) {
   (void)ae_log_flush();
 }
 
-/* With the lock held. All signals are blocked in the thread: those of the
-** process are for others, and that of a pipe without a reader is an error of
-** write there. */
+/* Starts the thread, once. With the lock held. The thread blocks all signals: signals
+** of the process are for other threads, and without SIGPIPE a pipe that nobody reads
+** is an error of write. False: no memory, or no thread. */
 static bool start (void) {
   sigset_t all, before;
   pthread_t thread;
@@ -180,7 +180,7 @@ static void put (const char *bytes, size_t size) {
   the_log.length += size;
 }
 
-/* With the lock held: whether so many bytes have room. */
+/* Whether the ring has room for `size` bytes. With the lock held. */
 static bool has_room (size_t size) {
   return size <= RING_BYTES - the_log.length;
 }

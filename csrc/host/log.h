@@ -1,25 +1,26 @@
 /*
-** log.h: the lines of the log on their way to standard error, which may be
-** a pipe that nobody reads, a full disk, or closed. Lines go through a
-** bounded buffer and a thread of its own, so that nobody waits for them:
+** log.h: writes the lines of the log to standard error, which may be a pipe that
+** nobody reads, a full disk, or closed. The lines go through a bounded buffer and
+** the log's own thread, so that no other thread waits for them:
 **
 **     any thread --line--> buffer (1 MiB) --writer's thread--> descriptor 2
 **                            |                    |
 **                          full: dropped        cannot write: dropped
 **
-** Lines that are dropped are counted; a line tells how many as soon as the
-** descriptor takes one again. There is one log in a process.
+** Dropped lines are counted; a line reports their number as soon as the descriptor
+** takes lines again. There is one log in a process.
 */
 #ifndef ALTINN_EVENTS_HOST_LOG_H
 #define ALTINN_EVENTS_HOST_LOG_H
 
 #include "host/log_line.h"
 
-/* Opens those of the descriptors 0, 1 and 2 that are closed on /dev/null, so
-** that no socket or database gets their numbers. Before anything is opened. */
+/* Opens /dev/null for each of the descriptors 0, 1 and 2 that is closed, so that no
+** socket or database gets its number. To be called before anything is opened. */
 void ae_log_descriptors (void);
 
-/* Lines that C writes are JSON from now on, or logfmt (at the beginning). */
+/* Sets the format of the lines that C writes: JSON or, at the beginning, logfmt. Any
+** thread. */
 void ae_log_json (bool json);
 
 /* Hands over a finished line, without its line feed. Never waits for the
@@ -31,14 +32,14 @@ bool ae_log_line (ae_slice line);
 void ae_log_fact (ae_level level, const char *message, const ae_log_field *fields,
                   size_t count);
 
-/* The commonest fact: one reason. */
+/* Logs a fact with one field, `reason`. Any thread. */
 void ae_log_reason (ae_level level, const char *message, const char *reason);
 
-/* Lines dropped since the process began. */
+/* The number of lines dropped since the process began. Any thread. */
 uint64_t ae_log_dropped (void);
 
-/* Waits until all lines are written, or no line more for half a second.
-** False: some are not. The end of the process does the same. */
+/* Waits until all lines are written, or until nothing is written for half a second.
+** False: some lines are not written. The end of the process calls it too. */
 bool ae_log_flush (void);
 
 #endif

@@ -11,8 +11,8 @@
 #include "core/mask.h"
 #include "core/urn.h"
 
-#define TEXT_BYTES 1500 /* of a field */
-#define CLOSING 1       /* the brace of JSON */
+#define TEXT_BYTES 1500 /* the longest text of a field */
+#define CLOSING 1       /* bytes kept for JSON's closing brace */
 
 typedef struct line {
   char *text;
@@ -20,16 +20,16 @@ typedef struct line {
   bool json;
 } line;
 
-/* All of it, or nothing. */
+/* Appends the whole text, or nothing when it does not fit. */
 static void put (line *out, const char *text, size_t length) {
   if (length > AE_LOG_LINE_BYTES - CLOSING - out->length) return;
   memcpy(out->text + out->length, text, length);
   out->length += length;
 }
 
-/* A text that may be shown: masked before it is cut, so that no part of a
-** number is left; UTF-8; without the control characters U+0080 to U+009F, which
-** some terminals obey. */
+/* Makes a text presentable: masks it before it is cut, so that no part of an identity
+** number is left; makes it UTF-8; removes the control characters U+0080 to U+009F,
+** which some terminals obey. Returns the length. */
 static size_t presentable (ae_slice text, char *out) {
   char masked[TEXT_BYTES + 128];
   size_t length = text.length < sizeof masked ? text.length : sizeof masked;
@@ -56,7 +56,7 @@ static bool is_bare (const char *text, size_t length) {
   return length > 0;
 }
 
-/* The letter of a byte that a backslash and a letter stand for; 0: none do. */
+/* The letter of a byte's short escape (\n, \t …); 0: the byte has none. */
 static char letter_of (char byte) {
   switch (byte) {
     case '\n': return 'n';
@@ -82,7 +82,7 @@ static size_t escape (char byte, char out[8]) {
   return length > 0 ? (size_t)length : 0;
 }
 
-/* A value as logfmt has it: in quotes where it must be. */
+/* Appends a value in logfmt, in quotes where it needs them. */
 static void put_logfmt (line *out, const char *text, size_t length) {
   char quoted[4 * TEXT_BYTES + 2];
   size_t size = 0;
@@ -102,7 +102,7 @@ static void put_json (line *out, const char *text, size_t length) {
   put(out, quoted, size <= sizeof quoted ? size : 0);
 }
 
-/* A field that does not fit whole is left out whole. */
+/* Appends a field, or nothing when it does not fit. */
 static void put_field (line *out, const char *name, ae_slice value) {
   char text[TEXT_BYTES], key[40];
   size_t length = presentable(value, text), before = out->length, after;

@@ -1,5 +1,5 @@
 /*
-** log_line.h: a fact as a line of text, in the two formats of the log.
+** log_line.h: formats a fact as a line of the log, in logfmt or JSON.
 */
 #ifndef ALTINN_EVENTS_HOST_LOG_LINE_H
 #define ALTINN_EVENTS_HOST_LOG_LINE_H
@@ -24,7 +24,7 @@ typedef struct ae_log_field {
 } ae_log_field;
 
 /* Writes the line, without a line feed, into `line`, which has room for
-** AE_LOG_LINE_BYTES; its length. What does not fit is left out. */
+** AE_LOG_LINE_BYTES. Returns the length. Fields that do not fit are left out. */
 size_t ae_log_make (char *line, bool json, ae_level level, const char *message,
                     const ae_log_field *fields, size_t count);
 

@@ -106,7 +106,7 @@ void ae_metrics_count (ae_metrics *metrics, ae_metric_kind kind, const char *fir
   pthread_mutex_unlock(&metrics->lock);
 }
 
-/* A label's value: backslash, quote and line feed are escaped. */
+/* Writes a label; escapes backslash, quote and line feed in its value. */
 static void label (FILE *out, const char *name, const char *text) {
   fprintf(out, "%s=\"", name);
   for (; *text != '\0'; text++) {
@@ -214,7 +214,7 @@ static void write_receiver (FILE *out, const ae_webhook *receiver) {
             ae_code_name((ae_code)code), counts.refused[code]);
 }
 
-/* Seconds since then; 0: there is no such time. */
+/* Seconds since `ms` (ms since 1970); 0 when `ms` is 0: there is no such time. */
 static double age_of (int64_t ms) {
   struct timespec t;
   double age;

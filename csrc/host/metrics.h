@@ -1,7 +1,7 @@
 /*
-** metrics.h: the counters of the workers, and all numbers of the host as the
-** text that Prometheus reads. A counter whose labels are known beforehand
-** stands there from 0 on: an alarm can only see it grow from there.
+** metrics.h: counts verdicts, effects and durations, and writes all numbers of the host
+** as the text that Prometheus reads. A counter whose labels are known beforehand is
+** created at 0: an alarm cannot see the growth of a counter that begins above 0.
 */
 #ifndef ALTINN_EVENTS_HOST_METRICS_H
 #define ALTINN_EVENTS_HOST_METRICS_H
@@ -34,23 +34,23 @@ typedef struct ae_metrics {
   ae_metric *slots[AE_METRIC_SLOTS];
   char version[32];
   uint64_t reloads[2]; /* refused, done */
-  bool reloaded;       /* the last one was done */
-  int64_t loaded;      /* seconds since 1970: the rules in force are from then */
+  bool reloaded;       /* whether the last reload was done */
+  int64_t loaded;      /* seconds since 1970: when the rules in force were loaded */
 } ae_metrics;
 
-/* Begins with all counters absent; the rules are loaded now. */
+/* Begins without counters; the time of the last load of rules is now. */
 void ae_metrics_init (ae_metrics *metrics, const char *version);
-/* Frees the counters; nobody may count any more. */
+/* Frees the counters; no function of metrics may be called afterwards. */
 void ae_metrics_free (ae_metrics *metrics);
-/* Any thread. `seconds` counts for AE_SECONDS only. */
+/* Adds 1 to a counter or, with AE_SECONDS, `seconds` to a histogram. Any thread. */
 void ae_metrics_add (ae_metrics *metrics, ae_metric_kind kind, const char *first,
                      const char *second, double seconds);
-/* Any thread. The counter exists, from 0 on. */
+/* Creates a counter at 0 unless it exists. Any thread. */
 void ae_metrics_expect (ae_metrics *metrics, ae_metric_kind kind, const char *first,
                         const char *second);
-/* Any thread. Rules were to be loaded anew: done, or refused. */
+/* Counts a reload of the rules: done, or refused. Any thread. */
 void ae_metrics_reload (ae_metrics *metrics, bool done);
-/* Any thread. Adds many at once to a counter. */
+/* Adds `count` to a counter. Any thread. */
 void ae_metrics_count (ae_metrics *metrics, ae_metric_kind kind, const char *first,
                        const char *second, uint64_t count);
 /* The text, malloc'ed; NULL: no memory. The receiver may be NULL. */

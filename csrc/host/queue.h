@@ -1,6 +1,6 @@
 /*
-** queue.h: what other threads have for a worker: runs to carry out,
-** answers of the inbox, orders. Many may push, the worker takes.
+** queue.h: the queue of messages for a worker: runs to carry out, answers of the inbox,
+** orders. Any thread may push; the worker takes.
 */
 #ifndef ALTINN_EVENTS_HOST_QUEUE_H
 #define ALTINN_EVENTS_HOST_QUEUE_H
@@ -12,10 +12,10 @@
 typedef enum ae_message_kind {
   AE_MESSAGE_RUN,    /* ae_run_message */
   AE_MESSAGE_ACK,    /* ae_parcel: committed, or refused */
-  AE_MESSAGE_AGAIN,  /* ae_parcel: refused, and nobody waits: submit again */
+  AE_MESSAGE_AGAIN,  /* ae_parcel without a ticket: refused, to be submitted again */
   AE_MESSAGE_CANCEL, /* ae_cancel: a run was taken back */
   AE_MESSAGE_RELOAD, /* ae_order with the new settings */
-  AE_MESSAGE_STOP    /* ae_order: finish what runs, take nothing new */
+  AE_MESSAGE_STOP    /* ae_order: finish the runs in flight, begin no new ones */
 } ae_message_kind;
 
 /* First member of every message; a message is one block of malloc. */
@@ -30,7 +30,8 @@ typedef struct ae_run_message {
   char bytes[];
 } ae_run_message;
 
-/* A run that the worker is to let go of; then it is the RELEASE. */
+/* Tells a worker to let go of a run. Afterwards the same block is the RELEASE that
+** answers the inbox. */
 typedef struct ae_cancel {
   ae_message head;
   ae_work release; /* its rule points into `bytes` */
@@ -55,8 +56,8 @@ void ae_list_append (ae_list *list, ae_message *message);
 
 typedef struct ae_queue {
   pthread_mutex_t lock;
-  ae_list runs;   /* and reloads, which count for the runs after them */
-  ae_list urgent; /* all else: never behind the backlog of a rule */
+  ae_list runs;   /* runs, and reloads, which are in force for the runs after them */
+  ae_list urgent; /* all other messages, which never wait behind runs */
   bool signalled; /* the descriptor is readable */
   int fd;         /* eventfd: readable while there may be messages */
 } ae_queue;
@@ -68,8 +69,8 @@ void ae_queue_free (ae_queue *queue);
 /* Never fails; `wake` makes the descriptor readable. Any thread. */
 void ae_queue_push (ae_queue *queue, ae_message *message, bool wake);
 void ae_queue_wake (ae_queue *queue);
-/* At most `max` messages as a list, answers and stops first, then runs and
-** reloads, each oldest first; NULL when there is none. */
+/* Takes at most `max` messages as a list: first the urgent ones, then runs and reloads,
+** each oldest first; NULL when there is none. */
 ae_message *ae_queue_take (ae_queue *queue, size_t max);
 /* Waits until the descriptor is readable or the time is over. */
 void ae_queue_wait (ae_queue *queue, int milliseconds);

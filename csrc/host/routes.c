@@ -148,9 +148,9 @@ static ae_code read_event (ae_routes *routes, ae_slice body) {
   return code;
 }
 
-/* The numbers of the heads that want the event, in heads->found; with the lock
-** held. Their number, or AE_MATCH_MEMORY. The matcher may find a head by several
-** of its alternatives, and needs room for each time. */
+/* Writes the numbers of the heads that want the event to heads->found. Returns how many
+** there are, or AE_MATCH_MEMORY. The matcher may find a head several times, by its
+** alternatives, and needs room for each time. With the lock held. */
 static size_t find_all (ae_heads *heads, const ae_event *event) {
   size_t count = ae_matcher_match(heads->matcher, event, heads->found, heads->room);
   if (count > heads->room) {
@@ -182,7 +182,8 @@ size_t ae_routes_match (ae_routes *routes, ae_slice body, const ae_event *event,
   return count;
 }
 
-/* With the lock held. The heads that the last match found are tried first. */
+/* The head of a rule; NULL: there is none. Looks first among the heads that the last
+** match found. With the lock held. */
 static const ae_head *find_head (const ae_routes *routes, ae_slice rule) {
   const ae_heads *heads = routes->heads;
   size_t i;

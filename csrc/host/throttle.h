@@ -1,24 +1,24 @@
 /*
-** throttle.h: lines of the log that others can cause are written a few a
-** second, and counted beyond.
+** throttle.h: limits the lines of the log that a client can cause: some are written
+** each second, further ones are only counted.
 */
 #ifndef ALTINN_EVENTS_HOST_THROTTLE_H
 #define ALTINN_EVENTS_HOST_THROTTLE_H
 
 #include "core/slice.h"
 
-/* Of one kind of line; zeroed at the beginning. One thread's. */
+/* The limit of one kind of line; all zero at the beginning. One thread's. */
 typedef struct ae_throttle {
-  int64_t second;   /* in which the last line was asked for, monotonic */
+  int64_t second;   /* monotonic: when the last line was asked for */
   uint32_t written; /* in that second */
-  uint64_t more;    /* not written, and not told of */
+  uint64_t more;    /* lines not written, and not reported yet */
 } ae_throttle;
 
 /* Whether the line may be written now: at most `most` a second. */
 bool ae_throttle_allows (ae_throttle *throttle, uint32_t most);
 
-/* How many lines were not written, once their second is over, or at the end;
-** 0: none. They have been told of then. */
+/* Returns how many lines were not written, and forgets them, once their second is over
+** or with `end`; else 0. */
 uint64_t ae_throttle_told (ae_throttle *throttle, bool end);
 
 #endif

@@ -1,17 +1,17 @@
 /*
-** webhook.c: requests on their way; see webhook.h. The server's thread reads
-** and judges; a request whose events are with the inbox is held, and answered
-** on the inbox's thread.
+** webhook.c: the path of a request; see webhook.h. The server's thread reads and judges
+** the request. A request whose events are with the inbox is held, and the inbox's
+** writer thread answers it.
 */
 #include <stdlib.h>
 
 #include "host/webhook_private.h"
 
 #define CONNECTIONS 4096u
-#define SHARE 2u /* of the descriptors */
+#define SHARE 2u /* uses one in two of the process's descriptors */
 #define DEADLINE_SECONDS 30u
-/* Of a refused body, so that the client sees the answer and can go on with its
-** connection. */
+/* How much of a refused body is read and dropped, so that the client sees the answer
+** and can go on using its connection. */
 #define DISCARD_BYTES ((size_t)8 << 20)
 
 /* {====================================================================
@@ -38,7 +38,7 @@ static void on_head (ae_exchange *exchange) {
   if (d->fate != AE_FATE_OPEN) ae_reply(d);
 }
 
-/* On the inbox's thread: the events are stored, or refused. */
+/* The events are durable, or refused: answers, on the inbox's writer thread. */
 static void works_done (ae_work *work) {
   ae_delivery *d = work->owner;
   if (work->result != AE_WORK_FAILED) d->fate = AE_FATE_ACCEPTED;
@@ -46,7 +46,7 @@ static void works_done (ae_work *work) {
   ae_reply(d);
 }
 
-/* From here to works_done the request is the inbox's. */
+/* Hands the works to the inbox. From here to works_done the request is the inbox's. */
 static void hold (ae_delivery *d) {
   ae_webhook *hook = d->hook;
   d->works[0].done = works_done;
@@ -97,7 +97,7 @@ static void on_closed (void *hook, void *state) {
   ae_body_free(state);
 }
 
-/* Works that came together are one group of the inbox. */
+/* Wakes the inbox once a turn, so that works that came together are one group. */
 static void on_turned (void *context) {
   ae_webhook *hook = context;
   if (hook->queued) ae_inbox_wake(hook->inbox);

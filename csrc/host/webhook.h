@@ -32,10 +32,12 @@ ae_code ae_webhook_start (const ae_webhook_options *options, ae_webhook **hook,
 /* The port that it listens on, the real one when 0 was asked for. */
 uint16_t ae_webhook_port (const ae_webhook *hook);
 
-/* From now on every request gets 503 with Retry-After (shutting down). */
+/* From now on a request that brings events gets 503 with Retry-After (shutting down).
+** Any thread. */
 void ae_webhook_drain (ae_webhook *hook);
 
-/* Waits until the inbox has answered for the events that it holds, then stops. */
+/* Drains, waits until the inbox has answered for all events that it has, and stops the
+** server. The inbox must still be open. */
 void ae_webhook_stop (ae_webhook *hook);
 
 typedef struct ae_webhook_counts {

@@ -7,7 +7,8 @@
 #include "host/webhook_private.h"
 
 #define FIRST_ATTRIBUTES 32u
-/* Of a buffer, from request to request. (Headers are 16 KiB at most.) */
+/* The memory that a buffer keeps from request to request. (Headers have 16 KiB at
+** most.) */
 #define KEPT_BYTES ((size_t)16 << 10)
 
 bool ae_buffer_reserve (ae_buffer *buffer, size_t capacity) {
@@ -56,7 +57,7 @@ static bool more_attributes (ae_delivery *d, ae_code code, const ae_event *event
          reserve_attributes(d, event->count);
 }
 
-/* Structured mode; `at` is where the copy goes in d->text. */
+/* Reads an event in structured mode; `at`: the place for the copy in d->text. */
 static ae_code read_structured (ae_delivery *d, ae_event *event, ae_slice text, char *at) {
   ae_limits limits = {d->hook->max_bytes, AE_DEFAULT_MAX_DEPTH};
   ae_code code;
@@ -98,7 +99,7 @@ static bool add_work (ae_delivery *d, const ae_event *event, ae_slice body) {
   work->source = ae_event_text(event, AE_SOURCE);
   work->id = ae_event_text(event, AE_ID);
   work->body = body;
-  /* In a batch the next element is read into the same memory. */
+  /* The elements of a batch share the memory of one event. */
   if (event == &d->event) work->event = event;
   if (d->name.length > 0) work->subscription = (ae_slice){d->name.data, d->name.length};
   return true;
@@ -110,7 +111,7 @@ static void judge_structured (ae_delivery *d, ae_slice body) {
   else if (!add_work(d, &d->event, body)) ae_refuse_memory(d);
 }
 
-/* Kept as structured JSON, so that the inbox holds one form only. */
+/* An event in binary mode is kept as structured JSON: the inbox has one form only. */
 static void judge_binary (ae_delivery *d, ae_slice body) {
   size_t size = ae_binary_size(d->headers, d->header_count, body.length);
   ae_code code;
@@ -137,7 +138,7 @@ static void judge_binary (ae_delivery *d, ae_slice body) {
     ae_refuse_memory(d);
 }
 
-/* All or nothing: one event that is none refuses the batch. */
+/* All or nothing: an element that is no event refuses the whole batch. */
 static void judge_batch (ae_delivery *d, ae_slice body) {
   ae_limits limits = {d->hook->max_bytes, AE_DEFAULT_MAX_DEPTH};
   ae_slice element;

@@ -11,13 +11,13 @@
 #include "core/judge.h"
 #include "host/webhook_private.h"
 
-/* What the headers say that matters here. */
+/* The facts of the headers that decide about a request. */
 typedef struct head {
   ae_delivery *d;
   size_t bytes;
   unsigned lengths, hosts, encodings;
   const char *length, *transfer_encoding;
-  bool encoded; /* by a Content-Encoding */
+  bool encoded; /* there is a Content-Encoding other than identity */
   bool malformed, full;
 } head;
 
@@ -33,9 +33,10 @@ static bool is_token (ae_slice name) {
   return name.length > 0;
 }
 
-/* libmicrohttpd 0.9.75 takes what stands on a folded line for the end of the
-** header's name (RFC 9112 §5.2 lets us refuse such lines): where the name is
-** of one that decides about the message's length, others may see a body. */
+/* Whether a name is that of a framing header with more text behind it. libmicrohttpd
+** 0.9.75 appends the content of a folded line to the header's name (RFC 9112 §5.2
+** lets a server refuse such lines). If that hides a framing header, a proxy may see
+** another body than we do. */
 static bool is_folded (const char *key) {
   static const char *const names[] = {"content-length", "transfer-encoding"};
   for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
@@ -77,8 +78,8 @@ static bool is_encoded (const char *text) {
   return false;
 }
 
-/* Those headers that decide about the message's length must not be said twice
-** (RFC 9112 §6.3). */
+/* Notes a header. Two Content-Length headers with different values are malformed (RFC
+** 9112 §6.3). */
 static void notice (head *h, const char *key, const char *value) {
   if (strcasecmp(key, "content-length") == 0) {
     if (h->lengths++ > 0 && strcmp(h->length, value) != 0) h->malformed = true;
@@ -103,7 +104,8 @@ static void each_header (void *context, ae_slice name, ae_slice value) {
   if (!keep(h->d, name, trimmed(value.data, value.length))) h->full = true;
 }
 
-/* Shown to people, also as JSON: UTF-8 without control characters. */
+/* Whether a text can be a subscription's name, which is shown to people, also in JSON:
+** UTF-8 without control characters or slashes. */
 static bool is_name (const char *text) {
   size_t length = strlen(text);
   if (!ae_text_is_utf8((ae_slice){text, length})) return false;
@@ -112,7 +114,7 @@ static bool is_name (const char *text) {
   return length <= AE_NAME_BYTES;
 }
 
-/* Keeps the name that tells subscriptions apart. */
+/* Keeps the name of the subscription. False: no memory. */
 static bool take_name (ae_delivery *d, const char *name) {
   size_t length = strlen(name);
   if (!ae_buffer_reserve(&d->name, length + 1)) return false;
@@ -121,7 +123,7 @@ static bool take_name (ae_delivery *d, const char *name) {
   return true;
 }
 
-/* What comes after the secret: NULL = it is another one. */
+/* The name after the secret, or ""; NULL: the path has another secret. */
 static const char *after_secret (const char *rest, ae_slice secret) {
   size_t length = strlen(rest);
   if (length < secret.length || CRYPTO_memcmp(rest, secret.data, secret.length) != 0)
@@ -130,7 +132,7 @@ static const char *after_secret (const char *rest, ae_slice secret) {
   return rest[secret.length] == '/' ? rest + secret.length + 1 : NULL;
 }
 
-/* All secrets are compared, whichever it is. */
+/* Compares all secrets, also after a match: the time does not tell which one it is. */
 static const char *find_secret (const ae_webhook *hook, const char *rest) {
   const char *found = NULL;
   for (size_t i = 0; i < hook->secret_count; i++) {
@@ -183,7 +185,7 @@ static bool judge_path (ae_delivery *d, const char *address) {
   return false;
 }
 
-/* RFC 9112 §6.3 and §3.2: what could be understood in two ways is refused. */
+/* Refuses a message that two parsers may frame differently (RFC 9112 §6.3, §3.2). */
 static bool judge_framing (const head *h) {
   const char *version = ae_exchange_version(h->d->exchange), *reason = NULL;
   if (h->malformed)

@@ -1,8 +1,7 @@
 /*
-** webhook_log.c: the receiver's lines in the log. An event that a rule wants
-** has its lines from its runs; every other request has one here: refusals as
-** warnings, all else as information. None holds a secret, and the names and
-** values of events are masked.
+** webhook_log.c: the receiver's lines of the log. An event that a rule wants is logged
+** by its runs. Every other request is logged here: a refusal as a warning, any other
+** as information. No line holds a secret; names and values of events are masked.
 */
 #include <stdio.h>
 
@@ -10,8 +9,8 @@
 #include "host/log.h"
 #include "host/webhook_private.h"
 
-#define WARNINGS 5u /* a second, of each code */
-#define FACTS 20u   /* a second, of each message */
+#define WARNINGS 5u /* lines a second, of each code */
+#define FACTS 20u   /* lines a second, of each message */
 
 /* Messages of lines that are no refusals. */
 static const char *const messages[] = {
@@ -72,7 +71,7 @@ static uint64_t unmatched_of (const ae_delivery *d) {
   return count;
 }
 
-/* A batch whose events all have runs has their lines only. */
+/* Logs a batch, unless all of its events have runs, which are logged then. */
 static void log_batch (ae_delivery *d) {
   char events[24], known[24], unwanted[24];
   uint64_t duplicates = duplicates_of(d), unmatched = unmatched_of(d);

@@ -1,8 +1,8 @@
 /*
-** webhook_private.h: what the files of the receiver share: webhook.c
-** (requests on their way), webhook_head.c (may this request bring events?),
-** webhook_body.c (its events, as works for the inbox), webhook_reply.c
-** (answers), webhook_log.c (lines of the log).
+** webhook_private.h: shared by the files of the receiver: webhook.c (the path of a
+** request), webhook_head.c (may this request bring events?), webhook_body.c (its
+** events, as works for the inbox), webhook_reply.c (answers), webhook_log.c (lines of
+** the log).
 */
 #ifndef ALTINN_EVENTS_HOST_WEBHOOK_PRIVATE_H
 #define ALTINN_EVENTS_HOST_WEBHOOK_PRIVATE_H
@@ -17,15 +17,15 @@
 #define AE_HEADER_BYTES (16u * 1024u)
 #define AE_NAME_BYTES 128u
 
-/* What becomes of a request. */
+/* The decision about a request. */
 typedef enum ae_fate {
-  AE_FATE_OPEN,      /* nothing is against it so far */
+  AE_FATE_OPEN,      /* not decided yet */
   AE_FATE_ACCEPTED,  /* 200: its events are durable */
   AE_FATE_HANDSHAKE, /* 200: OPTIONS of the CloudEvents webhook specification */
   AE_FATE_REFUSED    /* with `status` and `error` */
 } ae_fate;
 
-/* Lines of the log that are no refusals. */
+/* The lines of the log for requests that were not refused. */
 #define AE_NOTICES(X) \
   X(AE_NOTICE_HANDSHAKE, "handshake") \
   X(AE_NOTICE_VALIDATION, "validation") \
@@ -43,20 +43,20 @@ typedef struct ae_buffer {
   size_t length, capacity;
 } ae_buffer;
 
-/* The state of a connection: the request that it has at a time. It is the
-** server's thread's, unless the inbox holds the request. */
+/* The state of a connection: its present request. It belongs to the server's thread
+** or, while the inbox has the request, to the inbox's writer thread. */
 typedef struct ae_delivery {
   ae_webhook *hook;
   ae_exchange *exchange;
   ae_fate fate;
   unsigned status; /* of a refusal */
-  bool uncertain;  /* a refusal, after which nothing on the connection is certain */
+  bool uncertain;  /* a refusal after which the end of the message is not known */
   ae_error error;
   ae_faults faults;
   ae_mode mode;
-  ae_event event;    /* but in a batch: the event, its texts in `text` */
+  ae_event event;    /* the event (not of a batch); its texts are in `text` */
   uint32_t index;    /* 1-based element of a batch, 0 = none */
-  ae_buffer text;    /* the copy that is read; spans point here */
+  ae_buffer text;    /* the copy that is parsed; spans point here */
   ae_buffer encoded; /* binary mode: as structured JSON */
   ae_buffer name;    /* of the subscription */
   ae_header *headers;
@@ -74,7 +74,7 @@ struct ae_webhook {
   size_t max_bytes;
   ae_inbox *inbox;
   atomic_bool draining;
-  bool queued; /* works that the inbox has not been woken for; the thread's,
+  bool queued; /* works are queued and the inbox is not woken yet; the server thread's,
                   as are the next two */
   ae_throttle refusals[AE_CODE_COUNT], notices[AE_NOTICE_COUNT];
   _Atomic int64_t last; /* ms since 1970: the last request answered with 200; 0 = none */
@@ -82,7 +82,7 @@ struct ae_webhook {
   _Atomic uint64_t refused[AE_CODE_COUNT];
 };
 
-/* webhook_head.c: judges the line and the headers; leaves the fate open, or
+/* webhook_head.c: judges the request line and the headers; leaves the fate open, or
 ** decides it. */
 void ae_head_judge (ae_delivery *d);
 
@@ -90,32 +90,32 @@ void ae_head_judge (ae_delivery *d);
 
 /* Makes room in a buffer. False: no memory. */
 bool ae_buffer_reserve (ae_buffer *buffer, size_t capacity);
-/* Gives back the memory that only large requests need. */
+/* Frees the memory that only large requests need. */
 void ae_body_shrink (ae_delivery *d);
-/* Gives back all memory. */
+/* Frees all memory. */
 void ae_body_free (ae_delivery *d);
-/* Reads and judges the events. The fate stays open, and works are ready to be
-** submitted; or it is refused. */
+/* Reads and judges the events. The fate stays open, with works that are ready for the
+** inbox, or becomes refused. */
 void ae_body_judge (ae_delivery *d);
 
 /* webhook_log.c */
 
-/* The line of a request that has ended, if it has one here. */
+/* Logs a request that has ended, unless its runs log it. */
 void ae_webhook_log (ae_delivery *d);
-/* Tells of the lines that were too many; `end`: of all. */
+/* Logs how many lines the throttles held back; `end`: also those of this second. */
 void ae_webhook_log_more (ae_webhook *hook, bool end);
 
 /* webhook_reply.c */
 
-/* Decides: refused, counted by its code. `message` NULL: d->error and d->faults
-** say why already. */
+/* Decides the fate: refused, and counts the code. `message` NULL: d->error and d->faults
+** have the reason already. */
 void ae_refuse (ae_delivery *d, unsigned status, ae_code code, const char *message);
-/* Refused for want of memory. */
+/* Refuses because there is no memory: 503. */
 void ae_refuse_memory (ae_delivery *d);
-/* Refused while the host stops. */
+/* Refuses because the host stops: 503. */
 void ae_refuse_draining (ae_delivery *d);
-/* Answers by the fate, which is decided. If the request was held it is no
-** longer the caller's. */
+/* Sends the answer for the fate, which must be decided. After that a request that was
+** held is no longer the caller's. */
 void ae_reply (ae_delivery *d);
 
 #endif

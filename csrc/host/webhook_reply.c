@@ -60,7 +60,7 @@ static void write_faults (FILE *out, const ae_faults *faults) {
   fputc(']', out);
 }
 
-/* malloc'ed; NULL: no memory. */
+/* The problem details of a refusal, malloc'ed; NULL: no memory. */
 static char *problem_text (const ae_delivery *d, size_t *length) {
   char *text = NULL;
   FILE *out = open_memstream(&text, length);
@@ -81,7 +81,8 @@ static char *problem_text (const ae_delivery *d, size_t *length) {
   return NULL;
 }
 
-/* Without memory for the answer the connection ends: that is no 2xx either. */
+/* Answers; when there is no memory for the answer, ends the connection, which is no 2xx
+** either. */
 static void answer (ae_delivery *d, const ae_http_reply *reply) {
   ae_http_reply none = {.status = 0};
   if (ae_exchange_answer(d->exchange, reply, NULL) != AE_OK)

@@ -12,8 +12,8 @@
 #include "http/listen.h"
 #include "http/private.h"
 
-/* Above 32 KiB libmicrohttpd maps the memory of a connection, so that it goes
-** back to the system when the connection ends. */
+/* The memory of a connection. Blocks above 32 KiB are mapped by libmicrohttpd, so they
+** go back to the system when the connection ends. */
 #define CONNECTION_MEMORY (36u * 1024u)
 #define KEPT_BYTES (32u * 1024u) /* of a body's memory, from request to request */
 #define LEAST_CONNECTIONS 4u
@@ -111,7 +111,7 @@ static void drop_response (ae_exchange *e) {
   e->response = NULL;
 }
 
-/* Gives the answer to libmicrohttpd. Without one the connection ends. */
+/* Gives the answer to libmicrohttpd; without an answer the connection ends. */
 static enum MHD_Result send_answer (ae_exchange *e) {
   enum MHD_Result result = MHD_NO;
   ae_http_enter(e, AE_ANSWERING);
@@ -132,8 +132,8 @@ static ae_exchange *exchange_of (struct MHD_Connection *connection) {
   return info == NULL ? NULL : info->socket_context;
 }
 
-/* The line of the request is there: its time counts from the connection's
-** beginning or, on a connection that was kept, from now. */
+/* The request line has come. The request's time counts from the beginning of the
+** connection or, on a kept connection, from now. */
 static void *begin_request (void *http, const char *uri, struct MHD_Connection *connection) {
   ae_exchange *e = exchange_of(connection);
   (void)http;
@@ -165,8 +165,8 @@ static void end_request (void *http, struct MHD_Connection *connection, void **c
   ae_http_enter(e, AE_IDLE);
 }
 
-/* Decodes a path or a part of a query, which are C strings: DEL stands for an
-** encoded NUL, which would end them. */
+/* Decodes a path or a part of a query, which is a C string. An encoded NUL would end
+** the string: it becomes DEL. */
 static size_t unescape (void *http, struct MHD_Connection *connection, char *text) {
   (void)http;
   (void)connection;
@@ -177,13 +177,15 @@ static size_t unescape (void *http, struct MHD_Connection *connection, char *tex
   return MHD_http_unescape(text);
 }
 
-/* An answer is due: a user that gives none has the connection ended. */
+/* Sends the answer of a handler that must have answered or held the exchange; without
+** an answer the connection ends. */
 static enum MHD_Result answered (ae_exchange *e) {
   return e->state == AE_HELD ? MHD_YES : send_answer(e);
 }
 
-/* Before its body's end at once goes the answer to a request that waits for a
-** 100, that would send more than is worth reading, or whose end is uncertain. */
+/* Whether an answer is sent at once, before the end of the body: to a request that
+** expects 100-continue, whose body is longer than discard_bytes, or whose end is not
+** known. */
 static bool goes_now (ae_exchange *e) {
   const char *length = ae_exchange_header(e, MHD_HTTP_HEADER_CONTENT_LENGTH);
   if (e->now || ae_exchange_header(e, MHD_HTTP_HEADER_EXPECT) != NULL) return true;
@@ -228,7 +230,7 @@ static enum MHD_Result handle (void *http, struct MHD_Connection *connection, co
   size_t length = *size;
   (void)http;
   (void)connection;
-  if (e == NULL) return MHD_NO; /* no memory for its connection */
+  if (e == NULL) return MHD_NO; /* the connection got no memory */
   *size = 0;
   switch (e->state) {
     case AE_LINE:
@@ -256,8 +258,8 @@ static enum MHD_Result handle (void *http, struct MHD_Connection *connection, co
 ** Starting and stopping
 ** ===================================================================== */
 
-/* As many descriptors as connections may need, if the system lets us; and how
-** many connections that leaves us. */
+/* Raises the limit of descriptors to what the connections need, if the system allows
+** it. Returns the number of connections that the limit allows. */
 static uint32_t allowed_connections (const ae_http_options *options) {
   struct rlimit limit;
   rlim_t wanted = (rlim_t)options->connections + OTHER_DESCRIPTORS, share;
@@ -283,8 +285,8 @@ static struct MHD_Daemon *start_daemon (ae_http *http, int listener) {
     MHD_OPTION_UNESCAPE_CALLBACK, unescape, http, MHD_OPTION_END);
 }
 
-/* libmicrohttpd closes the socket in some of its failures, not in all: only
-** what is still the same socket is closed. */
+/* Starts the daemon. After some failures libmicrohttpd has closed the listener, after
+** others not: it is closed here only if it is still the same socket. */
 static bool run_daemon (ae_http *http, int listener) {
   struct stat before, after;
   bool known = fstat(listener, &before) == 0;
@@ -348,9 +350,8 @@ static void wait_for_held (ae_http *http) {
   }
 }
 
-/* The thread may hold a request that it began before its user knew of the
-** end: so once more, when it can hold no others. A daemon must not be stopped
-** with suspended requests. */
+/* A daemon must not be stopped while requests are suspended. So it waits twice: the
+** thread may hold another request after the first wait, but none once it has ended. */
 void ae_http_stop (ae_http *http) {
   if (http == NULL) return;
   wait_for_held(http);

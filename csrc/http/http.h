@@ -1,7 +1,7 @@
 /*
-** http.h: an HTTP server. One thread reads requests and calls its user's
-** handlers; a handler answers at once, or holds the exchange until any
-** thread answers it. Nothing of the library underneath shows here.
+** http.h: an HTTP server. Its thread reads requests and calls the user's handlers. A
+** handler answers at once, or holds the exchange until any thread answers it. This
+** header hides the library underneath.
 **
 ** An exchange is a connection and the one request that it carries:
 **
@@ -12,12 +12,11 @@
 **          |                   ^     |             ^
 **          +-------line--------+     +--> HELD ----+  ae_exchange_answer
 **
-** Deadlines. A request has `deadline` seconds from its connection's first
-** byte, or on a kept connection from its line, until it is whole; a kept
-** connection may then be idle for 75 s. When all connections are taken, those
-** that nothing came on are ended first, and requests that are not whole after
-** two seconds: the longest waiting first. An exchange that is held is never
-** cut.
+** Deadlines. A request must be whole `deadline` seconds after the beginning of its
+** connection or, on a kept connection, after its request line. A kept connection may
+** be idle for 75 s. When all connections are taken, connections that wait for a
+** request and requests that are not whole after two seconds are ended early, the
+** oldest first. A held exchange is never cut.
 */
 #ifndef ALTINN_EVENTS_HTTP_HTTP_H
 #define ALTINN_EVENTS_HTTP_HTTP_H
@@ -43,21 +42,21 @@ typedef struct ae_http_reply {
   uint64_t cut;     /* with repeat: the connection ends after so many bytes;
                        0 = it does not */
   bool close;       /* the connection ends after it */
-  bool now;         /* from `head`: the body's end is uncertain, it is not read */
+  bool now;         /* from `head`: do not read the body, its end is not known */
 } ae_http_reply;
 
 /*
-** The handlers, called on the server's thread; NULL where there is nothing to
-** do. `whole` and `unread` must answer or hold. A request that `head` has
-** answered is not given to them: its body is read and dropped, within
-** `discard_bytes`, so that the client gets to the answer.
+** The handlers, called on the server's thread; `head`, `ended`, `closed` and `turned`
+** may be NULL. `whole` must answer or hold, `unread` must answer. Neither is called
+** for a request that `head` has answered: its body is read and dropped, up to
+** `discard_bytes`, so that the client sees the answer.
 */
 typedef struct ae_http_handlers {
   void (*head)(ae_exchange *exchange);  /* line and headers are there */
-  void (*whole)(ae_exchange *exchange); /* and the body is */
+  void (*whole)(ae_exchange *exchange); /* the body is there too */
   void (*unread)(ae_exchange *exchange,
-                 ae_code why);                /* it cannot be: AE_TOO_LARGE, AE_MEMORY */
-  void (*ended)(ae_exchange *exchange);       /* answered, or the connection is lost */
+                 ae_code why);          /* the body cannot be kept: AE_TOO_LARGE, AE_MEMORY */
+  void (*ended)(ae_exchange *exchange); /* answered, or the connection is lost */
   void (*closed)(void *context, void *state); /* the connection is gone */
   void (*turned)(void *context);              /* after each turn of the thread,
                                                           at least ten times a second */
@@ -68,11 +67,11 @@ typedef struct ae_http_options {
   const char *host;     /* "127.0.0.1", "::1", "0.0.0.0" */
   uint16_t port;        /* 0 = any free one */
   size_t max_bytes;     /* of a body */
-  size_t discard_bytes; /* of a body that nobody wants: beyond, the connection ends */
+  size_t discard_bytes; /* of a dropped body; with more the connection ends */
   uint32_t connections; /* most at once; fewer where the process may not open so many */
-  uint32_t share;       /* of all descriptors of the process: one in so many */
+  uint32_t share;       /* the server may use one in `share` descriptors of the process */
   uint32_t deadline;    /* seconds for a request; 0 = none */
-  size_t state_size;    /* bytes of the user's own in each connection, zeroed when it begins */
+  size_t state_size;    /* bytes of the user's state of a connection; zero at first */
   ae_http_handlers handlers;
   void *context; /* the user's */
 } ae_http_options;
@@ -90,18 +89,18 @@ bool ae_http_everywhere (const ae_http *http);
 /* Requests that were cut at a deadline. Any thread. */
 uint64_t ae_http_timeouts (const ae_http *http);
 
-/* Ends it. Waits until whoever holds exchanges has answered them; answers
-** under way get a second. NULL is allowed. */
+/* Stops the server. Waits until all held exchanges have been answered; answers that are
+** being sent get a second. NULL is allowed. */
 void ae_http_stop (ae_http *http);
 
-/* Of an exchange, while it has not been answered. Texts live until `ended`. */
+/* The parts of an exchange, to be read until it is answered. Texts live until `ended`. */
 void *ae_exchange_context (const ae_exchange *exchange);
 void *ae_exchange_state (ae_exchange *exchange);
 const char *ae_exchange_method (const ae_exchange *exchange);
 const char *ae_exchange_version (const ae_exchange *exchange); /* "HTTP/1.1" */
-/* Decoded; an encoded NUL stands there as DEL, so that it ends no text. */
+/* The decoded path. An encoded NUL is decoded to DEL: a NUL would end the text. */
 const char *ae_exchange_path (const ae_exchange *exchange);
-/* Calls `each` for every header, or every parameter, in order of arrival. */
+/* Calls `each` for every header, or every parameter of the query, in order of arrival. */
 void ae_exchange_each (ae_exchange *exchange, ae_http_kind kind, ae_http_each each,
                        void *context);
 /* The header of that name, in any case of letters; NULL: there is none. */
@@ -113,9 +112,9 @@ ae_slice ae_exchange_body (const ae_exchange *exchange);
 void ae_exchange_hold (ae_exchange *exchange);
 
 /*
-** Answers; once. AE_INVALID: a header that HTTP cannot carry, AE_STORAGE: the
-** file cannot be read, AE_MEMORY: the exchange has then not been answered.
-** After AE_OK the exchange is no longer the caller's if it was held.
+** Answers the exchange, once. AE_INVALID: a header that HTTP cannot carry; AE_STORAGE:
+** the file cannot be read; AE_MEMORY. After an error the exchange has not been
+** answered. After AE_OK an exchange that was held is no longer the caller's.
 */
 ae_code ae_exchange_answer (ae_exchange *exchange, const ae_http_reply *reply,
                             ae_error *error);

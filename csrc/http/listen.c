@@ -24,7 +24,7 @@ static int open_socket (const struct addrinfo *address) {
   return -1;
 }
 
-/* What the system says of the socket. */
+/* Reads the socket's real port, and whether it is bound to every address. */
 static void read_name (int s, uint16_t *port, bool *everywhere) {
   struct sockaddr_storage address;
   struct sockaddr_in v4;

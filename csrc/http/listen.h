@@ -6,8 +6,8 @@
 
 #include "core/slice.h"
 
-/* The socket, or -1 and *error. *port is the real one afterwards; *everywhere:
-** it is open to all networks that the machine is in. */
+/* Opens the socket; -1: failed, see *error. *port becomes the real port; *everywhere:
+** whether the socket listens on every address of the machine. */
 int ae_listen (const char *host, uint16_t *port, bool *everywhere, ae_error *error);
 
 #endif

@@ -2,15 +2,15 @@
 ** loop.c: the thread that runs libmicrohttpd, the connections, and their
 ** deadlines.
 **
-** Two things of libmicrohttpd 0.9.75 are the reason that the daemon is run
-** from outside: its own timeout counts from the last byte, so that a byte now
-** and then would keep a request for ever; and its own thread sleeps, with work
-** to do, when exactly 128 events come at once (MHD_epoll waits again before it
-** looks at them). MHD_run never waits. But it may swallow the signal of a
-** connection that is resumed while it runs; hence a signal of our own.
+** The daemon runs in a thread of ours for two reasons in libmicrohttpd 0.9.75. Its own
+** timeout counts from the last byte, so a byte now and then would keep a request for
+** ever. Its own thread sleeps although there is work when exactly 128 events come at
+** once (MHD_epoll waits again before it looks at them). MHD_run never waits. But
+** MHD_run may lose the wake-up of a connection that is resumed while it runs: so we
+** have an eventfd of our own.
 **
-** The connections stand in the order in which their present state began, so
-** that those that wait longest are found first.
+** The connections are in a list, in the order in which their present state began, so
+** that those that wait longest come first.
 */
 #include <poll.h>
 #include <signal.h>
@@ -28,13 +28,13 @@
 
 #define TICK_MS 100
 #define FINISH_MS 1000
-#define RUSH 512 /* connections at a time */
+#define RUSH 512 /* this many connections at a time are a rush */
 
-/* What connections have when all are taken. */
+/* How long connections may wait when all are taken. */
 #define PATIENCE_IDLE_MS 100
 #define PATIENCE_FIRST_MS 500
 #define PATIENCE_READING_MS 2000
-/* So many of them may be ended in one tick: one in four. */
+/* At most one in this many is ended in one tick. */
 #define ENDED_PART 4
 
 static int64_t monotonic_ms (void) {
@@ -76,7 +76,7 @@ static size_t size_of (const ae_http *http) {
   return sizeof(ae_exchange) + http->options.state_size;
 }
 
-/* Mapped, not allocated: after a rush its memory goes back to the system. */
+/* Maps the memory of an exchange, so that it goes back to the system after a rush. */
 static ae_exchange *mapped (const ae_http *http) {
   void *memory = mmap(NULL, size_of(http), PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS,
                       -1, 0);
@@ -125,7 +125,7 @@ void ae_http_notify (void *http, struct MHD_Connection *connection, void **conte
 ** Deadlines
 ** ===================================================================== */
 
-/* The daemon sees the end of those that are cut, and drops them. */
+/* Cuts a connection: shuts its socket, so that the daemon sees the end and drops it. */
 static void cut (ae_exchange *e) {
   if (e->cut) return;
   e->cut = true;
@@ -139,7 +139,8 @@ static int64_t allowed_ms (const ae_http *http, ae_state state) {
   return state == AE_IDLE ? deadline + AE_KEEP_ALIVE_SECONDS * 1000 : deadline;
 }
 
-/* None that is younger than a request's deadline is late. */
+/* Cuts connections past their deadline. The deadline of a request is the shortest, so
+** the walk ends at the first connection that is younger. */
 static void cut_late (ae_http *http, int64_t now) {
   int64_t least = allowed_ms(http, AE_READING);
   for (ae_exchange *e = http->oldest; e != NULL && now - e->since > least; e = e->newer)
@@ -153,11 +154,11 @@ static int64_t patience_ms (ae_state state) {
     case AE_LINE:
     case AE_READING:
     case AE_DROPPING: return PATIENCE_READING_MS;
-    default: return INT64_MAX; /* somebody works on it */
+    default: return INT64_MAX; /* its answer is being made or sent */
   }
 }
 
-/* All connections are taken, and others may be waiting. */
+/* All connections are taken, and clients may be waiting: ends the oldest. */
 static void make_room (ae_http *http, int64_t now) {
   size_t ended = 0, most = http->count / ENDED_PART + 1;
   for (ae_exchange *e = http->oldest; e != NULL && ended < most; e = e->newer) {
@@ -167,7 +168,7 @@ static void make_room (ae_http *http, int64_t now) {
   }
 }
 
-/* After a rush its memory goes back to the system. */
+/* Gives the memory of a rush back to the system. */
 static void trim (ae_http *http) {
   if (http->peak < RUSH || http->count > http->peak / 4) return;
   http->peak = http->count;
@@ -197,8 +198,8 @@ static int pause_ms (ae_http *http) {
   return (int)timeout;
 }
 
-/* Afterwards the exchange is the thread's, and the server may be freed: so the
-** count of those held comes last. */
+/* After this the exchange is the server thread's, and the server may be freed: so the
+** count of held exchanges is changed last. */
 void ae_http_resume (ae_exchange *e) {
   ae_http *http = e->http;
   uint64_t one = 1;
@@ -209,14 +210,14 @@ void ae_http_resume (ae_exchange *e) {
   atomic_fetch_sub(&http->held, 1);
 }
 
-/* What is resumed from here on raises the signal again. */
+/* An exchange that is resumed after this writes to the eventfd again. */
 static void lower_signal (ae_http *http) {
   uint64_t value;
   if (read(http->wake, &value, sizeof value) == sizeof value)
     atomic_store(&http->woken, false);
 }
 
-/* One look at what came, and at what was resumed. */
+/* One turn: waits for sockets and resumed exchanges, and runs the daemon. */
 static void turn (ae_http *http, int epoll) {
   struct pollfd events[2] = {{epoll, POLLIN, 0}, {http->wake, POLLIN, 0}};
   (void)poll(events, 2, pause_ms(http));
@@ -231,8 +232,8 @@ static int epoll_of (const ae_http *http) {
   return MHD_get_daemon_info(http->daemon, MHD_DAEMON_INFO_EPOLL_FD)->epoll_fd;
 }
 
-/* Signals are for others; sendfile, which libmicrohttpd may use, knows no
-** MSG_NOSIGNAL. */
+/* Signals are for other threads. SIGPIPE too must be blocked: libmicrohttpd may use
+** sendfile, which has no MSG_NOSIGNAL. */
 static void block_signals (void) {
   sigset_t set;
   sigfillset(&set);

@@ -1,7 +1,7 @@
 /*
-** private.h: what the files of the HTTP server share: http.c (requests and
-** answers), reply.c (answers as libmicrohttpd has them), loop.c (the thread,
-** the connections and their deadlines).
+** private.h: shared by the files of the HTTP server: http.c (requests and answers),
+** reply.c (responses of libmicrohttpd), loop.c (the thread, the connections and their
+** deadlines).
 */
 #ifndef ALTINN_EVENTS_HTTP_PRIVATE_H
 #define ALTINN_EVENTS_HTTP_PRIVATE_H
@@ -17,13 +17,13 @@
 
 #define AE_KEEP_ALIVE_SECONDS 75u
 
-/* Where an exchange is; the server's thread alone changes it. */
+/* The state of an exchange; only the server's thread changes it. */
 typedef enum ae_state {
   AE_FIRST,    /* nothing came on the connection, or a part of the first head */
   AE_IDLE,     /* between two requests */
-  AE_LINE,     /* the line is there */
-  AE_READING,  /* the head too; the body is read */
-  AE_DROPPING, /* answered before its body's end: the rest is read first */
+  AE_LINE,     /* the request line has come */
+  AE_READING,  /* the headers have come; the body is being read */
+  AE_DROPPING, /* answered before the end of the body, whose rest is read first */
   AE_HELD,     /* suspended until somebody answers */
   AE_ANSWERING /* libmicrohttpd has the answer */
 } ae_state;
@@ -34,15 +34,15 @@ struct ae_exchange {
   ae_exchange *older, *newer; /* connections by `since` */
   int descriptor;
   ae_state state;
-  int64_t since; /* ms, monotonic: the beginning of the state, or of the request */
-  bool cut;      /* its end was ordered */
+  int64_t since; /* ms, monotonic: when the state, or the request, began */
+  bool cut;      /* the connection was shut down */
 
   /* The request. */
   const char *method, *path, *version;
   char *body;
   size_t length, capacity, dropped;
 
-  /* The answer; while it is held, that of who holds it. */
+  /* The answer; while the exchange is held, its holder sets it. */
   bool answered, now;
   unsigned status;
   struct MHD_Response *response; /* NULL: none, the connection ends */
@@ -60,16 +60,16 @@ struct ae_http {
   atomic_bool running;
   atomic_long held;
   int wake;          /* eventfd: exchanges were resumed */
-  atomic_bool woken; /* it has been written to */
+  atomic_bool woken; /* `wake` has been written to */
   pthread_t thread;
   bool started;
   ae_exchange *oldest, *newest; /* the thread's, as are the next three */
-  size_t count, peak;           /* connections; most since memory was given back */
+  size_t count, peak;           /* connections; their maximum since memory was given back */
   int64_t swept;                /* ms, monotonic */
   _Atomic uint64_t timeouts;
 };
 
-/* reply.c: the answer as a response of libmicrohttpd; errors of
+/* reply.c: makes the answer a response of libmicrohttpd. Errors as for
 ** ae_exchange_answer. *response is NULL for status 0. */
 ae_code ae_http_response (const ae_http_reply *reply, struct MHD_Response **response,
                           ae_error *error);
@@ -79,17 +79,17 @@ ae_code ae_http_response (const ae_http_reply *reply, struct MHD_Response **resp
 /* A connection comes or goes (MHD_NotifyConnectionCallback). */
 void ae_http_notify (void *http, struct MHD_Connection *connection, void **context,
                      enum MHD_ConnectionNotificationCode code);
-/* The exchange goes into a state whose time counts from now on. */
+/* Enters a state whose time counts from now on. */
 void ae_http_enter (ae_exchange *exchange, ae_state state);
 /* Starts the thread that runs the daemon. False: there is none to have. */
 bool ae_http_loop_start (ae_http *http);
-/* A held exchange goes on; any thread. Nobody may touch it afterwards. */
+/* Resumes a held exchange, which the caller must not touch afterwards. Any thread. */
 void ae_http_resume (ae_exchange *exchange);
 /* Ends and joins the thread. Those who hold exchanges may still resume them;
 ** ae_http_loop_finish sends their answers. */
 void ae_http_loop_stop (ae_http *http);
-/* When the thread has ended and nothing is held: sends the answers that are
-** left, for a second at most. */
+/* Sends the answers that are left, for a second at most. To be called when the thread
+** has ended and no exchange is held. */
 void ae_http_loop_finish (ae_http *http);
 
 #endif

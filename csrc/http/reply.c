@@ -1,5 +1,5 @@
 /*
-** reply.c: answers as libmicrohttpd has them.
+** reply.c: responses of libmicrohttpd, made from answers.
 */
 #include <fcntl.h>
 #include <stdlib.h>
@@ -10,7 +10,7 @@
 
 #define BLOCK_BYTES ((size_t)64 << 10)
 
-/* A body that is made while it is sent: the pattern again and again. */
+/* A body that repeats a pattern and is made while it is sent. */
 typedef struct pattern {
   uint64_t cut;
   size_t length;

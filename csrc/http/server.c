@@ -1,5 +1,5 @@
 /*
-** server.c: the requests that wait for somebody else's loop; see server.h.
+** server.c: queues requests for the caller's loop; see server.h.
 */
 #include "http/server.h"
 
@@ -15,10 +15,10 @@
 #define CONNECTIONS 1024u
 #define MAX_BYTES ((size_t)8 << 20)
 #define DISCARD_BYTES ((size_t)64 << 20)
-#define SHARE 2u /* of the descriptors */
+#define SHARE 2u /* uses one in two of the process's descriptors */
 
-/* A request: the state of its exchange. `lock` of the server guards `next`;
-** all else is the server's thread's until it is queued, then the caller's
+/* A request: the state of its exchange. The server's `lock` guards `next`. The other
+** fields are the server thread's until the request is queued, then the caller's
 ** until the reply. */
 typedef struct ae_call ae_call;
 struct ae_call {
@@ -35,12 +35,12 @@ struct ae_server {
   ae_call *taken;
   uint64_t ids;
   bool closing;
-  int ready;       /* eventfd: something waits */
+  int ready;       /* eventfd: requests wait */
   int signal_from; /* signalfd, or -1 */
   int watched;     /* epoll of both */
-  bool signals;    /* they were taken */
+  bool signals;    /* the server has taken the signals */
   bool ending;     /* SIGTERM or SIGINT was given: the process is about to end */
-  sigset_t mask;   /* before that */
+  sigset_t mask;   /* the mask before the signals were taken */
   struct sigaction pipe;
 };
 
@@ -48,7 +48,7 @@ struct ae_server {
 ** On the server's thread
 ** ===================================================================== */
 
-/* Sums up, or copies, the fields of a request. */
+/* Counts or copies the fields of a request. */
 typedef struct copier {
   ae_server_field *fields; /* NULL: only count */
   char *text;
@@ -85,7 +85,7 @@ static ae_slice as_slice (const char *text) {
   return (ae_slice){text, strlen(text)};
 }
 
-/* The caller reads on a thread of its own: it gets copies. */
+/* Copies the request for the caller, whose thread is another. False: no memory. */
 static bool copy_request (ae_call *call, ae_exchange *exchange) {
   const char *line[] = {ae_exchange_path(exchange), ae_exchange_method(exchange),
                         ae_exchange_version(exchange)};
@@ -107,7 +107,7 @@ static bool copy_request (ae_call *call, ae_exchange *exchange) {
   return true;
 }
 
-/* A status alone; without memory even for that the connection ends. */
+/* Answers with a status alone; without memory for it, the connection ends. */
 static void answer (ae_exchange *exchange, unsigned status) {
   ae_http_reply reply = {.status = status};
   if (ae_exchange_answer(exchange, &reply, NULL) == AE_OK) return;
@@ -117,7 +117,7 @@ static void answer (ae_exchange *exchange, unsigned status) {
 
 static void raise_ready (ae_server *server) {
   uint64_t one = 1;
-  if (write(server->ready, &one, sizeof one) < 0) return; /* it is raised already */
+  if (write(server->ready, &one, sizeof one) < 0) return; /* the eventfd is readable already */
 }
 
 /* False: the server is being closed. */
@@ -137,7 +137,7 @@ static bool enqueue (ae_server *server, ae_call *call) {
   return open;
 }
 
-/* From here to the reply the request is the caller's. */
+/* Holds and queues a whole request. From here to the reply it is the caller's. */
 static void on_whole (ae_exchange *exchange) {
   ae_call *call = ae_exchange_state(exchange);
   call->exchange = exchange;
@@ -166,7 +166,7 @@ static void on_closed (void *context, void *state) {
 ** On the caller's thread
 ** ===================================================================== */
 
-/* Takes the request out of those that were taken; NULL: there is none. */
+/* Removes a request from the list of those taken; NULL: there is none. */
 static ae_call *find_taken (ae_server *server, uint64_t id) {
   ae_call **at = &server->taken, *found;
   pthread_mutex_lock(&server->lock);
@@ -201,7 +201,7 @@ const ae_server_request *ae_server_peek (ae_server *server) {
   pthread_mutex_lock(&server->lock);
   call = server->first;
   if (call == NULL && read(server->ready, &value, sizeof value) < 0)
-    value = 0; /* it was not raised */
+    value = 0; /* the eventfd was not readable */
   pthread_mutex_unlock(&server->lock);
   return call == NULL ? NULL : &call->request;
 }
@@ -249,7 +249,7 @@ int ae_server_descriptor (const ae_server *server) {
 ** Starting and stopping
 ** ===================================================================== */
 
-/* Before any thread is started. */
+/* Takes the signals; to be called before any thread is started. */
 static bool take_signals (ae_server *server) {
   struct sigaction ignore;
   sigset_t set;
@@ -266,8 +266,8 @@ static bool take_signals (ae_server *server) {
   return server->signal_from >= 0;
 }
 
-/* Where a signal has ended the server others may follow, until the process is
-** gone: they stay blocked, so that it ends well. */
+/* Restores the signals, unless a signal has ended the server: then more may follow
+** until the process is gone, and they stay blocked, so that it ends in order. */
 static void leave_signals (ae_server *server) {
   if (!server->signals || server->ending) return;
   (void)sigaction(SIGPIPE, &server->pipe, NULL);
@@ -276,7 +276,7 @@ static void leave_signals (ae_server *server) {
 
 static bool watch (const ae_server *server, int descriptor) {
   struct epoll_event event;
-  if (descriptor < 0) return true; /* there is none */
+  if (descriptor < 0) return true; /* there are no signals to watch */
   memset(&event, 0, sizeof event);
   event.events = EPOLLIN;
   return epoll_ctl(server->watched, EPOLL_CTL_ADD, descriptor, &event) == 0;
@@ -336,7 +336,7 @@ ae_code ae_server_start (const ae_server_options *options, ae_server **out, ae_e
   return code;
 }
 
-/* Requests that wait end without an answer. */
+/* Ends the requests of a list without an answer. */
 static void release (ae_call *list) {
   while (list != NULL) {
     ae_call *next = list->next;

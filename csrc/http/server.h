@@ -1,8 +1,7 @@
 /*
-** server.h: an HTTP server whose requests are answered by somebody else's
-** loop: each whole request is held and queued, the caller takes it, and
-** replies to it by its number whenever it likes. Take and reply are for one
-** thread.
+** server.h: an HTTP server for a caller with a loop of its own. Each whole request is
+** held and queued; the caller takes it, and replies to it by number at any time. All
+** functions are for one thread, the caller's.
 */
 #ifndef ALTINN_EVENTS_HTTP_SERVER_H
 #define ALTINN_EVENTS_HTTP_SERVER_H
@@ -25,7 +24,7 @@ typedef struct ae_server_field {
   ae_slice name, value;
 } ae_server_field;
 
-/* A whole request. It lives until it is replied to. */
+/* A whole request. It lives until the reply. */
 typedef struct ae_server_request {
   uint64_t id;
   const char *method, *path, *version; /* "GET", decoded path, "HTTP/1.1" */
@@ -47,21 +46,22 @@ int ae_server_descriptor (const ae_server *server);
 
 /* The oldest request that waits, without taking it; NULL: none. */
 const ae_server_request *ae_server_peek (ae_server *server);
-/* Takes the one that peek gave: from now on only a reply ends it. */
+/* Takes the request that ae_server_peek returned: from now on only a reply ends it. */
 void ae_server_take (ae_server *server);
 
 /* Waits up to so many seconds for a request or a signal. */
 void ae_server_wait (ae_server *server, double seconds);
 
-/* The signal that came last and was not asked for yet: its number or 0. */
+/* The number of the last signal that came since the last call, or 0. */
 int ae_server_signal (ae_server *server);
 
-/* Answers the request with this number. AE_NOT_FOUND: there is none that was
-** taken and waits; the other errors are those of ae_exchange_answer. */
+/* Answers the request with this number. AE_NOT_FOUND: no request of this number was
+** taken and waits for its reply. The other errors are those of ae_exchange_answer. */
 ae_code ae_server_reply (ae_server *server, uint64_t id, const ae_http_reply *reply,
                          ae_error *error);
 
-/* Ends it: answers under way get a second, waiting requests none. */
+/* Stops the server. Answers that are being sent get a second; waiting requests end
+** without an answer. */
 void ae_server_stop (ae_server *server);
 
 #endif

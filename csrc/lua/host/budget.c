@@ -8,21 +8,22 @@
 
 #include <lauxlib.h>
 
-/* A thread that waits (for the disk, for a core) has not computed; but one
-** that makes everybody wait this many times its allowance is stopped too. */
+/* The allowance is CPU time: a thread that waits for the disk or for a core does not
+** use it up. A slice that lasts this many times its allowance by the wall clock is
+** stopped too. */
 #define WALL_FACTOR 10
 
-/* After this and the time above a slice is taken to hang. */
+/* A slice that lasts this much longer than the limit above is said to hang. */
 #define HANG_NS (INT64_C(2) * 1000000000)
 
-/* lua_sethook walks the whole stack of calls: between two of them, this many
-** times what one took is left to the rule, so that it comes to its hook. */
+/* lua_sethook walks the whole call stack. After each call the rule runs undisturbed
+** for this many times as long as the call took, so that it reaches its hook. */
 #define QUIET_FACTOR 10
 
 /* Instructions between two looks at the counter. */
 #define COUNT_STEP 1000
 
-/* The handler has no other way to the budget of the thread it runs in. */
+/* The budget of this thread: the signal handler has no argument to pass it in. */
 static _Thread_local ae_budget *attached;
 
 static int64_t now (clockid_t id) {
@@ -32,8 +33,8 @@ static int64_t now (clockid_t id) {
 }
 
 /*
-** With ptr == NULL the second size is a type tag (Lua manual, lua_Alloc);
-** Lua counts on shrinking never failing.
+** With ptr == NULL, osize is a type tag (Lua manual, lua_Alloc). Lua assumes that
+** shrinking a block never fails.
 */
 void *ae_budget_allocate (void *ud, void *ptr, size_t osize, size_t nsize) {
   ae_budget *budget = ud;
@@ -70,8 +71,8 @@ void ae_budget_init (ae_budget *budget) {
   budget->stopped = AE_STOP_NOT;
 }
 
-/* Raises at every instruction while the run is stopped. A coroutine that
-** outlives its run gets rid of the hook when it runs again. */
+/* Raises at every instruction while the run is stopped. In a coroutine that outlives
+** its run, the hook removes itself when the coroutine runs again. */
 static void stop_hook (lua_State *L, lua_Debug *ar) {
   ae_budget *budget = attached;
   (void)ar;
@@ -84,7 +85,7 @@ static void stop_hook (lua_State *L, lua_Debug *ar) {
   luaL_error(L, "time budget of %f s is used up", (lua_Number)budget->allowed / 1e9);
 }
 
-/* For rules with limit.instructions only. */
+/* Counts instructions, for rules with limit.instructions. */
 static void count_hook (lua_State *L, lua_Debug *ar) {
   ae_budget *budget = attached;
   if (budget == NULL || budget->instructions < 0 || budget->running == NULL) {
@@ -99,7 +100,7 @@ static void count_hook (lua_State *L, lua_Debug *ar) {
   stop_hook(L, ar);
 }
 
-/* Gives a thread the hook that it must have now. */
+/* Sets the hook that the Lua thread must have now. */
 static void arm (ae_budget *budget, lua_State *L) {
   if (budget->stopped != AE_STOP_NOT) lua_sethook(L, stop_hook, LUA_MASKCOUNT, 1);
   else if (budget->instructions >= 0 && lua_gethook(L) != count_hook)
@@ -113,8 +114,8 @@ static bool overrun (const ae_budget *budget) {
   return now(CLOCK_THREAD_CPUTIME_ID) - budget->computed >= budget->allowed;
 }
 
-/* Runs in the worker's thread, between any two machine instructions;
-** lua_sethook is made for that (lua.c does the same). */
+/* The signal handler runs in the worker's thread, between any two machine
+** instructions. lua_sethook may be called there (lua.c does so). */
 static void on_signal (int number) {
   ae_budget *budget = attached;
   lua_State *L;
@@ -171,8 +172,8 @@ static lua_State *check_thread (lua_State *L, int index) {
   return co;
 }
 
-/* start(co, seconds, bytes [, instructions]): what runs from now on until
-** finish() is the rule's, in the thread `co`. */
+/* start(co, seconds, bytes [, instructions]): begins a slice of a rule, which runs in
+** the Lua thread `co` until finish(). */
 static int budget_start (lua_State *L) {
   ae_budget *budget = upvalue(L);
   lua_State *co = check_thread(L, 1);
@@ -234,8 +235,8 @@ static int budget_leave (lua_State *L) {
   return 0;
 }
 
-/* stopped() -> boolean: message handlers run without hooks and must not be
-** entered then. */
+/* stopped() -> boolean: whether the slice was stopped. Then no message handler may be
+** entered: it would run without hooks. */
 static int budget_stopped (lua_State *L) {
   lua_pushboolean(L, upvalue(L)->stopped != AE_STOP_NOT);
   return 1;

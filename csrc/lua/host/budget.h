@@ -1,11 +1,11 @@
 /*
-** budget.h: how much time, memory and instructions a rule may use at a
-** stretch in the state of a worker.
+** budget.h: limits on the time, memory and instructions of a slice: the stretch
+** that a rule runs between two yields, in a worker's state.
 **
-** There is no standing count hook, so that rules run at full speed. A watch
-** thread looks at the deadline (ae_budget_check); when it has passed it
-** sends AE_BUDGET_SIGNAL to the worker's thread, whose handler sets a hook
-** that raises at every instruction until the scheduler leaves the run.
+** No count hook is set in advance, so that rules run at full speed. A watch thread
+** checks the deadline (ae_budget_check). When the deadline has passed, the watch
+** thread sends AE_BUDGET_SIGNAL to the worker's thread. The signal's handler sets a
+** hook that raises at every instruction until the scheduler leaves the run.
 */
 #ifndef ALTINN_EVENTS_BUDGET_H
 #define ALTINN_EVENTS_BUDGET_H
@@ -33,11 +33,11 @@ typedef struct ae_budget {
   size_t limit;                  /* bytes that it may hold, SIZE_MAX = any */
   bool refused;                  /* an allocation was refused in this slice */
   _Atomic(int64_t) deadline;     /* ns, CLOCK_MONOTONIC; 0 = no slice */
-  int64_t started, computed;     /* at the start of the slice: wall, CPU */
-  _Atomic(int64_t) allowed;      /* ns of computing time */
-  int64_t quiet;                 /* ns, CLOCK_MONOTONIC: no new hook before */
-  int64_t instructions;          /* left to the slice; -1 = not counted */
-  lua_State *volatile running;   /* the thread that runs now, NULL = none */
+  int64_t started, computed;     /* ns at the start of the slice: monotonic clock, CPU time */
+  _Atomic(int64_t) allowed;      /* ns of CPU time */
+  int64_t quiet;                 /* ns, CLOCK_MONOTONIC: no new hook before this time */
+  int64_t instructions;          /* left in the slice; -1 = not counted */
+  lua_State *volatile running;   /* the Lua thread that runs now, NULL = none */
   volatile sig_atomic_t stopped; /* ae_stop */
 } ae_budget;
 
@@ -47,18 +47,19 @@ void *ae_budget_allocate (void *budget, void *ptr, size_t osize, size_t nsize);
 /* Empties a budget. */
 void ae_budget_init (ae_budget *budget);
 
-/* Makes `budget` that of the calling thread, and lets the signal in. */
+/* Attaches `budget` (NULL: none) to the calling thread, and unblocks the signal. */
 void ae_budget_attach (ae_budget *budget);
 
-/* Takes the signal for the whole process; once is enough. */
+/* Installs the signal's handler for the process; once is enough. */
 void ae_budget_install (void);
 
-/* Watch thread: sends the signal when the deadline has passed. True: a
-** slice is under way. */
+/* Sends the signal to `thread` when the deadline has passed. True: a slice is under
+** way. The watch thread's. */
 bool ae_budget_check (ae_budget *budget, pthread_t thread);
 
-/* Seconds that a slice has taken beyond what stops any code of Lua: it hangs
-** in a function of C. 0: it does not. Any thread. */
+/* The seconds since the deadline of a slice that hangs. A slice hangs in a C function
+** when it goes on after the time at which any Lua code would have been stopped. 0: no
+** slice hangs. Any thread. */
 double ae_budget_hangs (const ae_budget *budget);
 
 /* Pushes the table of functions that the scheduler uses: start, finish,

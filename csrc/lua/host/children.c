@@ -18,16 +18,16 @@
 
 extern char **environ;
 
-/* Descriptors from here on are closed where the system cannot close all. */
+/* The first descriptor that a child does not inherit. */
 #define FIRST_OTHER 3
 
 /* What io.popen gives: the library's stream, and the child's number. */
 typedef struct child_stream {
-  luaL_Stream stream; /* first: the methods of files know no more */
+  luaL_Stream stream; /* must be first: the methods of files take it for the whole */
   pid_t child;
 } child_stream;
 
-/* The signals as a program finds them that was just started. */
+/* Gives the child the signal mask and actions of a newly started program. */
 static int set_signals (posix_spawnattr_t *attributes) {
   sigset_t none, all;
   int result;
@@ -82,10 +82,10 @@ static int wait_for (pid_t child) {
   return ended < 0 ? -1 : status;
 }
 
-/* How it ended, as Lua tells it. */
+/* Waits for the child; pushes its status as os.execute returns it. */
 static int push_end (lua_State *L, pid_t child) {
   int status = wait_for(child);
-  if (status >= 0) errno = 0; /* luaL_execresult takes any other for a failure */
+  if (status >= 0) errno = 0; /* luaL_execresult takes another value for a failure */
   return luaL_execresult(L, status);
 }
 
@@ -116,7 +116,7 @@ static int children_popen (lua_State *L) {
   child_stream *s;
   luaL_argcheck(L, reads || strcmp(mode, "w") == 0, 2, "invalid mode");
   s = lua_newuserdatauv(L, sizeof *s, 0);
-  s->stream.closef = NULL; /* closed, as long as nothing is open */
+  s->stream.closef = NULL; /* marks the stream as closed until the pipe is open */
   luaL_setmetatable(L, LUA_FILEHANDLE);
   if (pipe2(ends, O_CLOEXEC) != 0) return luaL_fileresult(L, 0, command);
   s->stream.f = fdopen(ends[mine], mode);

@@ -6,11 +6,10 @@
 
 #include <lua.h>
 
-/* Replaces os.execute and io.popen in the state by functions of the same
-** meaning whose children have the signals of a program that was just started
-** (a worker blocks some and ignores others), and none of the host's
-** descriptors but standard input, output and error. The libraries io and os
-** must be open. */
+/* Replaces os.execute and io.popen in the state by functions of the same meaning.
+** Their children have the signal mask and actions of a newly started program (a
+** worker blocks some signals and ignores others), and inherit no descriptors but
+** standard input, output and error. The libraries io and os must be open. */
 void ae_children_open (lua_State *L);
 
 #endif

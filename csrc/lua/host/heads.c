@@ -29,7 +29,8 @@ static ae_heads **push_box (lua_State *L, size_t count) {
   return NULL;
 }
 
-/* The order of a rule's runs; the text stays in the table. False: none. */
+/* Reads the order of a rule's runs. The table anchors *attribute, which is absent when
+** the thing decides. False: the runs have no order. */
 static bool read_order (lua_State *L, int head, ae_slice *attribute) {
   bool ordered;
   *attribute = (ae_slice){NULL, 0};
@@ -42,7 +43,7 @@ static bool read_order (lua_State *L, int head, ae_slice *attribute) {
   return ordered;
 }
 
-/* The head at the top of the stack. */
+/* Reads the head at the top of the stack. */
 static void read_head (lua_State *L, ae_heads *heads) {
   int head = lua_gettop(L);
   const ae_condition *conditions;

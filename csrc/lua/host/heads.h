@@ -1,5 +1,5 @@
 /*
-** heads.h: the heads of the rules, from Lua.
+** heads.h: reads the heads of rules from Lua.
 */
 #ifndef ALTINN_EVENTS_LUA_HEADS_H
 #define ALTINN_EVENTS_LUA_HEADS_H
@@ -9,8 +9,8 @@
 #include "host/routes.h"
 
 /* Builds heads from the list at `index`: { { rule = name, order = false | "letter" | an
-** attribute's name, conditions = { … } } }. Raises on misuse, and leaves a value on the stack
-** that owns them until they are taken out of it. */
+** attribute's name, conditions = { … } } }. Raises on misuse. A value that is left on the
+** stack owns the heads; a caller that takes them over sets the result to NULL. */
 ae_heads **ae_heads_check (lua_State *L, int index);
 
 #endif

@@ -1,6 +1,6 @@
 /*
-** host.c: the module altinn.events.host: start a host, ask an inbox, and an
-** HTTP server.
+** host.c: the module altinn.events.host: starts a host, opens an inbox for the
+** commands, and runs an HTTP server.
 */
 #include "lua/host/host.h"
 
@@ -30,14 +30,14 @@ static ae_host *check_host (lua_State *L) {
   return object->host;
 }
 
-/* Texts of the options stay on the stack or in their tables. */
+/* A text of the options at index 1; the stack or the table anchors it. */
 static const char *string_field (lua_State *L, const char *name, size_t *length) {
   lua_getfield(L, 1, name);
   if (lua_type(L, -1) != LUA_TSTRING) luaL_error(L, "%s must be a string", name);
   return lua_tolstring(L, -1, length);
 }
 
-/* { host, port } or { host =, port = }, or nil. */
+/* Reads an address: { host, port }, { host =, port = }, or nil. */
 static const char *address_field (lua_State *L, const char *name, uint16_t *port) {
   const char *host;
   lua_Integer number;
@@ -75,7 +75,8 @@ static void read_secrets (lua_State *L, ae_host_options *options) {
   options->secret_count = (size_t)count;
 }
 
-/* Names of targets; those beyond the most are not told of beforehand. */
+/* Reads the names of targets. Names beyond AE_MAX_TARGETS get their metrics only with
+** their first effect. */
 static void read_targets (lua_State *L, ae_host_options *options) {
   lua_Integer i, count;
   lua_getfield(L, 1, "targets");
@@ -87,7 +88,7 @@ static void read_targets (lua_State *L, ae_host_options *options) {
     lua_geti(L, -1, i);
     if (lua_type(L, -1) != LUA_TSTRING) luaL_error(L, "a target's name must be a string");
     options->targets[i - 1] = lua_tostring(L, -1);
-    lua_pop(L, 1); /* the list holds it */
+    lua_pop(L, 1); /* the list anchors it */
   }
   options->target_count = (size_t)count;
 }
@@ -166,8 +167,8 @@ static int host_start (lua_State *L) {
   return 1;
 }
 
-/* stop() -> true, or false when a worker hangs and was left behind: end
-** the process then. */
+/* stop() -> true, or false when a worker hangs and was left behind: then the process
+** has to end. */
 static int host_stop (lua_State *L) {
   handle *object = luaL_checkudata(L, 1, HOST);
   bool joined = true;
@@ -212,7 +213,7 @@ static int host_reload (lua_State *L) {
   return 1;
 }
 
-/* reload_refused(): the new rules were broken, the metrics say so */
+/* reload_refused(): counts a reload that was refused, in the metrics */
 static int host_reload_refused (lua_State *L) {
   ae_metrics_reload(&check_host(L)->shared.metrics, false);
   return 0;
@@ -270,8 +271,8 @@ static const luaL_Reg methods[] = {{"port", host_port},
                                    {"reload_refused", host_reload_refused},
                                    {NULL, NULL}};
 
-/* host.hold_reload(): a SIGHUP that comes before the host waits for signals
-** is kept until it does, and does not end the process. */
+/* hold_reload(): keeps a SIGHUP pending until the host waits for signals, so that an
+** early one does not end the process. */
 static int host_hold_reload (lua_State *L) {
   sigset_t reload;
   int error;

@@ -11,9 +11,9 @@
 
 #define AE_MAX_WORKERS 64
 #define AE_MAX_SECRETS 16
-#define AE_MAX_TARGETS 256 /* that are told of before their first effect */
+#define AE_MAX_TARGETS 256 /* whose metrics exist before their first effect */
 
-/* What host.start was asked for; texts are anchored in Lua. */
+/* The options of host.start; Lua anchors the texts. */
 typedef struct ae_host_options {
   const char *inbox;
   const char *listen, *admin; /* addresses; NULL = none */
@@ -39,35 +39,37 @@ typedef struct ae_host {
   ae_admin *admin;
   ae_worker *workers;
   size_t count;
-  uint32_t round; /* the writer thread's: for rules without order */
+  uint32_t round; /* the writer thread's: next worker for a run without order */
   bool running, once;
   bool ending;    /* SIGTERM or SIGINT came: the process is about to end */
   bool unwell;    /* the inbox did not store at the last look */
-  bool abandoned; /* a thread of it hangs: never free it */
+  bool abandoned; /* one of its threads hangs: never free the host */
   atomic_bool draining, watching;
   pthread_t watch;
   bool watch_started;
-  sigset_t signals, mask;      /* those waited for; the mask before */
-  struct sigaction pipe, size; /* what SIGPIPE and SIGXFSZ did before */
+  sigset_t signals, mask;      /* the signals waited for; the mask before the start */
+  struct sigaction pipe, size; /* the actions of SIGPIPE and SIGXFSZ before the start */
 } ae_host;
 
-/* Starts everything; takes `heads` over in any case. On failure what was
-** started is stopped again; see `abandoned`. */
+/* Starts inbox, workers, receiver and admin port; takes `heads` over in any case. On
+** failure it stops again whatever it started; see `abandoned`. */
 ae_code ae_host_start (ae_host *host, const ae_host_options *options, ae_heads *heads,
                        ae_error *error);
 
-/* Drains: no new events, what runs has ten seconds, then all is closed.
-** False: a worker hangs in a C function and was left behind. */
+/* Drains and closes the host: no new events are taken, runs in flight have ten
+** seconds to end. False: a worker hangs in a C function and was left behind. */
 bool ae_host_stop (ae_host *host);
 
-/* New heads and settings for the workers. */
+/* Puts new heads in force, which it takes over in any case, and gives the workers new
+** settings. AE_MEMORY: the old heads stay in force. */
 ae_code ae_host_reload (ae_host *host, ae_heads *heads, ae_slice settings, ae_error *error);
 
 /* notify.c: the function notify of the module. */
 int ae_host_notify (lua_State *L);
 
-/* "term", "int", "hup", "idle", "failed", "unwell" and "well" when the inbox
-** begins to fail and when it works again, or NULL when the time is over. */
+/* Waits for a signal ("term", "int", "hup"), for the end of all work ("idle", with
+** `once` only), for a worker that gave up ("failed"), or for the inbox to fail
+** ("unwell") or to work again ("well"). NULL: the time is over. */
 const char *ae_host_wait (ae_host *host, double seconds);
 
 #endif

@@ -1,5 +1,5 @@
 /*
-** inbox.c: what the commands ask of an inbox; see inbox/ask.h.
+** inbox.c: an inbox as a Lua object, for the commands; see inbox/ask.h.
 **
 **     local inbox <close> = host.inbox(path)   or nil, message, code
 **     inbox:count(filter)                      a number
@@ -100,7 +100,8 @@ static int inbox_count (lua_State *L) {
   return 1;
 }
 
-/* One row as a table on the top; what ae_ask_next_… returned. */
+/* Each reads the next row, and pushes it as a table if there is one. Returns the
+** result of its ae_ask_next_ function. */
 
 static int push_event (lua_State *L, ae_ask *ask) {
   ae_asked_event event;
@@ -161,7 +162,7 @@ static int push_effect (lua_State *L, ae_ask *ask) {
   return 1;
 }
 
-/* The rows of the question that was put, as a list. */
+/* Pushes the rows of the query as a list. `code`: the result of starting it. */
 static int push_rows (lua_State *L, ae_ask *ask, ae_code code, ae_error *error,
                       int (*push)(lua_State *L, ae_ask *ask)) {
   lua_Integer count = 0;
@@ -250,7 +251,7 @@ static int inbox_effect_attempts (lua_State *L) {
                    &error, push_effect);
 }
 
-/* Rules and the states before, kept until Lua may raise again. */
+/* Rules and their earlier states, kept in C memory until Lua may raise again. */
 typedef struct reached {
   char *text; /* "rule\0state\0" each */
   size_t size, capacity;
@@ -278,7 +279,7 @@ static void on_reached (void *context, ae_slice rule, ae_run_state before) {
   add(context, state, strlen(state));
 }
 
-/* { { rule =, before = } } from the texts at the top. */
+/* Pushes { { rule =, before = } } from the collected texts. */
 static void push_reached (lua_State *L, const char *text, size_t size) {
   lua_Integer count = 0;
   lua_newtable(L);
@@ -367,7 +368,7 @@ static void push_names (lua_State *L, const char *name, const char *const *list,
   lua_setfield(L, -2, name);
 }
 
-/* { run = names, open = names, effect = names } */
+/* Pushes { run = names, open = names, effect = names }. */
 static void push_states (lua_State *L) {
 #define TEXT(name, text) text,
   static const char *const runs[] = {AE_RUN_STATES(TEXT)};

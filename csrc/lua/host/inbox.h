@@ -1,5 +1,5 @@
 /*
-** inbox.h: the inbox's file for the verbs of the command.
+** inbox.h: the inbox as a Lua object, for the commands.
 */
 #ifndef ALTINN_EVENTS_HOST_INBOX_H
 #define ALTINN_EVENTS_HOST_INBOX_H
@@ -10,7 +10,7 @@
 void ae_host_inbox_setup (lua_State *L);
 /* inbox(path) -> inbox, or nil, message, code */
 int ae_host_inbox (lua_State *L);
-/* who() -> the user who works by hand */
+/* who() -> the user who runs the command */
 int ae_host_who (lua_State *L);
 
 #endif

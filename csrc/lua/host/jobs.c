@@ -1,5 +1,5 @@
 /*
-** jobs.c: `jobs`, what a worker's Lua code sees of the host.
+** jobs.c: the object `jobs`: the interface of the host for a worker's Lua code.
 */
 #include "lua/host/worker.h"
 
@@ -40,7 +40,7 @@ static void parcel_free (ae_parcel *parcel) {
   free(parcel);
 }
 
-/* On the writer thread, after the commit or its failure. */
+/* The `done` of a parcel: on the writer thread, after the commit or its failure. */
 static void parcel_done (ae_work *work) {
   ae_parcel *parcel = work->owner;
   ae_worker *worker = parcel->worker;
@@ -94,8 +94,8 @@ static void submit_again (ae_worker *worker) {
   if (worker->again.first != NULL && monotonic() >= worker->again_at) submit_all(worker);
 }
 
-/* The worker's thread has ended: parcels in its queue that were refused are
-** kept for another try, all other messages are freed. */
+/* After the worker's thread has ended: keeps the refused parcels in its queue for
+** another try, and frees all other messages. */
 static void sort_out (ae_worker *worker) {
   ae_message *list = ae_queue_take(&worker->queue, SIZE_MAX);
   while (list != NULL) {
@@ -118,12 +118,13 @@ bool ae_jobs_flush (ae_worker *worker, int64_t until) {
   }
 }
 
-/* Once the writer thread has it. */
+/* The `done` of a RELEASE. */
 static void release_done (ae_work *work) {
   free(work->owner);
 }
 
-/* Lua was told of these at the last jobs:take, and has let go of them since. */
+/* Sends the RELEASE of the cancelled runs: Lua was told of them at the last jobs:take,
+** and has let go of them since. */
 static void release_cancelled (ae_worker *worker) {
   ae_message *list = worker->cancelled.first;
   ae_list_init(&worker->cancelled);
@@ -136,7 +137,7 @@ static void release_cancelled (ae_worker *worker) {
   }
 }
 
-/* The texts of a work: where they are in ae_work, and their names. */
+/* The texts of a work: their names, and where they are in ae_work. */
 static const struct {
   const char *name;
   size_t offset;
@@ -155,7 +156,7 @@ static const struct {
                {"status", offsetof(ae_work, status)}};
 #define NUMBER_COUNT (sizeof numbers / sizeof numbers[0])
 
-/* Bytes of all texts in the list at `index`. */
+/* Counts the bytes of all texts of the works in the list at `index`. */
 static size_t measure (lua_State *L, int index, size_t count) {
   size_t i, j, size = 0;
   for (i = 1; i <= count; i++) {
@@ -223,7 +224,8 @@ static char *read_texts (lua_State *L, ae_work *work, char *at) {
   return at;
 }
 
-/* The block for a parcel; raises when there is no memory. */
+/* Allocates a parcel for `count` works with `size` bytes of texts; raises when there
+** is no memory. */
 static ae_parcel *parcel_new (lua_State *L, ae_worker *worker, size_t count, size_t size) {
   ae_parcel *parcel = calloc(1, sizeof *parcel + count * sizeof(ae_work) + size + 1);
   if (parcel == NULL) {
@@ -249,7 +251,7 @@ static char *read_work (lua_State *L, ae_parcel *parcel, ae_work *work, char *at
   return at;
 }
 
-/* The list of works at argument 2 as one block. */
+/* Reads the list of works at argument 2 into a parcel, which is one block. */
 static ae_parcel *read_parcel (lua_State *L, ae_worker *worker, int64_t ticket) {
   size_t i, count;
   ae_parcel *parcel;
@@ -272,8 +274,8 @@ static ae_parcel *read_parcel (lua_State *L, ae_worker *worker, int64_t ticket) 
   return parcel;
 }
 
-/* jobs:settle(works): committed in one transaction, sooner or later: what
-** the inbox refuses is handed over again each second. */
+/* jobs:settle(works): hands over works that are committed in one transaction. If the
+** inbox refuses them, they are handed over again each second. */
 static int jobs_settle (lua_State *L) {
   ae_worker *worker = check_worker(L);
   ae_parcel *parcel = read_parcel(L, worker, 0);
@@ -281,8 +283,8 @@ static int jobs_settle (lua_State *L) {
   return 0;
 }
 
-/* jobs:record(works, ticket) -> boolean: handed over; jobs:take brings the
-** answer with the ticket. */
+/* jobs:record(works, ticket) -> whether the inbox took the works. jobs:take returns
+** the answer, with the ticket, after the commit. */
 static int jobs_record (lua_State *L) {
   ae_worker *worker = check_worker(L);
   lua_Integer ticket = luaL_checkinteger(L, 3);
@@ -322,7 +324,7 @@ static void push_run (lua_State *L, const ae_run_message *message) {
   set_slice(L, "rule", message->run.rule);
 }
 
-/* What was there under a key before it was recorded: false for nothing. */
+/* Pushes the state of an effect recorded earlier under the key, or false: none. */
 static void push_prior (lua_State *L, ae_prior prior) {
   switch (prior) {
     case AE_PRIOR_SENT: lua_pushliteral(L, "sent"); break;
@@ -333,9 +335,9 @@ static void push_prior (lua_State *L, ae_prior prior) {
   }
 }
 
-/* { kind = "ack", ticket =, failed = boolean, states = { state or false },
+/* Pushes { kind = "ack", ticket =, failed = boolean, states = { state or false },
 **   requests = { [i] = the request as recorded, where the state is "unknown" },
-**   owners = { [i] = the event whose run has the effect } } */
+**   owners = { [i] = the event of the run that owns the effect } }. */
 static void push_ack (lua_State *L, const ae_parcel *parcel) {
   int top = lua_gettop(L);
   lua_createtable(L, 0, 6);
@@ -366,7 +368,7 @@ static void push_ack (lua_State *L, const ae_parcel *parcel) {
   lua_setfield(L, top + 1, "states");
 }
 
-/* { kind = "cancel", sequence =, rule = } */
+/* Pushes { kind = "cancel", sequence =, rule = }. */
 static void push_cancel (lua_State *L, const ae_cancel *cancel) {
   lua_createtable(L, 0, 3);
   lua_pushliteral(L, "cancel");
@@ -393,7 +395,7 @@ static void push_message (lua_State *L, void *message) {
   }
 }
 
-/* Turns a list of messages into the list on the top of the stack. */
+/* Pushes a list of messages as a Lua list. */
 static void push_messages (lua_State *L, ae_worker *worker, ae_message *list) {
   lua_Integer count = 0;
   while (list != NULL) {
@@ -411,7 +413,7 @@ static void push_messages (lua_State *L, ae_worker *worker, ae_message *list) {
   }
 }
 
-/* jobs:take(max [, seconds]) -> list of messages; waits for the first. */
+/* jobs:take(max [, seconds]) -> list of messages; waits until there is one. */
 static int jobs_take (lua_State *L) {
   ae_worker *worker = check_worker(L);
   lua_Integer max = luaL_checkinteger(L, 2);
@@ -435,9 +437,9 @@ static int jobs_descriptor (lua_State *L) {
   return 1;
 }
 
-/* jobs:holds(sequence, rule) -> boolean: false once the run was taken back: it
-** was discarded or put first by hand, or its rule is gone. Then it is to be let
-** go of: no verdict, nothing sent. */
+/* jobs:holds(sequence, rule) -> boolean: false when the run was taken back (by hand, or
+** because its rule is gone). Then the worker lets go of the run: it sends nothing,
+** and settles no verdict. */
 static int jobs_holds (lua_State *L) {
   ae_worker *worker = check_worker(L);
   lua_Integer sequence = luaL_checkinteger(L, 2);

@@ -1,5 +1,5 @@
 /*
-** life.c: starting, stopping and routing; see host.h.
+** life.c: start, stop and reload of the host; see host.h.
 */
 #include "lua/host/host.h"
 
@@ -11,8 +11,8 @@
 #include "host/log.h"
 #include "inbox/hash.h"
 
-/* What runs at a stop may go on for 10 s (in the workers); a thread that
-** is still there after this hangs in a C function. */
+/* How long a stop waits for the workers, in ticks: 15 s. The workers give runs in
+** flight 10 s; a thread that is still there after 15 s hangs in a C function. */
 #define STOP_TICKS 1500
 #define TICK_NS 10000000
 /* How long a stop waits for an inbox that does not store. */
@@ -44,7 +44,7 @@ static uint64_t on_line (void *context, ae_slice body, const ae_event *event, ae
   return line == 0 ? 1 : line;
 }
 
-/* Runs of a line go to one worker: it has what they need. */
+/* All runs of a line go to the same worker. */
 static size_t on_dispatch (void *context, const ae_run *run) {
   ae_host *host = context;
   size_t worker = (run->line == 0 ? host->round++ : (size_t)run->line) % host->count;
@@ -100,7 +100,7 @@ static void on_dispatched (void *context) {
   ae_routes_release(&host->routes);
 }
 
-/* The admin port's answers, on the admin thread: one line each. */
+/* The answers of the admin port, one line each; on its thread. */
 static unsigned answer (char **body, size_t *length, unsigned status, const char *text) {
   size_t size = strlen(text);
   *body = malloc(size + 1);
@@ -117,7 +117,7 @@ static unsigned not_stored (char **body, size_t *length, const ae_error *error) 
   return answer(body, length, 503, text);
 }
 
-/* A worker that does not turn, with a sentence; false: all do. */
+/* Whether a worker stands still; *why is then a sentence that says so. */
 static bool stands_still (ae_host *host, char *why, size_t size) {
   for (size_t i = 0; i < host->count; i++)
     if (!ae_worker_turns(&host->workers[i], i + 1, why, size)) return true;
@@ -144,7 +144,7 @@ static unsigned on_render (void *context, const char *path, char **body, size_t 
   return *body == NULL ? 500 : 200;
 }
 
-/* A worker that begins to stand still, or turns again, has a line of the log. */
+/* Writes a line of the log when a worker begins to stand still or turns again. */
 static void watch_turning (ae_worker *worker, size_t number) {
   char why[160];
   bool turns = ae_worker_turns(worker, number, why, sizeof why);
@@ -180,12 +180,13 @@ static void take_signals (ae_host *host) {
   ignore.sa_flags = 0;
   ignore.sa_handler = SIG_IGN;
   sigaction(SIGPIPE, &ignore, &host->pipe);
-  sigaction(SIGXFSZ, &ignore, &host->size); /* a full disk, not the end */
+  sigaction(SIGXFSZ, &ignore,
+            &host->size); /* a file too large is an error of write, not the end */
   ae_budget_install();
 }
 
-/* Where a signal has ended the host others may follow, until the process is
-** gone: they stay blocked, so that it ends well. */
+/* Restores the signals, unless a signal has ended the host: then more may follow until
+** the process is gone, and they stay blocked, so that it ends in order. */
 static void leave_signals (ae_host *host) {
   if (host->ending) return;
   pthread_sigmask(SIG_SETMASK, &host->mask, NULL);
@@ -275,7 +276,7 @@ static ae_code start_servers (ae_host *host, const ae_host_options *options, ae_
   return code;
 }
 
-/* The counters of what runs and effects may come to: from 0 on. */
+/* Creates the counters of all verdicts and outcomes, at 0. */
 static void expect_verdicts (ae_host *host, const ae_heads *heads) {
 #define TEXT(name, text) text,
   static const char *const verdicts[] = {AE_RUN_STATES(TEXT)};
@@ -288,7 +289,7 @@ static void expect_outcomes (ae_host *host, const char *target) {
   static const char *const outcomes[] = {AE_EFFECT_STATES(TEXT)};
 #undef TEXT
   for (size_t i = 0; i < sizeof outcomes / sizeof outcomes[0]; i++)
-    if (strcmp(outcomes[i], "recorded") != 0) /* that is no outcome */
+    if (strcmp(outcomes[i], "recorded") != 0) /* a state, but no outcome */
       ae_metrics_expect(&host->shared.metrics, AE_EFFECTS, target, outcomes[i]);
 }
 
@@ -323,7 +324,7 @@ static void stop_workers (ae_host *host) {
   }
 }
 
-/* Waits for the threads; true: all have ended and are joined. */
+/* Waits for the workers' threads. True: all have ended and are joined. */
 static bool join_workers (ae_host *host) {
   size_t i, ticks = 0;
   bool all = true;
@@ -346,7 +347,7 @@ static bool join_workers (ae_host *host) {
   return all;
 }
 
-/* Verdicts that the inbox had no room for have another chance. */
+/* Hands over the verdicts that the inbox refused once more. */
 static void flush_workers (ae_host *host) {
   struct timespec now;
   int64_t until;
@@ -388,7 +389,7 @@ bool ae_host_stop (ae_host *host) {
   host->receiver = NULL;
   host->admin = NULL;
   host->abandoned = !joined;
-  if (!joined) return false; /* its thread may still use all the rest */
+  if (!joined) return false; /* the thread that hangs may still use the rest */
   if (host->shared.inbox != NULL) {
     flush_workers(host);
     ae_inbox_close(host->shared.inbox);
@@ -433,7 +434,7 @@ static const char *changed_health (ae_host *host) {
   return unwell ? "unwell" : "well";
 }
 
-/* Looks in slices: often when "idle" is asked for, else twice a second. */
+/* Waits in slices: of 20 ms when "idle" is asked for, else of half a second. */
 const char *ae_host_wait (ae_host *host, double seconds) {
   double slice = host->once ? 0.02 : 0.5;
   int quiet = 0;

@@ -11,8 +11,8 @@
 #include "lua/compat.h"
 #include "lua/host/host.h"
 
-/* The address of the socket; 0: the name is none. '@' stands for the NUL of
-** an abstract one. */
+/* Fills the socket's address, and returns its length; 0: the name is no address. '@'
+** stands for the leading NUL of an abstract socket. */
 static socklen_t address_of (const char *name, struct sockaddr_un *address) {
   size_t length = strlen(name);
   if ((name[0] != '/' && name[0] != '@') || length >= sizeof address->sun_path) return 0;

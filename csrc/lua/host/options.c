@@ -1,6 +1,5 @@
 /*
-** options.c: what the functions of the module altinn.events.host have in
-** common.
+** options.c: see options.h.
 */
 #include "lua/host/options.h"
 

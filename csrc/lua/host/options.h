@@ -1,6 +1,6 @@
 /*
-** options.h: what the functions of the module altinn.events.host have in
-** common: how they fail, their options, the classes of objects.
+** options.h: helpers for the functions of the module altinn.events.host: failures,
+** options, and classes of objects.
 */
 #ifndef ALTINN_EVENTS_HOST_OPTIONS_H
 #define ALTINN_EVENTS_HOST_OPTIONS_H
@@ -11,17 +11,17 @@
 /* Pushes nil, message, code; returns 3. */
 int ae_host_fail (lua_State *L, const ae_error *error);
 
-/* Raises on a key of the table at 1 that is not in the list, which ends with
-** NULL. `function` is the one whose options they are. */
+/* Raises on a key of the table at index 1 that is not in `known`, a list that ends with
+** NULL. The message names the function `function`. */
 void ae_host_check_options (lua_State *L, const char *const *known, const char *function);
 
-/* A whole number from 0 to `most` in the table at `index`; `otherwise` where it
-** is absent. */
+/* Reads a field of the table at `index`: a whole number from 0 to `most`; `otherwise`
+** when it is absent. Raises on anything else. */
 lua_Integer ae_host_integer (lua_State *L, int index, const char *name, lua_Integer otherwise,
                              lua_Integer most);
 
-/* The class of that name: its methods, and what closes an object, also when it
-** is collected or goes out of scope. */
+/* Registers a class: its methods, and the function that closes an object. Lua calls
+** `close` also when an object is collected or goes out of scope. */
 void ae_host_class (lua_State *L, const char *name, const luaL_Reg *methods,
                     lua_CFunction close);
 

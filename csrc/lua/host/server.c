@@ -1,6 +1,6 @@
 /*
-** server.c: an HTTP server for Lua: requests are taken as tables and
-** replied to by their number. C never calls into Lua.
+** server.c: an HTTP server for Lua. Lua takes requests as tables, and replies to
+** them by number. C never calls into Lua.
 */
 #include "lua/host/server.h"
 
@@ -23,7 +23,7 @@ static ae_server *check_server (lua_State *L) {
 ** Starting
 ** ===================================================================== */
 
-/* listen = { host, port }; the host stays in its table. */
+/* Reads the options; listen = { host, port } anchors the host's text. */
 static void read_options (lua_State *L, ae_server_options *options) {
   static const char *const known[] = {"listen", "max_bytes", "connections", "signals", NULL};
   lua_Integer port;
@@ -81,8 +81,8 @@ static void push_lower (lua_State *L, ae_slice name) {
   luaL_pushresult(&buffer);
 }
 
-/* Headers of one name are joined by ", " (RFC 9110 §5.3). The table of
-** headers is at the top. */
+/* Adds a header to the table at the top; joins headers of one name by ", " (RFC 9110
+** §5.3). */
 static void add_header (lua_State *L, const ae_server_field *field) {
   push_lower(L, field->name);
   lua_pushvalue(L, -1);
@@ -103,7 +103,7 @@ static void push_headers (lua_State *L, const ae_server_request *request) {
     if (request->fields[i].kind == AE_HTTP_HEADER) add_header(L, &request->fields[i]);
 }
 
-/* A list of { name, value }. */
+/* Pushes the query as a list of { name, value }. */
 static void push_query (lua_State *L, const ae_server_request *request) {
   lua_Integer count = 0;
   lua_newtable(L);
@@ -171,7 +171,7 @@ static lua_Number seconds_of (clockid_t clock) {
   return (lua_Number)t.tv_sec + (lua_Number)t.tv_nsec / 1e9;
 }
 
-/* now() -> seconds since 1970, seconds of a clock that never goes back */
+/* now() -> seconds since 1970, seconds of the monotonic clock */
 static int server_now (lua_State *L) {
   (void)check_server(L);
   lua_pushnumber(L, seconds_of(CLOCK_REALTIME));
@@ -224,7 +224,7 @@ static void read_headers (lua_State *L, int index, ae_http_reply *reply) {
   reply->headers = fields;
 }
 
-/* { file = path } or { pattern = text, size = bytes, cut = bytes|nil } */
+/* Reads the body { file = path } or { pattern = text, size = bytes, cut = bytes|nil }. */
 static void read_source (lua_State *L, int index, ae_http_reply *reply) {
   if (lua_getfield(L, index, "file") != LUA_TNIL) {
     reply->file = c_text(L, -1, "body.file").data;

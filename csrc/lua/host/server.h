@@ -8,7 +8,7 @@
 
 /* server(options) -> server, or nil, message, code */
 int ae_host_server (lua_State *L);
-/* Makes the metatable of servers. */
+/* Registers the class of servers. */
 void ae_host_server_setup (lua_State *L);
 
 #endif

@@ -13,7 +13,8 @@
 #include "host/log.h"
 #include "lua/host/children.h"
 
-/* Transfers may keep a worker for a minute without a look for messages. */
+/* A worker stands still when it has not looked for messages for this long. Transfers
+** may take up to a minute between two looks. */
 #define STILL_SECONDS 75
 
 static void set_path (lua_State *L, const char *field, const char *path) {
@@ -24,7 +25,7 @@ static void set_path (lua_State *L, const char *field, const char *path) {
   lua_pop(L, 1);
 }
 
-/* Protected: everything that may raise. */
+/* The part of the worker that may raise; called by lua_pcall. */
 static int protected_main (lua_State *L) {
   ae_worker *worker = lua_touserdata(L, 1);
   luaL_openlibs(L);

@@ -130,7 +130,7 @@ function M.encode_batch(list)
   return "[" .. table.concat(texts, ",") .. "]"
 end
 
---- What an event means to Altinn; see the README's table.
+--- The meaning of an event: see `altinn-events types`.
 ---@param event any
 ---@return table|nil meaning name, publisher, about, id, letter, attachment, order, party, addressed_to, known,
 ---  environment, validation
@@ -178,8 +178,7 @@ end
 ---@return string
 M.mask = core.mask
 
---- Gives a value with its identity numbers in clear, for a stated purpose.
---- `events.on_reveal`, when it is set, is told of it.
+--- Gives a value with its identity numbers in clear, for a stated purpose. Calls `events.on_reveal` when that is set.
 ---@param value string
 ---@param purpose string why it is needed
 ---@return string
@@ -190,8 +189,8 @@ function M.reveal(value, purpose)
   return value
 end
 
---- A text as a part of a path or of a query, such as "/letters/" .. events.escape(event.id): a slash, a blank and what
---- begins a query are encoded.
+--- A text as a part of a path or of a query, such as "/letters/" .. events.escape(event.id): all characters but
+--- letters, digits and -._~ are encoded.
 ---@param text string|number
 ---@return string
 function M.escape(text)
@@ -323,7 +322,7 @@ end
 --- another one with the events that it wants.
 ---@param on string|string[] event types, as in a rule
 ---@param when table|function conditions, as in a rule; may be left out
----@param fn function|nil called with the event and what else the handler was given
+---@param fn function|nil called with the event and the handler's other arguments
 ---@return fun(event: any, ...): boolean|nil, any ... handler whether the event was wanted, and what fn returned; nil,
 ---  message, code when it is no event
 function M.on(on, when, fn)

@@ -1,4 +1,4 @@
--- Bodies of 2xx replies that are not what was asked for, by their headers.
+-- Recognises, by the headers, bodies of 2xx replies that did not come from Altinn.
 local M = {}
 
 local PAGE = {
@@ -6,14 +6,14 @@ local PAGE = {
   message = "the reply is a page of HTML, not what was asked for: a gateway or proxy answers in Altinn's place",
 }
 
--- A page is for people. Recipients' files come with the header Content-Disposition, also when they are HTML
+-- Whether the body is a page of HTML. Recipients' files have the header Content-Disposition, also files of HTML
 -- (Altinn/altinn-correspondence FileDownloadResponseHelper.cs).
 local function is_page(headers)
   local media = headers["content-type"]
   return type(media) == "string" and media:lower():find("^%s*text/html") ~= nil and not headers["content-disposition"]
 end
 
---- Why a body is coded, though requests say Accept-Encoding: identity.
+--- The fault of a compressed body: requests say Accept-Encoding: identity.
 ---@param headers table names in lower case
 ---@return { code: string, message: string }|nil fault
 function M.coding_fault(headers)
@@ -24,7 +24,7 @@ function M.coding_fault(headers)
     .. "is: a gateway or proxy codes it"):format(coding) }
 end
 
---- Why a letter's text or a file is none.
+--- The fault of a reply that should be a letter's text or a file.
 ---@param headers table names in lower case
 ---@return { code: string, message: string }|nil fault
 function M.fault(headers)

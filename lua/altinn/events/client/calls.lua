@@ -11,7 +11,7 @@ local M = {}
 
 local clock = core.altinn.clock
 
--- Checks of tables that people write.
+-- Checks of options.
 
 local check_keys, check_kind, check_number = schema.keys, schema.kind, schema.number
 
@@ -98,7 +98,7 @@ local function settings_of(options, level)
   }
 end
 
--- Settings are not in the client, so that printing one shows no token.
+-- The settings of clients. They are kept outside of the client, so that printing one shows no token.
 local settings = setmetatable({}, { __mode = "k" })
 
 local Client = { __name = "altinn.events.client.calls" }
@@ -131,7 +131,7 @@ local function subscription_of(reply, message, code, detail)
   return value
 end
 
--- Asks until the subscription is validated.
+-- Polls until the subscription is validated, or the time is over.
 local function await_validation(self, subscription, seconds)
   local own = settings[self]
   local deadline, pause = clock() + seconds, 0.1
@@ -159,9 +159,9 @@ local function await_validation(self, subscription, seconds)
   return subscription
 end
 
---- Subscribes. It is safe to repeat: the same values give the same
---- subscription, and Altinn tries the endpoint again. The receiver has to run
---- before. A new subscription can be deaf for up to an hour.
+--- Subscribes. Start the receiver first: Altinn tries the endpoint at once. Repeating the call is safe: the same values
+--- give the same subscription, and Altinn tries the endpoint again. A new subscription may miss events for up to an
+--- hour.
 ---@param wanted { endpoint: string, resource: string, subject: string|nil, type: string|nil,
 ---  include_subunits: boolean|nil, wait: number|nil } resource and type also in their short forms; `wait`: so many
 ---  seconds for Altinn to validate the endpoint
@@ -215,7 +215,7 @@ end
 
 local function gone(failure) return failure.code == "not_found" end
 
---- Ends a subscription. It can deliver for up to an hour more.
+--- Ends a subscription. Altinn may deliver events for up to an hour more.
 ---@param id integer|string
 ---@return true|nil ok
 ---@return string|nil message
@@ -232,14 +232,13 @@ end
 
 local PULL = { resource = true, after = true, type = true, subject = true, size = true, odd = true }
 
---- Pulls the events of a resource, in the order of their registration. An
---- `after` that Altinn does not know (any more, after 90 days) means the
---- beginning. Within one iteration nothing is given twice.
+--- Pulls the events of a resource, in the order of their registration. When Altinn does not know `after` (it forgets
+--- events after 90 days) it begins at the beginning. One iteration gives no event twice.
 ---@param wanted { resource: string, after: string|nil, type: string|string[]|nil, subject: string|nil,
 ---  size: integer|nil, odd: (fun(id: string|nil, reason: string, detail: table|nil))|nil } `after`: the id of the last
 ---  event seen; `type`: short names, full types, with * at the end, or the server's patterns with %; `size`: events in
----  a page, 1000; `odd` is told of what Altinn gives and is no event here: without it the first of these is raised
----  after the good ones of its page
+---  a page, 1000; `odd` is called for each entry that is not a valid event; without it the first such entry
+---  raises, after the good events of its page
 ---@return fun(): table|nil next_event a failure raises { message, code, detail }, which prints as its message
 function Client:events(wanted)
   check_keys("events", wanted, PULL, 2)
@@ -266,8 +265,8 @@ local function old_id(wanted, level)
   return check_kind(wanted, "altinn2CorrespondenceId", "string", level + 1)
 end
 
---- The ids of letters, newest time of publishing first. Altinn lists 1000 at
---- most: past that, time is cut in slices.
+--- The ids of letters, newest time of publishing first. Altinn lists 1000 at most, so longer lists are fetched in
+--- slices of time.
 ---@param wanted { resource: string, role: string, from: string|number|nil, to: string|number|nil, status: string|nil,
 ---  onBehalfOf: string|nil, sendersReference: string|nil, idempotentKey: string|nil,
 ---  altinn2CorrespondenceId: integer|string|nil } role: Recipient, Sender or RecipientAndSender; from and to: RFC 3339

@@ -1,4 +1,4 @@
--- The elements of a JSON array as texts, for arrays of which one element is refused and the others are wanted.
+-- Splits a JSON array into the texts of its elements, so that a reader can refuse one and take the others.
 local M = {}
 
 -- The place behind a string whose opening quote stands at `at`; nil when it has no end.
@@ -12,7 +12,7 @@ local function after_string(text, at)
   return at + 1
 end
 
--- Where the value that begins at `at` ends: the place of the comma or bracket behind it.
+-- The place of the comma or bracket behind the value that begins at `at`.
 local function end_of_value(text, at)
   local depth = 0
   while true do
@@ -33,7 +33,7 @@ local function end_of_value(text, at)
   end
 end
 
---- The texts of the elements, in order. What stands in them is not looked at.
+--- The texts of the elements, in order. The elements themselves are not checked.
 ---@param text string
 ---@return string[]|nil elements nil when the text is no array
 function M.of(text)

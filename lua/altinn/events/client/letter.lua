@@ -13,7 +13,7 @@ local clock = core.altinn.clock
 local known_status = {}
 for _, status in ipairs(core.altinn.statuses) do known_status[status] = true end
 
---- What is wrong with the statuses that has_been is given.
+--- The fault in the arguments of has_been.
 ---@param ... any
 ---@return string|nil message
 function M.statuses_fault(...)
@@ -28,7 +28,7 @@ function M.statuses_fault(...)
   end
 end
 
---- Raises when there is no status, or one that no letter has.
+--- Raises without a status, and for a status that no letter has.
 ---@param level integer of the caller that is to blame
 ---@param ... any
 function M.check_statuses(level, ...)
@@ -48,8 +48,8 @@ end
 local Details = { __name = "altinn.events.details" }
 Details.__index = Details
 
---- Whether the letter has ever had one of the statuses. (`status` alone is
---- the highest number, not the latest happening.)
+--- Whether the letter has ever had one of the statuses. (`status` alone is the status with the highest number, not the
+--- latest one.)
 ---@param ... string
 ---@return boolean
 function Details:has_been(...)
@@ -81,8 +81,7 @@ local function timeout_of(options, level)
   return schema.number(options, "timeout", 0, level + 1)
 end
 
--- Methods of letters and attachments know their client by this; it is not in
--- the object, so that printing one shows no token.
+-- The clients of letters and attachments. They are kept outside of the objects, so that printing one shows no token.
 local clients = setmetatable({}, { __mode = "k" })
 
 local function perform(self, name, wish, options)
@@ -142,8 +141,9 @@ end
 
 local function gone(failure) return failure.code == "not_found" end
 
--- An action, which the server may want the overview fetched for first (errors 1024 and 1025 of
--- Altinn/altinn-correspondence src/Altinn.Correspondence.Application/Errors.cs). One deadline for all.
+-- Carries out an action. The server may refuse it until the overview was fetched (errors 1024 and 1025 of
+-- Altinn/altinn-correspondence src/Altinn.Correspondence.Application/Errors.cs): then it is fetched and the action
+-- repeated, within one deadline.
 local function act(self, name, options)
   local deadline = clock() + clients[self].timeout
   local reply, message, code, detail = perform(self, name, nil, options)
@@ -158,31 +158,29 @@ local function act(self, name, options)
   return true, { status = reply.status, already = reply.already, number = reply.number }
 end
 
---- Marks the letter as read; also when it was before.
+--- Marks the letter as read. Succeeds also when it was read before.
 ---@return true|nil ok
 ---@return string|table|nil message or, with true, { already = boolean }
 ---@return string|nil code
 ---@return table|nil detail
 function Letter:mark_read() return act(self, "mark_read") end
 
---- Confirms the letter; also when it was before. Altinn carries it out later:
---- status and event appear after 4 seconds or more. Do not ask for them more
---- often than every 5 seconds.
+--- Confirms the letter. Succeeds also when it was confirmed before. Altinn carries it out later: status and event
+--- appear after 4 seconds or more. Do not ask for them more often than every 5 seconds.
 ---@return true|nil ok
 ---@return string|table|nil message or, with true, { already = boolean }
 ---@return string|nil code
 ---@return table|nil detail
 function Letter:confirm() return act(self, "confirm") end
 
---- Deletes the letter; also when it was before. A sender can do so only
---- before it is published.
+--- Deletes the letter. Succeeds also when it was deleted before. A sender can delete it only before it is published.
 ---@return true|nil ok
 ---@return string|table|nil message or, with true, { already = boolean }
 ---@return string|nil code
 ---@return table|nil detail
 function Letter:purge() return act(self, "purge", { forgive = gone }) end
 
--- The sink as a transport takes it. `state` remembers why it stopped.
+-- The function by which a transport feeds the sink. `state` gets the reason when the sink stops the download.
 local function feed(sink, state)
   return function(part, head)
     local fault = bodies.fault(head and head.headers or {})

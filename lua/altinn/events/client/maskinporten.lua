@@ -1,5 +1,5 @@
--- Tokens for Altinn: a grant that is signed here, Maskinporten's token for
--- it, Altinn's token for that. Kept, renewed early, fetched once for all.
+-- Tokens for Altinn: signs a grant, gets Maskinporten's token for it, and exchanges that for Altinn's token. A token is
+-- kept, renewed early, and fetched once for all callers.
 local core = require "altinn.events.core"
 local grant = require("altinn.events.support.libraries").load "altinn.events.grant"
 local json = require "altinn.events.support.json"
@@ -32,7 +32,7 @@ local private = setmetatable({}, { __mode = "k" })
 
 -- Options.
 
--- Raises where the caller of this module stands.
+-- Raises at the line of the module's caller.
 local function misuse(message)
   local level = 2
   while true do
@@ -81,7 +81,7 @@ local function check_url(name, url)
   return url
 end
 
--- The addresses: those of the environment, each of which can be replaced.
+-- The addresses of the environment; an option replaces each of them.
 local function addresses(options)
   local known = {}
   if options.environment then
@@ -101,7 +101,7 @@ local function addresses(options)
     base_url and check_url("base_url", base_url):gsub("/*$", "") .. "/authentication/api/v1/exchange/maskinporten"
 end
 
--- A list, or words in a text -> the list, each once; what RFC 6749 §3.3 allows.
+-- A list, or a text of words -> the list, each word once; words must be scopes by RFC 6749 §3.3.
 local function words(name, value)
   local list, seen = {}, {}
   local function add(word)
@@ -226,7 +226,7 @@ end
 -- The cache: an entry is
 --   token, got, renew, ends          when there is a token (clock's seconds)
 --   failure { message, code, detail, at, pause }
---   refresh { thread, at, deadline } while somebody fetches
+--   refresh { thread, at, deadline } while a coroutine fetches
 --   forced                           when a refused token was dropped last
 
 -- Whether a remembered moment lies in the past. It does not after the clock was set back by more than 5 s; what was
@@ -385,11 +385,9 @@ end
 
 local PERMANENT = { [4001] = true, [4006] = true, [4007] = true }
 
---- Says that a server answered 401 to a token. True: a call of the source
---- gives another token, with which one more attempt makes sense. False: a
---- new token would not help: the code says that the caller lacks access
---- (4001, 4006, 4007), or the token is itself a new one. A token is
---- replaced so at most once a minute.
+--- Reports that a server answered 401 to a token. True: the source gives another token, so one more attempt makes
+--- sense. False: a new token would not help, because the code says that the caller lacks access (4001, 4006, 4007), or
+--- the token was itself new. A refused token is replaced at most once a minute.
 ---@param token string the one that was refused
 ---@param code integer|string|nil the error's number, if the answer had one
 ---@return boolean again

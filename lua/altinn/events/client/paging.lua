@@ -1,4 +1,4 @@
--- Iterators over what Altinn gives in pages, or in lists that end at 1000.
+-- Iterators over Altinn's pages of events, and over its lists of letters, which end at 1000.
 local call = require "altinn.events.client.exchange"
 local core = require "altinn.events.core"
 local elements = require "altinn.events.client.elements"
@@ -14,8 +14,7 @@ local Failure = { __name = "altinn.events.failure" }
 Failure.__index = Failure
 Failure.__tostring = function(self) return self.message end
 
---- Raises what an iterator cannot return: { message, code, detail }, which
---- prints as its message.
+--- Raises a failure, because an iterator cannot return one: { message, code, detail }, which prints as its message.
 ---@param message string
 ---@param code string
 ---@param detail table|nil
@@ -31,14 +30,14 @@ end
 
 -- Events
 
--- The id that a refused event shows all the same; nil when it shows none.
+-- The id in the text of a refused event; nil when it has none.
 local function id_in(text)
   local value = call.decode(text)
   local id = type(value) == "table" and value.id
   return type(id) == "string" and id ~= "" and id or nil
 end
 
--- An event that Altinn took and that is none here: { id, odd = reason, code, detail }.
+-- An entry of a page that is not a valid event: { id, odd = reason, code, detail }.
 local Odd = {}
 
 local function odd_of(index, text, message, code, detail)
@@ -49,7 +48,7 @@ end
 
 local function is_odd(event) return getmetatable(event) == Odd end
 
--- The events of a page of which one is refused: each read by itself.
+-- Reads the events of a page one by one, because one of them is refused.
 local function one_by_one(body)
   local list = {}
   for index, text in ipairs(elements.of(body) or {}) do

@@ -1,5 +1,4 @@
--- Trying again: exponential backoff with full jitter, Retry-After, one
--- deadline for all.
+-- Retries: exponential backoff with full jitter, Retry-After, and one deadline for all attempts.
 local core = require "altinn.events.core"
 local http_date = require "altinn.events.support.http_date"
 
@@ -10,7 +9,7 @@ local clock = core.altinn.clock
 local BASE, MOST = 0.5, 30  -- seconds
 local ATTEMPTS = 5
 
--- Numbers that differ from process to process; math.random is the program's.
+-- An own generator, seeded for each process: math.random belongs to the program.
 local seed
 
 local function random()
@@ -32,8 +31,7 @@ end
 --- The seconds that a reply's Retry-After asks for; see support.http_date.
 M.after = http_date.retry_after
 
---- Calls `attempt` until it succeeds, fails for good, or no time is left for
---- the next one.
+--- Calls `attempt` until it succeeds, fails permanently, or the deadline leaves no time for another one.
 ---@param policy { timeout: number, attempts: integer|nil, sleep: fun(seconds: number) }
 ---@param attempt fun(left: number, number: integer): any, table|nil gives a result, or nil and a failure
 ---  { message, code, detail, retry = boolean, after = seconds }; `left`: seconds until the deadline

@@ -1,5 +1,4 @@
--- Where the bytes of a download go: a function, or a file that has its name
--- only once it is whole.
+-- The sinks of downloads: a function, or a file that gets its name when it is whole.
 local core = require "altinn.events.core"
 
 local M = {}
@@ -7,8 +6,8 @@ local M = {}
 local File = {}
 File.__index = File
 
--- A run that is stopped in the middle leaves no file: its coroutine's end
--- closes the sink, and where a Lua has no such end its collector does.
+-- A run that is stopped in the middle leaves no file: closing its coroutine closes the sink. In a Lua that cannot close
+-- coroutines the garbage collector closes it.
 File.__close = function(self) self:abort() end
 
 local function told(ok, message)
@@ -16,7 +15,7 @@ local function told(ok, message)
   return nil, "the file cannot be written: " .. tostring(message)
 end
 
---- Begins anew: what was written before is gone.
+--- Begins anew, and drops the bytes that were written before.
 ---@return true|nil ok
 ---@return string|nil message
 function File:restart()
@@ -24,7 +23,7 @@ function File:restart()
   return told(self.file:restart())
 end
 
---- Takes a part.
+--- Writes a part.
 ---@param part string
 ---@return true|nil ok
 ---@return string|nil message
@@ -33,12 +32,12 @@ function File:write(part)
   return told(self.file:write(part))
 end
 
---- The file is whole: it gets its name.
+--- Ends a whole download: the file gets its name.
 ---@return true|nil ok
 ---@return string|nil message
 function File:commit() return told(self.file:commit()) end
 
---- Nothing remains.
+--- Ends a broken download: the file is removed.
 function File:abort() self.file:abort() end
 
 local Call = {}
@@ -64,7 +63,7 @@ Call.__close = Call.abort
 
 --- A sink for a path or a function.
 ---@param where string|function
----@return table sink restart, write, commit, abort; `again`: it can begin anew after it has begun
+---@return table sink restart, write, commit, abort; `again`: it can begin anew after the first bytes
 function M.new(where)
   if type(where) == "function" then return setmetatable({ call = where, bytes = 0, again = false }, Call) end
   return setmetatable({ file = core.partial(where), bytes = 0, again = true }, File)

@@ -1,5 +1,5 @@
--- What Maskinporten and Altinn's exchange answer: a token and its lifetime,
--- or what was wrong and what to do. No message holds a token or a grant.
+-- Reads the answers of Maskinporten and of Altinn's exchange: a token and its lifetime, or the fault and the way out.
+-- No message holds a token or a grant.
 local cjson = require "cjson".new()
 local core = require "altinn.events.core"
 local http_date = require "altinn.events.support.http_date"
@@ -240,8 +240,7 @@ function M.claims(token)
   return header and decode(claims) or nil
 end
 
--- Seconds that a token lives: what its JWT says is counted from its own iat
--- or, without one, by the server's clock.
+-- The lifetime of a token in seconds: the exp of its JWT counts from its iat, or without iat by the server's clock.
 local function lifetime_of(token, now, skew)
   local claims = M.claims(token)
   local expires, issued = claims and claims.exp, claims and claims.iat

@@ -1,4 +1,4 @@
--- Transports: what carries a request to a server and its reply back.
+-- Transports: functions that carry a request to a server and its reply back.
 --
 -- A transport is any function transport(request) -> reply | nil, message,
 -- code, detail. The request: { method, url, headers = { Name = value }, body,
@@ -20,19 +20,19 @@ local M = {}
 
 local clock = core.altinn.clock
 
--- Of this Lua state: the connections, made when they are first needed, what
--- came for exchanges that are not waited for at the moment, and the carrier.
+-- State of this Lua state: the connections, made on the first use; the records that arrived for exchanges nobody waits
+-- for at the moment; and the carrier.
 local multi
 local waiting = {}
 local carrier
 
---- Lets a host carry what its tasks ask for, so that the task waits and not the whole Lua state.
+--- Lets a host carry the requests of its tasks, so that only the task waits and not the whole Lua state.
 ---@param own { inside: (fun(): boolean), request: (fun(request: table): table), sleep: fun(seconds: number) }|nil
----  inside: whether the code that asks may wait in its way; request: gives what altinn.events.curl gives, after it has
----  fed a sink; nil: none
+---  inside: whether the calling code runs in a task; request: gives a reply as altinn.events.curl does, after it has
+---  fed the sink; nil: no carrier
 function M.set_carrier(own) carrier = own end
 
---- Whether the code that asks runs where only it waits: others go on meanwhile.
+--- Whether the calling code runs in a task of a carrier, where only this task waits.
 ---@return boolean
 function M.is_carried() return carrier ~= nil and carrier.inside() end
 
@@ -41,7 +41,7 @@ local function connections()
   return multi
 end
 
--- Works on the transfers for so many seconds at most.
+-- Drives the transfers, for so many seconds at most.
 local function step(seconds)
   for _, record in ipairs(connections():step(seconds)) do
     local list = waiting[record.id]

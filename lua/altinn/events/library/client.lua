@@ -19,18 +19,18 @@
 ---@field body string|nil
 ---@field proxied boolean|nil a proxy of the environment stood between
 
---- Without a reply: whether it is certain that no byte of the request was written.
+--- The detail of a failed request. not_sent: it is certain that no byte of the request was written.
 ---@class altinn.events.transport_detail
 ---@field not_sent boolean|nil
 
---- What carries a request to a server and its reply back; or nil, message, code, altinn.events.transport_detail|nil.
+--- Carries a request to a server and gives the reply; or nil, message, code, altinn.events.transport_detail|nil.
 ---@alias altinn.events.transport fun(request: altinn.events.request): altinn.events.reply|nil, string|nil, string|nil, table|nil
 
 --- Options of events.client.
 ---@class altinn.events.client_options
 ---@field environment altinn.events.environment|nil
 ---@field base_url string|nil instead of environment
----@field token string|altinn.events.token_source|(fun(): string|nil, string|nil, string|nil) a token, or what gives one
+---@field token string|altinn.events.token_source|(fun(): string|nil, string|nil, string|nil) a token, or a function that gives one
 ---@field transport altinn.events.transport|table|nil libcurl when it is left out
 ---@field timeout number|nil seconds for a whole call with its retries (30)
 ---@field attempts integer|nil at most so many (5)
@@ -38,7 +38,7 @@
 ---@field subscription_key string|nil a header that Altinn asked for until August 2025
 ---@field sleep (fun(seconds: number))|nil for a transport that must not block
 
---- What a subscription shall be.
+--- The wanted subscription.
 ---@class altinn.events.subscription_wish
 ---@field endpoint string public https address
 ---@field resource string|nil also its short form
@@ -71,7 +71,7 @@
 ---@field type altinn.events.types_wanted|nil also the server's patterns with %
 ---@field subject string|nil
 ---@field size integer|nil events in a page (1000)
----@field odd (fun(id: string|nil, reason: string, detail: table))|nil is told of what Altinn gives and is no event here
+---@field odd (fun(id: string|nil, reason: string, detail: table))|nil is called for each entry that is not a valid event
 
 --- Which letters are listed.
 ---@class altinn.events.list_options
@@ -79,7 +79,7 @@
 ---@field role altinn.events.role
 ---@field from string|number|nil RFC 3339 or seconds since 1970, exclusive
 ---@field to string|number|nil RFC 3339 or seconds since 1970, exclusive
----@field status altinn.events.status|nil that they have ever had
+---@field status altinn.events.status|nil a status that the letters have ever had
 ---@field onBehalfOf string|nil a party: nine or eleven digits, or its URN
 ---@field sendersReference string|nil
 ---@field idempotentKey string|nil a UUID; finds one letter, whatever the other filters say
@@ -169,11 +169,11 @@ function Details:has_been(...) end
 ---@class altinn.events.attachment_details : altinn.events.attachment_overview
 ---@field statusHistory altinn.events.status_entry[]|nil
 
---- How an action went.
+--- The result of an action.
 ---@class altinn.events.action
 ---@field already boolean whether it was so before
 
---- What was downloaded.
+--- The result of a download.
 ---@class altinn.events.download
 ---@field bytes integer
 ---@field media_type string|nil
@@ -213,21 +213,21 @@ function Letter:has_been(...) end
 ---@return altinn.events.detail|nil detail
 function Letter:content() end
 
---- Marks the letter as read; also when it was before.
+--- Marks the letter as read. Succeeds also when it was read before.
 ---@return true|nil ok
 ---@return altinn.events.action|string|nil how or the message
 ---@return altinn.events.code|nil code
 ---@return altinn.events.detail|nil detail
 function Letter:mark_read() end
 
---- Confirms the letter; also when it was before. Altinn carries it out later.
+--- Confirms the letter. Succeeds also when it was confirmed before. Altinn carries it out later.
 ---@return true|nil ok
 ---@return altinn.events.action|string|nil how or the message
 ---@return altinn.events.code|nil code
 ---@return altinn.events.detail|nil detail
 function Letter:confirm() end
 
---- Deletes the letter; also when it was before. A sender can do so only before it is published.
+--- Deletes the letter. Succeeds also when it was deleted before. A sender can delete it only before it is published.
 ---@return true|nil ok
 ---@return altinn.events.action|string|nil how or the message
 ---@return altinn.events.code|nil code
@@ -268,10 +268,10 @@ function Attachment:details() end
 ---@class altinn.events.client
 local Client = {}
 
---- Subscribes; safe to repeat. The receiver has to run before. A new subscription can be deaf for up to an hour.
+--- Subscribes. Start the receiver first. Repeating is safe. A new subscription may miss events for up to an hour.
 ---@param wanted altinn.events.subscription_wish
 ---@return altinn.events.subscription|nil subscription
----@return string|nil message or, with a subscription, what is likely not meant
+---@return string|nil message or, with a subscription, a warning
 ---@return altinn.events.code|nil code
 ---@return altinn.events.detail|nil detail
 function Client:subscribe(wanted) end
@@ -291,7 +291,7 @@ function Client:subscriptions() end
 ---@return altinn.events.detail|nil detail
 function Client:subscription(id) end
 
---- Ends a subscription. It can deliver for up to an hour more.
+--- Ends a subscription. Altinn may deliver events for up to an hour more.
 ---@param id integer|string
 ---@return true|nil ok
 ---@return string|nil message
@@ -324,7 +324,7 @@ function Client:attachment(id) end
 ---@field organisation string nine digits
 ---@field reference string|nil
 
---- What may differ between the tokens of one client.
+--- The options that may differ between the tokens of one client.
 ---@class altinn.events.token_options
 ---@field scopes string|string[]|nil
 ---@field system_user altinn.events.system_user|nil
@@ -340,7 +340,7 @@ function Client:attachment(id) end
 ---@field key string|nil PEM, PKCS#12 or JWK
 ---@field key_file string|nil instead of key
 ---@field passphrase string|nil
----@field kid string|nil under which the public half is registered
+---@field kid string|nil the id under which the public key is registered
 ---@field certificate string|nil instead of kid
 ---@field certificate_file string|nil instead of certificate
 ---@field environment altinn.events.environment|nil
@@ -360,11 +360,11 @@ function Client:attachment(id) end
 local Source = {}
 
 --- A source of other tokens of the same client: for other scopes, another customer.
----@param options altinn.events.token_options what is left out stays as it is; system_user = false: none
+---@param options altinn.events.token_options options that are left out stay as they are; system_user = false: none
 ---@return altinn.events.token_source source
 function Source:with(options) end
 
---- Says that a server answered 401 to a token.
+--- Reports that a server answered 401 to a token.
 ---@param token string the one that was refused
 ---@param code integer|string|nil the error's number
 ---@return boolean again whether another attempt makes sense

@@ -1,7 +1,7 @@
 ---@meta _
 -- The configuration file altinn-events.lua, for editors: put ---@type altinn.events.configuration above its table.
 
---- Where effects go.
+--- A target of effects.
 ---@class altinn.events.target
 ---@field url string
 ---@field headers table<string, string>|nil
@@ -22,13 +22,13 @@
 ---@field memory integer|nil of a run, bytes
 ---@field at_once integer|nil runs of a rule at the same time
 
---- What the host asks for tokens with.
+--- The credentials by which the host gets tokens.
 ---@class altinn.events.credentials : altinn.events.token_options
 ---@field client_id string
 ---@field key string|nil PEM, PKCS#12 or JWK
 ---@field key_file string|nil instead of key
 ---@field passphrase string|nil
----@field kid string|nil under which the public half is registered
+---@field kid string|nil the id under which the public key is registered
 ---@field certificate string|nil instead of kid
 ---@field certificate_file string|nil instead of certificate
 ---@field environment altinn.events.environment|nil
@@ -39,7 +39,7 @@
 ---@field timeout integer|nil seconds
 ---@field ca_file string|nil PEM file of authorities that are trusted instead of the system's
 
---- What the configuration file returns.
+--- The table that the configuration file returns.
 ---@class altinn.events.configuration
 ---@field environment altinn.events.environment|nil which Altinn
 ---@field base_url string|nil the platform's address instead
@@ -47,7 +47,7 @@
 ---@field token string|nil a ready token instead of credentials, for a trial
 ---@field ca_file string|nil PEM file of authorities that are trusted for Altinn and tokens, instead of the system's
 ---@field endpoint string|nil public address of the webhook; the secret is added, or stands where {secret} is
----@field resources string|string[]|nil of rules that name none
+---@field resources string|string[]|nil the resources of rules that name none
 ---@field narrow boolean|nil one subscription for each type
 ---@field listen string|nil "127.0.0.1:8480"
 ---@field admin string|false|nil "127.0.0.1:8481"

@@ -1,7 +1,7 @@
 ---@meta altinn.events
 -- The module altinn.events, for editors.
 
--- What comes with a failure ---------------------------------------------------
+-- Failures --------------------------------------------------------------------
 
 --- The class of a failure.
 ---@alias altinn.events.code
@@ -29,9 +29,9 @@
 ---@field attribute string|nil
 ---@field message string
 
---- Where there is more to say about a failure.
+--- More about a failure; each field is there where it applies.
 ---@class altinn.events.detail
----@field attribute string|nil the attribute that is to blame
+---@field attribute string|nil the wrong attribute
 ---@field position integer|nil 1-based byte in the text
 ---@field index integer|nil which element of a batch
 ---@field faults altinn.events.fault[]|nil all faults of an invalid event
@@ -39,7 +39,7 @@
 ---@field body string|nil of the HTTP reply
 ---@field reason string|nil
 ---@field retry_after number|nil seconds
----@field subscription altinn.events.subscription|nil the one that was made before something failed
+---@field subscription altinn.events.subscription|nil the subscription that was made before the failure
 
 -- Events ----------------------------------------------------------------------
 
@@ -50,26 +50,26 @@
 ---@field source string a URI-reference
 ---@field type altinn.events.full_type|string
 ---@field time string|nil RFC 3339; events.time gives it as numbers
----@field subject string|nil whom it is addressed to, a URN
+---@field subject string|nil the party that it is addressed to, a URN
 ---@field datacontenttype string|nil
 ---@field dataschema string|nil
 ---@field resource string|nil such as "urn:altinn:resource:acme-letters"
----@field resourceinstance string|nil the id of the thing that it is about
+---@field resourceinstance string|nil the id of the letter, attachment or other thing that it is about
 ---@field alternativesubject string|nil
 ---@field data any the payload: a value for JSON, else a string of octets
 ---@field [string] any an extension attribute
 
---- Whom an event is addressed to.
+--- The party that an event is addressed to.
 ---@class altinn.events.party
 ---@field kind "organisation"|"person"|"email"|"self_identified"|"party"|"uuid"|"other"
 ---@field number string|nil
 
---- What an event means.
+--- The meaning of an event.
 ---@class altinn.events.meaning
 ---@field name altinn.events.type|string the short name, or the last part of the type
 ---@field publisher "correspondence"|"dialogporten"|"broker"|"app"|"platform"|"other"
 ---@field about "letter"|"attachment"|"order"|"dialog"|"transfer"|"instance"|"subscription"|nil
----@field id string|nil of that thing
+---@field id string|nil the id of the thing that it is about
 ---@field letter string|nil its id, when it is a letter
 ---@field attachment string|nil its id, when it is an attachment
 ---@field order string|nil its id, when it is an order
@@ -77,7 +77,7 @@
 ---@field addressed_to "sender"|"recipient"|nil
 ---@field known boolean whether the type is in the catalogue
 ---@field environment altinn.events.environment|nil
----@field validation boolean whether Altinn tries an endpoint with it
+---@field validation boolean whether it is the trial event for an endpoint
 
 --- A type of events.
 ---@class altinn.events.catalogue_entry
@@ -87,8 +87,8 @@
 ---@field raised boolean false: Altinn knows the name and raises none
 ---@field once boolean whether it happens at most once to a thing
 ---@field summary string when it comes
----@field advice string what a receiver does with it
----@field note string|nil what Altinn's documentation does not say
+---@field advice string the advice to a receiver
+---@field note string|nil the difference from Altinn's documentation
 ---@field place integer its place in the list of altinn-events types
 
 --- Bounds of reading.
@@ -98,7 +98,7 @@
 
 -- Conditions ------------------------------------------------------------------
 
---- What prefix, no, absent and present make.
+--- The value of prefix, no, absent and present.
 ---@class altinn.events.marker
 
 --- A condition on an attribute: a value, a list of values, prefix "…", absent, present, no(…).
@@ -126,7 +126,7 @@
 ---| string
 ---| (altinn.events.type|altinn.events.full_type|string)[]
 
---- Which events are wanted.
+--- The head of a rule: the events that it wants.
 ---@class altinn.events.head
 ---@field on altinn.events.types_wanted|nil
 ---@field when altinn.events.when|nil
@@ -176,7 +176,7 @@ function Matcher:explain(event, name) end
 ---@field types altinn.events.types the catalogue of event types
 ---@field absent altinn.events.marker the attribute is not there
 ---@field present altinn.events.marker the attribute is there, whatever its value
----@field on_reveal (fun(masked: string, purpose: string))|nil is told of each events.reveal
+---@field on_reveal (fun(masked: string, purpose: string))|nil is called by each events.reveal
 local events = {}
 
 --- Reads one event from structured JSON and judges it by CloudEvents 1.0.2.
@@ -263,7 +263,7 @@ function events.totable(event) end
 ---@return string
 function events.mask(text) end
 
---- A text as a part of a path or of a query: a slash, a blank and what begins a query are encoded.
+--- A text as a part of a path or of a query: all characters but letters, digits and -._~ are encoded.
 ---@param text string|number
 ---@return string
 function events.escape(text) end
@@ -283,7 +283,7 @@ function events.matcher() end
 ---@return altinn.events.marker condition
 function events.prefix(text) end
 
---- The attribute is absent, or anything but this.
+--- The attribute is absent, or has any value but this one.
 ---@param value string|string[]|altinn.events.marker
 ---@return altinn.events.marker condition
 function events.no(value) end

@@ -1,7 +1,7 @@
 ---@meta altinn.events.resty
 -- The module altinn.events.resty, for editors.
 
---- What rules ask Altinn with: as events.client, but with a token or credentials.
+--- The client by which rules ask Altinn: as for events.client, but with a token or credentials.
 ---@class altinn.events.resty_client
 ---@field environment altinn.events.environment|nil
 ---@field base_url string|nil
@@ -16,13 +16,13 @@
 ---@field dict string name of a lua_shared_dict
 ---@field secret string|string[]|nil the last part of the endpoint's address
 ---@field rules string|string[]|nil files and folders
----@field on_event (fun(event: altinn.events.event, name: string|nil): boolean|nil, string|nil)|nil false: bring it again
+---@field on_event (fun(event: altinn.events.event, name: string|nil): boolean|nil, string|nil)|nil false: not taken, Altinn sends it again
 ---@field targets table<string, altinn.events.target>|nil
 ---@field client altinn.events.resty_client|nil
 ---@field max_bytes integer|nil
 ---@field path string|nil "/events"
----@field wait number|nil seconds that a duplicate waits for the first
----@field on_dead (fun(event: altinn.events.event, rule: string, reason: string))|nil is told what failed for good
+---@field wait number|nil seconds that a duplicate waits for the first delivery
+---@field on_dead (fun(event: altinn.events.event, rule: string, reason: string))|nil is called for each run that failed for good
 
 --- The webhook in nginx with its Lua module.
 ---@class altinn.events.resty

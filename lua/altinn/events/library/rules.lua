@@ -1,10 +1,10 @@
 ---@meta _
--- What a rule file has in scope, for editors.
+-- The names in scope in a rule file, for editors.
 
 -- Verdicts and effects --------------------------------------------------------
 
---- What done, skip, retry_after, fail and send make, for a rule to return. One that is made and not returned is a
---- mistake of the rule.
+--- The value of done, skip, retry_after, fail and send. A rule must return it: a verdict that is made and not returned
+--- is a mistake of the rule.
 ---@class altinn.events.verdict
 
 --- A thing, an event, a text or a number.
@@ -39,13 +39,13 @@ function done(reason) end
 ---@return altinn.events.verdict
 function skip(reason) end
 
---- Not now: the body again after a while. This is no failure: `retry` does not bound it.
+--- Runs the body again after a while. This is not counted as a failure, so the rule's `retry` does not bound it.
 ---@param span string|number "10m", "36h", "3d", or seconds
 ---@param reason string|nil
 ---@return altinn.events.verdict
 function retry_after(span, reason) end
 
---- This cannot succeed: the run goes to the dead letters.
+--- The run cannot succeed: it goes to the dead letters.
 ---@param reason string
 ---@return altinn.events.verdict
 function fail(reason) end
@@ -57,7 +57,7 @@ function fail(reason) end
 ---@return altinn.events.marker condition
 function prefix(text) end
 
---- The attribute is absent, or anything but this.
+--- The attribute is absent, or has any value but this one.
 ---@param value string|string[]|altinn.events.marker
 ---@return altinn.events.marker condition
 function no(value) end
@@ -70,7 +70,7 @@ absent = nil
 ---@type altinn.events.marker
 present = nil
 
--- What a run is given ---------------------------------------------------------
+-- Arguments of a body ---------------------------------------------------------
 
 --- Writes to the host's log: log("…"), log.warn("…").
 ---@class altinn.events.log
@@ -83,7 +83,7 @@ present = nil
 
 --- About the run itself.
 ---@class altinn.events.context
----@field attempt integer 1 at the first call of the body, one more at each that follows
+---@field attempt integer counts the calls of the body for this event, from 1
 ---@field received number when the event came in, seconds since 1970
 ---@field came_by "push"|"pull"
 ---@field subscription string|nil the name after the secret in the endpoint's address
@@ -150,17 +150,17 @@ function Attachment:overview() end
 ---@return altinn.events.attachment_details details
 function Attachment:details() end
 
---- An order, dialog or the like, of which nothing can be asked.
+--- An order, dialog or the like. It has no methods.
 ---@class altinn.events.rule_thing
 ---@field id string
 ---@field kind "order"|"dialog"|"transfer"|"instance"|"subscription"
 
---- What the event is about.
+--- The thing that the event is about.
 ---@alias altinn.events.thing altinn.events.rule_letter|altinn.events.rule_attachment|altinn.events.rule_thing
 
 -- Rules -----------------------------------------------------------------------
 
---- What a rule may do; also "send:" and the name of a target.
+--- A power of a rule; also "send:" and the name of a target.
 ---@alias altinn.events.power
 ---| "read:overview"
 ---| "read:details"
@@ -171,11 +171,11 @@ function Attachment:details() end
 ---| "download"
 ---| string
 
---- What is tried again, and how long.
+--- The retry of failures.
 ---@class altinn.events.retry
----@field within string|number|nil of failures: "36h" (the default), or seconds
+---@field within string|number|nil how long failures are retried: "36h" (the default), or seconds
 ---@field attempts integer|nil at most so many
----@field on ("network"|"timeout"|"server"|"throttled"|"tls"|integer)[]|nil classes and statuses
+---@field on ("network"|"timeout"|"server"|"throttled"|"tls"|integer)[]|nil the classes and statuses that are retried
 
 --- Bounds of one run.
 ---@class altinn.events.limit
@@ -184,7 +184,7 @@ function Attachment:details() end
 ---@field memory integer|nil bytes
 ---@field at_once integer|nil runs of this rule at the same time
 
---- What a rule returns: a verdict, an effect, a list of effects, or nothing.
+--- The result of a body: a verdict, an effect, a list of effects, or nothing.
 ---@alias altinn.events.result altinn.events.verdict|altinn.events.verdict[]|nil
 
 --- A rule.

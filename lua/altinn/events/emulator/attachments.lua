@@ -53,7 +53,7 @@ local function shape_fault(spec)
   if checksum ~= checksum:lower() then return "checksum", "The checksum, if used, must be a MD5 hash in lower case" end
 end
 
--- What is to be registered; or nil and the refusal.
+-- The attachment that the call registers; or nil and the refusal.
 local function read(request)
   if not router.is_json(request) then return nil, router.problem(415) end
   local spec, message, member = shape.read(wire.decode(request.body), members, "drop")
@@ -63,7 +63,7 @@ local function read(request)
   return spec
 end
 
--- The number of the error that a registration is, and what it is about; or nil.
+-- The number of the error in a registration, and the text it is about; or nil.
 local function registration_fault(emulator, caller, spec)
   if not emulator.world:owner(spec.resourceId) then return 1036 end
   if not access.may_send(emulator, caller, spec.resourceId) then return 4001 end
@@ -99,7 +99,7 @@ local function upload(emulator, request)
   return router.json(200, view.attachment(one), { ["Cache-Control"] = "no-store" })
 end
 
--- The sender's own copy, until a published letter has it.
+-- Gives the sender its own copy; refused once a published letter holds the attachment.
 local function download(emulator, request)
   local one, refusal = find(emulator, request)
   if not one then return refusal end

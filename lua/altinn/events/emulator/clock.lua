@@ -32,7 +32,7 @@ function Clock:wall()
   return (self.real())
 end
 
--- Runs at another speed from now on.
+-- Sets another speed from now on.
 function Clock:set_speed(speed)
   local _, steady = self.real()
   self.began, self.since, self.moved = self:now(), steady, 0

@@ -1,6 +1,5 @@
--- The control interface, below /emulator: what tests and people do to the
--- emulator that nobody does to Altinn. JSON in, JSON out; errors are
--- { "error": text }.
+-- The control interface, below /emulator: acts on the emulator that Altinn itself does not offer. JSON in, JSON out;
+-- errors are { "error": text }.
 local clock = require "altinn.events.emulator.clock"
 local delivery = require "altinn.events.emulator.delivery"
 local json_text = require "altinn.events.emulator.json_text"
@@ -15,7 +14,7 @@ local wire = require "altinn.events.emulator.wire"
 
 local M = {}
 
--- What can be called, for GET /emulator: { method, path, what it does }.
+-- The calls of this interface, for GET /emulator: { method, path, description }.
 local index = {}
 
 local wrong = scenes.wrong
@@ -360,7 +359,7 @@ index = {
   end) },
 }
 
---- What is said to a call that there is not.
+--- The reply to an unknown call.
 ---@param request table
 ---@param methods string[] that its path has
 ---@return table reply

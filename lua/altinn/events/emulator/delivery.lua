@@ -1,4 +1,4 @@
--- Pushes: what is sent where, when it is tried again, and what is given up.
+-- Deliveries: pushes events to endpoints, retries them, and gives them up.
 local router = require "altinn.events.emulator.router"
 local wire = require "altinn.events.emulator.wire"
 
@@ -19,7 +19,7 @@ M.validation_ladders = {
   new = { 0, 1, 5, 10, 30, 60, 120, 120, 120 },
 }
 
-local KEPT = 10000          -- finished deliveries that are remembered
+local KEPT = 10000          -- remembered finished deliveries
 local MOST_HOPS = 50
 local MAX_BODY = 8 << 20    -- of an endpoint's answer that is no success, bytes
 local DISORDER_SECONDS = 2
@@ -83,7 +83,7 @@ local function forget_old(self)
   self.list = kept
 end
 
--- What the log calls the one that gets it: never its address, which holds a secret.
+-- The receiver's name in the log; never its address, which holds a secret.
 local function name_of(delivery)
   return "subscription " .. tostring(delivery.subscription.id)
 end
@@ -184,7 +184,7 @@ function Deliveries:release(held)
   for _, one in ipairs(held) do begin(self, one[1], one[2], 0) end
 end
 
--- Those that are to be reordered are held until the last one of them has come.
+-- Pushes that are to be reordered are held until the last one of them has come.
 local function hold(self, event, subscription)
   local fault = self.emulator.switches:take("reorder", subscription.id, event.type)
   if not fault then return false end
@@ -225,7 +225,7 @@ function Deliveries:validate(subscription)
   schedule(self, delivery, 0)
 end
 
--- Forgets everything; what is under way is cancelled.
+-- Forgets all deliveries, and cancels those in flight.
 function Deliveries:clear()
   for id, known in pairs(self.by_request) do
     self.multi:cancel(id)

@@ -1,5 +1,4 @@
--- Attachments: what they are, the states they go through, and the events that
--- this raises.
+-- Attachments: their members, their states, and the events that a new state raises.
 local letters_events = require "altinn.events.emulator.letters_events"
 local md5 = require "altinn.events.emulator.md5"
 local wire = require "altinn.events.emulator.wire"
@@ -7,10 +6,10 @@ local wire = require "altinn.events.emulator.wire"
 local M = {}
 
 local SCAN_SECONDS = 1
-local SUMMED_BYTES = 1 << 20   -- larger uploads get no checksum of their own: Altinn's do
+local SUMMED_BYTES = 1 << 20   -- larger uploads get no computed checksum, which Altinn's get
 local DAY = 86400
 
---- What an attachment may be told by the APIs: member -> kind.
+--- The members that the APIs may set: member -> kind.
 M.members = { fileName = "name", displayName = "text", sendersReference = "text", checksum = "text",
   isEncrypted = "boolean", expirationInDays = "whole" }
 
@@ -50,7 +49,7 @@ local function extension_of(name)
   return (name:match("%.([^./\\]*)$") or ""):lower()
 end
 
---- What a letter says of an attachment's media type.
+--- The media type of an attachment in a letter.
 ---@param name string of the file
 ---@return string
 function M.data_type(name) return types[extension_of(name)] or "binary_octet_stream" end
@@ -73,7 +72,7 @@ end
 local reserved = { con = true, prn = true, aux = true, nul = true }
 for digit = 1, 9 do reserved["com" .. digit], reserved["lpt" .. digit] = true, true end
 
---- The number of the error that a file's name is; nil: it is none.
+--- The number of the error in a file's name; nil: the name is fine.
 ---@param name string|nil
 ---@return integer|nil
 function M.name_fault(name)
@@ -130,15 +129,15 @@ function Files:add(spec, resource, sender)
   return one
 end
 
--- Registers one by itself, before any letter: that is told to its sender.
+-- Registers an attachment before any letter, and raises the event to its sender.
 function Files:register(spec, resource, sender)
   local one = self:add(spec, resource, sender)
   letters_events.raise_attachment(self.emulator, one, "attachmentinitialized")
   return one
 end
 
--- The bytes have come: a text, or so many octets of a pattern. They are scanned after so many seconds; false: not
--- before somebody says so. Those of a resource that is trusted are published at once, and nobody is told.
+-- Takes the uploaded bytes: a text, or so many octets of a pattern. They are scanned after so many seconds; false: by
+-- hand. Attachments of a trusted resource are published at once, without an event.
 function Files:receive(one, content, size, seconds)
   one.content, one.size = content, size
   if (one.checksum or "") == "" and content and #content <= SUMMED_BYTES then one.checksum = md5(content) end
@@ -153,7 +152,7 @@ function Files:receive(one, content, size, seconds)
   end)
 end
 
--- An upload: the number of the error that it is, or nil. One whose checksum is not the promised one fails without an
+-- Uploads the bytes -> the number of an error, or nil. An upload with another checksum than promised fails without an
 -- event.
 function Files:upload(one, bytes)
   if #bytes == 0 then return 2004 end
@@ -202,7 +201,7 @@ function Files:expire(one)
   letters_events.raise_attachment(self.emulator, one, "attachmentexpired")
 end
 
--- Until when a letter keeps an attachment; nil: for ever.
+-- The time until which a letter keeps an attachment; nil: without end.
 local function expires_at(self, one, requested)
   return one.expires_in and math.max(requested, self.emulator.clock:now()) + one.expires_in * DAY
 end
@@ -223,7 +222,7 @@ function Files:attach(one, letter)
   return { file = one, created = clock:now(), expires = until_ }
 end
 
--- Deleted by itself, or with its letter.
+-- Deletes an attachment, by itself or with its letter.
 function Files:purge(one, text)
   forget(one)
   self:set(one, "Purged", text)

@@ -1,10 +1,10 @@
--- JSON as text: what came is handed on as it came, with its own numbers,
--- its empty lists and the order of its members. All texts must be valid JSON.
+-- JSON as text: passes values on as they came, with their numbers, empty lists and order of members. All texts must be
+-- valid JSON.
 local wire = require "altinn.events.emulator.wire"
 
 local M = {}
 
--- Where the JSON string that begins at `at` ends.
+-- The place of the end of the JSON string that begins at `at`.
 local function string_end(text, at)
   repeat
     at = text:find('["\\]', at + 1)
@@ -48,7 +48,7 @@ function M.compact(text)
   return rewrite(text, same, function(between) return (between:gsub("%s+", "")) end)
 end
 
--- Where a JSON value that begins at `at` ends, in a text without blanks.
+-- The place of the end of the JSON value that begins at `at`, in a text without blanks.
 local function value_end(text, at)
   local depth = 0
   while at <= #text do

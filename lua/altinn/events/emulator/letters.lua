@@ -1,4 +1,4 @@
--- Letters: the states they go through, and the events that this raises.
+-- Letters: their states, and the events that a new state raises.
 local files = require "altinn.events.emulator.files"
 local letters_events = require "altinn.events.emulator.letters_events"
 local orders = require "altinn.events.emulator.orders"
@@ -126,7 +126,8 @@ local function add_dialog(self, letter)
   letter.references = references
 end
 
--- What is done for every letter but those to recipients who have reserved themselves.
+-- Raises the first event of a new letter, and sets its due date and notifications. Not for letters to recipients who
+-- have reserved themselves.
 local function announce(self, letter)
   if letter.due then self.emulator.clock:at(letter.due, function() self:check_due(letter) end) end
   letters_events.raise(self.emulator, letter, "correspondenceinitialized", "sender")
@@ -207,9 +208,10 @@ function Letters:fail(letter, text)
   letters_events.raise(self.emulator, letter, "correspondencepublishfailed", "sender")
 end
 
--- What the recipient does.
+-- Acts of the recipient.
 
--- Somebody looked at it. The overview records that at most once in 15 seconds for each of them, the details always.
+-- Records that a caller fetched the letter: the overview at most once in 15 seconds for each caller, the details
+-- always.
 function Letters:fetch(letter, party, always)
   local now = self.emulator.clock:now()
   if not always then
@@ -241,7 +243,7 @@ function Letters:download(letter, file)
   self:set(letter, "AttachmentsDownloaded", ("Attachment %s has been downloaded"):format(file.id))
 end
 
--- Forwarded by e-mail: known when the e-mail has been delivered, dated at the call.
+-- Forwards the letter by e-mail: the status comes when the e-mail has been delivered, with the time of the call.
 function Letters:forward(letter, address)
   local now = self.emulator.clock:now()
   letter.forwarded_to[address or ""] = true
@@ -260,7 +262,7 @@ function Letters:purge(letter, by)
   self.emulator.files:release(letter)
 end
 
--- The due date: what was not done is told to the recipient, whatever else became of the letter.
+-- The due date: raises the events neverread and neverconfirmed to the recipient, whatever else became of the letter.
 function Letters:check_due(letter)
   if not M.has_been(letter, "Published") or M.has_been(letter, "Failed") then
     self.emulator.log("warn", "due", { reason = "the letter " .. letter.id .. " was not published: no event" })

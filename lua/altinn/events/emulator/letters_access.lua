@@ -7,7 +7,7 @@ local M = {}
 
 local READ, WRITE, OWNER = "altinn:correspondence.read", "altinn:correspondence.write", "altinn:serviceowner"
 
--- What recipients' own calls say to a token of Maskinporten.
+-- The reply of recipients' calls to a token of Maskinporten.
 local function not_exchanged()
   return router.json(403, wire.object { { "title", "IDX10205: Issuer validation failed" }, { "status", 403 },
     { "detail", "Maskinporten token is not valid. Exchange to Altinn token and try again. Read more at"

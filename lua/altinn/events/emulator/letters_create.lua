@@ -17,7 +17,7 @@ local HOUR = 3600
 local EXPIRING_HOURS = 6
 local MOST_FILES = 100
 
--- What a call wants; or nil and the refusal.
+-- The content of a call; or nil and the refusal.
 local function read(request)
   if not router.is_json(request) then return nil, router.problem(415) end
   local parts, member, message = letters_shape.read(request.body)
@@ -25,7 +25,7 @@ local function read(request)
   return parts
 end
 
--- Checks: each gives the number of an error and what it is about, or nil.
+-- Checks: each gives the number of an error and the text it is about, or nil.
 
 local checks = {}
 
@@ -42,7 +42,7 @@ check(function(emulator, parts, caller)
   return not access.may_send(emulator, caller, parts.resource) and 4001
 end)
 
--- What the resource registry says of the resource.
+-- The resource registry's entry of the resource.
 check(function(emulator, parts)
   local resource, is_transmission = emulator.world:resource(parts.resource), false
   for _, one in ipairs(parts.letter.externalReferences or {}) do
@@ -65,7 +65,7 @@ check(function(_, parts)
   end
 end)
 
--- The recipients of which the world says a word.
+-- The recipients for which the world has this word.
 local function recipients_that_are(emulator, parts, word)
   local list = {}
   for _, recipient in ipairs(parts.recipients) do

@@ -132,7 +132,7 @@ M.errors = {
     .. " Correspondence as a transmission with reference to an existing DialogId AltinnApp is also allowed." },
 }
 
--- What is declared to answer with JSON says its problems under that name too; downloads and the content do not.
+-- Calls that are declared to answer with JSON give problems as application/json too; downloads and the content do not.
 local function media_of(request)
   local path = request.path:lower()
   return not (path:find("/download$") or path:find("/content$")) and router.JSON or nil

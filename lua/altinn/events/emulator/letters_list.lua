@@ -23,7 +23,7 @@ local NO_PARTY = ("OnBehalfOf must be either a valid organization number (format
   .. " '0192:organizationnumber') or a valid national identity number (format: '%s:nationalidentitynumber' or just"
   .. " 'nationalidentitynumber')"):format(ORGANISATION, PERSON)
 
--- The number of somebody on whose behalf is asked; or nil and what is wrong.
+-- The number of the party on whose behalf the caller asks; or nil and the fault.
 local function read_party(text)
   local organisation = text:match("^" .. ORGANISATION:gsub("%-", "%%-") .. ":(%d%d%d%d%d%d%d%d%d)$")
     or text:match("^0192:(%d%d%d%d%d%d%d%d%d)$")
@@ -34,7 +34,7 @@ local function read_party(text)
   return person
 end
 
--- What was read; or nil and what the server says of a text that is none.
+-- The value that was read; or nil and the server's text for a malformed one.
 local function read_as(value, text)
   if value then return value end
   return nil, ("The value '%s' is not valid."):format(text)
@@ -53,7 +53,7 @@ local readers = {
 
 local order = { "from", "to", "status", "onBehalfOf", "sendersReference", "idempotentKey", "altinn2CorrespondenceId" }
 
--- What is asked for; or nil and the refusal.
+-- The wish of a call; or nil and the refusal.
 local function read(request)
   local function get(name) return router.parameter(request, name) end
   local resource, role = get "resourceId", get "role" or ""
@@ -75,7 +75,7 @@ local function read(request)
   return wanted
 end
 
--- What the server makes of the wanted status, for one role. Fetched is kept elsewhere, so it finds nothing.
+-- The server's filter by status, for each role. The server keeps Fetched elsewhere, so a search for it finds no letter.
 local never_received = { Initialized = true, ReadyForPublish = true, Failed = true }
 
 local function suits_sender(wanted, letter, is_sender)

@@ -1,16 +1,16 @@
 -- Notification orders of a letter: one for its recipient, one for each custom
--- recipient, each perhaps with a reminder; what becomes of them, and the
--- events that this raises. A reminder is a row of its own with its order's id.
+-- recipient, each perhaps with a reminder; their outcomes, and the events
+-- that these raise. A reminder is a separate row with its order's id.
 local letters_events = require "altinn.events.emulator.letters_events"
 local wire = require "altinn.events.emulator.wire"
 
 local M = {}
 
 local DAY = 86400
-local FIRST_LOOK = 5 * 60   -- seconds from sending to the first look at what became of it
-local SETTLING = 60         -- seconds from sending until that is known
+local FIRST_LOOK = 5 * 60   -- seconds from sending to the first check of the outcome
+local SETTLING = 60         -- seconds from sending until the outcome is known
 
--- Seconds between one look and the next.
+-- Seconds between two checks.
 local LOOKS = { 60, 15 * 60, 4 * 3600, 8 * 3600, 12 * 3600, 16 * 3600, 36 * 3600, 48 * 3600, 72 * 3600 }
 
 local channels = { email = "Email", sms = "Sms", emailpreferred = "EmailPreferred", smspreferred = "SmsPreferred",
@@ -21,7 +21,7 @@ local channels = { email = "Email", sms = "Sms", emailpreferred = "EmailPreferre
 ---@return string|nil
 function M.channel(text) return type(text) == "string" and channels[text:lower()] or nil end
 
--- To whom.
+-- Recipients.
 
 local kinds = { { "organizationNumber", "organization" }, { "nationalIdentityNumber", "person" },
   { "emailAddress", "email" }, { "mobileNumber", "sms" } }
@@ -98,7 +98,7 @@ function M.send(emulator, letter)
   if refused then letters_events.raise(emulator, letter, "correspondencenotificationcreationfailed", "sender") end
 end
 
--- What became of them.
+-- Outcomes.
 
 local function happened(letter, status, time)
   for _, entry in ipairs(letter.history) do
@@ -114,7 +114,7 @@ local function was_wanted(letter, order)
     and not happened(letter, "PurgedByAltinn", order.at)
 end
 
--- The addresses of an order, each with its end; made up, but for addresses that were given.
+-- The addresses of an order, each with its outcome; invented where none was given.
 local function addresses_of(order)
   if order.to.kind == "email" or order.to.kind == "sms" then return { { order.to.kind, order.to.address } } end
   local mail = { "email", order.to.kind == "organization" and "post@" .. order.to.address .. ".example.no"
@@ -138,7 +138,7 @@ local function recipient_of(emulator, order, one, at)
     silent = silent, succeeded = not failed and not silent, at = at }
 end
 
---- What is known about an order at this moment.
+--- The state of an order at this moment.
 ---@param emulator table
 ---@param letter table
 ---@param order table
@@ -167,7 +167,7 @@ local function raise_end(emulator, letter, order, state)
   if reached then raise(order.reminder and "reminderdelivered" or "delivered") end
 end
 
--- A look at what became of an order; the last one gives up without an event.
+-- Checks the outcome of an order; the last check gives up without an event.
 function check(emulator, letter, order, look)
   if order.told then return end
   local state = M.state(emulator, letter, order)

@@ -1,5 +1,5 @@
--- Events on their way in: registered in order, then pushed to whom they fit.
--- An event is kept as the text that is pushed and its attributes.
+-- Registers events in order, then pushes them to the subscriptions that they match. An event is kept as its attributes
+-- and the text that is pushed.
 local events = require "altinn.events"
 local json_text = require "altinn.events.emulator.json_text"
 local router = require "altinn.events.emulator.router"
@@ -142,7 +142,7 @@ function Events:register(record)
   return #list
 end
 
--- The same happening once more, under an id of its own.
+-- A second event about the same happening, under another id.
 local function with_new_id(record)
   local members = {}
   for index, member in ipairs(json_text.members(record.form)) do
@@ -172,7 +172,7 @@ end
 
 local REQUIRED = { "id", "source", "type" }
 
--- What the server's parser says of an event that is none.
+-- The server's message for a malformed event.
 local function refusal_text(message, code, detail)
   if code == "not_cloudevent" then
     return "JSON does not represent a CloudEvent: 'specversion' is missing or wrong (Parameter 'data')"

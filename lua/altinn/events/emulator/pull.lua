@@ -26,7 +26,7 @@ local function read_size(text)
   return math.min(size, MOST)
 end
 
--- What is asked for; nil and the refusal.
+-- The wish of a call; or nil and the refusal.
 local function read_query(request)
   local function get(name) return router.parameter(request, name) end
   local alternative = request.headers["altinn-alternativesubject"]
@@ -63,7 +63,7 @@ local function wanted(query, event)
   return false
 end
 
--- Behind the event with this id; an unknown one is the beginning.
+-- The place after the event with this id; an unknown id means the beginning.
 local function begin_after(list, id)
   for index, event in ipairs(list) do
     if event.id == id then return index + 1 end

@@ -1,4 +1,4 @@
--- Which handler answers a request; and the forms of answers. A handler gets
+-- Finds the handler of a request, and makes the forms of answers. A handler gets
 -- the request, with what the path's {names} stand for in request.parameters,
 -- and returns a reply: { status =, headers =, body = }, or nil when it will
 -- reply later (request.respond(reply)).

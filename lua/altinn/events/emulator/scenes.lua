@@ -1,5 +1,4 @@
--- What the control interface plays: events out of nothing, letters and their
--- steps.
+-- The scenes of the control interface: invented events, letters and their steps.
 local events = require "altinn.events"
 local files = require "altinn.events.emulator.files"
 local json_text = require "altinn.events.emulator.json_text"
@@ -28,7 +27,7 @@ end
 
 local wrong = M.wrong
 
---- The reply about a thing that is not there.
+--- The reply for an unknown thing.
 ---@param what string
 ---@param id string
 ---@param path string where they are listed
@@ -76,7 +75,7 @@ local function fill(emulator, wanted, kind, entry)
   }
 end
 
--- What a short description may say beside attributes.
+-- The members of a short description beside attributes.
 local short_members = { count = "count", order = "text", party = "name", sender = "name", recipient = "name",
   dead = "boolean", resource = "name", type = "name" }
 
@@ -207,7 +206,7 @@ local function read_attachments(emulator, list)
   return read
 end
 
--- What the letter's notification is, with what Altinn says of it when it is wrong.
+-- The letter's notification; or nil and Altinn's message when it is wrong.
 local function read_notification(value)
   if not value then return nil end
   local wanted, member, message = notice.read(value)

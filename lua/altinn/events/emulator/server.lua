@@ -128,7 +128,7 @@ local function respond(self, request, reply)
   self.server:reply(request.id, 500)
 end
 
--- A reply that the control interface has put in a request's way, or nil.
+-- The reply that the control interface has set for this request, or nil.
 local function trouble(self, request)
   for index, one in ipairs(self.troubles) do
     if request.path:find(one.path, 1, true) and (not one.method or one.method == request.method) then
@@ -151,7 +151,8 @@ local function handle(self, request)
   return route.handler(request)
 end
 
--- Calls what must not end the emulator: a fault in it is logged. True when there was none, and what it gives.
+-- Calls a function whose error must not end the emulator: the error is logged. Gives true and the function's results,
+-- or false.
 local function guarded(self, what, call, ...)
   return xpcall(call, function(message)
     self.log("error", "error", { reason = debug.traceback(("%s: %s"):format(what, tostring(message)), 2) })

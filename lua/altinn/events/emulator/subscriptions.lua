@@ -18,7 +18,7 @@ function M.new(emulator)
   return setmetatable({ emulator = emulator, list = {}, by_id = {}, last = 0 }, Subscriptions)
 end
 
--- What a subscription looks like; nil members are left out.
+-- A subscription as the API shows it; nil members are left out.
 local function view(s)
   return wire.object {
     { "id", s.id }, { "endPoint", s.endpoint }, { "sourceFilter", s.source }, { "resourceFilter", s.resource },
@@ -87,7 +87,7 @@ function M.normal_url(text)
   return ("%s://%s%s"):format(scheme, host, escaped(without_dots(folder) .. rest))
 end
 
--- The real one insists on https; here http will do as the emulator was told.
+-- Altinn insists on https; here the emulator's options may allow http.
 local function is_endpoint(self, text)
   local scheme = split_url(text)
   local allowed = self.emulator.http_endpoints
@@ -280,7 +280,7 @@ local function id_of(request)
   return nil, invalid("id", ("The value '%s' is not valid."):format(text))
 end
 
--- One of the caller's own; nil and the refusal.
+-- A subscription of the caller; or nil and the refusal.
 local function own(self, request)
   local entry = self.emulator.tokens:altinn(request)
   if not entry then return nil, router.empty(401) end
@@ -292,7 +292,7 @@ local function own(self, request)
   return s
 end
 
--- Takes a subscription away.
+-- Deletes a subscription.
 function Subscriptions:remove(s)
   self.by_id[s.id] = nil
   for index, one in ipairs(self.list) do

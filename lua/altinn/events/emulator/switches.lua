@@ -1,4 +1,4 @@
--- The imperfections of the real one, each a switch; and faults: "the next n".
+-- Switches for the faults of the real Altinn, and faults that strike the next n requests or pushes.
 local suggest = require "altinn.events.support.suggest"
 
 local M = {}
@@ -17,7 +17,7 @@ M.switches = {
   ["unordered"] = { "pushes wait for up to two seconds, each its own" },
 }
 
--- kind -> what happens to the next n.
+-- kind -> the description of the fault.
 M.faults = {
   fail = "an attempt fails without being made", unanswered = "an attempt is made, its answer gets lost",
   double = "a push is made twice", delay = "a push comes later, by `seconds`", vanish = "a push is never made",
@@ -63,7 +63,7 @@ function Switches:set(name, value)
   return true
 end
 
--- Whether a switch strikes now.
+-- Whether a switch is on now; by its chance, where it has one.
 function Switches:strikes(name)
   local value = self.on[name]
   if type(value) == "number" then return math.random() < value end

@@ -1,6 +1,5 @@
--- Maskinporten's token endpoint, Altinn's exchange, and who a token says
--- that one is. Tokens are known by having been issued here: their signature
--- is a random text. They live by the real clock, because the clients' do.
+-- Maskinporten's token endpoint, Altinn's exchange, and the identity of a token's bearer. The emulator recognises the
+-- tokens that it issued; their signature is a random text. Their lifetime runs by the real clock, as that of clients.
 local grant = require("altinn.events.support.libraries").load "altinn.events.grant"
 local router = require "altinn.events.emulator.router"
 local wire = require "altinn.events.emulator.wire"
@@ -59,7 +58,7 @@ end
 
 -- Reading.
 
--- The entry of a request's bearer token; nil: none that was issued here and lives.
+-- The entry of a request's bearer token; nil when it was not issued here or has expired.
 function Tokens:bearer(request)
   local token = (request.headers.authorization or ""):match("^[Bb][Ee][Aa][Rr][Ee][Rr] +(%S+)$")
   local entry = token and self.issued[token]
@@ -254,7 +253,7 @@ local function consumer_of(self, claims)
   return claims.consumer_org or (client and client.organisation) or self.emulator.world.organisation
 end
 
--- The first fault of an assertion's parts as a sentence, and its number where it has one of its own; or nil.
+-- The first fault of an assertion's parts as a sentence, and Maskinporten's number for it if there is one; or nil.
 local function fault_of(self, header, claims)
   if not claims then return "the claims are no JSON in base64url" end
   local fault, number = check_header(header) or check_names(claims), nil

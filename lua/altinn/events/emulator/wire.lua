@@ -1,12 +1,11 @@
--- What goes over the wire: JSON in Altinn's member order and escaping, times,
--- names, base64url, LIKE.
+-- Forms of values: JSON in Altinn's member order and escaping, times, names, base64url, LIKE.
 local events = require "altinn.events"
 
 local M = {}
 
 local random_source
 
--- So many random octets.
+-- Random octets, `count` of them.
 local function random(count)
   random_source = random_source or assert(io.open("/dev/urandom", "rb"))
   return random_source:read(count)

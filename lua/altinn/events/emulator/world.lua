@@ -17,7 +17,7 @@ local DIGDIR = "991825827"
 local members = { "clients", "service_owners", "main_units", "parties", "owners", "resources", "system_users",
   "recipients", "contacts" }
 
---- What becomes of notifications to a party or an address: the default comes first.
+--- The outcomes of notifications to a party or an address; the first is the default.
 M.outcomes = { "delivered", "failed", "notice-failed", "reminder-failed", "silent", "refused" }
 
 --- A world where Digdir is the one service owner, every resource is its own, and the policy is the one that resources
@@ -91,7 +91,7 @@ local function read_owner(value)
   return nil, "must be the nine digits of an organisation, or false: there is no such resource"
 end
 
--- What the resource registry knows of a resource; what is not said is as it must be.
+-- Reads the resource registry's entry of a resource; members that are left out have the values that letters need.
 local function read_resource(value)
   return shape.read(value, { type = "name", confidential = "boolean", level = "size", unscanned = "boolean" })
 end
@@ -182,7 +182,7 @@ function World:urn(text)
   return ("urn:altinn:%s:identifier-no:%s"):format(kind, digits)
 end
 
--- The number for which somebody acts whom Events calls so; nil: that is not in its name.
+-- The number in an identity of Events of the form /organisation/NUMBER; nil for any other identity.
 function World.party_of(consumer)
   return (World.number(consumer:match("^/organisation/(%d+)$")))
 end
@@ -209,10 +209,10 @@ function World:owner(resource)
   return self.service_owners[self.organisation] and self.organisation or DIGDIR
 end
 
--- What the resource registry knows of a resource.
+-- The resource registry's entry of a resource.
 function World:resource(id) return self.resources[id] or {} end
 
--- Who a resource's owner is to Events: /org/{acronym}.
+-- The identity of a resource's owner in Events: /org/{acronym}.
 function World:owner_identity(resource)
   return "/org/" .. (self.service_owners[self:owner(resource)] or self.service_owners[DIGDIR])
 end
@@ -222,7 +222,7 @@ local function fits(wanted, value)
 end
 
 -- The usual policy: the resource's owner may subscribe to everything, everybody else to what is about itself or about
--- units of its own. All other actions are allowed here; what they ask for is decided where they are.
+-- its own units. All other actions are allowed here; the calls check them.
 local function usually(self, consumer, resource, action, subject, party)
   if action ~= "subscribe" then return true end
   local owned = self.owners[resource:match("^urn:altinn:resource:(.*)$") or resource]
@@ -233,8 +233,8 @@ local function usually(self, consumer, resource, action, subject, party)
     or self.number(self:main_unit(subject)) == party
 end
 
--- What the policy says: true or false. `party` is the number for which the consumer acts. A policy of one's own permits
--- only what it says.
+-- Whether the policy permits an action. `party` is the number for which the consumer acts. A configured policy permits
+-- only the actions in its rows.
 function World:permits(consumer, resource, action, subject, party)
   if not self.policy then return usually(self, consumer or "", resource or "", action, subject, party) end
   for _, row in ipairs(self.policy) do

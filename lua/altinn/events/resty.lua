@@ -155,7 +155,7 @@ end
 
 --- A source of tokens like events.maskinporten, over cosockets, one for all
 --- workers.
----@param options table what events.maskinporten takes, and `dict`
+---@param options table the options of events.maskinporten, and `dict`
 ---@return table|nil source
 ---@return string|nil message
 ---@return string|nil code
@@ -242,7 +242,7 @@ end
 ---  on_dead: function|nil } dict: a lua_shared_dict; rules: files and folders, or on_event(event, name), which returns
 ---  false, or nil and a message, when Altinn shall try again; targets: by name { url, headers, timeout }; client: what
 ---  events.client takes, and `credentials`; path: "/events"; wait: seconds that a duplicate waits for the first;
----  on_dead(event, rule, reason): of what failed for good
+---  on_dead(event, rule, reason): called for each run that failed for good
 ---@return fun() receive
 function M.handler(options)
   options_of.check(options)

@@ -36,7 +36,7 @@ local function show(emulator, request, with_history)
   return refusal or router.json(200, view.attachment(one, with_history), { ["Cache-Control"] = "no-store" })
 end
 
--- The shape's fault: the member and what is said of it; or nil.
+-- The fault in the shape: the member and the message; or nil.
 local function shape_fault(spec)
   for _, name in ipairs { "resourceId", "fileName", "sendersReference" } do
     if not spec[name] or name ~= "fileName" and not spec[name]:find("%S") then

@@ -1,4 +1,4 @@
--- The verb emulate: its options, and what it prints.
+-- The verb emulate: its options and its output.
 local M = {}
 
 --- What the verb does, for the list of verbs.

@@ -210,7 +210,7 @@ function Deliveries:push(event, subscription)
   end
 end
 
--- Pushes once more what a delivery pushed.
+-- Pushes the event of a delivery once more.
 function Deliveries:repeat_one(delivery)
   begin(self, delivery.event, delivery.subscription, 0)
 end

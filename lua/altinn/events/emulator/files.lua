@@ -25,7 +25,7 @@ end
 
 -- Names.
 
--- Extension -> what the letters call its media type.
+-- Extension -> its media type in letters.
 local types = {
   doc = "application/msword", xls = "application/vnd.ms-excel",
   docx = "application/vnd.openxmlformats-officedocument.wordprocessingml.document",

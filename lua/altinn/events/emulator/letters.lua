@@ -108,7 +108,7 @@ local function is_reserved(self, spec)
   return spec.ignoreReservation ~= true and self.emulator.world.recipients[number or ""] == "reserved"
 end
 
--- The letter's dialog: one of its own, or the one that its references name, to which it is added.
+-- The letter's dialog: a new one, or the dialog that its references name.
 local function add_dialog(self, letter)
   local references = {}
   for _, one in ipairs(letter.spec.externalReferences or {}) do

@@ -77,7 +77,7 @@ function M.roles(emulator, caller, letter)
   return { recipient = recipient, sender = sender, acts_as_recipient = recipient and not caller.writes }
 end
 
---- The id in a path; or nil and the refusal of one that is none.
+--- The id in a path; or nil and the refusal of a malformed one.
 ---@param request table
 ---@param name string of the parameter, as the server calls it
 ---@param text string

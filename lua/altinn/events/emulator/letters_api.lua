@@ -25,12 +25,13 @@ end
 
 -- Reading.
 
--- The content is seen by the recipient and the owner, by all senders until it is published; so is the whole history.
+-- Who sees the content and the whole history: the recipient and the resource's owner. Until the letter is published all
+-- senders see the content too.
 local function sees(letter, roles)
   return { content = roles.recipient or not letters.has_been(letter, "Published"), all = roles.recipient }
 end
 
--- A letter to look at; nobody sees one that was purged, but for its details.
+-- The letter of a reading call. A purged letter is not found, except for its details.
 local function find(emulator, request, policy, hides_purged)
   local letter, refusal, roles, caller = access.letter(emulator, request, policy)
   if not letter then return nil, refusal end

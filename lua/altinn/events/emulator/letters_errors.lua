@@ -5,8 +5,8 @@ local wire = require "altinn.events.emulator.wire"
 
 local M = {}
 
---- number -> { status, text }. %s in a text stands for what the error is about. Some come only as a trouble that was
---- asked for: they tell of faults of Altinn's own, or of what a request's shape forbids before.
+--- number -> { status, text }. %s in a text stands for the subject of the error. Some errors come only as a trouble
+--- that a test asked for: they tell of Altinn's own faults, or the check of the request's shape comes before them.
 M.errors = {
   [1001] = { 404, "The requested correspondence was not found" },
   [1002] = { 400, "Message title must be plain text" },
@@ -141,7 +141,7 @@ end
 --- The problem object of an error.
 ---@param request table
 ---@param number integer
----@param about string|nil what its text is about
+---@param about string|nil the subject in its text
 ---@return table reply
 function M.problem(request, number, about)
   local one = M.errors[number]

@@ -1,4 +1,4 @@
--- The letters' API: the listing of ids, with what its parameters mean.
+-- The letters' API: the listing of ids and its parameters.
 local access = require "altinn.events.emulator.letters_access"
 local errors = require "altinn.events.emulator.letters_errors"
 local letters = require "altinn.events.emulator.letters"
@@ -40,7 +40,7 @@ local function read_as(value, text)
   return nil, ("The value '%s' is not valid."):format(text)
 end
 
--- Parameter -> how its text is read: the value, or nil and what is wrong with it.
+-- Parameter -> the reader of its text: the value, or nil and the fault.
 local readers = {
   from = function(text) return read_as(wire.parse_time((text:gsub(" ", "+"))), text) end,
   to = function(text) return read_as(wire.parse_time((text:gsub(" ", "+"))), text) end,

@@ -13,7 +13,7 @@ local members = { notificationTemplate = "text", emailSubject = "text", emailBod
 local recipient_members = { emailAddress = "text", mobileNumber = "text", organizationNumber = "text",
   nationalIdentityNumber = "text", isReserved = "boolean" }
 
--- Custom recipients, each read; or nil and what is wrong.
+-- Reads the custom recipients; or nil and the fault.
 local function read_recipients(list)
   local read = {}
   for index, one in ipairs(list) do

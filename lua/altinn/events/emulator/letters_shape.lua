@@ -27,7 +27,7 @@ local lengths = {
 
 local function field(name) return name:sub(1, 1):upper() .. name:sub(2) end
 
--- The member that is missing or too long, and what is said of it; nil: none is.
+-- The first member that is missing or too long, and the message; or nil.
 local function length_fault(parts)
   for _, row in ipairs(lengths) do
     local name, text = row[2], parts[row[1]][row[2]]
@@ -47,7 +47,7 @@ local NO_RECIPIENT = "Recipient should be an organization number in the format"
   .. " 'urn:altinn:person:idporten-email:email', or a legacy selfidentified URN in the format"
   .. " 'urn:altinn:person:legacy-selfidentified:username'"
 
--- A recipient as a URN; or nil and what is wrong with it.
+-- A recipient as a URN; or nil and the fault.
 local function read_recipient(text)
   local number = text:match("^0192:(%d%d%d%d%d%d%d%d%d)$")
     or text:match("^urn:altinn:organization:identifier%-no:(%d%d%d%d%d%d%d%d%d)$")
@@ -62,7 +62,7 @@ local function read_recipient(text)
   return nil, NO_RECIPIENT
 end
 
--- The recipients as URNs; or nil and what is wrong.
+-- The recipients as URNs; or nil and the fault.
 local function read_recipients(list)
   if not list then return nil, "The Recipients field is required." end
   if #list == 0 then return nil, "Recipients can not be empty" end
@@ -76,7 +76,7 @@ local function read_recipients(list)
   return urns
 end
 
--- The ids of existing attachments and the key, as GUIDs; or nil, the member and what is wrong.
+-- The ids of existing attachments and the key, as GUIDs; or nil, the member and the fault.
 local function read_ids(value)
   for index, text in ipairs(value.existingAttachments or {}) do
     local id = wire.guid(text)
@@ -149,7 +149,7 @@ local function files_fault(list)
   end
 end
 
--- The member of a letter that has the wrong shape, and what is said of it; or nil.
+-- The member of a letter that has the wrong shape, and the message; or nil.
 local function parts_fault(parts)
   local letter, language = parts.letter, parts.texts.language
   local name, message = length_fault(parts)
@@ -165,7 +165,7 @@ local function parts_fault(parts)
   return files_fault(parts.texts.attachments)
 end
 
--- The parts of a call: { value, letter, texts, notification }; or nil, the member and what is wrong.
+-- The parts of a call: { value, letter, texts, notification }; or nil, the member and the fault.
 local function read_parts(body)
   local value, message, member = shape.read(wire.decode(body), call_members, "drop")
   if not value then return nil, member, message end

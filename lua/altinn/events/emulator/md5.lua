@@ -1,4 +1,4 @@
--- MD5 (RFC 1321): what a sender may promise of an attachment's bytes.
+-- MD5 (RFC 1321), the checksum of an attachment that a sender may give.
 local shifts = { 7, 12, 17, 22, 5, 9, 14, 20, 4, 11, 16, 23, 6, 10, 15, 21 }
 local sines = {}
 for index = 1, 64 do sines[index] = math.floor(math.abs(math.sin(index)) * 2 ^ 32) end

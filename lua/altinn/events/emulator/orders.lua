@@ -194,7 +194,7 @@ function M.notify(emulator, letter, reminder)
   return order
 end
 
---- Steps about notifications: name -> the event's name, and what becomes of an order then.
+--- Steps about notifications: name -> the event's name, and the outcome of the order.
 M.steps = {
   ["notification-creation-failed"] = { "creationfailed" },
   ["notification-failed"] = { "failed", "failed" },

@@ -71,7 +71,7 @@ local function begin_after(list, id)
   return 1
 end
 
--- The events of a page: the size limits what is found, not what the policy then leaves.
+-- The events of a page. As at Altinn, the policy removes events after the size was applied, so a page may be shorter.
 function Pull:page(query, consumer, party)
   local list = self.emulator.events:all()
   local visible = self.emulator.clock:now() - self.delay

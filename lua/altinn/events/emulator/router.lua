@@ -1,5 +1,5 @@
 -- Finds the handler of a request, and makes the forms of answers. A handler gets
--- the request, with what the path's {names} stand for in request.parameters,
+-- the request, with the values of the path's {names} in request.parameters,
 -- and returns a reply: { status =, headers =, body = }, or nil when it will
 -- reply later (request.respond(reply)).
 local wire = require "altinn.events.emulator.wire"

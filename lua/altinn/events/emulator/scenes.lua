@@ -18,7 +18,7 @@ local M = {}
 
 local MOST = 10000   -- events of one call
 
---- The reply to a call that is wrong; it shows nobody's number.
+--- The reply to a malformed call; identity numbers in it are masked.
 ---@param message string
 ---@return table reply
 function M.wrong(message)
@@ -189,7 +189,7 @@ local letter_members = { resource = "name", sender = "name", recipient = "name",
 local attachment_members = { content = "text", size = "size", pattern = "name", cut = "size", scan = "scan" }
 for name, kind in pairs(files.members) do attachment_members[name] = kind end
 
--- The attachments of a letter, each an id or a description; nil and what is wrong.
+-- The attachments of a letter, each an id or a description; or nil and the fault.
 local function read_attachments(emulator, list)
   local read = {}
   for index, one in ipairs(list or {}) do
@@ -213,7 +213,7 @@ local function read_notification(value)
   return wanted, message and ("notification: %s: %s"):format(member, message)
 end
 
--- A letter that is to be created; nil and what is wrong.
+-- The letter that a call describes; or nil and the fault.
 local function read_letter(emulator, body)
   local spec, message = shape.read(body, letter_members)
   if not spec then return nil, message end
@@ -265,7 +265,7 @@ function M.show(emulator, request)
   return router.plain(200, letter_view(emulator, letter))
 end
 
--- Steps: each does what it says, and may say why it did not.
+-- Steps in a letter's life; a step that is not possible gives a message.
 local steps = {
   publish = function(emulator, letter)
     local file = emulator.letters:publish(letter)

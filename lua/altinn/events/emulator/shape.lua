@@ -29,7 +29,7 @@ end
 
 local LONGEST_SPAN = 1000 * 366 * 86400   -- seconds
 
--- kind -> function(value): the value as it is used, or nil and what it must be.
+-- kind -> function(value): the value as the emulator uses it, or nil and the expectation, for the message.
 local kinds = {
   text = of_type("string", "a"),
   boolean = of_type("boolean", "a"),
@@ -89,10 +89,10 @@ end
 ---@param value any of a decoder
 ---@param members table<string, string> name -> kind: text, name, boolean, any, count, whole, size, status, scan,
 ---  span, time, object, list, names
----@param others string|nil what is done with other members: nil refuses them, "keep" or "drop"
+---@param others string|nil other members: "keep" or "drop"; nil refuses them
 ---@return table|nil read
 ---@return string|nil message
----@return string|nil member the one that is wrong
+---@return string|nil member the wrong one
 function M.read(value, members, others)
   if type(value) ~= "table" then return nil, "must be an object", "" end
   local read = {}
@@ -113,7 +113,7 @@ end
 --- Reads an object whose members are all of one kind, whatever their names.
 ---@param value any
 ---@param kind string
----@param what string what it is, for the message
+---@param what string the word for it in the message
 ---@return table|nil read
 ---@return string|nil message
 function M.map(value, kind, what)

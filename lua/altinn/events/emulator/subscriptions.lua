@@ -55,7 +55,7 @@ local function split_url(text)
   return scheme:lower(), host:lower(), path
 end
 
--- Without . and .. in the path, which is what becomes of them on the way.
+-- The path without . and .., as clients send it.
 local function without_dots(path)
   local kept = {}
   for part in path:gmatch("[^/]*") do
@@ -230,7 +230,7 @@ local function same(a, b)
     and a.consumer == b.consumer and a.endpoint == b.endpoint and a.subunits == b.subunits
 end
 
--- Keeps a subscription, or finds the one that is the same; then validates it.
+-- Stores a subscription, or finds an equal one; then validates it.
 function Subscriptions:add(wanted)
   local found
   for _, one in ipairs(self.list) do

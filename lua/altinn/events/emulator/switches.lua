@@ -3,7 +3,7 @@ local suggest = require "altinn.events.support.suggest"
 
 local M = {}
 
--- name -> what it does. The value is true, or a chance between 0 and 1 for those marked so.
+-- name -> its description. The value of a switch is true; for switches marked so a chance between 0 and 1.
 M.switches = {
   ["lookup-cache"] = { "which subscriptions fit is remembered for an hour" },
   ["authorisation-cache"] = { "the policy's answers are remembered for an hour, whatever the subject" },

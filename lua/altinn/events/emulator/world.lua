@@ -121,8 +121,8 @@ local readers = {
   contacts = each_of(read_contact, "contacts"), resources = each_of(read_resource, "resource"),
 }
 
--- Adds what a table says, all of it or nothing; nil and a message when it is wrong. A policy that is null is the usual
--- one again.
+-- Adds the members of a table, all or none; nil and a message when one is wrong. A policy of null restores the usual
+-- policy.
 function World:merge(values)
   local read_values, no_policy = {}, values.policy == events.null
   for name, value in pairs(values) do
@@ -173,7 +173,7 @@ function World.number(text)
   return nil
 end
 
--- A party as a URN; what is none of the known forms stays as it is.
+-- A party as a URN; a text in no known form stays as it is.
 function World:urn(text)
   if type(text) ~= "string" then return nil end
   if text:find("^urn:altinn:") then return text end
@@ -221,7 +221,7 @@ local function fits(wanted, value)
   return wanted == nil or wanted == "*" or wanted == value
 end
 
--- The usual policy: the resource's owner may subscribe to everything, everybody else to what is about itself or about
+-- The usual policy: the resource's owner may subscribe to everything, everybody else to events about itself or about
 -- its own units. All other actions are allowed here; the calls check them.
 local function usually(self, consumer, resource, action, subject, party)
   if action ~= "subscribe" then return true end

@@ -168,7 +168,7 @@ local function listed(event, message, code, detail)
 end
 
 --- Judges the body of a request whose head was right.
----@param request { headers: table, body: string, mode: string } what head was given
+---@param request { headers: table, body: string, mode: string } the request that `head` judged, with its body
 ---@return table|nil answer when it is refused
 ---@return table[]|nil list the events, when it is not
 function Webhook:body(request)

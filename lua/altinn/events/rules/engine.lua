@@ -44,15 +44,16 @@ local FRESH_SECONDS, FRESH_PAUSE = 60, 10
 ---@field ladder (fun(job: table): number|nil)|nil seconds until the last attempt that the host can make; nil: no end
 
 ---@class altinn.events.memory
----@field record fun(self: table, job: table, items: table[]): table (waits) what is known of each effect, once it is
----  recorded: { states = { false | "sent" | "held" | "over" | "unknown" }, requests = { [i] = text }, owners = { [i] =
----  sequence } }, or { failed = true }. "unknown": it was recorded before and may have been sent; its text then
----@field claim (fun(self: table, job: table, item: table): any, string|nil, any)|nil (waits) the same for one effect,
----  just before it is sent: state, text, owner
----@field sent fun(self: table, job: table, outcome: table) of one effect, told at once
----@field settle fun(self: table, job: table, settlement: table, outcomes: table[]) the end of the attempt, with the
----  last outcomes, which must be durable with it; see settlement_of
----@field holds fun(self: table, job: table): boolean whether the run is still to be carried out
+---@field record fun(self: table, job: table, items: table[]): table (waits) records effects and gives their states:
+---  { states = { false | "sent" | "held" | "over" | "unknown" }, requests = { [i] = text }, owners = { [i] =
+---  sequence } }, or { failed = true }. "unknown": the effect was recorded before and may have been sent; then
+---  requests[i] is the text of that record. owners: the events that sent the effects with state "sent"
+---@field claim (fun(self: table, job: table, item: table): any, string|nil, any)|nil (waits) the state, text and
+---  owner of one effect, just before it is sent; nil: the engine uses those of `record`
+---@field sent fun(self: table, job: table, outcome: table) stores the outcome of one effect, at once
+---@field settle fun(self: table, job: table, settlement: table, outcomes: table[]) stores the end of the attempt
+---  together with the last outcomes; see settlement_of
+---@field holds fun(self: table, job: table): boolean whether the run was not taken back
 
 -- The outcome of a run that was taken back (by hand, or by new rules): it is neither stored nor logged.
 local DROPPED = { state = "dropped" }

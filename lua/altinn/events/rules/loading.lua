@@ -156,7 +156,7 @@ end
 ---@param paths string[]
 ---@param options { globals: table<string, any>|nil, seconds: integer|nil, sources: table<string, string>|nil,
 ---  hidden: table<string, boolean>|nil }|nil hidden: names of variables that os.getenv does not give;
----  globals: what rule files find in scope besides the language; seconds: what loading a file may take (default 10);
+---  globals: more names in scope of rule files; seconds: what loading a file may take (default 10);
 ---  sources: the texts by path; then paths are files among them, and nothing is read from the disk
 ---@return table[]|nil set the rules in the order of files and lines; rules[i].name, .run, .conditions, .file, .line, …;
 ---  set.files, and set.sources: the text of every file that was read, of modules too, by path

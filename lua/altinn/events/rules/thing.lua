@@ -1,6 +1,6 @@
 -- The thing that an event is about, as a rule sees it: a letter, an
 -- attachment, or just an id. Calls to Altinn go out under the powers of the
--- rule (`may`), what was read once is kept for the rest of the run, and a
+-- rule (`may`), an answer is kept for the rest of the run, and a
 -- call that fails raises, so that no rule takes a failure for an answer.
 local core = require "altinn.events.core"
 local letters = require "altinn.events.client.letter"
@@ -35,7 +35,7 @@ local function raise(message, code, detail)
 end
 
 --- The failure of a call that a rule made and did not handle.
----@param value any what the rule raised
+---@param value any the error that the rule raised
 ---@return { message: string, code: string, detail: table }|nil failure nil when it is another error
 function M.failure(value)
   local whole = getmetatable(value) == Failure and type(value.message) == "string" and type(value.code) == "string"
@@ -99,8 +99,8 @@ local function read(self, method)
   return kept[method]
 end
 
--- Calls a method that changes the letter. The run then forgets what it read of the letter, since that may be out of
--- date.
+-- Calls a method that changes the letter. The run then forgets its earlier answers about the letter, which may be
+-- out of date.
 local function act(self, method, ...)
   check_power(self, method)
   local object = asked(self)
@@ -200,7 +200,7 @@ M.methods = { letter = Letter, attachment = Attachment }
 
 --- The thing for one run of a rule; nothing is asked yet.
 ---@param rule table the rule, for its powers
----@param about { id: string, kind: string } what events.describe says of the event
+---@param about { id: string, kind: string } id and kind of the thing, by events.describe
 ---@param connect fun(): table|nil, string|nil, string|nil the client, or nil, message, code; called before each call
 ---@return table thing { id, kind }, with methods when it is a letter or an attachment
 function M.new(rule, about, connect)

@@ -84,7 +84,7 @@ end
 
 --- The record of an effect: a table that JSON can hold. The target's address and headers are not in it, because its
 --- credentials may have changed when the effect is sent.
----@param effect table what send.http(target) { … } made
+---@param effect table made by send.http(target) { … }
 ---@return { method: string, path: string|nil, headers: table, body: string|nil, octets: string|nil, media: string|nil
 ---  }|nil record media: the type of the body, where no header names one
 ---@return string|nil message
@@ -113,7 +113,7 @@ function M.target_problem(target)
 end
 
 --- The request that carries a record to its target.
----@param record table what M.record gave, or read from the inbox
+---@param record table from M.record, or read from the inbox
 ---@param target { url: string, headers: table|nil, timeout: number|nil, ca_file: string|nil }
 ---@param key string
 ---@return { method: string, url: string, headers: table, body: string, timeout: number, ca_file: string|nil } request

@@ -1,5 +1,5 @@
 /*
-** altinn.c: the table of calls, and the words that calls share.
+** altinn.c: the table of calls, and the lists of words that calls take.
 */
 #include "core/altinn_private.h"
 #include "core/catalogue.h"

@@ -1,6 +1,6 @@
 /*
-** altinn_check.c: what is refused before a request exists, and why: what
-** the server would refuse, and what it would take and never match. Sources:
+** altinn_check.c: judges wishes before a request exists. It refuses what the server
+** would refuse, and filters that the server would take but never match. Sources:
 ** the controllers and services of Altinn/altinn-events and
 ** Altinn/altinn-correspondence on GitHub that are named below.
 */
@@ -20,7 +20,7 @@ static ae_code refuse (ae_error *error, const char *field, const char *reason) {
 ** Texts and addresses
 ** ===================================================================== */
 
-/* Why a text can be no filter at all; NULL: it can. */
+/* Why a text cannot be a filter; NULL: it can. */
 static const char *text_fault (ae_slice text) {
   if (text.length == 0) return "is empty, and an empty filter never matches: leave it out";
   for (size_t i = 0; i < text.length; i++)
@@ -79,7 +79,7 @@ static ae_code check_uuid (const char *field, ae_slice text, ae_error *error) {
            : refuse(error, field, "is no UUID, such as 0198c3a2-7b1d-7c55-8f0e-2a4b6c8d0e1f");
 }
 
-/* A secret is part of the address: it is never shown. */
+/* The address has a secret in it: no message shows the address. */
 static ae_code check_endpoint (const ae_wish *wish, ae_error *error) {
   ae_slice url = wish->endpoint;
   const char *reason;
@@ -116,7 +116,7 @@ static bool is_urn_part (ae_slice part) {
   return true;
 }
 
-/* Why a text names no resource at all; NULL: it names one. */
+/* Why a text does not name a resource; NULL: it does. */
 static const char *name_fault (ae_slice resource) {
   ae_slice id = ae_resource_id(resource);
   const char *fault = text_fault(resource);
@@ -139,7 +139,7 @@ const char *ae_resource_fault (ae_slice resource) {
   return NULL;
 }
 
-/* `filter`: as a filter of events, which Altinn compares exactly. */
+/* `filter`: the resource filters events, and Altinn compares it exactly. */
 static ae_code check_resource (ae_slice resource, bool filter, ae_error *error) {
   if (resource.data == NULL)
     return refuse(error, "resource", "is missing: name one, such as acme-letters");
@@ -154,7 +154,7 @@ static bool all_digits (ae_slice text, size_t wanted) {
   return true;
 }
 
-/* What follows the last colon of a URN, the last slash of a path. */
+/* The part behind the last separator: colon of a URN, slash of a path. */
 static ae_slice number_in (ae_slice text, char separator) {
   size_t at = text.length;
   while (at > 0 && text.data[at - 1] != separator) at--;
@@ -206,8 +206,8 @@ const char *ae_subject_fault (ae_slice subject) {
   return urn_fault(subject);
 }
 
-/* Who sends is an organisation: other forms of a party never stand in an
-** event that is addressed to the sender. */
+/* The sender of a letter is an organisation: an event addressed to the sender never
+** has another form of party. */
 static bool never_sender (ae_party_kind kind) {
   return kind == AE_PARTY_PERSON || kind == AE_PARTY_EMAIL || kind == AE_PARTY_SELF_IDENTIFIED;
 }
@@ -342,7 +342,7 @@ static ae_code check_moment (const char *field, ae_slice text, ae_timestamp *out
   return refuse(error, field, reason);
 }
 
-/* Why a text is not how the list of letters names a party; NULL: it is. */
+/* Why the list of letters does not take a text as a party; NULL: it does. */
 static const char *behalf_fault (ae_slice party) {
   ae_slice prefix = AE_LITERAL("0192:"), number = party;
   if (ae_slice_starts(party, prefix))

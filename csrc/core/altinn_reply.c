@@ -1,6 +1,6 @@
 /*
-** altinn_reply.c: what a reply means: success (also when the thing had been
-** done before), or a code and a sentence.
+** altinn_reply.c: judges a reply: success (also when the thing had been done before),
+** or a code and a sentence.
 */
 #include "core/altinn_private.h"
 #include "core/json.h"
@@ -10,10 +10,10 @@
 
 #include <stdio.h>
 
-/* How an error number is to be taken. */
+/* What an error number means for a retry. */
 typedef enum treat { FOR_GOOD, LATER, FETCH, DENIED } treatment;
 
-/* Error numbers: X(number, treat, what it means). The numbers are those of
+/* Error numbers: X(number, treatment, meaning). The numbers are those of
 ** Altinn/altinn-correspondence src/Altinn.Correspondence.Application/Errors.cs. */
 #define AE_ALTINN_ERRORS(X) \
   X(1001, FOR_GOOD, \
@@ -84,8 +84,8 @@ static treatment treat_of (int32_t number, const char **meaning) {
 ** The server's own words
 ** ===================================================================== */
 
-/* Where the inside of a JSON string may be cut, at `most` at the latest:
-** not within an escape, and not within a number that has to be masked. */
+/* Where to cut the inside of a JSON string: at `most` or before, but not inside an
+** escape or inside a number that has to be masked. */
 static size_t cut_before (const char *inside, size_t most) {
   size_t at = most;
   for (size_t i = most; i > 0 && most - i < 12; i--)
@@ -95,8 +95,8 @@ static size_t cut_before (const char *inside, size_t most) {
 }
 
 /*
-** The text of a JSON string for people: decoded, cut at `size`, without
-** control characters and what is not UTF-8, identity numbers masked.
+** Writes the text of a JSON string for people: decoded, cut at `size`, without control
+** characters and invalid UTF-8, identity numbers masked.
 */
 static void keep_text (ae_slice string, char *out, size_t size) {
   char decoded[1024];
@@ -121,7 +121,7 @@ static void keep_text (ae_slice string, char *out, size_t size) {
   out[kept] = '\0';
 }
 
-/* A whole number of at most nine digits; 0: it is none. */
+/* A whole number of at most nine digits; 0: the text is no such number. */
 static int32_t read_number (ae_slice digits) {
   int32_t value = 0;
   if (digits.length == 0 || digits.length > 9) return 0;
@@ -132,7 +132,7 @@ static int32_t read_number (ae_slice digits) {
   return value;
 }
 
-/* errorCode, else code: "CORR-01018". */
+/* The error number of a problem: its errorCode, else its code ("CORR-01018"). */
 static int32_t number_in (ae_slice problem) {
   ae_slice value, prefix = AE_LITERAL("\"CORR-");
   int32_t number = 0;
@@ -144,7 +144,7 @@ static int32_t number_in (ae_slice problem) {
   return number;
 }
 
-/* The first value of an array or object that a checked JSON text is. */
+/* The first value in a checked JSON text that is an array or object. */
 static bool first_value (ae_slice outer, bool named, ae_slice *value) {
   ae_json json = {outer.data, outer.length, 1, 0, 64};
   ae_json_value found;
@@ -161,8 +161,8 @@ static bool first_value (ae_slice outer, bool named, ae_slice *value) {
   return true;
 }
 
-/* The sentence of a problem: its detail; of a validation problem the first
-** fault that is named; else the title. */
+/* The sentence of a problem: its detail; of a validation problem the first fault; else
+** the title. */
 static ae_slice sentence_of (ae_slice problem) {
   ae_slice value, list, none = {NULL, 0};
   if (ae_json_member(problem, "detail", &value) && value.length > 2 && value.data[0] == '"')
@@ -226,7 +226,7 @@ static ae_code code_of (int status) {
   return status >= 400 ? AE_INVALID : AE_UNSUPPORTED;
 }
 
-/* What the status means for this call, where the server says nothing. */
+/* The meaning of a status for this call, when the server gives no sentence. */
 static const char *meaning_of (ae_call call, int status) {
   bool subscription = call == AE_CALL_SUBSCRIPTION || call == AE_CALL_UNSUBSCRIBE;
   switch (status) {
@@ -254,7 +254,7 @@ static const char *meaning_of (ae_call call, int status) {
   return "the server's answer is no final one";
 }
 
-/* Takes over as much as fits, and no part of a character. */
+/* Copies as much as fits, and no part of a character. */
 static void cut (char *out, size_t size, const char *text) {
   size_t length = strlen(text);
   if (length >= size) {
@@ -274,8 +274,8 @@ static void compose (ae_answer *answer, const char *meaning) {
   cut(answer->message, sizeof(answer->message), whole);
 }
 
-/* Whether a number says that what this call does was done before. A letter
-** that was confirmed was read. */
+/* Whether an error number says that the call's action had been done before. A letter
+** that was confirmed counts as read. */
 static bool was_done (ae_call call, int32_t number) {
   switch (call) {
     case AE_CALL_MARK_READ: return number == 1040 || number == 1041;

@@ -1,5 +1,5 @@
 /*
-** altinn_request.c: a checked wish written out as a request.
+** altinn_request.c: writes a checked wish as a request.
 */
 #include "core/altinn_private.h"
 #include "core/event.h"
@@ -44,7 +44,7 @@ static void put_text (writer *w, const char *text) {
   put(w, (ae_slice){text, strlen(text)});
 }
 
-/* The path with its holes filled. What fills them was checked. */
+/* Writes the path with its placeholders filled in. Their values were checked. */
 static void put_path (writer *w, const char *path, const ae_wish *wish) {
   const char *hole;
   while ((hole = strchr(path, '{')) != NULL) {
@@ -65,11 +65,10 @@ static void put_parameter (writer *w, const char *name, ae_slice value) {
 }
 
 /*
-** A type as the server's LIKE wants it (Altinn/altinn-events, SQL function
-** getevents_v2): a text with % is a
-** pattern of the server's; `*` at the end stands for any rest, and before
-** it, as in rules, the letters' prefix may be left out. What is no pattern
-** has its underscore and backslash escaped.
+** Writes a type as a pattern of SQL's LIKE, which the server uses (Altinn/altinn-events,
+** SQL function getevents_v2). A text with % is such a pattern already. `*` at the end
+** stands for any rest; before it the prefix of the letters' types may be left out, as
+** in rules. In any other text underscore and backslash are escaped.
 */
 static void put_pattern (writer *w, ae_slice type) {
   bool raw = memchr(type.data, '%', type.length) != NULL;
@@ -109,7 +108,7 @@ static void put_events_query (writer *w, const ae_wish *wish) {
   put_number(w, "size", wish->size);
 }
 
-/* The list takes no bare number of an organisation
+/* The list does not take the bare number of an organisation
 ** (ValidationAttributes/OnBehalfOfAttribute.cs). */
 static void put_on_behalf_of (writer *w, ae_slice party) {
   bool bare = party.length == 9;

@@ -1,9 +1,9 @@
 /*
-** altinn_shape.c: whether the body of a reply is what its call gives: the
-** kinds of its members, as far down as the client looks. The members are
+** altinn_shape.c: whether the body of a reply has the shape of its call: checks the
+** kinds of the members, as far down as the client reads them. The members are
 ** those of the models in Altinn/altinn-events src/Events/Models and
 ** Altinn/altinn-correspondence src/Altinn.Correspondence.API/Models.
-** Members that nobody knows are let through: the server may grow.
+** Unknown members are ignored: the server may add some.
 */
 #include "core/altinn_private.h"
 #include "core/json.h"
@@ -21,13 +21,13 @@ enum {
   FRACTION = 64
 };
 
-/* One member of an object. `must`: it has to be there. */
+/* One member of an object. `must`: it is required. */
 typedef struct member {
   ae_shape of;
   const char *name;
   unsigned kinds;
   bool must;
-  ae_shape inner; /* of the elements of an array, of an object */
+  ae_shape inner; /* shape of the object, or of the array's elements */
 } member;
 
 #define ANY AE_SHAPE_ANYTHING
@@ -111,7 +111,7 @@ static const char *kind_name (unsigned kind) {
   }
 }
 
-/* The lowest of the kinds: what is wanted first. */
+/* The lowest bit of the kinds: the kind that a message names. */
 static unsigned first_kind (unsigned kinds) {
   return kinds & (0u - kinds);
 }
@@ -120,8 +120,8 @@ static unsigned first_kind (unsigned kinds) {
 ** Walking checked JSON
 ** ===================================================================== */
 
-/* The next value of an array or object that `json` stands in; false: the
-** end. Of an object *name is the inside of the member's name. */
+/* Reads the next value of the array or object in which `json` is; false: the end. In an
+** object *name is the inside of the member's name. */
 static bool next_value (ae_json *json, ae_slice *name, ae_slice *value) {
   ae_json_value found;
   ae_json_blank(json);
@@ -188,7 +188,7 @@ static ae_code check_member (const member *m, ae_slice object, ae_error *error) 
   return kind == OBJECT ? check_object(m->inner, value, error) : AE_OK;
 }
 
-/* As deep as the table of members goes, which has no circle. */
+/* Recurses as deep as the table of members, which has no cycle. */
 static ae_code check_object (ae_shape shape, ae_slice object, ae_error *error) {
   for (size_t i = 0; i < sizeof(members) / sizeof(*members); i++) {
     if (members[i].of != shape) continue;

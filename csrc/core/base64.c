@@ -7,7 +7,7 @@
 static const char alphabet[] =
   "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
 
-/* The six bits of a character, 64 for a foreign one. */
+/* The six bits of a character; 64: it is not in the alphabet. */
 static unsigned sextet (char c) {
   if (c >= 'A' && c <= 'Z') return (unsigned)(c - 'A');
   if (c >= 'a' && c <= 'z') return (unsigned)(c - 'a') + 26;
@@ -15,7 +15,7 @@ static unsigned sextet (char c) {
   return c == '+' ? 62 : c == '/' ? 63 : 64;
 }
 
-/* How many characters of padding end the text, two at most. */
+/* The number of padding characters at the end of the text, two at most. */
 static size_t padding (ae_slice text) {
   if (text.length < 4 || text.data[text.length - 1] != '=') return 0;
   return text.data[text.length - 2] == '=' ? 2 : 1;

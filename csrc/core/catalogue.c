@@ -51,7 +51,7 @@ const char *ae_about_name (ae_about about) {
 #define PUBLISHER(code, name, prefix) {name, {prefix, sizeof(prefix) - 1}},
 static const struct {
   const char *name;
-  ae_slice prefix; /* of all its types */
+  ae_slice prefix; /* all types of the publisher begin so */
 } publishers[] = {AE_PUBLISHERS(PUBLISHER)};
 #undef PUBLISHER
 
@@ -59,20 +59,21 @@ const char *ae_publisher_name (ae_publisher publisher) {
   return publishers[publisher].name;
 }
 
-/* The last one has no prefix, and takes all. */
+/* The publisher of a type. The last publisher has no prefix, so it takes any type. */
 static ae_publisher publisher_of (ae_slice type) {
   unsigned publisher = 0;
   while (!ae_slice_starts(type, publishers[publisher].prefix)) publisher++;
   return (ae_publisher)publisher;
 }
 
-/* What stands after the publisher's prefix. */
+/* The part of a type behind the publisher's prefix. */
 static ae_slice short_name (ae_slice type, ae_publisher publisher) {
   size_t skipped = publishers[publisher].prefix.length;
   return (ae_slice){type.data + skipped, type.length - skipped};
 }
 
-/* An unknown type of a known publisher is about what its others are about. */
+/* The kind of thing that an unknown type is about: that of the publisher's other
+** types. */
 static ae_about about_of (ae_publisher publisher, ae_slice name) {
   switch (publisher) {
     case AE_CORRESPONDENCE:

@@ -1,8 +1,8 @@
 /*
-** catalogue.h: what Altinn's events mean: the types that are raised, what
-** each is about, whom it is addressed to; and the parties in subjects.
-** To add an event type, add an entry to a list of types.h. All else follows:
-** events.types in Lua, short names in rules, suggestions, events.describe.
+** catalogue.h: the meaning of Altinn's events: their types, the thing that each is
+** about, its addressee; and the parties in subjects. To add an event type, add an
+** entry to a list of types.h. events.types in Lua, short names in rules, suggestions
+** and events.describe follow from it.
 */
 #ifndef ALTINN_EVENTS_CATALOGUE_H
 #define ALTINN_EVENTS_CATALOGUE_H
@@ -25,8 +25,8 @@
 typedef enum ae_about { AE_ABOUTS(AE_ABOUT_ENUM) AE_ABOUT_COUNT } ae_about;
 #undef AE_ABOUT_ENUM
 
-/* Who raises events: X(code, name, beginning of its types). The last takes
-** all that no other does. */
+/* The publishers of events: X(code, name, prefix of its types). The last one takes all
+** types that no other publisher has. */
 #define AE_PUBLISHERS(X) \
   X(AE_CORRESPONDENCE, "correspondence", "no.altinn.correspondence.") \
   X(AE_DIALOGPORTEN, "dialogporten", "dialogporten.") \
@@ -39,7 +39,7 @@ typedef enum ae_about { AE_ABOUTS(AE_ABOUT_ENUM) AE_ABOUT_COUNT } ae_about;
 typedef enum ae_publisher { AE_PUBLISHERS(AE_PUBLISHER_ENUM) AE_PUBLISHER_COUNT } ae_publisher;
 #undef AE_PUBLISHER_ENUM
 
-/* All texts are static. See types.h for what each says. */
+/* An event type. All texts are static. types.h says what each field means. */
 typedef struct ae_event_type {
   const char *name; /* the short name: correspondencepublished */
   const char *type; /* the full type */
@@ -49,7 +49,7 @@ typedef struct ae_event_type {
   bool once;                /* happens at most once to a thing */
   const char *summary;      /* when it comes */
   const char *advice;       /* what a receiver does with it */
-  const char *note;         /* what Altinn's documentation does not say; NULL */
+  const char *note;         /* what Altinn's documentation leaves out; NULL: nothing */
   size_t name_length, type_length;
 } ae_event_type;
 
@@ -74,13 +74,13 @@ bool ae_environment (size_t index, const char **name, ae_slice *host);
 const char *ae_about_name (ae_about about); /* NULL: nothing */
 const char *ae_publisher_name (ae_publisher publisher);
 
-/* What an event means. */
+/* The meaning of an event. */
 typedef struct ae_meaning {
   const ae_event_type *type; /* NULL: not in the catalogue */
   ae_slice name;             /* last part of the type, or the short name */
   ae_publisher publisher;
   ae_about about;
-  ae_slice id;             /* of the thing; absent when there is none */
+  ae_slice id;             /* of the thing; absent when the event names none */
   ae_party party;          /* from subject, else alternativesubject */
   const char *environment; /* "production", "tt02", "at22", …; NULL */
   bool validation;         /* platform.events.validatesubscription */

@@ -7,7 +7,7 @@
 
 #include <stdio.h>
 
-/* Counts all that is written; keeps what fits. */
+/* Counts all bytes written; stores those that fit. */
 typedef struct writer {
   char *out;
   size_t size, at;
@@ -85,8 +85,8 @@ static void put_base64 (writer *w, ae_slice octets) {
   put(w, AE_LITERAL("\""));
 }
 
-/* Whether octets can stand as they are for `data`: the media type says
-** JSON, and that is what they are. One level is the event's own object. */
+/* Whether octets can be written as `data` without Base64: the media type says JSON, and
+** the octets are JSON. The event's own object takes one level of the depth. */
 static bool octets_are_json (const ae_event *event, ae_slice octets) {
   ae_slice type = ae_event_text(event, AE_DATACONTENTTYPE);
   return type.data != NULL && ae_media_type_is_json(type) &&

@@ -1,5 +1,5 @@
 /*
-** event.c: an event: putting it together from attributes, and looking into it.
+** event.c: builds an event from attributes, and reads its attributes.
 */
 #include "core/event.h"
 #include "core/names.h"

@@ -1,14 +1,13 @@
 /*
-** event.h: a CloudEvent. Read it, judge it, write it.
+** event.h: CloudEvents: reads, judges and writes them.
 **
-** An event lives in memory that the caller gives: a buffer with its text
-** and an array of attributes. Nothing is allocated here. Names and values
-** are spans of the buffer; where they held escapes these have been decoded
-** in place, so the buffer is no longer the text that came in (ae_event_read
-** leaves it alone). `data` stays the JSON text that it was.
+** An event is in memory that the caller provides: a buffer with its text and an array
+** of attributes. Nothing is allocated here. Names and values are spans of the buffer.
+** Escapes in them are decoded in place, so the buffer changes (ae_event_read does not
+** write to it). `data` stays the JSON text that came in.
 **
-** Rules: CloudEvents 1.0.2 (core), its JSON event format and HTTP protocol
-** binding. What Altinn asks beyond that is a second step: see catalogue.h.
+** Rules: CloudEvents 1.0.2 (core), its JSON event format and HTTP protocol binding.
+** catalogue.h adds the meaning that Altinn gives to events.
 */
 #ifndef ALTINN_EVENTS_EVENT_H
 #define ALTINN_EVENTS_EVENT_H
@@ -17,8 +16,8 @@
 #include "core/slice.h"
 #include "core/timestamp.h"
 
-/* The attributes that have a place of their own: those of CloudEvents
-** 1.0.2 first, then the extensions that Altinn sets. */
+/* The known attributes, which have an index of their own: first those of CloudEvents
+** 1.0.2, then the extensions that Altinn sets. */
 #define AE_ATTRIBUTES(X) \
   X(AE_ID, "id") \
   X(AE_SOURCE, "source") \
@@ -39,7 +38,7 @@ typedef enum ae_known {
 } ae_known;
 #undef AE_ATTRIBUTE_ENUM
 
-/* What a context attribute or the payload is made of. */
+/* The kind of a context attribute's value or of the payload. */
 typedef enum ae_kind {
   AE_NONE,    /* absent */
   AE_STRING,  /* text: a span of the buffer */
@@ -51,11 +50,11 @@ typedef enum ae_kind {
   AE_OCTETS   /* payload only: the octets themselves (binary mode) */
 } ae_kind;
 
-/* What the reader has seen of a text already. */
+/* What the reader knows of a text already. */
 typedef enum ae_seen {
   AE_UNSEEN,
   AE_CLEAN,  /* U+0020 to U+007E only */
-  AE_SETTLED /* that, and there is nothing to judge about the attribute */
+  AE_SETTLED /* clean, and nothing about the attribute is left to judge */
 } ae_seen;
 
 /* One context attribute as it was received. */
@@ -64,7 +63,7 @@ typedef struct ae_attribute {
   uint32_t value, value_length; /* span of the buffer */
   uint32_t position;            /* 1-based byte of the member in the input */
   uint32_t order;               /* scratch: indexes sorted by name */
-  int32_t integer;              /* of AE_BOOLEAN and AE_INTEGER only */
+  int32_t integer;              /* the value of AE_BOOLEAN and AE_INTEGER */
   uint8_t kind;                 /* ae_kind */
   uint8_t known;                /* ae_known, AE_EXTENSION for the others */
   uint8_t seen;                 /* ae_seen; AE_UNSEEN where an event is built
@@ -99,8 +98,8 @@ typedef struct ae_fault {
 #define AE_FAULTS_KEPT 16
 
 typedef struct ae_faults {
-  uint32_t count;                /* all that were found */
-  ae_fault list[AE_FAULTS_KEPT]; /* the first of them */
+  uint32_t count;                /* number of all faults found */
+  ae_fault list[AE_FAULTS_KEPT]; /* the first faults */
 } ae_faults;
 
 #define AE_DEFAULT_MAX_BYTES (256u * 1024u)
@@ -129,10 +128,10 @@ ae_code ae_event_parse (ae_event *event, char *text, size_t length, const ae_lim
                         ae_faults *faults, ae_error *error);
 
 /*
-** The same for a text that is not to be written to. When names or values
-** hold escapes, which would have to be decoded, the result is AE_MEMORY with
-** event->count not above the capacity: call ae_event_parse with a copy of the
-** text. With AE_MEMORY nothing else of the event and the faults counts.
+** The same for a text that must not be written to. When names or values hold escapes,
+** which would have to be decoded, the result is AE_MEMORY with event->count not above
+** the capacity: call ae_event_parse with a copy of the text. After AE_MEMORY the event
+** and the faults have no meaning, except event->count.
 */
 ae_code ae_event_read (ae_event *event, const char *text, size_t length,
                        const ae_limits *limits, ae_faults *faults, ae_error *error);
@@ -146,10 +145,10 @@ typedef struct ae_header {
 typedef enum ae_mode { AE_STRUCTURED, AE_BATCH, AE_BINARY, AE_UNSUPPORTED_MEDIA } ae_mode;
 
 /*
-** Which mode a message is in (HTTP protocol binding §3.1): by Content-Type;
-** application/json is structured as Altinn sends it, unless a `ce-`
-** header is there: then it is binary. Without Content-Type and with
-** `ce-specversion` or any other `ce-` header: binary.
+** The mode of a message (HTTP protocol binding §3.1). A Content-Type that begins with
+** application/cloudevents decides alone: structured, batch, or unsupported. Any other
+** message with a `ce-` header is binary. Without one, application/json is structured,
+** as Altinn sends it, and everything else is unsupported.
 */
 ae_mode ae_http_mode (const ae_header *headers, size_t count);
 
@@ -164,10 +163,9 @@ ae_code ae_event_from_binary (ae_event *event, char *buffer, size_t size,
                               const ae_limits *limits, ae_faults *faults, ae_error *error);
 
 /*
-** Walks the elements of a batch (JSON event format §4). The whole text is
-** checked first: AE_SYNTAX for anything that is not JSON, AE_NOT_CLOUDEVENT
-** when it is not an array. Then each ae_batch_next gives the text of one
-** element, until it returns false.
+** Walks the elements of a batch (JSON event format §4). ae_batch_open checks the whole
+** text: AE_SYNTAX when it is not JSON, AE_NOT_CLOUDEVENT when it is not an array. Then
+** each call of ae_batch_next gives the text of one element, until it returns false.
 */
 typedef struct ae_batch {
   ae_slice text;
@@ -200,7 +198,7 @@ void ae_faults_add (ae_faults *faults, ae_code code, size_t position,
 /* The attribute of that name, or NULL. The event has been read or judged. */
 const ae_attribute *ae_event_find (const ae_event *event, ae_slice name);
 
-/* The text of a known attribute, absent when it is not there or no string. */
+/* The text of a known attribute; absent when the event lacks it, or it is no string. */
 ae_slice ae_event_text (const ae_event *event, ae_known known);
 ae_slice ae_attribute_name (const ae_event *event, const ae_attribute *attribute);
 ae_slice ae_attribute_text (const ae_event *event, const ae_attribute *attribute);

@@ -1,6 +1,6 @@
 /*
-** http.c: CloudEvents in HTTP messages (HTTP protocol binding 1.0.2): which
-** mode a message is in, and binary mode's headers and body.
+** http.c: CloudEvents in HTTP messages (HTTP protocol binding 1.0.2): the mode of a
+** message, and the headers and body of binary mode.
 */
 #include "core/event.h"
 #include "core/judge.h"
@@ -45,7 +45,7 @@ size_t ae_binary_size (const ae_header *headers, size_t count, size_t body_lengt
   return size;
 }
 
-/* Where the attributes of one message go. */
+/* Collects the attributes of one message. */
 typedef struct filler {
   ae_event *event;
   char *buffer; /* the event's text */
@@ -54,7 +54,7 @@ typedef struct filler {
   bool content_typed;
 } filler;
 
-/* Puts bytes into the buffer; gives their offset. */
+/* Copies bytes into the buffer; returns their offset. */
 static uint32_t put (filler *f, ae_slice bytes) {
   uint32_t at = f->at;
   if (bytes.length > 0) memcpy(f->buffer + at, bytes.data, bytes.length);
@@ -62,8 +62,8 @@ static uint32_t put (filler *f, ae_slice bytes) {
   return at;
 }
 
-/* Takes the quotes off in place (RFC 7230 §3.2.6). False: a quotation mark
-** that is not one of the two around the whole value; senders write %22. */
+/* Removes the quotes around a value in place (RFC 7230 §3.2.6). False: there is another
+** quotation mark, which the sender must write as %22. */
 static bool unquote (char *text, size_t *length) {
   size_t to = 0, at = 1;
   if (*length == 0 || memchr(text, '"', *length) == NULL) return true;
@@ -96,8 +96,8 @@ static bool percent_decode (char *text, size_t *length) {
 }
 
 /*
-** Decodes a header's value in the buffer (HTTP binding §3.1.3.2). What is
-** wrong is a fault; raw bytes that are not UTF-8 stay, for the judgement.
+** Decodes a header's value in the buffer (HTTP binding §3.1.3.2). Returns the reason of
+** a fault, or NULL. Raw bytes that are not UTF-8 stay: the judge refuses them.
 */
 static const char *decode_value (char *text, size_t *length) {
   if (!ae_text_is_utf8((ae_slice){text, *length})) return NULL;
@@ -119,7 +119,7 @@ static void add (filler *f, uint32_t name, size_t name_length, uint32_t value,
   (void)ae_event_add(f->event, &attribute);
 }
 
-/* Content-Type is datacontenttype, as it stands (§3.1.1). */
+/* Content-Type becomes datacontenttype, unchanged (§3.1.1). */
 static void add_content_type (filler *f, const ae_header *header) {
   uint32_t name, value;
   if (f->content_typed) {
@@ -133,7 +133,7 @@ static void add_content_type (filler *f, const ae_header *header) {
   add(f, name, f->at - name - header->value.length, value, header->value.length);
 }
 
-/* A `ce-` header is the attribute of the rest of its name (§3.1.3.1). */
+/* A `ce-` header becomes the attribute whose name follows the prefix (§3.1.3.1). */
 static void add_attribute (filler *f, const ae_header *header) {
   ae_slice rest = {header->name.data + PREFIX_LENGTH, header->name.length - PREFIX_LENGTH};
   size_t length = header->value.length;

@@ -1,6 +1,6 @@
 /*
-** json.c: the strict reader of JSON. One loop, no recursion: what is open
-** at each level is one bit.
+** json.c: the strict reader of JSON. It is one loop without recursion: one bit for each
+** open level tells whether it is an object or an array.
 */
 #include "core/json.h"
 #include "core/scan.h"
@@ -12,7 +12,7 @@ typedef struct walk {
   ae_json *json;
   ae_error *error;
   uint32_t level;                  /* opened by this call */
-  unsigned char open[DEEPEST / 8]; /* a bit per level: it is an object */
+  unsigned char open[DEEPEST / 8]; /* a bit per level: 1 = an object */
 } walk;
 
 static ae_code syntax (ae_json *json, ae_error *error, const char *what) {
@@ -30,7 +30,7 @@ static char peek (ae_json *json) {
   return json->at < json->length ? json->text[json->at] : '\0';
 }
 
-/* The value of four hexadecimal digits, -1 when they are not. */
+/* The value of four hexadecimal digits; -1: they are no such digits. */
 static int32_t hex4 (const char *digits) {
   int32_t value = 0;
   for (int i = 0; i < 4; i++) {
@@ -41,15 +41,15 @@ static int32_t hex4 (const char *digits) {
   return value;
 }
 
-/* The length of the escape that begins with a backslash, 0 if it is none. */
+/* The length of the escape at `text`, a backslash; 0: it is no valid escape. */
 static size_t escape_length (const char *text, size_t left) {
   if (left < 2) return 0;
   if (text[1] == 'u') return left >= 6 && hex4(text + 2) >= 0 ? 6 : 0;
   return text[1] != '\0' && strchr("\"\\/bfnrt", text[1]) != NULL ? 2 : 0;
 }
 
-/* The length of what a plain run ended at inside a string; 0 with an error
-** when it may not stand there. */
+/* The length of the escape or UTF-8 sequence at which a plain run inside a string
+** ended; 0, with an error: it is not allowed there. */
 static size_t special_length (ae_json *json, ae_json_value *value, ae_error *error) {
   const char *text = json->text + json->at;
   size_t left = json->length - json->at, length;

@@ -17,15 +17,14 @@ typedef enum ae_json_kind {
   AE_JSON_OBJECT
 } ae_json_kind;
 
-/* Where a reader stands. `at` is an offset; errors carry at + 1. */
+/* The state of a reader. `at` is an offset; errors have the position at + 1. */
 typedef struct ae_json {
   const char *text;
   size_t length, at;
   uint32_t depth, max_depth;
 } ae_json;
 
-/* A value that was passed over: its text, and what it is. `plain` tells of
-** a string that it holds no escape; its text includes the quotes. */
+/* A value that was passed over: its kind and its text, with the quotes of a string. */
 typedef struct ae_json_value {
   ae_json_kind kind;
   bool plain; /* strings: no backslash inside */

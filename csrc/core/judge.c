@@ -1,6 +1,6 @@
 /*
-** judge.c: whether what was read is a CloudEvent (CloudEvents 1.0.2,
-** "Context Attributes" and "Type System"), and the list of faults.
+** judge.c: judges whether an event that was read is a CloudEvent (CloudEvents 1.0.2,
+** "Context Attributes" and "Type System"), and lists its faults.
 */
 #include "core/judge.h"
 #include "core/mask.h"
@@ -17,8 +17,8 @@
 ** an identity number at the cut is whole when it is masked. */
 #define NAME_WINDOW 160u
 
-/* Writes a name for people: identity numbers masked, what is no printable
-** ASCII as \xNN, shortened to the room there is. */
+/* Writes a name for people: identity numbers masked, bytes that are not printable ASCII
+** as \xNN, shortened to `size`. */
 static void show_name (ae_slice name, char *out, size_t size) {
   char window[NAME_WINDOW];
   size_t to = 0;
@@ -50,7 +50,7 @@ void ae_faults_add (ae_faults *faults, ae_code code, size_t position, ae_slice a
   va_end(arguments);
 }
 
-/* A fault of an attribute that is there. */
+/* Adds a fault of an attribute that the event has. */
 static void blame (const ae_event *event, const ae_attribute *attribute, ae_faults *faults,
                    const char *reason) {
   ae_faults_add(faults, AE_INVALID, attribute->position, ae_attribute_name(event, attribute),
@@ -89,8 +89,9 @@ static const char *content_type_reason (ae_slice text) {
   return ae_media_type_valid(text) ? NULL : "must be a media type such as application/json";
 }
 
-/* What each attribute of CloudEvents asks of its text beyond a String
-** ("Required Attributes", "Optional Attributes"). Escapes are decoded. */
+/* Why the text of a CloudEvents attribute breaks a rule beyond those of a String
+** ("Required Attributes", "Optional Attributes"); NULL: it does not. Its escapes are
+** decoded. */
 static const char *meaning_reason (ae_event *event, unsigned known, ae_slice text) {
   const char *reason = NULL;
   if (text.length == 0) return "must not be empty";
@@ -104,16 +105,16 @@ static const char *meaning_reason (ae_event *event, unsigned known, ae_slice tex
   }
 }
 
-/* What JSON value it is that no attribute can have (JSON event format §2.2:
-** Boolean, Integer of 32 bits, or a string). */
+/* Why a JSON value that begins with `first` cannot be an attribute (JSON event format
+** §2.2: Boolean, Integer of 32 bits, or a string). */
 static const char *foreign_reason (char first) {
   if (first == '{') return "is an object; attributes are not nested";
   if (first == '[') return "is an array; attributes are not nested";
   return "must be a whole number of 32 bits, without fraction or exponent";
 }
 
-/* The value of one attribute; NULL when it is right. An extension may have
-** each simple type ("Type System"). */
+/* Why the value of an attribute is wrong; NULL: it is right. An extension may have any
+** simple type ("Type System"). */
 static const char *value_reason (ae_event *event, const ae_attribute *attribute) {
   bool core = attribute->known <= AE_TIME;
   const char *reason;
@@ -134,8 +135,7 @@ static const char *const twice = "occurs more than once";
 
 /* RFC 8259 §4 leaves equal names to the reader: here they are a fault. */
 
-/* Whether an extension of the same name stands before it. Only for events
-** of few attributes. */
+/* Whether an earlier extension has the same name. For events of few attributes. */
 static bool occurs_before (const ae_event *event, uint32_t index) {
   ae_slice name = ae_attribute_name(event, &event->attributes[index]);
   for (uint32_t i = 0; i < index; i++)
@@ -145,7 +145,7 @@ static bool occurs_before (const ae_event *event, uint32_t index) {
   return false;
 }
 
-/* Events of many attributes: equal names stand beside each other. */
+/* Finds equal names in an event of many attributes: sorted, they are neighbours. */
 static void judge_order (ae_event *event, ae_faults *faults) {
   ae_order_sort(event);
   for (uint32_t i = 1; i < event->count; i++) {
@@ -167,7 +167,7 @@ static void judge_extension (ae_event *event, uint32_t index, ae_faults *faults)
     blame(event, attribute, faults, twice);
 }
 
-/* Judges what is not settled; tells whether one is unset. */
+/* Judges the attributes that are not settled. True: an attribute is unset. */
 static bool judge_attributes (ae_event *event, ae_faults *faults) {
   bool unset = false;
   for (uint32_t i = 0; i < event->count; i++) {
@@ -184,7 +184,7 @@ static bool judge_attributes (ae_event *event, ae_faults *faults) {
   return unset;
 }
 
-/* Takes out the attributes whose value was null (JSON event format §2.2). */
+/* Removes the attributes whose value is null (JSON event format §2.2). */
 static void drop_unset (ae_event *event) {
   uint32_t to = 0;
   memset(event->known, -1, sizeof event->known);
@@ -199,8 +199,8 @@ static void drop_unset (ae_event *event) {
   if (to > AE_UNSORTED) ae_order_sort(event);
 }
 
-/* Faults for missing required attributes ("Required Attributes"). False: there
-** is no specversion, so it is no CloudEvent at all. */
+/* Adds faults for missing required attributes ("Required Attributes"). False: there is
+** no specversion, so the text is no CloudEvent. */
 static bool judge_required (const ae_event *event, ae_faults *faults) {
   static const ae_known required[] = {AE_ID, AE_SOURCE, AE_TYPE};
   bool named = event->known[AE_SPECVERSION] >= 0;
@@ -238,7 +238,7 @@ static void judge_payload (ae_event *event, ae_faults *faults) {
 
 /* --- the verdict --- */
 
-/* Tells of the first fault that has that code. */
+/* Sets *error to the first fault that has that code. */
 static ae_code refuse (const ae_faults *faults, ae_code code, ae_error *error) {
   const ae_fault *fault = faults->list;
   uint32_t kept = faults->count < AE_FAULTS_KEPT ? faults->count : AE_FAULTS_KEPT;
@@ -247,7 +247,7 @@ static ae_code refuse (const ae_faults *faults, ae_code code, ae_error *error) {
       fault = &faults->list[i];
       break;
     }
-  if (fault->code != code) /* it was none of the first */
+  if (fault->code != code) /* the fault is not among those kept */
     return ae_fail(error, code, 0, "%s",
                    code == AE_NOT_CLOUDEVENT ? "specversion is required"
                                              : "the event has faults");

@@ -7,10 +7,9 @@
 
 #include "core/event.h"
 
-/* The known attributes of whose text nothing is asked but to be a String, and
-** of id, type and subject not to be empty ("Required Attributes", "Optional
-** Attributes"), as bits. Of one that is plain and not empty there is nothing to
-** judge. */
+/* The known attributes, as bits, whose text may be any String; those of id, type and
+** subject must not be empty ("Required Attributes", "Optional Attributes"). When such a
+** text is plain and not empty, nothing is left to judge. */
 #define AE_FREE_TEXTS \
   (1u << AE_ID | 1u << AE_TYPE | 1u << AE_SUBJECT | 1u << AE_RESOURCE | \
    1u << AE_RESOURCEINSTANCE | 1u << AE_ALTERNATIVESUBJECT)

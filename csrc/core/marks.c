@@ -1,5 +1,5 @@
 /*
-** marks.c: sweeping a text for the bytes that are not plain, 64 at a time.
+** marks.c: sweeps a text for the bytes that are not plain, 64 bytes at a time.
 */
 #include "core/marks.h"
 #include "core/scan.h"
@@ -9,8 +9,8 @@
 #include <immintrin.h>
 #endif
 
-/* Keeps GCC from joining the stores of write_four in vector registers first,
-** which takes twice as long. */
+/* Keeps GCC from collecting the stores of write_four in vector registers, which takes
+** twice as long. */
 #if defined(__GNUC__) && !defined(__clang__)
 #pragma GCC optimize("no-tree-slp-vectorize")
 #endif
@@ -23,16 +23,16 @@ typedef struct block {
   uint32_t base;
 } block;
 
-/* The range of a sweep: `count` whole blocks that follow each other, then of the
-** `last` one the bytes whose bits are in `wanted`. */
+/* The range of a sweep: `count` whole blocks in a row, then the bytes of the block
+** `last` whose bits are set in `wanted`. */
 typedef struct range {
   block first, last;
   uint32_t count;
   uint64_t wanted;
 } range;
 
-/* A sweep. Returns the end of what it wrote; it may scribble on the
-** AE_MARKS_BEYOND entries after that. */
+/* A sweep: writes offsets to `out`, and returns the end of them. It may overwrite the
+** AE_MARKS_BEYOND entries behind the end. */
 typedef uint32_t *sweep (const range *s, uint32_t *out);
 
 /* The block that follows. */
@@ -69,7 +69,7 @@ AE_INLINE uint64_t write_four (uint64_t mask, uint32_t base, uint32_t *out) {
   return mask & (mask - 1);
 }
 
-/* Writes the offsets of `count` bits, all that there are. Nearly all blocks
+/* Writes the offsets of all bits of `mask`; `count` is their number. Nearly all blocks
 ** of an event hold eight marks or fewer. */
 AE_INLINE uint32_t *write_block (uint64_t mask, unsigned count, uint32_t base, uint32_t *out) {
   uint32_t *end = out + count;
@@ -81,7 +81,7 @@ AE_INLINE uint32_t *write_block (uint64_t mask, unsigned count, uint32_t base, u
 
 /* --- from bytes to bits --- */
 
-/* How many bits are set: in pairs, in fours, in bytes, in all. */
+/* The number of bits set: summed in pairs, in fours, in bytes, in all. */
 static inline unsigned bits_in (uint64_t mask) {
   mask -= mask >> 1 & UINT64_C(0x5555555555555555);
   mask = (mask & UINT64_C(0x3333333333333333)) + (mask >> 2 & UINT64_C(0x3333333333333333));
@@ -91,9 +91,8 @@ static inline unsigned bits_in (uint64_t mask) {
 
 #define EACH(byte) (UINT64_C(0x0101010101010101) * (byte))
 
-/* What ae_special_mask does, for eight bytes in a word. Sums of seven bits
-** each: none reaches its neighbour. The product brings the upper bit of each
-** byte together. */
+/* ae_special_mask for eight bytes in a word. The sums have seven bits each, so none
+** carries into the next byte. The product brings the upper bits of the bytes together. */
 static inline uint64_t special_mask_8 (const char *bytes) {
   uint64_t word, low, plain;
   memcpy(&word, bytes, sizeof word);
@@ -112,8 +111,8 @@ static inline uint64_t mask_words (const char *bytes) {
   return mask;
 }
 
-/* A sweep, by how the bits of a block are found and counted: both are known
-** where this becomes part of a function. */
+/* A sweep, with the functions that find and count the bits of a block. Both are inlined
+** where the compiler inlines this function. */
 AE_INLINE uint32_t *sweep_by (const range *s, uint32_t *out,
                               uint64_t (*mask_of)(const char *bytes),
                               unsigned (*count_of)(uint64_t mask)) {
@@ -148,7 +147,7 @@ static uint32_t *sweep_sse2 (const range *s, uint32_t *out) {
 #define AE_TARGET_2 __attribute__((target("avx2,bmi,popcnt")))
 #define AE_TARGET_512 __attribute__((target("avx512f,avx512bw,avx512vbmi,avx512vbmi2,popcnt")))
 
-/* What ae_special_mask does, for 32 bytes. */
+/* ae_special_mask for 32 bytes. */
 AE_TARGET_2 static inline uint64_t special_mask_32 (const char *bytes) {
   __m256i chunk = _mm256_loadu_si256((const __m256i *)(const void *)bytes);
   __m256i above = _mm256_add_epi8(chunk, _mm256_set1_epi8(1));
@@ -171,13 +170,13 @@ AE_TARGET_2 static uint32_t *sweep_avx2 (const range *s, uint32_t *out) {
   return sweep_by(s, out, mask_avx2, bits_in_avx2);
 }
 
-/* Writes sixteen offsets that stand in a block as bytes. */
+/* Writes sixteen offsets, which `offsets` has as bytes. */
 AE_TARGET_512 static inline void write_sixteen (__m128i offsets, __m512i base, uint32_t *out) {
   _mm512_storeu_si512(out, _mm512_add_epi32(_mm512_cvtepu8_epi32(offsets), base));
 }
 
-/* Writes the offsets of the bits, which one instruction presses together.
-** Nearly all blocks of an event hold sixteen marks or fewer. */
+/* Writes the offsets of the bits of `mask`: one instruction compresses the offsets of
+** the set bits. Nearly all blocks of an event hold sixteen marks or fewer. */
 AE_TARGET_512 static inline uint32_t *write_pressed (uint64_t mask, __m512i order,
                                                      uint32_t base, uint32_t *out) {
   unsigned count = (unsigned)_mm_popcnt_u64(mask);
@@ -192,9 +191,8 @@ AE_TARGET_512 static inline uint32_t *write_pressed (uint64_t mask, __m512i orde
   return out + count;
 }
 
-/* What ae_special_mask does, for 64 bytes. Whether an ASCII character is a mark
-** is looked up in a table of 128 entries, in two halves; bytes beyond ASCII are
-** marks by their upper bit. */
+/* ae_special_mask for 64 bytes. A table of 128 entries, in two halves, tells which ASCII
+** characters are marks; bytes beyond ASCII are marks by their upper bit. */
 AE_TARGET_512 static inline uint64_t mask_avx512 (const char *bytes, __m512i below_64,
                                                   __m512i from_64) {
   __m512i chunk = _mm512_loadu_si512(bytes);

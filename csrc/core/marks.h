@@ -1,9 +1,9 @@
 /*
-** marks.h: where a text holds bytes that end a plain run (ae_byte_plain in
-** scan.h): quotation marks, backslashes, control characters, so tabs and ends
-** of lines too, DEL, bytes beyond ASCII. One sweep without a branch per byte finds them all; a
-** reader then steps from mark to mark and need not look for the ends of
-** strings.
+** marks.h: the marks of a text: the offsets of the bytes that end a plain run
+** (ae_byte_plain in scan.h). These are quotation marks, backslashes, control
+** characters (also tabs and line feeds), DEL, and bytes beyond ASCII. A sweep finds
+** them without a branch per byte. A reader then steps from mark to mark, and need not
+** search for the ends of strings.
 */
 #ifndef ALTINN_EVENTS_MARKS_H
 #define ALTINN_EVENTS_MARKS_H
@@ -11,7 +11,7 @@
 #include "core/slice.h"
 
 #define AE_MARKS_WINDOW 1024u /* bytes swept at a time */
-#define AE_MARKS_BEYOND 64u   /* spare entries, which a sweep may scribble on */
+#define AE_MARKS_BEYOND 64u   /* spare entries, which a sweep may overwrite */
 #define AE_MARKS_END \
   8u /* sentinels after the last mark, each `end`: a
                                   reader may look three past the first */
@@ -33,9 +33,9 @@ typedef enum ae_sweep {
   AE_SWEEP_BEST
 } ae_sweep;
 
-/* Sweeps the window of `text` (less than 4 GiB) that begins at `from`, which
-** is at most the text's length. A
-** sweep that this processor or build lacks falls back to a plainer one. */
+/* Sweeps the window of `text` (less than 4 GiB) that begins at `from`, which is at most
+** the text's length. A sweep that this processor or build lacks is replaced by a
+** plainer one. */
 void ae_marks_sweep (ae_marks *marks, ae_slice text, size_t from, ae_sweep how);
 
 #endif

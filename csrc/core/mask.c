@@ -1,6 +1,6 @@
 /*
-** mask.c: see mask.h. A text is read in units: a character as it stands, or
-** what one octet or code point is encoded as.
+** mask.c: see mask.h. A text is read in units. A unit is a plain character, or the
+** encoding of one octet or code point.
 */
 #include "core/mask.h"
 
@@ -36,14 +36,14 @@ static kind kind_of (uint32_t point) {
   }
 }
 
-/* A percent-encoded octet; -1: none. */
+/* The value of a percent-encoded octet; -1: there is none. */
 static int octet_at (const char *p, const char *end) {
   if (end - p < 3 || *p != '%') return -1;
   int high = ae_hex(p[1]), low = ae_hex(p[2]);
   return high < 0 || low < 0 ? -1 : high * 16 + low;
 }
 
-/* One percent-encoded character of UTF-8, or one octet that begins none. */
+/* Reads one percent-encoded character of UTF-8, or one octet that begins none. */
 static unit read_percent (const char *p, const char *end) {
   char bytes[4];
   size_t count = 0;
@@ -57,7 +57,7 @@ static unit read_percent (const char *p, const char *end) {
   return length == 0 ? (unit){OTHER, 3} : (unit){kind_of(point), (unsigned)(3 * length)};
 }
 
-/* \u and four hexadecimal digits. */
+/* Reads an escape: \u and four hexadecimal digits. */
 static unit read_escape (const char *p, const char *end) {
   uint32_t point = 0;
   if (end - p < 6 || p[1] != 'u') return (unit){OTHER, 1};
@@ -79,8 +79,8 @@ static unit read_unit (const char *p, const char *end) {
   return length == 0 ? (unit){OTHER, 1} : (unit){kind_of(point), (unsigned)length};
 }
 
-/* Passes over the separators at *p; false: there is none. More than
-** SEPARATORS separate two numbers and no groups. */
+/* Passes over the separators between two groups at *p. False: there is none, or there
+** are more than SEPARATORS, which separate two numbers. */
 static bool pass_separators (const char **p, const char *end) {
   int count = 0;
   while (*p < end) {
@@ -92,8 +92,8 @@ static bool pass_separators (const char **p, const char *end) {
   return count > 0 && count <= SEPARATORS;
 }
 
-/* Whether a separator may stand after so many digits; `after[n]`: one does
-** after n digits. */
+/* Whether a separator is allowed after `digits` digits. after[n]: there is one after n
+** digits. */
 static bool may_separate (int digits, const bool *after) {
   switch (digits) {
     case 2: return true;
@@ -125,8 +125,8 @@ static const char *identity_end (const char *p, const char *end) {
   return p < end && read_unit(p, end).kind == DIGIT ? NULL : p;
 }
 
-/* Whether eleven digits at `p` are all but one of the last twelve of a UUID:
-** by chance they are so in one UUID of 230, and an event's id is one. */
+/* Whether the eleven digits at `p` are in the last group (twelve digits) of a UUID. One
+** UUID of 230 has such a run by chance, and ids of events are UUIDs. */
 static bool in_uuid (const char *begin, const char *p, const char *end) {
   const ptrdiff_t before = 24, size = 36;
   const char *first = p - begin < before ? NULL : p - before;

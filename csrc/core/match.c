@@ -1,18 +1,18 @@
 /*
 ** match.c: tuple space search over the heads of rules.
 **
-** A head is a conjunction of conditions. What it demands positively (equal
-** to, begins with) is combined into one composite key: a list of "cuts",
-** each a whole attribute or its first n bytes. Heads with the same list of
-** cuts share a signature, and a signature has one hash table from composite
-** key to head. An event is looked up once in each signature, of which there
-** are few however many heads there are; what it finds is verified condition
-** by condition. Heads that demand nothing positively are always tried.
+** A head is a conjunction of conditions. Its positive conditions (equal to, begins
+** with) make one composite key: a list of "cuts", each a whole attribute or its first
+** n bytes. Heads with the same list of cuts share a signature. A signature has one
+** hash table, from composite key to head. An event is looked up once in each
+** signature; there are few signatures, however many heads there are. The heads found
+** are verified condition by condition. Heads without a positive condition are always
+** tried.
 **
-** What an event costs is bounded, whatever heads are added: CUTS_MOST hashes,
-** a look into CUTS_MOST + COMPOSITES_MOST tables, and a trial of what they
-** give and of the heads that are always tried. A head that would go beyond is
-** filed under its most selective condition alone, or always tried.
+** The cost of an event is bounded, whatever heads are added: CUTS_MOST hashes, lookups
+** in CUTS_MOST + COMPOSITES_MOST tables, and a trial of the heads found there and of
+** those that are always tried. A head that would exceed a limit is filed under its
+** most selective condition alone, or always tried.
 */
 #include "core/match.h"
 
@@ -30,9 +30,9 @@
 #define COMPOSITES_MOST \
   512                     /* signatures of more than one cut; of one cut there
                                are no more than cuts */
-#define EXPANSION_MOST 64 /* entries that combinations of lists may make */
+#define EXPANSION_MOST 64 /* entries of one head: combinations of its lists */
 #define HEAD_NUMBER_MOST (1u << 24)
-#define WHOLE UINT32_MAX /* the length of a cut that takes all */
+#define WHOLE UINT32_MAX /* the length of a cut that is the whole attribute */
 
 /* How a head is found. */
 typedef enum filing { FILED_ALWAYS, FILED_WHOLE, FILED_SINGLE } filing;
@@ -62,9 +62,8 @@ struct ae_matcher {
   size_t always_count, always_room;
 };
 
-/* The values that an event has for the matcher's fields. Booleans and
-** integers are compared by their canonical text (CloudEvents 1.0.2, Type
-** System), which needs room. */
+/* The values of an event for the matcher's fields. Booleans and integers are compared
+** by their canonical text (CloudEvents 1.0.2, Type System), which is stored here. */
 typedef struct values {
   ae_slice of[FIELDS_MOST];
   char room[FIELDS_MOST][12];
@@ -178,7 +177,7 @@ static int find_cut (const ae_matcher *matcher, uint32_t field, uint32_t length)
   return -1;
 }
 
-/* How many lengths of prefixes a field has. */
+/* The number of distinct prefix lengths of a field. */
 static uint32_t lengths_of (const ae_matcher *matcher, uint32_t field) {
   uint32_t count = 0;
   for (uint32_t i = 0; i < matcher->cut_count; i++)
@@ -186,7 +185,7 @@ static uint32_t lengths_of (const ae_matcher *matcher, uint32_t field) {
   return count;
 }
 
-/* The greatest power of two that is not greater. */
+/* The greatest power of two that is not greater than `length`. */
 static uint32_t rounded (uint32_t length) {
   uint32_t power = 1;
   while (power <= length / 2 && power < LONGEST_ROUNDED) power *= 2;
@@ -194,10 +193,10 @@ static uint32_t rounded (uint32_t length) {
 }
 
 /*
-** The cut for a text of that length, added when it is new; -1: no room. A
-** prefix may get a shorter cut, once its field has many: what begins with
-** the prefix begins with that too. Cuts stay, so that the same head gets the
-** same cut when it is removed.
+** The cut for a text of that length, added when it is new; -1: no room. When a field
+** has many prefix lengths, a prefix gets a shorter cut: a text that begins with the
+** prefix begins with the shorter one too. Cuts are never removed, so that a head gets
+** the same cuts again when it is removed.
 */
 static int cut_index (ae_matcher *matcher, uint32_t field, uint32_t length) {
   int index = find_cut(matcher, field, length);
@@ -235,15 +234,15 @@ static signature *signature_of (ae_matcher *matcher, const uint32_t *cuts, uint3
 ** The composite key of a head
 ** ===================================================================== */
 
-/* The conditions that make the key, and where an expansion stands. */
+/* The conditions that make the key, and the present combination of alternatives. */
 typedef struct plan {
   size_t chosen[SIGNATURE_CUTS];
   size_t count;
   size_t combinations;
 } plan;
 
-/* How selective a condition is as part of the key, 0 = of no use: equality
-** before prefixes, short lists before long ones, long prefixes first. */
+/* How selective a condition is as a part of the key; 0 = of no use. Equality is better
+** than prefixes, a short list than a long one, a long prefix than a short one. */
 static size_t usefulness (const ae_condition *condition) {
   if (condition->test != AE_IS || condition->count == 0) return 0;
   size_t shortest = SIZE_MAX;
@@ -300,13 +299,13 @@ static void order_plan (const ae_match_head *h, plan *p) {
   }
 }
 
-/* What a cut takes of a text, which is long enough. */
+/* The part of a text that a cut takes; the text must be long enough. */
 static ae_slice cut_text (const cut *c, ae_slice text) {
   if (c->length != WHOLE) text.length = c->length;
   return text;
 }
 
-/* Calls for each combination of alternatives: `insert` or remove. */
+/* Inserts or removes an entry for each combination of alternatives. */
 static bool expand (ae_matcher *matcher, uint32_t number, const ae_match_head *h,
                     const plan *p, bool insert) {
   for (size_t n = 0; n < p->combinations; n++) {
@@ -408,7 +407,7 @@ ae_code ae_matcher_add (ae_matcher *matcher, uint32_t number, const ae_condition
                         size_t count, ae_error *error) {
   if (number >= HEAD_NUMBER_MOST)
     return ae_fail(error, AE_TOO_LARGE, 0, "more than %u heads", HEAD_NUMBER_MOST);
-  ae_match_head added = {0}; /* before the old one goes: it may be a copy of that */
+  ae_match_head added = {0}; /* before the old head is freed: it may own the conditions */
   ae_code code = AE_MEMORY;
   bool ok = ae_match_head_copy(&added, conditions, count);
   ae_matcher_remove(matcher, number);
@@ -515,7 +514,7 @@ static void sift (const ae_matcher *m, uint32_t *list, size_t root, size_t count
   }
 }
 
-/* Sorts by the order added (heapsort) and drops what was found twice. */
+/* Sorts by the order added (heapsort), and drops heads that were found twice. */
 static size_t sort_found (const ae_matcher *m, uint32_t *list, size_t count) {
   for (size_t i = count / 2; i-- > 0;) sift(m, list, i, count);
   for (size_t last = count; last-- > 1;) {

@@ -1,5 +1,5 @@
 /*
-** match_head.c: copying what a caller demands, so that it need not stay.
+** match_head.c: copies a head's conditions, so that the caller's need not stay.
 */
 #include "core/match_head.h"
 

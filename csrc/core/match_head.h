@@ -1,6 +1,6 @@
 /*
-** match_head.h: a head as the matcher keeps it: one block with copies of its
-** conditions and of all that they point to.
+** match_head.h: a head of the matcher: one block with copies of its conditions and of
+** all texts that they point to.
 */
 #ifndef ALTINN_EVENTS_MATCH_HEAD_H
 #define ALTINN_EVENTS_MATCH_HEAD_H
@@ -8,7 +8,7 @@
 #include "core/match.h"
 
 typedef struct ae_match_head {
-  ae_condition *conditions; /* the block; NULL: there is no such head */
+  ae_condition *conditions; /* the block; NULL: the place is free */
   size_t count;
   uint8_t *fields;    /* of each condition, in the block: index into
                                 matcher->fields */
@@ -16,8 +16,8 @@ typedef struct ae_match_head {
   uint64_t filed : 8; /* filing of match.c */
 } ae_match_head;
 
-/* Copies conditions into a head that has none; their fields are not set yet.
-** False: no memory, nothing has changed. */
+/* Copies conditions into a free head; does not set head->fields. False: no memory,
+** nothing has changed. */
 bool ae_match_head_copy (ae_match_head *head, const ae_condition *conditions, size_t count);
 
 /* Frees what the head holds; its place is free afterwards. */

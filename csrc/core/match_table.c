@@ -35,7 +35,7 @@ static bool make (ae_match_table *table, size_t room) {
   return true;
 }
 
-/* Makes room for as many again as are there; removed ones are dropped. */
+/* Makes room for twice the present entries; drops removed slots. */
 static bool enlarge (ae_match_table *table) {
   ae_match_table larger;
   size_t live = 0, room = 8;

@@ -1,9 +1,9 @@
 /*
-** match_table.h: the hash tables of the matcher: from the hash of a
-** composite key to the heads that demand it. Several heads may stand under
-** one hash. Open addressing, linear probing. A byte for each slot tells
-** nearly always whether the slot is worth a look, so that what an event does
-** not find costs no more in a large table than in a small one.
+** match_table.h: the hash tables of the matcher: from the hash of a composite key to the
+** heads with that key. Several heads may be under one hash. Open addressing, linear
+** probing. A tag, one byte for each slot, tells nearly always whether the slot can
+** match, so a lookup without a result costs no more in a large table than in a small
+** one.
 */
 #ifndef ALTINN_EVENTS_MATCH_TABLE_H
 #define ALTINN_EVENTS_MATCH_TABLE_H
@@ -55,12 +55,12 @@ static inline uint64_t ae_match_hash (ae_slice text) {
   return hash ? hash : 1;
 }
 
-/* What the byte of a taken slot holds. */
+/* The tag of a taken slot. */
 static inline uint8_t ae_match_tag (uint64_t hash) {
   return (uint8_t)hash | 0x80;
 }
 
-/* What an entry keeps of the hash; it also chooses the slot. */
+/* The part of the hash that an entry keeps; it also chooses the slot. */
 static inline uint32_t ae_match_check (uint64_t hash) {
   return (uint32_t)(hash >> 32);
 }
@@ -71,7 +71,7 @@ void ae_match_table_free (ae_match_table *table);
 /* Puts a head under a hash; false: no memory, nothing has changed. */
 bool ae_match_table_insert (ae_match_table *table, uint64_t hash, uint32_t number);
 
-/* Takes a head away from under a hash, as often as it stands there. */
+/* Removes all entries of a head under a hash. */
 void ae_match_table_remove (ae_match_table *table, uint64_t hash, uint32_t number);
 
 /* Bytes that the table holds. */
@@ -85,8 +85,8 @@ static inline ae_match_cursor ae_match_table_find (const ae_match_table *table,
                            table->room ? check & (table->room - 1) : 0};
 }
 
-/* The next head of the walk; false at its end. (By chance it may be one that
-** stands under another hash: whoever asks looks closer anyway.) */
+/* The next head of the walk; false at its end. By chance it may be a head under another
+** hash: the caller has to verify it. */
 static inline bool ae_match_table_next (const ae_match_table *table, ae_match_cursor *cursor,
                                         uint32_t *number) {
   if (table->room == 0) return false;

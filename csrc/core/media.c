@@ -27,7 +27,7 @@ static size_t skip_blank (ae_slice text, size_t at) {
   return at;
 }
 
-/* The end of the quoted string that begins at `at`; `at` if it is none. */
+/* The end of the quoted string that begins at `at`; `at` when there is none. */
 static size_t skip_quoted (ae_slice text, size_t at) {
   for (size_t i = at + 1; i < text.length; i++) {
     char c = text.data[i];
@@ -38,7 +38,7 @@ static size_t skip_quoted (ae_slice text, size_t at) {
   return at;
 }
 
-/* attribute "=" value; the end of it, or 0. */
+/* The end of the parameter (attribute "=" value) at `at`; 0: there is none. */
 static size_t parameter (ae_slice text, size_t at) {
   size_t equals = skip_token(text, at), end;
   if (equals == at || !at_char(text, equals, '=')) return 0;

@@ -1,6 +1,6 @@
 /*
-** names.h: the names of an event's members that have a place of their own,
-** and the place of an attribute that is added.
+** names.h: recognizes the names of known attributes and payload members, and makes the
+** place of an attribute that is added.
 */
 #ifndef ALTINN_EVENTS_NAMES_H
 #define ALTINN_EVENTS_NAMES_H
@@ -10,8 +10,8 @@
 /* Members of a JSON event that are no attributes. */
 enum { AE_MEMBER_DATA = AE_EXTENSION + 1, AE_MEMBER_BASE64 };
 
-/* Whether `length` bytes are the same; for lengths that the compiler knows:
-** it compares words, without a call. */
+/* Whether `length` bytes are the same. When the compiler knows the length, it compares
+** words, without a call. */
 AE_INLINE bool ae_same_bytes (const char *a, const char *b, size_t length) {
   uint64_t x, y, difference = 0;
   if (length < 8) return memcmp(a, b, length) == 0;
@@ -27,8 +27,8 @@ AE_INLINE bool ae_same_bytes (const char *a, const char *b, size_t length) {
 #define AE_IS_NAME(text, value) \
   (ae_same_bytes(name, text, sizeof(text) - 1) ? (unsigned)(value) : AE_EXTENSION)
 
-/* The attribute of that name: AE_EXTENSION when it is none of the known;
-** AE_MEMBER_DATA and AE_MEMBER_BASE64 for the two members of the payload. */
+/* The known attribute of that name; AE_EXTENSION for any other name; AE_MEMBER_DATA and
+** AE_MEMBER_BASE64 for the two members of the payload. */
 AE_INLINE unsigned ae_name_known (const char *name, size_t length) {
   switch (length) {
     case 2: return AE_IS_NAME("id", AE_ID);
@@ -51,8 +51,8 @@ AE_INLINE unsigned ae_name_known (const char *name, size_t length) {
 
 #undef AE_IS_NAME
 
-/* The place of the next attribute; NULL when there is no room. It counts
-** all the same. The first of a known name is the one that is found. */
+/* The place of the next attribute; NULL: no room, but event->count counts it. Of several
+** attributes with one known name, event->known has the first. */
 AE_INLINE ae_attribute *ae_event_place (ae_event *event, unsigned known) {
   uint32_t index = event->count++;
   if (index >= event->capacity) return NULL;

@@ -1,5 +1,5 @@
 /*
-** order.c: sorting and finding the attributes of an event by name.
+** order.c: sorts the attributes of an event by name, and finds one.
 */
 #include "core/order.h"
 #include "core/names.h"
@@ -11,14 +11,14 @@ static int compare_names (ae_slice a, ae_slice b) {
   return a.length < b.length ? -1 : a.length > b.length;
 }
 
-/* Whether the attribute of index `a` stands before that of index `b`. */
+/* Whether attribute `a` comes before attribute `b` in the order by name. */
 static bool before (const ae_event *event, uint32_t a, uint32_t b) {
   int sign = compare_names(ae_attribute_name(event, &event->attributes[a]),
                            ae_attribute_name(event, &event->attributes[b]));
   return sign < 0 || (sign == 0 && a < b);
 }
 
-/* Lets what stands at `root` sink within the first `count` of the heap. */
+/* Sifts the item at `root` down within the first `count` items of the heap. */
 static void sink (ae_event *event, uint32_t root, uint32_t count) {
   ae_attribute *slots = event->attributes;
   uint32_t moved = slots[root].order;

@@ -1,18 +1,18 @@
 /*
-** order.h: an event's attributes sorted by name, for events that have so
-** many that comparing each with each would cost.
+** order.h: an event's attributes sorted by name, for events with so many attributes that
+** comparing each with each would be slow.
 */
 #ifndef ALTINN_EVENTS_ORDER_H
 #define ALTINN_EVENTS_ORDER_H
 
 #include "core/event.h"
 
-/* Up to so many attributes are searched one by one, unsorted. */
+/* Up to this many attributes are searched one by one, unsorted. */
 #define AE_UNSORTED 16u
 
-/* Fills `order` of every slot: attributes[0..count-1].order are indexes by
-** name, equal names in the order received. Heapsort: no memory, n log n
-** for any input. */
+/* Fills attributes[0 .. count - 1].order with the indexes of the attributes, sorted by
+** name; equal names stay in the order received. Heapsort: needs no memory, and takes
+** n log n steps for any input. */
 void ae_order_sort (ae_event *event);
 
 /* The attribute at a place of that order. */

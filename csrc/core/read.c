@@ -1,6 +1,6 @@
 /*
-** read.c: reading an event in structured JSON mode, in one pass over the
-** text. What the values mean is judged by judge.c.
+** read.c: reads an event in structured JSON mode, in one pass over the text. judge.c
+** judges the meaning of the values.
 **
 ** The way of a member, such as "time":"2016-12-31T23:59:60\u005A":
 **   read_event    sweeps the first window of the text for marks (marks.h);
@@ -23,9 +23,9 @@
 
 const ae_limits ae_default_limits = {AE_DEFAULT_MAX_BYTES, AE_DEFAULT_MAX_DEPTH};
 
-/* The payload's members, as they were met. */
+/* The members of the payload, as they were found. */
 typedef struct payload {
-  uint32_t position; /* 1-based; 0 = not met */
+  uint32_t position; /* 1-based; 0 = not found */
   ae_json_value value;
 } payload;
 
@@ -33,12 +33,12 @@ typedef struct reader {
   ae_json json;
   const char *text;
   char *writable; /* the same text; NULL: not to be written to */
-  bool escaped;   /* escapes were met that could not be decoded */
+  bool escaped;   /* there were escapes, and the text is not writable */
   ae_event *event;
   ae_faults *faults;
   ae_error *error;
   payload data, base64;
-  const uint32_t *mark; /* of `marks`: the next that is not passed */
+  const uint32_t *mark; /* the next entry of `marks` that was not passed yet */
   ae_marks marks;
 } reader;
 
@@ -51,7 +51,7 @@ typedef struct member {
 
 /* --- values --- */
 
-/* Decodes the escapes of a string where it stands; gives its span. */
+/* Decodes the escapes of a string in place; returns its inside. */
 static ae_slice decode (reader *r, const ae_json_value *value) {
   ae_slice inside = {r->text + value->at + 1, value->length - 2};
   bool lone;
@@ -61,7 +61,8 @@ static ae_slice decode (reader *r, const ae_json_value *value) {
   return inside;
 }
 
-/* The Integer that a number is: no fraction, no exponent, 32 bits. */
+/* Reads a number as an Integer. False: it has a fraction or an exponent, or does not fit
+** 32 bits. */
 static bool integer (ae_slice number, int32_t *out) {
   bool minus = number.data[0] == '-';
   int64_t value = 0;
@@ -100,7 +101,7 @@ static void take_value (reader *r, const ae_json_value *value, ae_attribute *to)
   to->value_length = (uint32_t)span.length;
 }
 
-/* Notes one of the two members of the payload. */
+/* Keeps one of the two members of the payload. */
 static void take_payload (reader *r, const member *m) {
   bool is_data = m->known == AE_MEMBER_DATA;
   payload *to = is_data ? &r->data : &r->base64;
@@ -174,8 +175,8 @@ static ae_code read_member (reader *r) {
   return code;
 }
 
-/* The four marks that begin at `at`. NULL: that is no mark, or fewer than four
-** follow within the window, also when that begins here. */
+/* The four marks from `at` on. NULL: there is no mark at `at`, or the window has fewer
+** than four marks from there on, even when it is moved to begin at `at`. */
 static const uint32_t *marks_from (reader *r, size_t at) {
   const uint32_t *mark = r->mark;
   while (*mark < at && *mark < r->marks.end) mark++;
@@ -187,9 +188,9 @@ static const uint32_t *marks_from (reader *r, size_t at) {
   return mark[0] == at && mark[3] < r->marks.end ? mark : NULL;
 }
 
-/* Whether two neighbouring marks are quotation marks and what is between
-** them is the second byte of `joint`, with or without blanks. (Other white
-** space is a mark.) The first byte of `joint` is a quotation mark. */
+/* Whether two neighbouring marks are quotation marks with only the second byte of
+** `joint` between them, and perhaps blanks. (Other white space is a mark.) The first
+** byte of `joint` is a quotation mark. */
 static inline bool separated_by (const char *text, size_t mark, size_t next,
                                  const char *joint) {
   size_t at;
@@ -200,8 +201,8 @@ static inline bool separated_by (const char *text, size_t mark, size_t next,
          ae_scan_blank(text, next, at + 1) == next;
 }
 
-/* Makes an attribute that is a string of plain characters of its four marks.
-** There is room for it. */
+/* Adds an attribute that is a string of plain characters, given by its four marks. There
+** must be room. */
 static inline void take_plain (ae_event *event, unsigned known, const uint32_t *mark) {
   uint32_t index = event->count++, name = mark[0] + 1, value = mark[2] + 1;
   ae_attribute *to = &event->attributes[index];
@@ -221,11 +222,11 @@ static inline void take_plain (ae_event *event, unsigned known, const uint32_t *
 }
 
 /*
-** Members of the form that nearly all have, as many as follow each other
-** from `at` on: attributes that are strings, nothing special in name and
-** value, so that their marks are four quotation marks. Returns where the last
-** of them ends; 0, with nothing done, when the first is of another form, too
-** long for a window, or finds no room: read_member takes it then.
+** Reads the plain members that follow each other from `at` on. A plain member, as most
+** are, is an attribute that is a string, with only plain characters in name and value:
+** its marks are four quotation marks. Returns the end of the last one. Returns 0, and
+** does nothing, when the first is not plain, is too long for a window, or has no room:
+** then read_member reads it.
 */
 static size_t read_plain (reader *r, size_t at) {
   const char *text = r->text;
@@ -245,7 +246,7 @@ static size_t read_plain (reader *r, size_t at) {
   return mark == first ? 0 : mark[-1] + 1;
 }
 
-/* The members of the object whose brace has been passed. */
+/* Reads the members of the object whose opening brace has been passed. */
 static ae_code read_members (reader *r) {
   ae_json *json = &r->json;
   size_t at;
@@ -269,7 +270,7 @@ static ae_code read_members (reader *r) {
                            : expected(r, "a comma or the end of the object was expected");
 }
 
-/* Checks the text where it is no object, so no event. */
+/* Checks a text that is no object, and so no event: AE_SYNTAX or AE_NOT_CLOUDEVENT. */
 static ae_code no_object (reader *r) {
   ae_slice text = {r->json.text, r->json.length};
   size_t position = r->json.at + 1;

@@ -8,13 +8,13 @@
 #include "core/json.h"
 #include "core/slice.h"
 
-/* AE_PLAIN leaves out all vector instructions: for other processors, tests. */
+/* AE_PLAIN leaves out all vector instructions: for other processors, and for tests. */
 #if defined(__SSE2__) && defined(__GNUC__) && !defined(AE_PLAIN)
 #define AE_SSE2 1
 #include <emmintrin.h>
 #endif
 
-/* Where the white space of RFC 8259 §2 that starts at `at` ends. */
+/* The end of the white space (RFC 8259 §2) that starts at `at`. */
 static inline size_t ae_scan_blank (const char *text, size_t length, size_t at) {
   while (at < length && (unsigned char)text[at] <= ' ') {
     char c = text[at];
@@ -24,17 +24,17 @@ static inline size_t ae_scan_blank (const char *text, size_t length, size_t at) 
   return at;
 }
 
-/* A byte that stands for itself in a JSON string and in an attribute:
-** U+0020 to U+007E without the quotation mark and the backslash. */
+/* Whether a byte is plain: it stands for itself in a JSON string and in an attribute.
+** These are U+0020 to U+007E without the quotation mark and the backslash. */
 static inline bool ae_byte_plain (char byte) {
   unsigned char b = (unsigned char)byte;
   return b >= 0x20 && b < 0x7F && b != '"' && b != '\\';
 }
 
 #ifdef AE_SSE2
-/* A bit for each of 16 bytes that is not plain. The control characters
-** (0x00 to 0x1F) and the bytes from 0x7F to 0xFF are those that, plus one and
-** read as a signed number, are below 0x21: one comparison finds both. */
+/* Sets a bit for each of 16 bytes that is not plain. Add one to a byte and read the sum
+** as a signed number: it is below 0x21 exactly for the control characters (0x00 to
+** 0x1F) and the bytes from 0x7F to 0xFF. So one comparison finds both. */
 static inline unsigned ae_special_mask (const char *bytes) {
   __m128i chunk = _mm_loadu_si128((const __m128i *)(const void *)bytes);
   __m128i outside = _mm_cmplt_epi8(_mm_add_epi8(chunk, _mm_set1_epi8(1)), _mm_set1_epi8(0x21));
@@ -44,8 +44,8 @@ static inline unsigned ae_special_mask (const char *bytes) {
 }
 #endif
 
-/* The first byte from `at` on that is not plain, or `length`. The last
-** bytes of a text are seen through a load that ends where the text ends. */
+/* The first byte from `at` on that is not plain, or `length`. The last bytes of a text
+** are read by a load that ends where the text ends. */
 static inline size_t ae_scan_plain (const char *text, size_t length, size_t at) {
 #ifdef AE_SSE2
   while (length - at >= 16) {
@@ -68,8 +68,8 @@ static inline bool ae_utf8_tail (unsigned char byte) {
 }
 
 /*
-** The length of the UTF-8 sequence (RFC 3629 §4) of more than one byte that
-** `bytes` begins with, and its code point; 0 when it is none.
+** The length of the UTF-8 sequence (RFC 3629 §4) of more than one byte at `bytes`, and
+** its code point; 0: there is no such sequence.
 */
 static inline size_t ae_utf8_read (const char *bytes, size_t left, uint32_t *point) {
   const unsigned char *b = (const unsigned char *)bytes;

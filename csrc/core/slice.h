@@ -1,6 +1,6 @@
 /*
-** slice.h: the vocabulary that every room of the core shares: a range of
-** bytes, and the codes that a failure carries.
+** slice.h: the types that all code shares: a range of bytes, and the codes of a
+** failure.
 */
 #ifndef ALTINN_EVENTS_SLICE_H
 #define ALTINN_EVENTS_SLICE_H
@@ -10,7 +10,7 @@
 #include <stdint.h>
 #include <string.h>
 
-/* For what must not become a call, whatever the compiler thinks. */
+/* For functions that must be inlined, whatever the compiler would choose. */
 #if defined(__GNUC__)
 #define AE_INLINE static inline __attribute__((always_inline))
 #else

@@ -129,14 +129,14 @@ static unsigned count_of (uint64_t set) {
   return count;
 }
 
-/* How far a type is from a set of words that it has: letters and what is
-** raised come first, then the fewest words beside. */
+/* The distance of a type from a set of words that its name has. Types about letters, and
+** types that Altinn raises, are nearer; then those with the fewest other words. */
 static unsigned distance_of (const ae_event_type *type, uint64_t beside) {
   return (type->about == AE_ABOUT_LETTER ? 0u : 200u) + (type->raised ? 0u : 100u) +
          count_of(beside);
 }
 
-/* The type that has all words of the set; *alone: no other one is as near. */
+/* The nearest type that has all words of the set; *alone: no other is as near. */
 static const ae_event_type *nearest_by_words (uint64_t wanted, bool *alone) {
   const ae_event_type *best = NULL;
   unsigned least = 0;
@@ -195,7 +195,7 @@ static void consider (ae_slice word, const char *candidate, const char **best,
                       unsigned *least) {
   size_t length = strlen(candidate);
   size_t apart = length > word.length ? length - word.length : word.length - length;
-  if (length > LONGEST_WORD || apart >= *least) return; /* as many edits at least */
+  if (length > LONGEST_WORD || apart >= *least) return; /* at least `apart` edits */
   unsigned edits = distance(word, candidate, length);
   if (edits < *least) {
     *least = edits;

@@ -10,7 +10,7 @@ static bool is_noncharacter (uint32_t point) {
   return (point >= 0xFDD0 && point <= 0xFDEF) || (point & 0xFFFE) == 0xFFFE;
 }
 
-/* A surrogate in the manner of UTF-8: what a lone \uD800 was decoded to. */
+/* A surrogate coded as if it were UTF-8: a lone \uD800 is decoded to that. */
 static bool is_surrogate (const char *bytes, size_t left) {
   return left >= 2 && (unsigned char)bytes[0] == 0xED && (unsigned char)bytes[1] >= 0xA0;
 }

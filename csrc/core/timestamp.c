@@ -1,6 +1,6 @@
 /*
-** timestamp.c: RFC 3339 §5.6, date-time. The places of all fields but the
-** fraction and the offset are fixed.
+** timestamp.c: RFC 3339 §5.6, date-time. All fields except the fraction and the offset
+** have fixed places.
 */
 #include "core/timestamp.h"
 #include "core/scan.h"
@@ -24,10 +24,11 @@ static inline uint64_t load8 (const char *bytes) {
 }
 
 /*
-** Whether eight bytes miss a form: not 0 when they do. `form` has a 0 where
-** a digit must stand; its other bytes must stand as they are. `add` sets the
-** upper bit of each byte whose difference from the form is too great: 0x76
-** where a digit may differ from '0' by up to 9, 0x7F where nothing may differ.
+** Compares eight bytes with a form; 0: they fit it. `form` has a '0' where a digit is
+** required; any other byte of it is required as it is. The difference of each byte from
+** the form plus the byte of `add` has its upper bit set when the difference is too
+** great: `add` is 0x76 for a digit, which may differ from '0' by up to 9, and 0x7F for
+** a byte that may not differ.
 */
 static inline uint64_t misfit (uint64_t word, const char *form, const char *add) {
   uint64_t difference = word ^ load8(form);
@@ -69,9 +70,9 @@ static inline bool read_fixed (const char *t, fields *f) {
   return bad == 0;
 }
 
-/* Digits as a number: the last `count` (1 to 8) of eight bytes, the others
-** do not count. False: they are no digits. Neighbours are joined to numbers
-** of two, four and eight digits. */
+/* Reads the last `count` (1 to 8) of eight bytes as a number; the other bytes are
+** ignored. False: they are not all digits. Neighbours are joined to numbers of two,
+** four and eight digits. */
 static inline bool read_last (const char *bytes, unsigned count, uint32_t *value) {
   uint64_t word = load8(bytes), zeros = load8("00000000"), difference;
 #if defined(__BYTE_ORDER__) && __BYTE_ORDER__ == __ORDER_BIG_ENDIAN__
@@ -84,12 +85,12 @@ static inline bool read_last (const char *bytes, unsigned count, uint32_t *value
   return ((difference | (difference + load8("vvvvvvvv"))) & UINT64_C(0x8080808080808080)) == 0;
 }
 
-/* Nanoseconds of one, by the number of digits. */
+/* The weight, in nanoseconds, of the last digit of a fraction of n digits. */
 static const uint32_t weight[] = {1000000000, 100000000, 10000000, 1000000, 100000,
                                   10000,      1000,      100,      10,      1};
 
-/* What nearly all times end with: a point, one to eight digits, Z. False: it
-** is something else, and nothing is known of it. */
+/* Reads the usual end of a time: a point, one to eight digits, Z. False: the end has
+** another form, which may still be valid. */
 static inline bool read_usual_end (ae_slice text, fields *f) {
   size_t count = text.length - 21;
   uint32_t value;
@@ -133,12 +134,12 @@ static bool read_offset (ae_slice text, size_t at, fields *f) {
   return hours <= 23 && minutes <= 59;
 }
 
-/* Whether the minute that begins at `seconds` (UTC) is the last of a month:
-** where a leap second can be (RFC 3339 §5.7 and appendix D). */
+/* Whether the minute that begins at `seconds` (UTC) is the last of a month. Only such a
+** minute can have a leap second (RFC 3339 §5.7 and appendix D). */
 static bool ends_month (int64_t seconds, const fields *f) {
   uint32_t year = f->year, month = f->month;
   int64_t next = seconds + 60;
-  for (int i = 0; i < 2; i++) { /* an offset moves it by a day at most */
+  for (int i = 0; i < 2; i++) { /* an offset moves the date by a day at most */
     if (next == day_number(year, month, 1) * 86400) return true;
     if (++month > 12) {
       month = 1;
@@ -153,7 +154,7 @@ static bool fail (const char **reason, const char *sentence) {
   return false;
 }
 
-/* Whatever may follow the seconds. */
+/* Reads the rest after the seconds: an optional fraction, then the offset. */
 static bool read_end (ae_slice text, fields *f, const char **reason) {
   size_t at = 19;
   if (!read_fraction(text, &at, f)) return fail(reason, "has a decimal point without digits");

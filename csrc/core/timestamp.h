@@ -12,10 +12,10 @@ typedef struct ae_timestamp {
 } ae_timestamp;
 
 /*
-** Reads RFC 3339 §5.6 `date-time`. Letters T and Z in any case. A leap
-** second is taken on the last day of a month at 23:59:60 UTC (§5.7) and
-** becomes the last nanosecond-exact instant before the next minute.
-** On failure *reason is a static sentence, and *out means nothing.
+** Reads RFC 3339 §5.6 `date-time`. T and Z may be in lower case. A leap second is
+** allowed on the last day of a month at 23:59:60 UTC (§5.7); it becomes the last
+** nanosecond before the next minute. On failure *reason is a static sentence, and *out
+** is not valid.
 */
 bool ae_timestamp_parse (ae_slice text, ae_timestamp *out, const char **reason);
 

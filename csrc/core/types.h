@@ -26,7 +26,7 @@
 ** - name: what follows AE_CORRESPONDENCE_PREFIX
 ** - about: the kind of thing whose id stands in resourceinstance
 ** - to: whose number stands in the subject
-** - raised: false when the name is in Altinn's enumeration and no code raises it
+** - raised: false when the name is in Altinn's enumeration but no code raises it
 ** - once: a second event of the type about the same thing and subject is the
 **   first one, published again under a new id
 ** - summary: when it comes
@@ -109,8 +109,8 @@
     "comes for each order")
 
 /*
-** The types of others: X(name, type, about, once, summary, advice). Altinn
-** raises them all, the subject is that of the party they are about.
+** The types of other publishers: X(name, type, about, once, summary, advice). Altinn
+** raises all of them. Their subject is the party that the event is about.
 */
 #define AE_OTHER_TYPES(X) \
   X("validatesubscription", "platform.events.validatesubscription", SUBSCRIPTION, false, \

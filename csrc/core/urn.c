@@ -1,5 +1,5 @@
 /*
-** urn.c: URIs by RFC 3986, the parties that Altinn's URNs and paths name.
+** urn.c: reads URIs (RFC 3986), and the parties in Altinn's URNs and paths.
 */
 #include "core/urn.h"
 
@@ -116,7 +116,7 @@ static bool is_letter (char c) {
 /* }==================================================================== */
 
 /* {====================================================================
-** Reading: each `read_…` moves *at over what its rule covers
+** Reading: each `read_…` moves *at to the end of the text of its grammar rule
 ** ===================================================================== */
 
 static const char BAD_ESCAPE[] = "has a percent sign without two hexadecimal digits";
@@ -157,8 +157,8 @@ static bool is_ipv4 (const char *p, const char *end) {
   return p == end;
 }
 
-/* The length of a run of one to four hexadecimal digits, 0 if there is none
-** or it is longer. */
+/* The length of a run of one to four hexadecimal digits; 0: there is none, or it is
+** longer. */
 static ptrdiff_t hex_group (const char *p, const char *end) {
   ptrdiff_t n = 0;
   while (p + n < end && is_class(p[n], CHAR_HEX)) n++;
@@ -289,16 +289,16 @@ static bool read_hierarchy (const char *p, const char *end, bool relative,
 
 /* }==================================================================== */
 
-/* Letters, digits, "-", "." and "/": the characters that nearly all
-** addresses are made of. '-' to '9' are in a row in ASCII. */
+/* Whether a character is common: nearly all addresses have only letters, digits, "-",
+** "." and "/". '-' to '9' are in a row in ASCII. */
 static inline bool is_common (char c) {
   return (c >= '-' && c <= '9') || is_letter(c);
 }
 
 #ifdef AE_SSE2
-/* Whether each of 16 bytes is_common. A range is moved to the top of the
-** signed numbers, where one comparison judges it; '/' and '9' lie below
-** the letters with or without the bit that makes them lower case. */
+/* is_common for all of 16 bytes. Each range is moved to the top of the signed numbers,
+** where one comparison tests it. Setting the bit of lower case in '-' to '9' gives no
+** letter. */
 static inline bool are_common (const char *bytes) {
   __m128i chunk = _mm_loadu_si128((const __m128i *)(const void *)bytes);
   __m128i lower = _mm_or_si128(chunk, _mm_set1_epi8(0x20));
@@ -310,9 +310,9 @@ static inline bool are_common (const char *bytes) {
 }
 #endif
 
-/* The form of nearly all addresses: "https://", then common characters
-** only. However they follow each other: an authority that is a name, and a
-** path (RFC 3986 §3). False: it may be an address all the same. */
+/* Whether an address has the usual form: "https://", then common characters only. In any
+** order these are a valid host name and a path (RFC 3986 §3). False: another form, which
+** may still be valid. */
 static bool is_common_address (ae_slice text) {
   size_t at = 8;
   if (!ae_slice_starts(text, AE_LITERAL("https://"))) return false;
@@ -374,8 +374,9 @@ static ae_slice without (ae_slice text, ae_slice prefix) {
   return (ae_slice){text.data + prefix.length, text.length - prefix.length};
 }
 
-/* Old numbers may carry the register's code, 0192 (ISO 6523); Dialogporten's
-** documentation has a colon too many: identifier-no::987654321. */
+/* The number without its decoration: old numbers may have the register's code, 0192
+** (ISO 6523), and Dialogporten's documentation has a second colon:
+** identifier-no::987654321. */
 static ae_slice organisation_number (ae_slice number) {
   return without(without(number, AE_LITERAL(":")), AE_LITERAL("0192:"));
 }

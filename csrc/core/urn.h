@@ -29,8 +29,8 @@ typedef enum ae_party_kind { AE_PARTY_KINDS(AE_PARTY_ENUM) AE_PARTY_KIND_COUNT }
 
 typedef struct ae_party {
   ae_party_kind kind;
-  ae_slice number; /* as it stands in the text; of AE_PARTY_EMAIL and
-                      AE_PARTY_SELF_IDENTIFIED percent-encoded */
+  ae_slice number; /* as in the text; percent-encoded for AE_PARTY_EMAIL and
+                      AE_PARTY_SELF_IDENTIFIED */
 } ae_party;
 
 /* Reads a subject (urn:altinn:organization:identifier-no:…, /party/…) or

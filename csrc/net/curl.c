@@ -1,5 +1,5 @@
 /*
-** curl.c: see curl.h. Exchanges, from ae_curl_add to ae_curl_next.
+** curl.c: see curl.h. The path of an exchange, from ae_curl_add to ae_curl_next.
 */
 #include "net/curl_private.h"
 
@@ -9,18 +9,18 @@
 #include <time.h>
 
 #define HANDLES_KEPT 64
-#define ABSENCE 0.25 /* seconds between two steps that count as nobody's */
+#define ABSENCE 0.25 /* s: a longer pause between two steps moves the deadlines */
 
 struct ae_curl {
   CURLM *multi;
-  ae_sites sites;        /* hold what stands in line */
+  ae_sites sites;        /* hold the exchanges that wait in line */
   ae_exchange *running;  /* libcurl has them */
-  ae_exchange *finished; /* not yet given out, in order */
-  ae_exchange *given;    /* the one that the last reply points into */
+  ae_exchange *finished; /* not returned yet, oldest first */
+  ae_exchange *given;    /* the exchange that the last reply points into */
   ae_exchange *spare;
   size_t count, spares;
   uint64_t ids;
-  double stepped; /* when the last step ended; 0: none did */
+  double stepped; /* when the last step ended; 0: there was none */
 };
 
 static pthread_once_t global_once = PTHREAD_ONCE_INIT;
@@ -88,7 +88,7 @@ static ae_exchange *exchange_take (ae_curl *curl) {
   return NULL;
 }
 
-/* Back to the spare ones, with its memory and nothing of the exchange. */
+/* Keeps an exchange for reuse: its handle and buffers, without any data of it. */
 static void exchange_keep (ae_curl *curl, ae_exchange *e) {
   assert(e->site == NULL);
   if (curl->spares >= HANDLES_KEPT) {
@@ -139,7 +139,7 @@ uint64_t ae_curl_add (ae_curl *curl, const ae_request *request) {
 ** Running
 ** ===================================================================== */
 
-/* From running to finished; code, message and not_sent stand. */
+/* Moves an exchange from running to finished; code, message and not_sent are set. */
 static void finish (ae_curl *curl, ae_exchange *e) {
   take_out(&curl->running, e);
   curl_multi_remove_handle(curl->multi, e->easy);
@@ -147,7 +147,7 @@ static void finish (ae_curl *curl, ae_exchange *e) {
   append(&curl->finished, e);
 }
 
-/* Gives libcurl what may run. */
+/* Gives libcurl the exchanges that may run. */
 static void start (ae_curl *curl) {
   ae_exchange *e;
   while ((e = ae_sites_start(&curl->sites)) != NULL) {
@@ -176,7 +176,8 @@ static void collect (ae_curl *curl) {
   }
 }
 
-/* Ends what is late; to be called after all that has arrived was read. */
+/* Ends the exchanges past their deadline. To be called after all data that has arrived
+** was read. */
 static void expire (ae_curl *curl) {
   double now = ae_curl_clock();
   ae_exchange *next;
@@ -201,7 +202,8 @@ static double least (double a, double b) {
   return a < b ? a : b;
 }
 
-/* Nobody listened since the last step: no exchange's time. */
+/* Moves all deadlines by the time since the last step, when nobody called a step for
+** longer than ABSENCE. */
 static void forgive_absence (ae_curl *curl) {
   double now = ae_curl_clock();
   if (curl->stepped <= 0 || now - curl->stepped < ABSENCE) return;
@@ -217,7 +219,7 @@ static double until_deadline (const ae_curl *curl, double seconds) {
   return seconds;
 }
 
-/* Whether a part waits to be given out. */
+/* Whether a part is ready to be returned. */
 static bool has_part (const ae_exchange *e) {
   return e->stream && !e->part_out && e->body.length > 0 && ae_exchange_is_streamed(e);
 }

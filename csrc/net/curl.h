@@ -9,8 +9,10 @@
 **              |  the site has room   |  the reply, a fault, or the timeout
 **              '------ cancel --------'
 **
-** A site is a scheme, host and port. It holds at most so many exchanges that
-** run, so that one which does not answer leaves room for the others.
+** A site is a scheme, host and port. The number of running exchanges with one site is
+** limited, so that a site that does not answer leaves room for the others.
+**
+** An ae_curl belongs to one thread.
 */
 #ifndef ALTINN_EVENTS_CURL_H
 #define ALTINN_EVENTS_CURL_H
@@ -28,8 +30,8 @@ typedef struct ae_field {
 typedef struct ae_request {
   const char *method;      /* "POST" */
   const char *url;         /* http or https; the path is sent as it is */
-  const ae_field *headers; /* no CR, LF or NUL in them: the caller's duty; an empty
-                              Accept-Encoding: the header is not sent */
+  const ae_field *headers; /* without CR, LF and NUL: the caller's duty; an
+                              empty Accept-Encoding: the header is not sent */
   size_t header_count;
   ae_slice body;       /* absent: none */
   double timeout;      /* seconds for the whole exchange once it runs; 0 = 30 */
@@ -38,9 +40,8 @@ typedef struct ae_request {
   bool stream;         /* a 2xx body comes in parts, however large it is */
 } ae_request;
 
-/* A part of a body that is streamed, and the header that came before it.
-** While it is out, until ae_curl_more, no more of this body is read: what
-** one stream keeps in memory is bounded. */
+/* A part of a streamed body, and the header of its reply. After a part was returned, no
+** more of its body is read until ae_curl_more: so the memory of a stream is bounded. */
 typedef struct ae_part {
   uint64_t id;
   long status;
@@ -57,37 +58,38 @@ typedef struct ae_reply {
   ae_code code;        /* AE_OK, AE_NETWORK, AE_TLS, AE_TIMEOUT,
                                AE_TOO_LARGE, AE_INVALID (the URL), AE_MEMORY */
   const char *message; /* when code is not AE_OK: a sentence */
-  bool not_sent;       /* it failed, and no byte of the request was written: certain */
-  bool proxied;        /* a proxy of the environment stood between */
+  bool not_sent;       /* failed, and it is certain that no byte of the request was written */
+  bool proxied;        /* the request went to a proxy that the environment names */
 } ae_reply;
 
-/* `connections`: exchanges that run at once; `per_site`: of them those with
-** one site. Further ones wait in line, and their clocks do not run. Both are
-** 1 or more. NULL: no memory. Calls curl_global_init once in a process. */
+/* `connections`: the most exchanges that run at once; `per_site`: the most of these with
+** one site. Both are 1 or more. Further exchanges wait in line, and their timeouts do
+** not run. NULL: no memory. Calls curl_global_init once in a process. */
 ae_curl *ae_curl_new (unsigned connections, unsigned per_site);
-/* Cancels what is under way and frees all. */
+/* Cancels all exchanges and frees all memory. */
 void ae_curl_free (ae_curl *curl);
 
-/* Begins a request; 0: no memory. */
+/* Adds a request; returns the id of its exchange, 0: no memory. */
 uint64_t ae_curl_add (ae_curl *curl, const ae_request *request);
-/* Forgets a request; false: it is not known (any more). */
+/* Cancels an exchange; false: there is none with that id (any more). */
 bool ae_curl_cancel (ae_curl *curl, uint64_t id);
-/* Exchanges whose reply was not given out yet: as long as there is one,
+/* The number of exchanges whose reply was not returned yet. While it is not 0,
 ** ae_curl_step has work. */
 size_t ae_curl_count (const ae_curl *curl);
 
 /* The next part of a streamed body; false: no more for now. It belongs to
 ** the ae_curl and lives until ae_curl_more. */
 bool ae_curl_part (ae_curl *curl, ae_part *part);
-/* The part that is out was taken: the body goes on. False: none is out. */
+/* The caller is done with the part: the body goes on. False: no part of that exchange
+** is out. */
 bool ae_curl_more (ae_curl *curl, uint64_t id);
 
 /* Works on the transfers; waits up to `timeout` seconds for one of them or
-** for `descriptor` to become readable (-1: none). What has arrived is read
-** before a timeout is judged, and time in which nobody called this for long
-** (a stopped process, a rule in a C function) is no exchange's. */
+** for `descriptor` to become readable (-1: none). Data that has arrived is read before
+** deadlines are judged. A long time without a call (a stopped process, a rule in a C
+** function) does not count against any deadline. */
 void ae_curl_step (ae_curl *curl, double timeout, int descriptor);
-/* The next finished exchange; false: no more. A streamed one comes after
+/* The next finished exchange; false: no more. A streamed exchange is finished only after
 ** its last part was taken. */
 bool ae_curl_next (ae_curl *curl, ae_reply *reply);
 

@@ -1,5 +1,5 @@
 /*
-** curl_body.c: the callbacks of libcurl. They only store.
+** curl_body.c: the callbacks of libcurl, which only store the reply.
 */
 #include "net/curl_private.h"
 

@@ -1,6 +1,6 @@
 /*
-** curl_fault.c: what a failure is called, and whether it is certain that
-** nothing of the request has left.
+** curl_fault.c: the code and message of a failure, and whether it is certain that no
+** byte of the request was written.
 */
 #include "net/curl_private.h"
 
@@ -21,15 +21,15 @@ static ae_code code_of (CURLcode result) {
   }
 }
 
-/* Bytes of the request, and of a CONNECT before it, that were written; over
-** all connections that were tried. */
+/* Bytes written of the request, and of a CONNECT before it, over all connections that
+** were tried. */
 static long bytes_written (const ae_exchange *e) {
   long bytes = 0;
   curl_easy_getinfo(e->easy, CURLINFO_REQUEST_SIZE, &bytes);
   return bytes;
 }
 
-/* The status with which a proxy refused to connect; 0: none did. */
+/* The status with which a proxy refused to connect; 0: no proxy refused. */
 static long proxy_refusal (const ae_exchange *e) {
   long status = 0;
   curl_easy_getinfo(e->easy, CURLINFO_HTTP_CONNECTCODE, &status);
@@ -61,8 +61,8 @@ static void describe (ae_exchange *e, CURLcode result) {
 void ae_exchange_judge (ae_exchange *e, CURLcode result) {
   long written = bytes_written(e);
   e->code = e->overflow ? AE_TOO_LARGE : code_of(result);
-  /* An address of another protocol; or, once a request went out, an answer
-  ** that is no HTTP/1.0 or later. */
+  /* The address has another protocol; or, when a request was written, the answer is not
+  ** HTTP/1.0 or later. */
   if (result == CURLE_UNSUPPORTED_PROTOCOL && written == 0) e->code = AE_INVALID;
   e->proxied = e->proxied || proxy_refusal(e) != 0;
   if (e->code == AE_OK) return;

@@ -1,11 +1,11 @@
 /*
-** curl_private.h: what the files of curl share.
+** curl_private.h: shared by the files of curl:
 **
-**   curl.c          exchanges, from add to next
-**   curl_request.c  a request becomes the options of a libcurl handle
-**   curl_body.c     the callbacks that store what comes
-**   curl_site.c     who may run: a line for each site
-**   curl_fault.c    what a failure is called
+**   curl.c          the path of an exchange, from add to next
+**   curl_request.c  sets the options of a libcurl handle for a request
+**   curl_body.c     the callbacks that store the reply
+**   curl_site.c     which exchange may run: a line for each site
+**   curl_fault.c    the code and message of a failure
 */
 #ifndef ALTINN_EVENTS_CURL_PRIVATE_H
 #define ALTINN_EVENTS_CURL_PRIVATE_H
@@ -31,10 +31,9 @@ typedef struct ae_curl_text {
 typedef struct ae_exchange ae_exchange;
 typedef struct ae_site ae_site;
 
-/* One request on its way. Handles are kept and used again, so that
-** connections and their memory are. */
+/* One request under way. Its libcurl handle is used again for later requests. */
 struct ae_exchange {
-  ae_exchange *next; /* in the list that it stands in */
+  ae_exchange *next; /* in the list that has the exchange */
   ae_site *site;     /* until it is finished */
   CURL *easy;
   struct curl_slist *fields;
@@ -42,12 +41,13 @@ struct ae_exchange {
   ae_curl_text header, body;
   char *request_body;
   size_t max_body;
-  double timeout, began, deadline; /* seconds; the last two by ae_curl_clock, once it runs */
-  bool running;                    /* libcurl has it */
+  double timeout, began,
+    deadline;   /* seconds; `began`, `deadline`: ae_curl_clock, once running */
+  bool running; /* libcurl has it */
   bool overflow;
-  bool stream;   /* asked for */
+  bool stream;   /* parts were asked for */
   bool part_out; /* the body's bytes are in use until ae_curl_more */
-  bool paused;   /* libcurl holds the rest back */
+  bool paused;   /* libcurl was told to pause the body */
   bool proxied;
   bool not_sent;
   ae_code code;
@@ -68,20 +68,20 @@ struct ae_site {
   char name[]; /* scheme, host and port */
 };
 
-/* Sites, in turn: the first of the list is the next to be served. */
+/* The sites, which take turns: the first of the list is the next. */
 typedef struct ae_sites {
   ae_site *first;
   size_t running, most, most_of_site;
 } ae_sites;
 
-/* Seconds, never jumping. */
+/* Seconds of the monotonic clock. */
 double ae_curl_clock (void);
 
 /* curl_site.c. Puts the exchange into the line of its site; false: no memory. */
 bool ae_sites_enter (ae_sites *sites, ae_exchange *e, ae_slice name);
 /* The next exchange that may run, taken from its line; NULL: none may. */
 ae_exchange *ae_sites_start (ae_sites *sites);
-/* The exchange is over, whether it ran or stands in line. */
+/* Removes an exchange that is over, whether it runs or waits in line. */
 void ae_sites_leave (ae_sites *sites, ae_exchange *e);
 /* The exchange with that id that stands in line; NULL: none. */
 ae_exchange *ae_sites_find (const ae_sites *sites, uint64_t id);
@@ -92,7 +92,7 @@ ae_exchange *ae_sites_any (const ae_sites *sites);
 ** line; false: no memory. */
 bool ae_exchange_prepare (ae_exchange *e, const ae_request *request, ae_sites *sites);
 
-/* curl_body.c. Whether what is in `body` is, or is to be, a part. */
+/* curl_body.c. Whether the reply's body goes out in parts: asked for, and a 2xx. */
 bool ae_exchange_is_streamed (const ae_exchange *e);
 long ae_exchange_status (const ae_exchange *e);
 /* Tells the handle where header and body go. */
@@ -100,7 +100,7 @@ void ae_exchange_receive (ae_exchange *e);
 
 /* curl_fault.c. Fills code, message and not_sent. */
 void ae_exchange_judge (ae_exchange *e, CURLcode result);
-/* The same for an exchange whose deadline has passed. */
+/* Fills code, message and not_sent of an exchange whose deadline has passed. */
 void ae_exchange_expire (ae_exchange *e);
 
 #endif

@@ -1,5 +1,5 @@
 /*
-** curl_request.c: a request becomes the options of a libcurl handle.
+** curl_request.c: sets the options of a libcurl handle for a request.
 */
 #include "net/curl_private.h"
 
@@ -14,7 +14,7 @@
 #define DEFAULT_MAX_BODY ((size_t)1 << 20)
 #define LONGEST_TIMEOUT 86400.0
 
-/* What an address says: its parts as libcurl reads them. */
+/* The parts of an address, as libcurl reads them. */
 typedef struct place {
   char *scheme, *host, *port;
 } place;
@@ -25,7 +25,7 @@ static void place_free (place *p) {
   curl_free(p->port);
 }
 
-/* An address that is none leaves the parts NULL: the transfer tells of it. */
+/* The parts of an invalid address are NULL: the transfer will fail with a message. */
 static place place_of (const char *url) {
   place p = {NULL, NULL, NULL};
   CURLU *parsed = curl_url();
@@ -44,7 +44,7 @@ static const char *text_or_none (const char *text) {
 }
 
 static bool enter_site (ae_exchange *e, const place *p, ae_sites *sites) {
-  char name[600]; /* a longer one shares a line with its like: no harm */
+  char name[600]; /* longer names are cut and may share a line: no harm */
   int length = snprintf(name, sizeof name, "%s://%s:%s", text_or_none(p->scheme),
                         text_or_none(p->host), text_or_none(p->port));
   if (length < 0) return false;
@@ -93,8 +93,9 @@ static bool is_left_out (ae_field field) {
          strncasecmp(field.name.data, name.data, name.length) == 0;
 }
 
-/* What is sent is what was asked for, Host and Content-Length, and that the
-** body is to come as it is: without Accept-Encoding a server may code it. */
+/* Sets the header: the caller's fields, and none of those that libcurl adds, but Host and
+** Content-Length. Adds "Accept-Encoding: identity" unless the caller has that field:
+** without it a server may encode the body. */
 static bool set_fields (ae_exchange *e, const ae_request *request) {
   for (size_t i = 0; i < request->header_count; i++)
     if (!is_left_out(request->headers[i]) &&
@@ -119,7 +120,7 @@ static bool is_set (const char *name) {
   return value != NULL && *value != '\0';
 }
 
-/* A request whose line has a whole address goes to a proxy. */
+/* Notices a request to a proxy: its request line has a whole address. */
 static int on_debug (CURL *easy, curl_infotype type, char *data, size_t length, void *user) {
   ae_exchange *e = user;
   (void)easy;
@@ -131,8 +132,8 @@ static int on_debug (CURL *easy, curl_infotype type, char *data, size_t length, 
   return 0;
 }
 
-/* A loopback address is this machine's: what a proxy elsewhere would reach
-** by it is another machine, and it would see secrets that never leave here. */
+/* No proxy for a loopback address, which means this machine. A proxy elsewhere would
+** reach another machine by it, and would see secrets that must not leave this one. */
 static bool set_proxy (ae_exchange *e, const place *p) {
   bool loopback = p->host != NULL && ae_host_is_loopback((ae_slice){p->host, strlen(p->host)});
   if (loopback) return curl_easy_setopt(e->easy, CURLOPT_NOPROXY, "*") == CURLE_OK;
@@ -164,7 +165,7 @@ static void set_protocols (CURL *easy) {
 #endif
 }
 
-/* A program that a rule starts holds no connection. */
+/* Opens a socket with close-on-exec: programs that rules start do not inherit it. */
 static curl_socket_t open_socket (void *user, curlsocktype purpose,
                                   struct curl_sockaddr *address) {
   (void)user;
@@ -180,9 +181,9 @@ static void set_manners (CURL *easy) {
   curl_easy_setopt(easy, CURLOPT_PATH_AS_IS, 1L);
   curl_easy_setopt(easy, CURLOPT_SSL_VERIFYPEER, 1L);
   curl_easy_setopt(easy, CURLOPT_SSL_VERIFYHOST, 2L);
-  curl_easy_setopt(easy, CURLOPT_ACCEPT_ENCODING, NULL); /* what comes is not decoded */
-  /* An exchange that is over does not wait for its name's resolver, which
-  ** may take much longer than the exchange had. Before 7.87 it does. */
+  curl_easy_setopt(easy, CURLOPT_ACCEPT_ENCODING, NULL); /* the body is not decoded */
+  /* Ending an exchange does not wait for the resolver, which may take much longer than
+  ** the exchange's timeout. libcurl before 7.87 waits. */
 #if LIBCURL_VERSION_NUM >= 0x075700
   curl_easy_setopt(easy, CURLOPT_QUICK_EXIT, 1L);
 #endif
@@ -193,8 +194,8 @@ static void set_bounds (ae_exchange *e, const ae_request *request) {
   if (e->timeout > LONGEST_TIMEOUT) e->timeout = LONGEST_TIMEOUT;
   e->max_body = request->max_body > 0 ? request->max_body : DEFAULT_MAX_BODY;
   e->stream = request->stream;
-  /* Timeouts are judged here, after all that has arrived was read. libcurl
-  ** has one of 300 s for connecting by itself. */
+  /* Deadlines are judged in curl.c, after all data that has arrived was read. libcurl
+  ** has its own timeout for connecting, 300 s. */
   if (e->timeout > 300)
     curl_easy_setopt(e->easy, CURLOPT_CONNECTTIMEOUT_MS, (long)(e->timeout * 1000));
 }

@@ -1,7 +1,6 @@
 /*
-** curl_site.c: who may run. Sites take turns; a site that has as many running
-** exchanges as one may have is passed over. A site without exchanges is
-** forgotten.
+** curl_site.c: which exchange may run. Sites take turns; a site that has reached its
+** limit of running exchanges is passed over. A site without exchanges is freed.
 */
 #include "net/curl_private.h"
 
@@ -15,7 +14,7 @@ static void join (ae_line *line, ae_exchange *e) {
   line->last = e;
 }
 
-/* False: it does not stand in the line. */
+/* Removes an exchange from a line. False: it is not in the line. */
 static bool step_out (ae_line *line, ae_exchange *e) {
   ae_exchange *before = NULL, *at = line->first;
   while (at != NULL && at != e) {
@@ -80,7 +79,7 @@ ae_exchange *ae_sites_start (ae_sites *sites) {
   e->running = true;
   site->running++;
   sites->running++;
-  /* Its turn is over. */
+  /* The site's turn is over: it goes to the end. */
   unlink_site(sites, site);
   append_site(sites, site);
   return e;

@@ -1,15 +1,15 @@
 /*
-** grant.h: the Maskinporten grant: a private key and what names it (a kid
-** or a certificate chain), compact JWS signatures with RSA, and their
-** verification (RFC 7515, RFC 7518 §3.3). Keys of 2048 bits and more.
-** No message holds anything of a key or a passphrase.
+** grant.h: the Maskinporten grant: private keys and their names (a kid or a certificate
+** chain), compact JWS signatures with RSA, and their verification (RFC 7515, RFC 7518
+** §3.3). Keys have 2048 bits or more. No message holds any part of a key or a
+** passphrase.
 */
 #ifndef ALTINN_EVENTS_GRANT_H
 #define ALTINN_EVENTS_GRANT_H
 
 #include "core/slice.h"
 
-/* Why something failed, finer than the code: X(constant, name, code). */
+/* The reasons of failures, finer than the codes: X(constant, name, code). */
 #define AE_GRANT_REASONS(X) \
   X(AE_GRANT_FILE_MISSING, "file_missing", AE_NOT_FOUND) \
   X(AE_GRANT_FILE_UNREADABLE, "file_unreadable", AE_STORAGE) \
@@ -49,11 +49,11 @@ typedef struct ae_grant_error {
 /* The name of a reason, a static string. */
 const char *ae_grant_reason_name (ae_grant_reason reason);
 
-/* Bytes that this room allocates and wipes. Begin with { 0 }. */
+/* Bytes that are allocated and wiped here. Initialize with { 0 }. */
 typedef struct ae_bytes {
   char *data;
   size_t length, room;
-  bool failed; /* no memory: what was added is incomplete */
+  bool failed; /* there was no memory: the content is incomplete */
 } ae_bytes;
 
 /* Wipes and frees; harmless when repeated. */
@@ -67,7 +67,7 @@ bool ae_grant_random (unsigned char *out, size_t size);
 
 typedef struct ae_grant_key ae_grant_key;
 
-/* What a key is made of; nothing of it is kept. */
+/* The source of a key. ae_grant_load keeps no pointer into it. */
 typedef struct ae_grant_source {
   ae_slice key;         /* PEM (PKCS#1, PKCS#8), PKCS#12, DER, JWK */
   ae_slice passphrase;  /* absent: none */
@@ -75,18 +75,18 @@ typedef struct ae_grant_source {
   ae_slice certificate; /* PEM chain or DER; absent: those beside the key */
 } ae_grant_source;
 
-/* Loads a private key. *key is to be freed with ae_grant_free. A key that
-** has neither kid nor certificate loads, but does not sign. */
+/* Loads a private key; the caller frees *key with ae_grant_free. A key that has neither
+** kid nor certificate loads, but does not sign. */
 ae_code ae_grant_load (const ae_grant_source *source, ae_grant_key **key,
                        ae_grant_error *error);
 /* Frees a key, which may be NULL. */
 void ae_grant_free (ae_grant_key *key);
-/* The size of the modulus. */
+/* The size of the modulus, in bits. */
 int ae_grant_bits (const ae_grant_key *key);
 /* The kid as a JSON string with its quotes; absent when a certificate or
 ** nothing names the key. */
 ae_slice ae_grant_kid (const ae_grant_key *key);
-/* How many certificates go into x5c. */
+/* The number of certificates that go into x5c. */
 int ae_grant_certificates (const ae_grant_key *key);
 /* The public half, PEM (SubjectPublicKeyInfo). */
 ae_code ae_grant_public (const ae_grant_key *key, ae_bytes *pem, ae_grant_error *error);

@@ -1,12 +1,12 @@
 /*
-** grant_chain.c: certificates: read, put in order, judged by the clock.
+** grant_chain.c: reads certificates, puts a chain in order, and checks its dates.
 */
 #include "net/grant_private.h"
 
 #include <openssl/pem.h>
 #include <openssl/x509v3.h>
 
-/* No certificate asks for a passphrase; OpenSSL would ask the terminal. */
+/* Gives no passphrase: certificates need none, and OpenSSL would ask at the terminal. */
 static int no_passphrase (char *buffer, int size, int writing, void *user) {
   (void)buffer, (void)size, (void)writing, (void)user;
   return -1;
@@ -18,7 +18,7 @@ static ae_code not_a_certificate (ae_grant_error *error) {
     "the certificate is neither PEM (-----BEGIN CERTIFICATE-----) nor DER, or it is damaged");
 }
 
-/* Adds and takes over; false: it is freed. */
+/* Adds a certificate to the list, which owns it then. False: it is freed. */
 static bool take (STACK_OF(X509) * list, X509 *certificate) {
   if (sk_X509_num(list) < AE_GRANT_MAX_CERTIFICATES && sk_X509_push(list, certificate) > 0)
     return true;
@@ -61,7 +61,7 @@ ae_code ae_grant_certificates_read (ae_slice text, STACK_OF(X509) * *list,
   return not_a_certificate(error);
 }
 
-/* The certificate of the key; of several, the one that ends last. */
+/* The certificate of the key; of several, the one that expires last. */
 static X509 *leaf_of (STACK_OF(X509) * list, EVP_PKEY *pkey) {
   X509 *best = NULL;
   for (int i = 0; i < sk_X509_num(list); i++) {
@@ -90,7 +90,7 @@ static X509 *issuer_of (X509 *certificate, STACK_OF(X509) * list,
 }
 
 /* RFC 7515 §4.1.6: each certificate is followed by the one that certifies
-** it. What does not belong to the leaf is left out. */
+** it. Certificates that do not belong to the leaf's chain are left out. */
 ae_code ae_grant_chain (STACK_OF(X509) * list, EVP_PKEY *pkey, STACK_OF(X509) * *chain,
                         ae_grant_error *error) {
   *chain = NULL;

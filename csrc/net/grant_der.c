@@ -1,6 +1,6 @@
 /*
-** grant_der.c: PKCS#12 (RFC 7292) and bare DER; what was encrypted with
-** algorithms of long ago is opened through the legacy provider.
+** grant_der.c: reads PKCS#12 (RFC 7292) and bare DER. Files encrypted with obsolete
+** algorithms are opened with OpenSSL's legacy provider.
 */
 #include "net/grant_private.h"
 
@@ -105,7 +105,7 @@ static bool rehome (opened *o) {
   return true;
 }
 
-/* The file was read, and its inside is encrypted with something old. */
+/* Opens a PKCS#12 file whose content is encrypted with an obsolete algorithm. */
 static bool open_legacy (ae_slice octets, const char *passphrase, opened *o) {
   const unsigned char *at = (const unsigned char *)octets.data;
   ae_legacy *legacy = ae_legacy_new();
@@ -127,7 +127,7 @@ static ae_code wrong_passphrase (ae_slice passphrase, ae_grant_error *error) {
                        "the passphrase does not open the key: give the right one");
 }
 
-/* Whether all beyond ASCII is UTF-8 of U+0080 to U+00FF. */
+/* Whether all bytes beyond ASCII are UTF-8 of U+0080 to U+00FF. */
 static bool is_narrow (const unsigned char *text) {
   for (; *text != 0; text++) {
     if (*text < 0x80) continue;
@@ -137,8 +137,8 @@ static bool is_narrow (const unsigned char *text) {
   return true;
 }
 
-/* The passphrase in the other coding: Latin-1 for UTF-8 that Latin-1 can
-** hold, else UTF-8 for Latin-1. False: no memory. */
+/* Recodes the passphrase: UTF-8 that fits Latin-1 becomes Latin-1; any other text is
+** taken for Latin-1 and becomes UTF-8. False: no memory. */
 static bool recode (const char *passphrase, ae_bytes *other) {
   const unsigned char *text = (const unsigned char *)passphrase;
   bool narrow = is_narrow(text);
@@ -159,8 +159,8 @@ static bool is_ascii (const char *text) {
   return *text == '\0';
 }
 
-/* The MAC takes both codings of a passphrase for the same; what the key is
-** encrypted with may not. */
+/* Tries the passphrase in the other coding. The MAC accepts both codings, but the
+** encryption of the key may accept only one. */
 static bool open_recoded (PKCS12 *file, const char *text, opened *o) {
   ae_bytes other = {0};
   bool done = !is_ascii(text) && recode(text, &other) &&
@@ -198,7 +198,7 @@ static ae_code open_pkcs12 (PKCS12 *file, ae_slice octets, ae_slice passphrase, 
                        "the PKCS#12 file is damaged: export it anew");
 }
 
-/* Gives the certificates over: the leaf and the others in one list. */
+/* Moves the leaf and the other certificates to *list. False: no memory. */
 static bool give (opened *o, STACK_OF(X509) * *list) {
   if (!o->leaf && !o->others) return true;
   if (!*list) *list = sk_X509_new_null();
@@ -233,7 +233,7 @@ static ae_code read_pkcs12 (PKCS12 *file, ae_slice octets, ae_slice passphrase,
 
 /* }==================================================================== */
 
-/* What else DER may be, told apart for the sake of the message. */
+/* Finds out what else the DER is, so that the message can say so. */
 static ae_code no_private_key (ae_slice octets, ae_grant_error *error) {
   const unsigned char *at = (const unsigned char *)octets.data;
   X509 *certificate = d2i_X509(NULL, &at, (long)octets.length);

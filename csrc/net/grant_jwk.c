@@ -18,7 +18,8 @@ static const struct {
   {"dq", OSSL_PKEY_PARAM_RSA_EXPONENT2}, {"qi", OSSL_PKEY_PARAM_RSA_COEFFICIENT1}};
 #define NUMBERS (sizeof numbers / sizeof *numbers)
 
-/* OpenSSL takes numbers in the machine's own order of bytes. */
+/* Converts a big-endian number to the machine's byte order, which OpenSSL's parameters
+** have. */
 static bool to_native (ae_bytes *bytes) {
   BIGNUM *number = BN_bin2bn((const unsigned char *)bytes->data, (int)bytes->length, NULL);
   bool done = number &&
@@ -48,7 +49,7 @@ static EVP_PKEY *make (OSSL_PARAM *parameters, bool secret) {
   return pkey;
 }
 
-/* Whether what the private half signs is what the public half verifies. */
+/* Whether the public half verifies a signature of the private half. */
 static bool fits_together (EVP_PKEY *pkey) {
   static const unsigned char text[] = "the two halves of a key";
   unsigned char signature[AE_GRANT_MAX_BITS / 8];
@@ -70,7 +71,8 @@ static ae_code broken (ae_grant_error *error) {
     "the JWK's numbers do not make an RSA key: export it anew from where it was made");
 }
 
-/* Passes over the numbers; `parameters` has room for all and an end. */
+/* Collects the numbers as OpenSSL parameters; `parameters` has room for all of them and
+** an end mark. */
 static bool collect (ae_slice jwk, size_t count, ae_bytes *values, OSSL_PARAM *parameters) {
   size_t used = 0;
   for (size_t i = 0; i < count; i++) {

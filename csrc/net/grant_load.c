@@ -1,5 +1,5 @@
 /*
-** grant_load.c: a private key of any of its forms, and what names it.
+** grant_load.c: loads a private key in any of its forms, and finds its name.
 */
 #include "net/grant_private.h"
 
@@ -230,7 +230,8 @@ static ae_code set_chain (ae_grant_key *key, STACK_OF(X509) * list, ae_grant_err
   return code != AE_OK ? code : ae_grant_valid_now(sk_X509_value(key->chain, 0), error);
 }
 
-/* A kid wins over a certificate, what was asked for over what was found. */
+/* Names the key. A kid wins over a certificate; an option wins over a name found with
+** the key. */
 static ae_code set_name (const ae_grant_source *source, ae_grant_key *key,
                          STACK_OF(X509) * *list, ae_grant_error *error) {
   if (source->kid.data) return set_kid(key, source->kid, error);
@@ -249,7 +250,7 @@ static ae_code set_name (const ae_grant_source *source, ae_grant_key *key,
   return key->kid.failed ? ae_grant_no_memory(error) : AE_OK;
 }
 
-/* OpenSSL wants the passphrase NUL-terminated. */
+/* Copies the passphrase and adds a NUL, which OpenSSL needs. */
 static ae_code copy_passphrase (ae_slice from, ae_bytes *copy, ae_grant_error *error) {
   if (!from.data) return AE_OK;
   if (from.length > 1024 || memchr(from.data, '\0', from.length))

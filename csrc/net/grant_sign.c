@@ -1,6 +1,6 @@
 /*
-** grant_sign.c: what a loaded key does: facts, the public half, compact JWS
-** (RFC 7515 §5.1).
+** grant_sign.c: the functions of a loaded key: its facts, its public half, and compact
+** JWS signatures (RFC 7515 §5.1).
 */
 #include "net/grant_private.h"
 

@@ -125,7 +125,7 @@ void ae_bytes_base64url (ae_bytes *bytes, ae_slice octets) {
   }
 }
 
-/* Decodes what stands in `text`, which is of the standard alphabet. */
+/* Decodes `text`, which is in the standard alphabet. */
 static bool decode (ae_bytes *bytes, const ae_bytes *text) {
   ae_slice standard = ae_bytes_slice(text);
   if (text->failed || !ae_base64_valid(standard)) return false;
@@ -171,7 +171,7 @@ bool ae_bytes_unbase64 (ae_bytes *bytes, ae_slice text) {
 ** JSON objects
 ** ===================================================================== */
 
-/* Goes to the next member of an object: `name` is its inside. */
+/* Reads the next member of an object; `name` is the inside of its name. */
 static bool next_member (ae_json *json, ae_json_value *name, ae_json_value *value) {
   ae_json_blank(json);
   if (json->at >= json->length || json->text[json->at] == '}') return false;

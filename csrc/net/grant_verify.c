@@ -1,5 +1,5 @@
 /*
-** grant_verify.c: compact JWS taken apart and verified (RFC 7515 §5.2).
+** grant_verify.c: splits and verifies compact JWS (RFC 7515 §5.2).
 */
 #include "net/grant_private.h"
 
@@ -9,7 +9,7 @@ static ae_code not_a_jwt (ae_grant_error *error, const char *what) {
   return ae_grant_fail(error, AE_GRANT_NOT_A_JWT, "not a compact JWS: %s", what);
 }
 
-/* The first two dots; the signature may hold none. */
+/* Splits at the first two dots; the signature may not have a dot. */
 static bool split (ae_slice jwt, ae_slice part[3]) {
   const char *end = jwt.data + jwt.length;
   for (int i = 0; i < 2; i++) {

@@ -1,8 +1,7 @@
 /*
-** grant_wrap.c: a text of a key or a certificate as it was made, out of what
-** its carriers make of it: settings, vaults, environment variables and
-** editors add a byte order mark, write line breaks as "\n" or blanks, indent,
-** or code the whole once more in base64.
+** grant_wrap.c: restores the text of a key or certificate that was changed on its way.
+** Settings, vaults, environment variables and editors add a byte order mark, write line
+** breaks as "\n" or blanks, indent, or encode the whole text in base64.
 */
 #include "net/grant_private.h"
 
@@ -34,8 +33,8 @@ static const char *find (ae_slice text, const char *what) {
 ** PEM blocks
 ** ===================================================================== */
 
-/* The next word of a block's inside. A line break may be written \n or \r,
-** since no PEM has a backslash. False: there is none. */
+/* The next word of a block's inside. A written \n or \r separates words: PEM itself has
+** no backslash. False: there is no more. */
 static bool next_word (ae_slice *inside, ae_slice *word) {
   while (inside->length > 0) {
     char c = inside->data[0];
@@ -53,7 +52,7 @@ static bool next_word (ae_slice *inside, ae_slice *word) {
   return word->length > 0;
 }
 
-/* Headers of old PEM ("DEK-Info: …") and the base64 in lines of their own. */
+/* Writes the headers of old PEM ("DEK-Info: …"), and the base64 in lines. */
 static void add_inside (ae_bytes *out, ae_slice inside) {
   size_t column = 0;
   bool headers = false;
@@ -67,7 +66,7 @@ static void add_inside (ae_bytes *out, ae_slice inside) {
       headers = true;
       continue;
     }
-    if (headers) ae_bytes_add(out, AE_LITERAL("\n")); /* an empty line ends them */
+    if (headers) ae_bytes_add(out, AE_LITERAL("\n")); /* an empty line ends the headers */
     headers = false;
     while (word.length > 0) {
       size_t count = word.length < LINE - column ? word.length : LINE - column;
@@ -81,7 +80,8 @@ static void add_inside (ae_bytes *out, ae_slice inside) {
   if (column > 0) ae_bytes_add(out, AE_LITERAL("\n"));
 }
 
-/* One block, from its BEGIN on; false: it has no end. `rest` is behind it. */
+/* Writes one block, from its BEGIN on; *rest: the text behind it. False: the block has
+** no end. */
 static bool add_block (ae_bytes *out, ae_slice text, ae_slice *rest) {
   ae_slice label = from(text, sizeof BEGIN - 1);
   const char *stop = find(label, DASHES);
@@ -111,7 +111,8 @@ ae_slice ae_grant_lines (ae_slice text, ae_bytes *copy) {
   const char *at;
   while ((at = find(rest, BEGIN)) != NULL) {
     rest = from(rest, (size_t)(at - rest.data));
-    if (!add_block(copy, rest, &rest)) return text; /* whoever reads it tells what is wrong */
+    if (!add_block(copy, rest, &rest))
+      return text; /* the reader of the text will report the fault */
   }
   return copy->failed || copy->length == 0 ? text : ae_bytes_slice(copy);
 }

@@ -250,7 +250,8 @@ install: all
 	  install -D -m 644 $(OUT)/$$m.so "$(DESTDIR)$(LIB)/altinn/events/$$m.so" || exit 1; done
 	cd examples && find . -type f -exec install -D -m 644 {} "$(DESTDIR)$(DOC)/examples/{}" \;
 	install -D -m 644 README.md "$(DESTDIR)$(DOC)/README.md"
-	for f in docs/*.md; do install -D -m 644 "$$f" "$(DESTDIR)$(DOC)/$$f" || exit 1; done
+	for f in rockspec/README.md spec/vectors/choices.md; do \
+	  install -D -m 644 "$$f" "$(DESTDIR)$(DOC)/$$f" || exit 1; done
 	mkdir -p "$(DESTDIR)$(PREFIX)/bin"
 	{ echo '#!/bin/sh'; \
 	  echo 'LUA_PATH_5_4="$(SHARE)/?.lua;$(SHARE)/?/init.lua;$${LUA_PATH_5_4-$$LUA_PATH};;"'; \

@@ -115,7 +115,7 @@ describe("the log", function()
     local one = start(("1>%s/pipe"):format(folder), nil, ([[
       rule { name = "chatty", on = "x.chatty", run = function()
         io.open("%s/begun", "w"):close()
-        io.write(("x"):rep(200000))
+        io.open("/proc/self/fd/1", "w"):write(("x"):rep(200000))
         return done()
       end }]]):format(folder))
     post(one, "e1")

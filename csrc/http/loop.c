@@ -168,10 +168,13 @@ static void make_room (ae_http *http, int64_t now) {
   }
 }
 
-/* Gives the memory of a rush back to the system. */
+/* Gives the memory of a rush back to the system, in steps as its connections
+** end: each time when a quarter of them is left. */
 static void trim (ae_http *http) {
-  if (http->peak < RUSH || http->count > http->peak / 4) return;
+  if (http->peak >= RUSH) http->rushed = true;
+  if (!http->rushed || http->count > http->peak / 4) return;
   http->peak = http->count;
+  if (http->count < RUSH / 16) http->rushed = false;
 #if defined(__GLIBC__)
   malloc_trim(0);
 #endif

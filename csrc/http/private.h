@@ -65,6 +65,7 @@ struct ae_http {
   bool started;
   ae_exchange *oldest, *newest; /* the thread's, as are the next three */
   size_t count, peak;           /* connections; their maximum since memory was given back */
+  bool rushed;                  /* memory of a rush is still to be given back */
   int64_t swept;                /* ms, monotonic */
   _Atomic uint64_t timeouts;
 };

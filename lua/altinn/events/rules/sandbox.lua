@@ -80,7 +80,7 @@ local function log_stream(state, say)
   function stream:flush() return self end
   function stream.setvbuf() return true end
   function stream.close() return nil, "the log stays open" end
-  return setmetatable(stream, { __tostring = function() return "file (the log)" end, __metatable = false })
+  return setmetatable(stream, { __tostring = function() return "file (the log)" end })
 end
 
 local function to_log(library, state, say)

@@ -46,8 +46,8 @@ local function column(list, name)
 end
 
 function M.run(report, pace)
-  local what = { name = "verdict", axis = "from POST to verdict, 2 cores, against nginx return 200", must = 0.1,
-    reach = 0.25, format = "%.3f", bar = "%.2f" }
+  local what = { name = "verdict", axis = "from POST to verdict, 2 cores, against nginx return 200", must = 0.2,
+    reach = 0.3, format = "%.3f", bar = "%.2f" }
   if not (machine.has "wrk" and machine.has "nginx") then
     what.missing = "wrk nginx-light"
     return report(what)

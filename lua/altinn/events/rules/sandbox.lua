@@ -95,7 +95,6 @@ end
 
 local function os_library(state)
   local library = guarded(os, "os", os_words, state)
-  library.os = nil
   library.exit = function() error("os.exit is not for rules", 2) end
   library.setlocale = nil
   library.getenv = function(name)  -- the host's own variables hold its secrets

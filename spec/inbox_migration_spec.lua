@@ -1,5 +1,5 @@
 -- An inbox that an earlier version left is brought up to date when a host opens it, whole or not at all. The fixture is
--- the dump of a file that altinn-events wrote before: see spec/support/inbox_schema1.sql.
+-- the dump of a file that altinn-events wrote before: see spec/support/inbox_schema1.sql and inbox_schema2.sql.
 local cjson = require "cjson"
 local host = require "spec.support.host"
 local process = require "spec.support.process"
@@ -14,6 +14,18 @@ local RULES = { r = [[
   rule { name = "fails", on = "correspondencepurged", run = function() return fail("never") end }
   rule { name = "quiet", on = "correspondencereceiverread", run = function() end }
 ]] }
+
+-- Names and columns of everything in the file; the key that was made with it.
+local function shape(path)
+  return sql.query(path, "SELECT name FROM sqlite_master ORDER BY name"),
+    sql.query(path, "SELECT m.name AS t, c.name AS c FROM sqlite_master m, pragma_table_info(m.name) c "
+      .. "WHERE m.type = 'table' ORDER BY 1, 2"),
+    sql.query(path, "SELECT name, sql FROM sqlite_master WHERE type = 'trigger' ORDER BY 1")
+end
+
+local function secret(path)
+  return sql.query(path, "SELECT hex(value) AS h FROM secret WHERE name = 'pseudonym'")[1].h
+end
 
 describe("an inbox of schema 1", function()
   local one, service
@@ -88,15 +100,14 @@ describe("an inbox of schema 1", function()
     assert(one:launch())
     one:restart()
     one:stop()
-    local migrated = sql.query(one.inbox, "SELECT name FROM sqlite_master ORDER BY name")
-    local columns = sql.query(one.inbox, "SELECT m.name AS t, c.name AS c FROM sqlite_master m, "
-      .. "pragma_table_info(m.name) c WHERE m.type = 'table' ORDER BY 1, 2")
+    local names, columns, triggers = shape(one.inbox)
+    local key = secret(one.inbox)
+    assert.is_truthy(key:match("^%x+$") and #key == 64, key)
     process.remove(one.inbox)
     assert(one:launch())
     one:stop()
-    assert.are.same(sql.query(one.inbox, "SELECT name FROM sqlite_master ORDER BY name"), migrated)
-    assert.are.same(sql.query(one.inbox, "SELECT m.name AS t, c.name AS c FROM sqlite_master m, "
-      .. "pragma_table_info(m.name) c WHERE m.type = 'table' ORDER BY 1, 2"), columns)
+    assert.are.same({ names, columns, triggers }, { shape(one.inbox) })
+    assert.are_not.equal(key, secret(one.inbox))
   end)
 
   it("says what to do to a command that comes before a host", function()
@@ -117,5 +128,110 @@ describe("an inbox of schema 1", function()
     assert.are.equal(1, sql.query(one.inbox, "PRAGMA user_version")[1].user_version)
     assert.are.equal(4, #sql.query(one.inbox, "SELECT 1 AS n FROM effect"))
     assert.are.same({}, sql.query(one.inbox, "SELECT 1 FROM sqlite_master WHERE name IN ('attempt', 'run_due')"))
+  end)
+end)
+
+-- The rules of its host; `old` was taken out before it ended.
+local RULES_2 = { r = [[
+  rule { name = "print", on = "correspondencepublished", run = function(event, letter)
+    return send.http("print") { key = { event.id }, path = "/jobs", json = { letter = letter.id } } end }
+  rule { name = "note", on = "correspondencepublished", run = function(event) return skip("noted " .. event.id) end }
+  rule { name = "fails", on = "correspondencepurged", run = function() return fail("never") end }
+  rule { name = "quiet", on = "correspondencereceiverread", run = function() end }
+  rule { name = "tomorrow", on = "correspondencereceiverread", run = function(event)
+    if event.id == "later" then return retry_after("1d", "not today") end
+  end }
+]] }
+
+local KEPT = {
+  run = "sequence, rule, state, attempt, due, reason, changed, since, line, tries", act = "*",
+  attempt = "number, sequence, rule, state, attempt, due, reason, changed",
+  event = "*", waiting = "*", remembered = "*",
+  effect = "key, sequence, rule, target, request, state, status, attempt, reason, recorded, changed, answer",
+  effect_attempt = "number, key, sequence, rule, target, request, state, status, attempt, reason, changed, answer",
+}
+
+local function rows(path)
+  local list = {}
+  for name, columns in pairs(KEPT) do
+    list[name] = sql.query(path, ("SELECT %s FROM %s ORDER BY 1, 2"):format(columns, name))
+  end
+  return list
+end
+
+describe("an inbox of schema 2", function()
+  local one, service
+
+  before_each(function()
+    service = target.start()
+    one = host.start { rules = RULES_2,
+      config = ('return { targets = { print = { url = "%s", timeout = 5 } } }'):format(service.url) }
+    one:stop()
+    process.remove(one.inbox)
+    assert(os.execute(("sqlite3 %s <spec/support/inbox_schema2.sql"):format(one.inbox)))
+  end)
+
+  after_each(function()
+    one:close()
+    service:close()
+  end)
+
+  -- What waits comes no more today, so that the host changes nothing.
+  local function put_off()
+    sql.execute(one.inbox, "UPDATE run SET due = (CAST(strftime('%s') AS INTEGER) + 86400) * 1000, changed = "
+      .. "CAST(strftime('%s') AS INTEGER) * 1000 WHERE state IN ('retry', 'later')")
+  end
+
+  it("keeps every row, and has the tables of a new one", function()
+    put_off()
+    local before = rows(one.inbox)
+    assert(one:launch())
+    assert(process.wait(10, function() return one:metrics().waiting == 5 or nil end))
+    one:stop()
+    assert.are.same(before, rows(one.inbox))
+    assert.are.equal(3, sql.query(one.inbox, "PRAGMA user_version")[1].user_version)
+    local names, columns, triggers = shape(one.inbox)
+    process.remove(one.inbox)
+    assert(one:launch())
+    one:stop()
+    assert.are.same({ shape(one.inbox) }, { names, columns, triggers })
+  end)
+
+  it("goes on where it was: the same bytes, the same order", function()
+    assert(one:launch())
+    assert(process.wait(20, function() return #service:requests() == 4 or nil end))
+    local bodies = {}
+    for _, request in ipairs(service:requests()) do bodies[#bodies + 1] = request.body end
+    local third, fourth
+    for index, body in ipairs(bodies) do
+      if body:find "letter%-3" then third, fourth = third or index, index end
+    end
+    assert.is_true(third < fourth)
+    table.sort(bodies)
+    assert.are.same({ '{"letter":"letter-10"}', '{"letter":"letter-3"}', '{"letter":"letter-3"}',
+      '{"letter":"letter-8"}' }, bodies)
+    assert(process.wait(10, function() return one:verdicts()["behind/print"].verdict == "done" or nil end))
+    local states = {}
+    for id, run in pairs(one:verdicts()) do states[id] = run.verdict end
+    assert.are.equal("abandoned", states["confirmed/old"])
+    assert.are.equal("later", states["later/tomorrow"])
+    assert.are.equal("discarded", states["gone/fails"])
+    assert.are.equal("dead", states["dead/fails"])
+    -- Earlier attempts go on being kept, by the new triggers.
+    assert.are.same({ { state = "refused" }, { state = "refused" } },
+      sql.query(one.inbox, "SELECT state FROM effect_attempt WHERE key = 'print:print/sleeps' ORDER BY number"))
+    assert.are.same({ { state = "retry" }, { state = "retry" } },
+      sql.query(one.inbox, "SELECT state FROM attempt WHERE sequence = 12 ORDER BY number"))
+  end)
+
+  it("stays as it was when it cannot be brought up to date", function()
+    put_off()
+    sql.execute(one.inbox, "CREATE TABLE secret(x)")
+    local before = { rows(one.inbox), shape(one.inbox) }
+    local ok, log = one:launch()
+    assert.is_false(ok)
+    assert.is_truthy(log:find("level=error msg=start", 1, true), log)
+    assert.are.equal(2, sql.query(one.inbox, "PRAGMA user_version")[1].user_version)
+    assert.are.same(before, { rows(one.inbox), shape(one.inbox) })
   end)
 end)

@@ -77,6 +77,7 @@ typedef enum ae_effect_state {
 /* Conditions of SQL on the column `state`. */
 #define AE_STATE_SQL_ITEM(name, text) ",'" text "'"
 #define AE_SQL_IS_OPEN "state IN (''" AE_OPEN_RUN_STATES(AE_STATE_SQL_ITEM) ")"
+#define AE_SQL_IS_FINAL "state IN (''" AE_FINAL_RUN_STATES(AE_STATE_SQL_ITEM) ")"
 #define AE_SQL_IS_RETURNABLE "state IN (''" AE_RETURNABLE_RUN_STATES(AE_STATE_SQL_ITEM) ")"
 
 /* The name of a state; "waiting" for AE_RUN_NONE, "" for AE_EFFECT_NONE. */

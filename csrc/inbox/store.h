@@ -9,7 +9,7 @@
 
 #include "inbox/inbox.h"
 
-#define AE_STORE_VERSION 2
+#define AE_STORE_VERSION 3
 
 /* Opaque: the SQLite store is behind store_private.h. */
 typedef struct ae_store ae_store;

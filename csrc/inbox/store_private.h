@@ -132,10 +132,10 @@ ae_slice ae_sql_column (sqlite3_stmt *statement, int at);
 /* One step of a walk: 1 = a row, 0 = the end, -1 = failed. */
 int ae_sql_step (sqlite3_stmt *statement);
 
-/* store_schema.c: makes the tables of an empty file; brings those of version
-** 1 up to date, whole or not at all. */
+/* store_schema.c: makes the tables of an empty file; brings those of an earlier
+** version up to date, whole or not at all. */
 bool ae_store_create (ae_store *store);
-bool ae_store_migrate (ae_store *store);
+bool ae_store_migrate (ae_store *store, int64_t version);
 
 /* store_check.c: opens or creates the file, resolves store->path, and locks the
 ** file. AE_STORAGE with a sentence when no host may open it. ae_store_close undoes

@@ -4,6 +4,9 @@
 */
 #include "inbox/store_private.h"
 
+#include <stdio.h>
+#include <unistd.h>
+
 /*
 ** event       the events; `sequence` is the event's number
 ** remembered  fingerprints of (source, id), a row for each group; the row with
@@ -14,13 +17,28 @@
 ** run         the state of a run; a run that waits or runs for the first time has
 **             no row. `due`, `changed` and `since` (the first failed attempt;
 **             0: none) are ms since 1970; `line`: see lines.h, 0: no order,
-**             NULL: not known; `attempt` counts failures, `tries` all attempts
+**             NULL: not known; `attempt` counts failures, `tries` all attempts;
+**             `version`: of the rule, NULL: not known; `entry`: name of the body
+**             that runs next, NULL: "run"; `timer`: JSON, of the timer that starts
+**             that body; `cause`: a failure without ids, for grouping; `would`:
+**             JSON, the effects of a shadowed run
 ** attempt     earlier states of runs, kept by the trigger `run_kept`
 ** act         acts by hand, with the state that the run had before
 ** effect      requests to targets, whole, by key; `answer` is the beginning of the
 **             target's answer
 ** effect_attempt  earlier states of effects, kept by the trigger `effect_kept`;
 **             `request` only where it changed
+** step        results of a run's steps, JSON; `place`: the order
+** memory      JSON that a rule remembers of a thing; `expires`: ms since 1970,
+**             0: never
+** timer       timers that wait: the thing, rule and key of each, its run, and
+**             `cancel`: types of events that end it, one a line. The trigger
+**             `timer_over` removes the row when the run is over
+** version     versions of rules that were in force; `text`: JSON, path -> text;
+**             `first`: ms since 1970
+** meant       fingerprints of the events' meanings, a row for each group
+** repeated    events of one meaning: `meaning` is the number of the first
+** secret      keys made with the file: `pseudonym`
 */
 #define TABLE_EVENT \
   "CREATE TABLE event(sequence INTEGER PRIMARY KEY," \
@@ -43,8 +61,7 @@
   " attempt INTEGER, reason TEXT, recorded INTEGER, changed INTEGER, answer TEXT)" \
   " WITHOUT ROWID;"
 
-/* The tables that are new in version 2. The trigger does not keep the state of a run
-** that was put back by hand and not tried yet: that is no attempt. */
+/* The tables that are new in version 2. */
 #define SINCE_2 \
   "CREATE INDEX run_due ON run(due) WHERE " AE_SQL_IS_OPEN ";" \
   "CREATE TABLE attempt(number INTEGER PRIMARY KEY, sequence INTEGER NOT NULL," \
@@ -59,24 +76,61 @@
   "CREATE TABLE effect_attempt(number INTEGER PRIMARY KEY, key TEXT NOT NULL," \
   " sequence INTEGER, rule TEXT, target TEXT, request TEXT, state TEXT, status INTEGER," \
   " attempt INTEGER, reason TEXT, changed INTEGER, answer TEXT);" \
-  "CREATE INDEX effect_attempt_event ON effect_attempt(sequence);" \
+  "CREATE INDEX effect_attempt_event ON effect_attempt(sequence);"
+
+/* The tables, columns and triggers that are new in version 3. The trigger `run_kept`
+** does not keep the state of a run that was put back by hand and not tried yet:
+** that is no attempt. */
+#define COLUMNS_3 \
+  "ALTER TABLE run ADD COLUMN version INTEGER;" \
+  "ALTER TABLE run ADD COLUMN entry TEXT;" \
+  "ALTER TABLE run ADD COLUMN timer TEXT;" \
+  "ALTER TABLE run ADD COLUMN cause TEXT;" \
+  "ALTER TABLE run ADD COLUMN would TEXT;" \
+  "ALTER TABLE attempt ADD COLUMN version INTEGER;" \
+  "ALTER TABLE attempt ADD COLUMN cause TEXT;" \
+  "ALTER TABLE effect ADD COLUMN version INTEGER;" \
+  "ALTER TABLE effect_attempt ADD COLUMN version INTEGER;"
+#define TABLES_3 \
+  "CREATE TABLE step(sequence INTEGER, rule TEXT, name TEXT, place INTEGER NOT NULL," \
+  " result TEXT, version INTEGER, time INTEGER NOT NULL," \
+  " PRIMARY KEY(sequence, rule, name)) WITHOUT ROWID;" \
+  "CREATE TABLE memory(rule TEXT, thing TEXT, name TEXT, value TEXT NOT NULL," \
+  " expires INTEGER NOT NULL DEFAULT 0, changed INTEGER NOT NULL," \
+  " PRIMARY KEY(rule, thing, name)) WITHOUT ROWID;" \
+  "CREATE TABLE timer(thing TEXT, rule TEXT, key TEXT, sequence INTEGER NOT NULL," \
+  " cancel TEXT, PRIMARY KEY(thing, rule, key)) WITHOUT ROWID;" \
+  "CREATE INDEX timer_run ON timer(sequence, rule);" \
+  "CREATE TABLE version(version INTEGER, rule TEXT, file TEXT, text TEXT," \
+  " first INTEGER NOT NULL, PRIMARY KEY(version, rule)) WITHOUT ROWID;" \
+  "CREATE TABLE meant(number INTEGER PRIMARY KEY, fingerprints BLOB NOT NULL);" \
+  "CREATE TABLE repeated(meaning INTEGER, sequence INTEGER," \
+  " PRIMARY KEY(meaning, sequence)) WITHOUT ROWID;" \
+  "CREATE INDEX repeated_event ON repeated(sequence);" \
+  "CREATE TABLE secret(name TEXT PRIMARY KEY, value BLOB NOT NULL);"
+#define TRIGGERS_3 \
+  "DROP TRIGGER IF EXISTS run_kept;" \
+  "DROP TRIGGER IF EXISTS effect_kept;" \
   "CREATE TRIGGER run_kept BEFORE UPDATE OF state, attempt, reason ON run" \
   " WHEN NOT (OLD.state = 'retry' AND OLD.attempt = 0) BEGIN" \
-  " INSERT INTO attempt(sequence, rule, state, attempt, due, reason, changed)" \
-  " VALUES(OLD.sequence, OLD.rule, OLD.state, OLD.attempt, OLD.due, OLD.reason," \
-  " OLD.changed); END;" \
+  " INSERT INTO attempt(sequence, rule, state, attempt, due, reason, changed, version," \
+  " cause) VALUES(OLD.sequence, OLD.rule, OLD.state, OLD.attempt, OLD.due, OLD.reason," \
+  " OLD.changed, OLD.version, OLD.cause); END;" \
   "CREATE TRIGGER effect_kept BEFORE UPDATE OF state ON effect" \
   " WHEN OLD.state <> 'recorded'" \
   " AND (OLD.state IS NOT NEW.state OR OLD.attempt IS NOT NEW.attempt) BEGIN" \
   " INSERT INTO effect_attempt(key, sequence, rule, target, request, state, status," \
-  " attempt, reason, changed, answer) VALUES(OLD.key, OLD.sequence, OLD.rule," \
+  " attempt, reason, changed, answer, version) VALUES(OLD.key, OLD.sequence, OLD.rule," \
   " OLD.target, nullif(OLD.request, NEW.request), OLD.state, OLD.status, OLD.attempt," \
-  " OLD.reason, OLD.changed, OLD.answer); END;" \
-  "PRAGMA user_version = 2;"
+  " OLD.reason, OLD.changed, OLD.answer, OLD.version); END;" \
+  "CREATE TRIGGER timer_over AFTER UPDATE OF state ON run" \
+  " WHEN OLD.timer IS NOT NULL AND NEW." AE_SQL_IS_FINAL " BEGIN" \
+  " DELETE FROM timer WHERE sequence = OLD.sequence AND rule = OLD.rule; END;"
+
+static const char since_3[] = COLUMNS_3 TABLES_3 TRIGGERS_3 "PRAGMA user_version = 3;";
 
 static const char schema[] = "BEGIN IMMEDIATE;" TABLE_EVENT TABLE_REMEMBERED TABLE_WAITING
-  TABLE_RUN TABLE_EFFECT SINCE_2 "PRAGMA application_id = 0x41454256;"
-                             "COMMIT;";
+  TABLE_RUN TABLE_EFFECT SINCE_2 "PRAGMA application_id = 0x41454256;";
 
 /* In version 1 a discarded run was `skipped`, and a refused effect was `failed`. The
 ** file did not say when a run was first tried, or which rules an event waits for:
@@ -99,13 +153,33 @@ static const char from_1[] =
   "INSERT INTO effect_attempt(key, sequence, rule, target, request, state, status, attempt,"
   " reason, changed) SELECT key, sequence, rule, target, request, state, status, attempt,"
   " reason, changed FROM effect WHERE state IN ('recorded', 'unknown');"
-  "UPDATE effect SET request = NULL WHERE state IN ('recorded', 'unknown');"
-  "COMMIT;";
+  "UPDATE effect SET request = NULL WHERE state IN ('recorded', 'unknown');";
 
-bool ae_store_create (ae_store *store) {
-  return ae_store_execute(store, schema);
+/* Makes the keys of a file. False: the system has no random bytes, or the store
+** fails. */
+static bool make_secrets (ae_store *store) {
+  unsigned char bytes[32];
+  char sql[160];
+  int length;
+  if (getentropy(bytes, sizeof bytes) != 0) return false;
+  length = snprintf(sql, sizeof sql, "INSERT INTO secret VALUES('pseudonym', x'");
+  for (size_t i = 0; i < sizeof bytes; i++)
+    length += snprintf(sql + length, sizeof sql - (size_t)length, "%02x", bytes[i]);
+  snprintf(sql + length, sizeof sql - (size_t)length, "')");
+  return ae_store_execute(store, sql);
 }
 
-bool ae_store_migrate (ae_store *store) {
-  return ae_store_execute(store, from_1);
+/* One transaction: `sql` begins it. When it fails, the caller closes the file, which
+** rolls back. */
+static bool bring_to_3 (ae_store *store, const char *sql) {
+  return ae_store_execute(store, sql) && ae_store_execute(store, since_3) &&
+         make_secrets(store) && ae_store_execute(store, "COMMIT");
+}
+
+bool ae_store_create (ae_store *store) {
+  return bring_to_3(store, schema);
+}
+
+bool ae_store_migrate (ae_store *store, int64_t version) {
+  return bring_to_3(store, version == 1 ? from_1 : "BEGIN IMMEDIATE");
 }

@@ -182,7 +182,7 @@ static ae_code open_database (ae_store *store, ae_error *error) {
   if (code == AE_OK) code = use_log(store, error);
   if (code != AE_OK) return code;
   if (!ae_store_execute(store, settings) || (version == 0 && !ae_store_create(store)) ||
-      (version == 1 && !ae_store_migrate(store)))
+      (version > 0 && version < AE_STORE_VERSION && !ae_store_migrate(store, version)))
     return ae_store_explain(store, error);
   return prepare(store, error);
 }

@@ -220,11 +220,15 @@ rock: | $(BUILD_SETUP) setup-rock
 rockspecs: | $(BUILD_SETUP)
 	lua5.4 rockspec/release.lua write
 
-# The closed sets of the core (event types, statuses, environments) as definitions for editors, and the README's table.
+# The closed sets of the core (event types, statuses, environments) and the kinds of effects as definitions for editors,
+# and the README's tables.
 definitions: modules
 	$(ENV) lua5.4 spec/support/types_table.lua README.md
 	$(ENV) lua5.4 spec/support/catalogue.lua >$(BUILD)/catalogue.lua
 	mv $(BUILD)/catalogue.lua lua/altinn/events/library/catalogue.lua
+	$(ENV) lua5.4 spec/support/effects_table.lua README.md
+	$(ENV) lua5.4 spec/support/effects_table.lua definitions >$(BUILD)/effects.lua
+	mv $(BUILD)/effects.lua lua/altinn/events/library/effects.lua
 
 # The packed rocks installed for every Lua with LuaRocks' own flags, and all specs run against what is installed.
 check-rocks: modules | setup-test setup-lua5.1 setup-lua5.2 setup-lua5.3 setup-luajit

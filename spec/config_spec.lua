@@ -208,7 +208,7 @@ describe("keys", function()
       "unknown key 'limits.max_byte' (did you mean 'max_bytes'?)")
     says(problems_of 'return { log = { fromat = "json" } }', "unknown key 'log.fromat' (did you mean 'format'?)")
     says(problems_of 'return { targets = { print = { ulr = "https://x.no" } } }',
-      "unknown key 'targets.print.ulr' (did you mean 'url'?)", "targets.print.url is missing")
+      "unknown key 'targets.print.ulr' (did you mean 'url'?)", "targets.print has no url")
   end)
 
   it("that are wrong are told all at once, each with its name", function()
@@ -242,6 +242,10 @@ describe("keys", function()
     says(problems_of 'return { secret = "" }', "secret must be a text")
     says(problems_of "return { secret = {} }", "secret must be a text")
     says(problems_of 'return { secret = { "fine", 5 } }', "secret must be a text")
+  end)
+
+  it("a target is in one place, and has the keys of that", function()
+    says(problems_of 'return { targets = { p = { timeout = 5 } } }', "targets.p has no url")
   end)
 
   it("a target has an address, headers and a timeout", function()

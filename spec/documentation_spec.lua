@@ -212,6 +212,11 @@ describe("README.md", function()
     end
   end)
 
+  it("has the kinds of effects and what their targets have (make definitions)", function()
+    local effects_table = require "spec.support.effects_table"
+    assert.are.equal(effects_table.text(), effects_table.shown(text))
+  end)
+
   it("links to files that are there", function()
     for target in text:gmatch("%]%(([^)#:]+)%)") do
       local file = io.open(target, "rb")

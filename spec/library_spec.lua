@@ -9,7 +9,7 @@ local rules = require "altinn.events.rules"
 local things = require "altinn.events.rules.thing"
 
 local FOLDER = "lua/altinn/events/library/"
-local NAMES = { "catalogue", "client", "configuration", "events", "resty", "rules" }
+local NAMES = { "catalogue", "client", "configuration", "effects", "events", "resty", "rules" }
 
 local files, classes, aliases = {}, {}, {}
 for _, name in ipairs(NAMES) do
@@ -168,6 +168,7 @@ describe("the definitions", function()
 
   it("hold what the core knows: make definitions", function()
     assert.are.equal(catalogue.text(), process.read(FOLDER .. "catalogue.lua"))
+    assert.are.equal(require("spec.support.effects_table").definitions(), process.read(FOLDER .. "effects.lua"))
     for short, entry in pairs(core.types()) do
       assert.is_true(set_of(aliases["altinn.events.type"].values)[short])
       assert.is_true(set_of(aliases["altinn.events.full_type"].values)[entry.type])
@@ -266,8 +267,9 @@ describe("of rule files", function()
     assert.are.same(sorted(checks), sorted(fields_of "altinn.events.rule"))
     assert.are.same(sorted(known(checks.retry, "checks")), sorted(fields_of "altinn.events.retry"))
     assert.are.same(sorted(known(checks.limit, "checks")), sorted(fields_of "altinn.events.limit"))
-    local effects = require "altinn.events.rules.effects"
-    assert.are.same(sorted(effects.kinds.http.fields), sorted(fields_of "altinn.events.http_effect"))
+    for name, kind in pairs(require("altinn.events.rules.effects").kinds) do
+      assert.are.same(sorted(kind.fields), sorted(fields_of(("altinn.events.%s_effect"):format(name))))
+    end
   end)
 
   it("every power is defined", function()

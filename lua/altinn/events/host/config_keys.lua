@@ -1,11 +1,15 @@
 -- The keys of the configuration, each with what its value must be.
 local core = require "altinn.events.core"
-local field = require "altinn.events.support.http_field"
+local effects = require "altinn.events.rules.effects"
 local is_missing = require("altinn.events.host.config_file").is_missing
 local suggest = require "altinn.events.support.suggest"
+local target_module = require "altinn.events.rules.effects.target"
 local words = require "altinn.events.support.words"
 
 local M = {}
+
+local authorities, file_name, one_text, texts = target_module.authorities, target_module.file_name,
+  target_module.one_text, target_module.texts
 
 -- How the text of a variable becomes a value, by the check of its key; the
 -- keys of the tables in it, by theirs.
@@ -26,21 +30,9 @@ local function want(kind)
 end
 
 local function whole(least, most)
-  local function check(value)
-    if type(value) ~= "number" or value % 1 ~= 0 or value < least or value > most then
-      return ("must be a whole number from %d to %d"):format(least, most)
-    end
-  end
+  local check = target_module.whole(least, most)
   converters[check] = tonumber
   return check
-end
-
-local function texts(value)
-  if type(value) == "string" and value ~= "" then return nil end
-  if type(value) ~= "table" or #value == 0 then return "must be a text or a list of texts" end
-  for _, one in ipairs(value) do
-    if type(one) ~= "string" or one == "" then return "must be a text or a list of texts, none of them empty" end
-  end
 end
 
 converters[texts] = function(text)
@@ -85,61 +77,53 @@ local function record(shape)
   return check
 end
 
-local function headers(value)
-  if type(value) ~= "table" then return "must be a table of names and texts" end
-  for name, text in pairs(value) do
-    if type(name) ~= "string" or type(text) ~= "string" then return "must hold texts by name" end
-    if not field.is_name(name) then return ("has '%s', which is no name of a header"):format(name) end
-    if not field.is_value(text) then return ("%s holds a control character"):format(name) end
-  end
-end
-
-local function file_name(value)
-  if type(value) ~= "string" or value == "" or value:find("^:") or value:find("%c") then
-    return "must be the name of a file"
-  end
-end
-
 local function url(value)
   if type(value) ~= "string" or not value:find("^https?://[^/%s]+") or value:find("[%s%c]") then
     return "must be an address that begins with https:// or http://"
   end
 end
 
--- The url of a target: effects put their path between the address and its query. A fragment would not be sent, so it is
--- refused.
-local function target_url(value)
-  local message = url(value)
-  if message then return message end
-  if value:find("#", 1, true) then return "holds a '#': what follows it would never be sent" end
+local function switch_or_text(text)
+  if text == "false" then return false end
+  return text
 end
 
--- A file of authorities that are trusted instead of the system's. Connections read it later, so it is checked here.
-local function authorities(value)
-  if file_name(value) then return "must be the name of a file" end
-  local file, message = io.open(value, "rb")
-  local text
-  if file then
-    text, message = file:read(1 << 20)  -- a folder opens, and does not read
-    file:close()
+-- The keys of targets as a shape.
+local function shape_of(keys)
+  local made = {}
+  for _, key in pairs(keys) do
+    local check = key.shape and record(shape_of(key.shape)) or function(value) return key.check(value) end
+    converters[check] = key.number and tonumber or key.switch and switch_or_text or nil
+    made[key.name] = check
   end
-  if not text then return ("cannot be read: %s"):format(message or "it is empty") end
-  if not text:find("-----BEGIN CERTIFICATE-----", 1, true) then return "holds no certificate in PEM" end
+  return made
 end
 
-local target_shape = { url = target_url, headers = headers, timeout = whole(1, 3600), ca_file = authorities }
+local sorts = effects.sorts
+local target_shape, target_shapes = shape_of(sorts.all), {}
+for _, sort in ipairs(sorts.names) do target_shapes[sort] = shape_of(sorts.keys[sort]) end
+
+-- Checks one target: it has one sort, and the keys of that.
+local function check_target(target, at, problems)
+  local sort, message = sorts:of(target)
+  local rest = {}
+  for name, value in pairs(target) do
+    local misplaced = sort and sorts:misplaced(sort, name)
+    if misplaced then problems[#problems + 1] = ("%s.%s %s"):format(at, name, misplaced)
+    else rest[name] = value end
+  end
+  check_table(rest, target_shapes[sort] or target_shape, at, problems)
+  if not sort then problems[#problems + 1] = ("%s %s"):format(at, message) end
+end
 
 local function targets(value, path, problems)
   if type(value) ~= "table" then return "must be a table of targets by name" end
   for name, target in pairs(value) do
     local at = path .. "." .. tostring(name)
-    if core.mask(tostring(name)) ~= tostring(name) then
-      problems[#problems + 1] = path .. ": the name of a target stands in logs, and must not hold an identity number"
+    local message = target_module.name_fault(name)
+    if message then problems[#problems + 1] = path .. ": " .. message
     elseif type(target) ~= "table" then problems[#problems + 1] = at .. " must be a table with a url"
-    else
-      check_table(target, target_shape, at, problems)
-      if target.url == nil then problems[#problems + 1] = at .. ".url is missing" end
-    end
+    else check_target(target, at, problems) end
   end
 end
 
@@ -165,10 +149,6 @@ local function endpoint(value)
     return "must be the public https:// address of the webhook, for instance https://hooks.example.no/events"
       .. " (the secret is added, or stands where {secret} is)"
   end
-end
-
-local function one_text(value)
-  if type(value) ~= "string" or value == "" then return "must be a text that is not empty" end
 end
 
 -- The options of events.maskinporten.

@@ -1,13 +1,6 @@
 ---@meta _
 -- The configuration file altinn-events.lua, for editors: put ---@type altinn.events.configuration above its table.
 
---- A target of effects.
----@class altinn.events.target
----@field url string
----@field headers table<string, string>|nil
----@field timeout integer|nil seconds
----@field ca_file string|nil PEM file of authorities that are trusted instead of the system's
-
 --- How the host logs.
 ---@class altinn.events.log_options
 ---@field format "logfmt"|"json"|nil

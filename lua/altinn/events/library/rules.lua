@@ -7,27 +7,9 @@
 --- is a mistake of the rule.
 ---@class altinn.events.verdict
 
---- A thing, an event, a text or a number.
----@alias altinn.events.key_part altinn.events.thing|altinn.events.event|string|number
-
---- An HTTP request that is sent once by its key.
----@class altinn.events.http_effect
----@field key altinn.events.key_part|altinn.events.key_part[]|nil the same key is not sent again once it has succeeded;
----  it must hold something of the event, unless it is a text with a colon; left out: this event, this place
----@field path string|nil is added to the target's url; begins with one slash
----@field method "POST"|"PUT"|"PATCH"|"DELETE"|nil POST when it is left out
----@field headers table<string, string|number>|nil
----@field json any a value, sent as JSON
----@field body string|nil octets, instead of json
-
---- Effects.
----@class altinn.events.send
-send = {}
-
---- An HTTP request to a target of the configuration: send.http("print") { key = …, json = … }.
----@param target string the target's name
----@return fun(fields: altinn.events.http_effect): altinn.events.verdict
-function send.http(target) end
+--- Effects; each kind is in effects.lua.
+---@type altinn.events.send
+send = nil
 
 --- Nothing to do.
 ---@param reason string|nil

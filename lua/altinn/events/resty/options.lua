@@ -1,7 +1,7 @@
 -- The options of the handler in nginx. Mistakes in them raise when nginx starts.
-local core = require "altinn.events.core"
-local field = require "altinn.events.support.http_field"
+local effects = require "altinn.events.rules.effects"
 local suggest = require "altinn.events.support.suggest"
+local target_module = require "altinn.events.rules.effects.target"
 
 local M = {}
 
@@ -68,24 +68,42 @@ local function not_here(instead) return function() return instead end end
 
 local trusted = not_here "nginx trusts what lua_ssl_trusted_certificate names"
 
--- A fragment is never sent, and would swallow the path of an effect.
-local function target_url(value)
-  return url(value) or value:find("#", 1, true) and "holds a '#': what follows it would never be sent" or nil
+-- The kinds of effects that nginx can send, and the sorts of their targets.
+local here = {}
+for name, kind in pairs(effects.kinds) do here[name] = kind.carrier == "http" and kind or nil end
+local sorts = target_module.sorts(here)
+
+local function keys_here(sort)
+  local keys = {}
+  for name, key in pairs(sorts.keys[sort]) do keys[name] = key end
+  keys.timeout = { name = "timeout", check = timeout }
+  return keys
 end
 
-local check_target = members { url = target_url, headers = field.fault, timeout = timeout, ca_file = trusted }
+-- What is wrong with one target.
+local function target_fault(target)
+  if type(target) ~= "table" then return ("a table is wanted, not a %s"):format(type(target)) end
+  local sort = effects.sorts:of(target)
+  if sort and not sorts.keys[sort] then
+    return ("%s is for the host: nginx sends to targets with %s"):format(effects.sorts:words(sort),
+      table.concat(sorts.names, ", "))
+  end
+  local message
+  sort, message = sorts:of(target)
+  if sort then return target_module.members_fault(target, keys_here(sort)) end
+  return target_module.members_fault(target, sorts.all) or message
+end
 
 local function targets(value)
   if type(value) ~= "table" then return "a table of targets by name is wanted" end
   for name, target in pairs(value) do
-    if type(name) ~= "string" or core.mask(name) ~= name then
-      return "the name of a target stands in logs: a text without an identity number"
-    end
-    local message = check_target(target) or target.url == nil and "its url is missing"
+    if type(name) ~= "string" then return "the name of a target is a text" end
+    local message = target_module.name_fault(name)
+    if message then return message end
+    message = target_fault(target)
     if message then return name .. ": " .. message end
   end
 end
-
 
 local check_client = members {
   environment = want "string", base_url = url, token = function() end, credentials = want "table",

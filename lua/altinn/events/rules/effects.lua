@@ -3,13 +3,43 @@
 local cjson = require("cjson.safe").new()
 local json = require "altinn.events.support.json"
 local suggest = require "altinn.events.support.suggest"
+local targets_module = require "altinn.events.rules.effects.target"
 
 local M = {}
 
---- The kinds: send.NAME(target) { … }. Each has `fields` (names), check(fields) -> message, record(effect) ->
---- record | nil, message, target_problem(target) -> message, request(record, target, key) -> request, and
---- judge(name, target, reply) -> outcome; see http.lua.
-M.kinds = { http = require "altinn.events.rules.effects.http" }
+-- The names of the kinds. To add one: its file in effects/, and its name here.
+local NAMES = { "http" }
+
+---@class altinn.events.effect_kind
+---A kind of effects, send.NAME(target) { … }: a file in effects/.
+---@field words { [1]: string, [2]: string, [3]: string }[] its fields beside `key`: name, type of LuaCATS, explanation
+---@field fields table<string, true> their names, and `key`
+---@field about string one line: what it does
+---@field sent string when its outcome is "sent"
+---@field takes string[] the sorts of its targets: "url", "mail", …; see effects/target.lua
+---@field keys altinn.events.target_key[] what its targets take
+---@field carrier "http"|"curl"|"aside" who carries its requests: "http" works in nginx too
+---@field check fun(fields: table): string|nil a mistake that raises when the effect is made
+---@field record fun(effect: table, target: table, about: table): table|nil, string|nil a table that JSON can hold
+---@field target_problem (fun(target: table): string|nil)|nil beside its keys
+---@field request fun(record: table, target: table, key: string): table what the carrier takes
+---@field judge fun(name: string, target: table, reply: table): altinn.events.effect_outcome
+---@field sample table a target, for trying constants of a rule's text
+---@field stand_ins table values of fields that are known at run time only, for the same
+
+--- The kinds by name.
+---@type table<string, altinn.events.effect_kind>
+M.kinds = {}
+
+for _, name in ipairs(NAMES) do
+  local kind = require("altinn.events.rules.effects." .. name)
+  kind.fields = { key = true }
+  for _, word in ipairs(kind.words) do kind.fields[word[1]] = true end
+  M.kinds[name] = kind
+end
+
+--- The sorts of targets.
+M.sorts = targets_module.sorts(M.kinds)
 
 local KEY_BYTES = 512
 local RECORD_BYTES = 1024 * 1024
@@ -104,13 +134,27 @@ local function fail(effect, message)
   return nil, ("effect for target '%s': %s"):format(tostring(effect.target), message)
 end
 
+--- What is wrong with a target of the configuration, for a kind.
+---@param kind string
+---@param target table
+---@return string|nil message
+function M.target_fault(kind, target)
+  local sort, message = M.sorts:of(target)
+  if not sort then return "the target " .. message end
+  for _, one in ipairs(M.kinds[kind].takes) do
+    if one == sort then return M.kinds[kind].target_problem and M.kinds[kind].target_problem(target) end
+  end
+  return ("the target has %s, and send.%s sends to targets with %s: write %s"):format(sort, kind,
+    table.concat(M.kinds[kind].takes, " or "), M.sorts:words(sort))
+end
+
 local function find_target(effect, targets)
   local target = targets and targets[effect.target]
   if not target then
     return nil, ("there is no such target%s; targets stand in the configuration")
       :format(suggest.hint(tostring(effect.target), targets or {}))
   end
-  local message = M.kinds[effect.kind].target_problem(target)
+  local message = M.target_fault(effect.kind, target)
   if message then return nil, message end
   return target
 end
@@ -132,7 +176,7 @@ function M.prepare(effect, about, targets)
   local target, message = find_target(effect, targets)
   if not target then return fail(effect, message) end
   local record
-  record, message = M.kinds[effect.kind].record(effect)
+  record, message = M.kinds[effect.kind].record(effect, target, about)
   if not record then return fail(effect, message) end
   local item = { kind = effect.kind, target = effect.target }
   item.key, message = key_of(effect, about)

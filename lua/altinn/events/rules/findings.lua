@@ -2,6 +2,7 @@
 -- bodies.
 local bodies = require "altinn.events.rules.bodies"
 local core = require "altinn.events.core"
+local effects = require "altinn.events.rules.effects"
 local head = require "altinn.events.event.head"
 local language = require "altinn.events.rules.language"
 local sandbox = require "altinn.events.rules.sandbox"
@@ -84,6 +85,15 @@ local function check_target(list, rule, target, targets, where, entry)
     target, suggest.hint(target, targets)), ("add targets.%s to the configuration"):format(target))
 end
 
+-- A target must be of a sort that the kind of effects sends to. A target whose secrets this user cannot read may have
+-- none.
+local function check_sort(list, rule, send, target)
+  if not target or not effects.sorts:of(target) then return end
+  local message = effects.target_fault(send.kind, target)
+  if not message then return end
+  list:add("error", "target", place_in(rule, send), ("send.%s(%q): %s"):format(send.kind, send.target, message))
+end
+
 local function check_powers_of_head(list, rule, targets)
   for _, power in ipairs(rule.may or {}) do
     local target = power:match("^send:(.+)$")
@@ -103,6 +113,7 @@ local function check_sends(list, rule, facts, targets)
   for _, send in ipairs(facts.sends) do
     if targets and language.send[send.kind] then
       check_target(list, rule, send.target, targets, ("send.%s:"):format(send.kind), send)
+      check_sort(list, rule, send, targets[send.target])
     end
     check_power(list, rule, send, "send:" .. send.target, ("send.%s(%q)"):format(send.kind, send.target))
   end

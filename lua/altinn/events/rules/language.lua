@@ -127,7 +127,7 @@ function M.effect_fault(kind, target, fields, event)
   if not effect then return message end
   local made
   made, message = effects.prepare(effect, { rule = "r", event = event, place = 1 },
-    { [target] = { url = "http://127.0.0.1" } })
+    { [target] = effects.kinds[kind].sample })
   return not made and message or nil
 end
 

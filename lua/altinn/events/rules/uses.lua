@@ -1,6 +1,7 @@
 -- Checks how bodies use their arguments: whether the thing, Altinn's answers about it, and the context have the methods
 -- and members that a body names, and whether the constants of an effect can ever be sent.
 local core = require "altinn.events.core"
+local effects = require "altinn.events.rules.effects"
 local language = require "altinn.events.rules.language"
 local letters = require "altinn.events.client.letter"
 local members = require "altinn.events.rules.members"
@@ -111,9 +112,6 @@ local function check_context(add, entry)
   end
 end
 
--- Values in place of fields that are known at run time only.
-local STAND_INS = { path = "/", method = "POST", body = "", json = true }
-
 local sample
 
 -- An event that has nothing in common with any constant.
@@ -144,10 +142,15 @@ end
 
 local function check_effect(add, send)
   if not language.send[send.kind] then return end
-  local fields = without_unknown(send.fields, function(name) return STAND_INS[name] end)
+  local stand_ins = effects.kinds[send.kind].stand_ins  -- in place of fields that are known at run time only
+  local fields = without_unknown(send.fields, function(name) return stand_ins[name] end)
   if is_open(send.fields.key) then fields.key = nil
   elseif type(fields.key) == "table" then fields.key = without_unknown(fields.key, print) end
-  if type(fields.json) == "table" then fields.json = STAND_INS.json end
+  for name, value in pairs(fields) do
+    local stand_in = stand_ins[name]
+    local whole = type(value) == "table" and stand_in ~= nil and (type(stand_in) ~= "string" or is_open(value))
+    if whole then fields[name] = stand_in end
+  end
   if type(fields.headers) == "table" then
     fields.headers = without_unknown(fields.headers, function() return "x" end)
   end

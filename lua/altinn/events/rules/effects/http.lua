@@ -2,13 +2,26 @@
 local core = require "altinn.events.core"
 local field = require "altinn.events.support.http_field"
 local json = require "altinn.events.support.json"
+local targets = require "altinn.events.rules.effects.target"
 local text = require "altinn.events.support.text"
 local url = require "altinn.events.support.url"
 
 local M = {}
 
---- The fields of send.http(target) { … }.
-M.fields = { key = true, path = true, method = true, headers = true, json = true, body = true }
+M.about = "an HTTP request"
+M.sent = "the answer is a 2xx"
+M.carrier, M.takes = "http", { "url" }
+M.keys = targets.of_http("url", "address that requests go to; an effect's path is put after it, before its query")
+M.sample = { url = "http://127.0.0.1" }
+M.stand_ins = { path = "/", method = "POST", body = "", json = true }
+
+M.words = {
+  { "path", "string|nil", "is added to the target's url; begins with one slash" },
+  { "method", '"POST"|"PUT"|"PATCH"|"DELETE"|nil', "POST when it is left out" },
+  { "headers", "table<string, string|number>|nil", "of this request" },
+  { "json", "any", "a value, sent as JSON" },
+  { "body", "string|nil", "octets, instead of json" },
+}
 
 local METHODS = { POST = true, PUT = true, PATCH = true, DELETE = true }
 local TIMEOUT = 30  -- seconds, when the target names none
@@ -103,11 +116,10 @@ function M.record(effect)
   return record
 end
 
---- What is wrong with a target of the configuration, for this kind.
+--- What is wrong with a target beside its keys.
 ---@param target table
 ---@return string|nil message
 function M.target_problem(target)
-  if not target.url then return "the target has no url" end
   local _, message = add_headers({}, target.headers)
   return message
 end

@@ -95,6 +95,7 @@ describe("the routes of the host", function()
     local pipe = io.popen(build:format(folder, folder))
     local said = pipe:read "a"
     pipe:close()
-    assert.are.equal("read=2 key=somebody\nstored=2 key=somebody\nunreadable=1 unordered=1\n", said)
+    assert.are.equal("read=3 key=somebody\nstored=3 key=somebody\nunreadable=1 unordered=1\n"
+      .. "constant=the printer at_once=0,7\n", said)
   end)
 end)

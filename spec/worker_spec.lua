@@ -272,12 +272,19 @@ describe("a run that is taken back", function()
 
   it("makes room for the next one", function()
     local world = worlds.new { rules = { ["r.lua"] = [[
-      rule { name = "one", on = "*", limit = { at_once = 1 }, run = function() return send.http("t") {} end }]] },
-      targets = targets "t", answer = function() return 25 end }
-    for number = 1, 2 do world:run_at(0, "one", number) end
-    world:at(5, { kind = "cancel", rule = "one", sequence = 1 })
+      rule { name = "asks", on = "*", order = false, may = { "download" }, run = function(event, letter)
+        letter:download("0198c3a2-7b1d-7c55-8f0e-000000000001", function() end)
+        return skip("asked")
+      end }]] }, answer = function() return 25, { status = 200, headers = {
+        ["content-type"] = "application/octet-stream" } } end }
+    local settings = cjson.decode(world.settings)
+    settings.base_url, settings.token = "http://127.0.0.1:1", "a-token"
+    world.settings = cjson.encode(settings)
+    for number = 1, 129 do world:run_at(0, "asks", number) end  -- one more than a worker begins
+    world:at(5, function() world.taken_back["asks/1"] = true end)
+    world:at(5, { kind = "cancel", rule = "asks", sequence = 1 })
     world:run()
-    assert.are.equal(30, world:verdict("one", 2).at)
+    assert.are.same({ 25, 30 }, { world:verdict("asks", 2).at, world:verdict("asks", 129).at })
   end)
 
   it("in line and handed out again runs once", function()

@@ -20,7 +20,7 @@ static ae_slice as_slice (const char *text) {
 
 static void head_free (ae_head *head) {
   free(head->rule);
-  free(head->attribute);
+  free(head->order);
 }
 
 void ae_heads_free (ae_heads *heads) {
@@ -45,14 +45,19 @@ ae_heads *ae_heads_new (size_t capacity) {
   return NULL;
 }
 
-ae_code ae_heads_add (ae_heads *heads, ae_slice rule, bool ordered, ae_slice order,
-                      const ae_condition *conditions, size_t count, ae_error *error) {
-  ae_head head = {duplicate(rule), order.data == NULL ? NULL : duplicate(order), ordered};
+ae_code ae_heads_add (ae_heads *heads, const ae_head_words *words, ae_error *error) {
+  const bool has_order = words->order.data != NULL;
+  ae_head head = {duplicate(words->rule), words->ordering,
+                  has_order ? duplicate(words->order) : NULL, words->at_once};
   ae_code code;
   assert(heads->count < heads->capacity);
-  if (head.rule == NULL || (order.data != NULL && head.attribute == NULL))
+  assert(has_order ==
+         (words->ordering == AE_BY_ATTRIBUTE || words->ordering == AE_BY_CONSTANT));
+  if (head.rule == NULL || (has_order && head.order == NULL))
     code = ae_fail(error, AE_MEMORY, 0, "not enough memory for the heads of the rules");
-  else code = ae_matcher_add(heads->matcher, (uint32_t)heads->count, conditions, count, error);
+  else
+    code = ae_matcher_add(heads->matcher, (uint32_t)heads->count, words->conditions,
+                          words->count, error);
   if (code == AE_OK) heads->list[heads->count++] = head;
   else head_free(&head);
   return code;
@@ -182,19 +187,22 @@ size_t ae_routes_match (ae_routes *routes, ae_slice body, const ae_event *event,
   return count;
 }
 
-/* The head of a rule; NULL: there is none. Looks first among the heads that the last
-** match found. With the lock held. */
+/* The head of a rule among all heads; NULL: there is none. With the lock held. */
+static const ae_head *search (const ae_heads *heads, ae_slice rule) {
+  for (size_t i = 0; heads != NULL && i < heads->count; i++)
+    if (ae_slice_equal(as_slice(heads->list[i].rule), rule)) return &heads->list[i];
+  return NULL;
+}
+
+/* The same; looks first among the heads that the last match found. Writer thread, with
+** the lock held. */
 static const ae_head *find_head (const ae_routes *routes, ae_slice rule) {
   const ae_heads *heads = routes->heads;
-  size_t i;
-  if (heads == NULL) return NULL;
-  for (i = 0; i < routes->found; i++) {
+  for (size_t i = 0; heads != NULL && i < routes->found; i++) {
     const ae_head *head = &heads->list[heads->found[i]];
     if (ae_slice_equal(as_slice(head->rule), rule)) return head;
   }
-  for (i = 0; i < heads->count; i++)
-    if (ae_slice_equal(as_slice(heads->list[i].rule), rule)) return &heads->list[i];
-  return NULL;
+  return search(heads, rule);
 }
 
 static ae_slice attribute_text (const ae_event *event, const char *name) {
@@ -204,28 +212,43 @@ static ae_slice attribute_text (const ae_event *event, const char *name) {
   return ae_attribute_text(event, attribute);
 }
 
+/* The order key of an event. `head` is NULL when no such rule is in force. */
+static ae_slice key_of (const ae_head *head, const ae_event *event) {
+  ae_slice key = {NULL, 0};
+  switch (head == NULL ? AE_BY_THING : head->ordering) {
+    case AE_UNORDERED: return key;
+    case AE_BY_CONSTANT: return as_slice(head->order);
+    case AE_BY_ATTRIBUTE: key = attribute_text(event, head->order); break;
+    case AE_BY_THING: key = ae_event_text(event, AE_RESOURCEINSTANCE); break;
+  }
+  return key.data != NULL ? key : ae_event_text(event, AE_ID);
+}
+
 ae_slice ae_routes_key (ae_routes *routes, ae_slice body, const ae_event *event,
                         ae_slice rule) {
   ae_slice key = {NULL, 0};
-  const ae_head *head;
   if (event == NULL && read_event(routes, body) != AE_OK) return key;
   if (event == NULL) event = &routes->event;
   pthread_rwlock_rdlock(&routes->lock);
-  head = find_head(routes, rule);
-  if (head == NULL || head->ordered) {
-    key = head != NULL && head->attribute != NULL ? attribute_text(event, head->attribute)
-                                                  : ae_event_text(event, AE_RESOURCEINSTANCE);
-    if (key.data == NULL) key = ae_event_text(event, AE_ID);
-  }
+  key = key_of(find_head(routes, rule), event);
   pthread_rwlock_unlock(&routes->lock);
   return key;
 }
 
 bool ae_routes_in_force (ae_routes *routes, ae_slice rule) {
-  bool found = false;
+  bool found;
   pthread_rwlock_rdlock(&routes->lock);
-  for (size_t i = 0; routes->heads != NULL && !found && i < routes->heads->count; i++)
-    found = ae_slice_equal(as_slice(routes->heads->list[i].rule), rule);
+  found = search(routes->heads, rule) != NULL;
   pthread_rwlock_unlock(&routes->lock);
   return found;
+}
+
+size_t ae_routes_at_once (ae_routes *routes, ae_slice rule) {
+  const ae_head *head;
+  size_t at_once;
+  pthread_rwlock_rdlock(&routes->lock);
+  head = search(routes->heads, rule);
+  at_once = head == NULL ? 0 : head->at_once;
+  pthread_rwlock_unlock(&routes->lock);
+  return at_once;
 }

@@ -10,13 +10,31 @@
 #include "core/match.h"
 #include "inbox/inbox.h"
 
+/* Runs of a rule with the same order key are carried out one at a time. The key is: */
+typedef enum ae_ordering {
+  AE_BY_THING,     /* the thing that the event is about */
+  AE_BY_ATTRIBUTE, /* the value of an attribute */
+  AE_BY_CONSTANT,  /* the same for all events */
+  AE_UNORDERED     /* there is none: the runs are in no order */
+} ae_ordering;
+
 /* One rule. Its number in the matcher is its index in the list. */
 typedef struct ae_head {
   char *rule;
-  char *attribute; /* the runs are ordered by this attribute; NULL: by the
-                      thing that the event is about */
-  bool ordered;    /* false: in no order (`attribute` does not count) */
+  ae_ordering ordering;
+  char *order;    /* the attribute's name, or the constant; NULL: neither */
+  size_t at_once; /* runs in flight at most; 0: no limit of its own */
 } ae_head;
+
+/* The words of a head, for ae_heads_add, which copies them. */
+typedef struct ae_head_words {
+  ae_slice rule;
+  ae_ordering ordering;
+  ae_slice order; /* absent, unless the ordering needs it */
+  size_t at_once;
+  const ae_condition *conditions;
+  size_t count; /* of conditions */
+} ae_head_words;
 
 typedef struct ae_heads {
   ae_matcher *matcher;
@@ -31,11 +49,9 @@ typedef struct ae_heads {
 ae_heads *ae_heads_new (size_t capacity);
 /* Frees them; NULL is allowed. */
 void ae_heads_free (ae_heads *heads);
-/* Adds a head, for which there must be room; copies all arguments. `order`: the
-** attribute that orders the runs; absent: the thing that the event is about.
-** AE_MEMORY, or AE_INVALID when the matcher refuses the conditions. */
-ae_code ae_heads_add (ae_heads *heads, ae_slice rule, bool ordered, ae_slice order,
-                      const ae_condition *conditions, size_t count, ae_error *error);
+/* Adds a head, for which there must be room. AE_MEMORY, or AE_INVALID when the matcher
+** refuses the conditions. */
+ae_code ae_heads_add (ae_heads *heads, const ae_head_words *words, ae_error *error);
 
 /*
 ** The heads in force. The receiver has parsed an event that has just come in; an event
@@ -75,5 +91,7 @@ ae_slice ae_routes_key (ae_routes *routes, ae_slice body, const ae_event *event,
                         ae_slice rule);
 /* Whether a rule of that name is in force. Any thread. */
 bool ae_routes_in_force (ae_routes *routes, ae_slice rule);
+/* How many runs of the rule may be in flight; 0: the rule does not say. Any thread. */
+size_t ae_routes_at_once (ae_routes *routes, ae_slice rule);
 
 #endif

@@ -129,6 +129,9 @@ typedef struct ae_inbox_options {
   bool (*in_force)(void *context, ae_slice rule);
   /* A hash of the rule and the event's order key; 0: the run has no order. */
   uint64_t (*line)(void *context, ae_slice body, const ae_event *event, ae_slice rule);
+  /* How many runs of the rule may be in flight; 0: as many as `runs_limit` allows. NULL:
+  ** no rule has a limit of its own. Asked again after ae_inbox_rescan. */
+  size_t (*at_once)(void *context, ae_slice rule);
   /* Dispatches a run to a worker; returns the worker's number, or AE_NO_WORKER:
   ** the inbox then dispatches the run again later. The event is durable. Runs of
   ** one line are dispatched one at a time, in order of arrival. */

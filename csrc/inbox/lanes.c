@@ -38,6 +38,10 @@ void ae_lanes_clear (ae_lanes *lanes) {
   lanes->backlog = 0;
 }
 
+void ae_lanes_forget_windows (ae_lanes *lanes) {
+  for (ae_lane *lane = lanes->all; lane != NULL; lane = lane->next_lane) lane->window = 0;
+}
+
 ae_slice ae_lane_rule (const ae_lane *lane) {
   return (ae_slice){lane->rule, lane->length};
 }

@@ -18,6 +18,7 @@ typedef struct ae_lane {
   char *rule;
   size_t length;
   uint64_t hash;           /* of the rule's name */
+  size_t window;           /* runs that may be in flight; 0: to be asked for */
   size_t in_flight, bytes; /* runs at the workers; bytes of their events */
   ae_lane_item *backlog;   /* a ring; oldest at `first` */
   size_t first, count, capacity;
@@ -39,6 +40,8 @@ typedef struct ae_lanes {
 void ae_lanes_free (ae_lanes *lanes);
 /* Empties all backlogs. */
 void ae_lanes_clear (ae_lanes *lanes);
+/* Forgets all windows: the rules have changed. */
+void ae_lanes_forget_windows (ae_lanes *lanes);
 /* The lane of a rule, made when it is new. NULL: no memory. */
 ae_lane *ae_lanes_get (ae_lanes *lanes, ae_slice rule);
 /* Puts a run at the end of the lane's backlog. False: no memory. */

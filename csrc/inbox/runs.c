@@ -58,9 +58,18 @@ static void leave (ae_inbox *inbox, int64_t sequence, uint64_t line) {
     push(inbox, owner, next, line);
 }
 
-static bool has_room (const ae_inbox *inbox, const ae_lane *lane) {
-  return lane->in_flight < inbox->options.runs_limit &&
-         lane->bytes < inbox->options.bytes_limit;
+/* How many runs of the lane may be in flight: at least one. */
+static size_t window_of (const ae_inbox *inbox, const ae_lane *lane) {
+  const ae_inbox_options *options = &inbox->options;
+  size_t at_once = options->at_once == NULL
+                     ? 0
+                     : options->at_once(options->context, ae_lane_rule(lane));
+  return at_once == 0 || at_once > options->runs_limit ? options->runs_limit : at_once;
+}
+
+static bool has_room (const ae_inbox *inbox, ae_lane *lane) {
+  if (lane->window == 0) lane->window = window_of(inbox, lane);
+  return lane->in_flight < lane->window && lane->bytes < inbox->options.bytes_limit;
 }
 
 /* Dispatches a run. False: no memory. */

@@ -306,6 +306,7 @@ void ae_scan_rules (ae_inbox *inbox) {
   const ae_flight *flight;
   inbox->scanning = true;
   inbox->cursor = 0;
+  ae_lanes_forget_windows(&inbox->lanes);
   for (size_t i = 0; i < inbox->unreadable.capacity; i++)
     inbox->unreadable.slots[i].value = 0; /* each is reported again */
   while ((flight = ae_flights_next(&inbox->flights, &at)) != NULL)

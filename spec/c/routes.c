@@ -11,14 +11,14 @@
 static ae_heads *heads_of (void) {
   ae_alternative text = {false, AE_LITERAL("x.wanted")};
   ae_condition condition = {AE_LITERAL("type"), AE_IS, &text, 1};
-  ae_heads *heads = ae_heads_new(2);
+  const ae_head_words words[] = {
+    {AE_LITERAL("one"), AE_BY_ATTRIBUTE, AE_LITERAL("subject"), 0, &condition, 1},
+    {AE_LITERAL("two"), AE_UNORDERED, {NULL, 0}, 7, &condition, 1},
+    {AE_LITERAL("three"), AE_BY_CONSTANT, AE_LITERAL("the printer"), 0, &condition, 1}};
+  ae_heads *heads = ae_heads_new(3);
   ae_error error;
-  if (heads == NULL ||
-      ae_heads_add(heads, AE_LITERAL("one"), true, AE_LITERAL("subject"), &condition, 1,
-                   &error) != AE_OK ||
-      ae_heads_add(heads, AE_LITERAL("two"), false, (ae_slice){NULL, 0}, &condition, 1,
-                   &error) != AE_OK)
-    abort();
+  for (size_t i = 0; i < sizeof words / sizeof words[0]; i++)
+    if (heads == NULL || ae_heads_add(heads, &words[i], &error) != AE_OK) abort();
   return heads;
 }
 
@@ -30,9 +30,10 @@ static void read_event (ae_event *event, ae_attribute *attributes, char *text) {
 }
 
 int main (void) {
-  char text[] = "{\"specversion\":\"1.0\",\"id\":\"1\",\"source\":\"/x\",\"type\":\"x.wanted\","
-                "\"subject\":\"somebody\"}";
-  ae_slice body = {text, sizeof text - 1}, none = AE_LITERAL("no event"), rules[2], key;
+  char text[] =
+    "{\"specversion\":\"1.0\",\"id\":\"1\",\"source\":\"/x\",\"type\":\"x.wanted\","
+    "\"subject\":\"somebody\"}";
+  ae_slice body = {text, sizeof text - 1}, none = AE_LITERAL("no event"), rules[3], key;
   char copy[sizeof text];
   ae_attribute attributes[16];
   ae_event event;
@@ -42,15 +43,20 @@ int main (void) {
   read_event(&event, attributes, copy);
   ae_routes_init(&routes);
   ae_routes_replace(&routes, heads_of());
-  count = ae_routes_match(&routes, none, &event, rules, 2);
+  count = ae_routes_match(&routes, none, &event, rules, 3);
   key = ae_routes_key(&routes, none, &event, AE_LITERAL("one"));
   printf("read=%zu key=%.*s\n", count, (int)key.length, key.data);
-  count = ae_routes_match(&routes, body, NULL, rules, 2);
+  count = ae_routes_match(&routes, body, NULL, rules, 3);
   key = ae_routes_key(&routes, body, NULL, AE_LITERAL("one"));
   printf("stored=%zu key=%.*s\n", count, (int)key.length, key.data);
-  printf("unreadable=%d ", ae_routes_match(&routes, none, NULL, rules, 2) == AE_MATCH_UNREADABLE);
+  printf("unreadable=%d ",
+         ae_routes_match(&routes, none, NULL, rules, 3) == AE_MATCH_UNREADABLE);
   key = ae_routes_key(&routes, body, NULL, AE_LITERAL("two"));
   printf("unordered=%d\n", key.data == NULL);
+  key = ae_routes_key(&routes, body, NULL, AE_LITERAL("three"));
+  printf("constant=%.*s at_once=%zu,%zu\n", (int)key.length, key.data,
+         ae_routes_at_once(&routes, AE_LITERAL("one")),
+         ae_routes_at_once(&routes, AE_LITERAL("two")));
   ae_routes_free(&routes);
   return 0;
 }

@@ -29,37 +29,64 @@ static ae_heads **push_box (lua_State *L, size_t count) {
   return NULL;
 }
 
-/* Reads the order of a rule's runs. The table anchors *attribute, which is absent when
-** the thing decides. False: the runs have no order. */
-static bool read_order (lua_State *L, int head, ae_slice *attribute) {
-  bool ordered;
-  *attribute = (ae_slice){NULL, 0};
-  lua_getfield(L, head, "order");
-  ordered = !lua_isboolean(L, -1) || lua_toboolean(L, -1);
-  if (lua_type(L, -1) == LUA_TSTRING)
-    attribute->data = lua_tolstring(L, -1, &attribute->length);
-  if (ae_slice_equal(*attribute, AE_LITERAL("letter"))) attribute->data = NULL;
+/* Reads a text at the top of the stack, which the caller's table anchors. */
+static ae_slice text_at_top (lua_State *L, const char *rule) {
+  ae_slice text;
+  if (lua_type(L, -1) != LUA_TSTRING)
+    luaL_error(L, "head of rule '%s': order must be a text, false or { constant = text }",
+               rule);
+  text.data = lua_tolstring(L, -1, &text.length);
+  return text;
+}
+
+/* Reads the order of a rule's runs: the name of an attribute, "letter" for the thing, the
+** default; false for none; or { constant = text }. */
+static void read_order (lua_State *L, int head, ae_head_words *words) {
+  int type = lua_getfield(L, head, "order");
+  words->ordering = AE_BY_THING;
+  words->order = (ae_slice){NULL, 0};
+  if (type == LUA_TTABLE) {
+    lua_getfield(L, -1, "constant");
+    words->ordering = AE_BY_CONSTANT;
+    words->order = text_at_top(L, words->rule.data);
+    lua_pop(L, 1);
+  } else if (type == LUA_TBOOLEAN && !lua_toboolean(L, -1)) {
+    words->ordering = AE_UNORDERED;
+  } else if (type == LUA_TSTRING) {
+    ae_slice name = text_at_top(L, words->rule.data);
+    if (!ae_slice_equal(name, AE_LITERAL("letter"))) {
+      words->ordering = AE_BY_ATTRIBUTE;
+      words->order = name;
+    }
+  }
   lua_pop(L, 1);
-  return ordered;
+}
+
+/* Reads how many runs of the rule may be in flight; 0: the head does not say. */
+static size_t read_at_once (lua_State *L, int head, const char *rule) {
+  lua_Integer at_once;
+  lua_getfield(L, head, "at_once");
+  at_once = luaL_optinteger(L, -1, 0);
+  if (at_once < 0) luaL_error(L, "head of rule '%s': at_once must not be negative", rule);
+  lua_pop(L, 1);
+  return (size_t)at_once;
 }
 
 /* Reads the head at the top of the stack. */
 static void read_head (lua_State *L, ae_heads *heads) {
   int head = lua_gettop(L);
-  const ae_condition *conditions;
-  ae_slice rule, order;
-  size_t count;
-  bool ordered;
+  ae_head_words words;
   ae_error error;
   luaL_checktype(L, head, LUA_TTABLE);
   if (lua_getfield(L, head, "rule") != LUA_TSTRING)
     luaL_error(L, "head of a rule: rule must be a string");
-  rule.data = lua_tolstring(L, -1, &rule.length);
-  ordered = read_order(L, head, &order);
+  words.rule.data = lua_tolstring(L, -1, &words.rule.length);
+  read_order(L, head, &words);
+  words.at_once = read_at_once(L, head, words.rule.data);
   if (lua_getfield(L, head, "conditions") == LUA_TNIL) lua_newtable(L);
-  conditions = ae_lua_read_conditions(L, lua_gettop(L), &count);
-  if (ae_heads_add(heads, rule, ordered, order, conditions, count, &error) != AE_OK)
-    luaL_error(L, "head of rule '%s': %s", rule.data, error.message);
+  words.conditions = ae_lua_read_conditions(L, lua_gettop(L), &words.count);
+  if (ae_heads_add(heads, &words, &error) != AE_OK)
+    luaL_error(L, "head of rule '%s': %s", words.rule.data, error.message);
 }
 
 ae_heads **ae_heads_check (lua_State *L, int index) {

@@ -44,6 +44,11 @@ static uint64_t on_line (void *context, ae_slice body, const ae_event *event, ae
   return line == 0 ? 1 : line;
 }
 
+static size_t on_at_once (void *context, ae_slice rule) {
+  ae_host *host = context;
+  return ae_routes_at_once(&host->routes, rule);
+}
+
 /* All runs of a line go to the same worker. */
 static size_t on_dispatch (void *context, const ae_run *run) {
   ae_host *host = context;
@@ -225,6 +230,7 @@ static ae_code open_inbox (ae_host *host, const ae_host_options *options, ae_err
   inbox.match = on_match;
   inbox.in_force = on_in_force;
   inbox.line = on_line;
+  inbox.at_once = on_at_once;
   inbox.dispatch = on_dispatch;
   inbox.cancel = on_cancel;
   inbox.abandoned = on_abandoned;

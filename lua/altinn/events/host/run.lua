@@ -32,7 +32,8 @@ local function start_options(config, set)
     inbox = config.inbox, listen = config_module.address(config.listen),
     admin = config.admin and config_module.address(config.admin) or nil, secrets = config.secrets,
     workers = config.workers, max_bytes = config.limits.max_bytes, deadline = config.limits.deadline,
-    connections = config.limits.connections, heads = rules.heads(set), worker_settings = settings_of(config, set),
+    connections = config.limits.connections, heads = rules.heads(set, config.limits),
+    worker_settings = settings_of(config, set),
     once = config.once or nil, log = config.log.format,
     version = events._VERSION, targets = names_of(config.targets),
   }
@@ -53,7 +54,7 @@ local function renew(handle, config, log)
   local set, list = prepare.rules(config)
   report(log, list)
   if not set then return nil, "the new rules are broken" end
-  local done, message = handle:reload(rules.heads(set), settings_of(config, set))
+  local done, message = handle:reload(rules.heads(set, config.limits), settings_of(config, set))
   if not done then return nil, tostring(message) end
   return #set
 end

@@ -1,8 +1,8 @@
 -- worker: carries out the runs that the host's inbox hands to one thread: the engine (altinn.events.rules.engine) in
 -- tasks of the scheduler.
 --
--- A worker has only runs that may run now. Each rule has its turn (altinn.events.host.turns); a rule's `limit.at_once`
--- and its rest after an overrun hold back the runs that would begin.
+-- A worker has only runs that may run now; the inbox keeps to a rule's `limit.at_once`, over all workers. Each rule has
+-- its turn (altinn.events.host.turns); a rule's rest after an overrun holds back the runs that would begin.
 local cjson = require("cjson.safe").new()
 local engine = require "altinn.events.rules.engine"
 local events = require "altinn.events"
@@ -24,7 +24,7 @@ local TURN_SECONDS = 0.1    -- rules run for so long before the worker looks at 
 local STALE_SECONDS = 10    -- pause before the retry of a run whose rule this worker could not load
 local STOP_SECONDS = 10     -- time that runs in flight have to finish when the host stops
 local REST = 10             -- a rule that overran its budget rests so many times as long as it computed
-local AT_ONCE = 128         -- runs of one rule in flight, unless limit.at_once says otherwise
+local AT_ONCE = 128         -- runs of one rule that this worker has begun, unless the rule has limit.at_once
 local SENDING = 16          -- runs of one rule that send effects at the same time, so that no target is flooded
 local CONNECTIONS = 256
 local KEPT_BYTES = 512 << 20  -- a worker whose Lua state is larger loads its rules anew
@@ -113,7 +113,8 @@ end
 -- Whether a run of the rule may begin.
 local function may_begin(self, name)
   local state = state_of(self, name)
-  if self.stopping or state.running >= (limit(self, self.rules[name], "at_once") or AT_ONCE) then return false end
+  if self.stopping then return false end
+  if state.running >= AT_ONCE and not limit(self, self.rules[name], "at_once") then return false end
   if state.rest == 0 then return true end  -- most rules never overrun
   local rest = state.rest - self.scheduler.clock()
   if rest <= 0 then

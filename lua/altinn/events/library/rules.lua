@@ -164,7 +164,7 @@ function Attachment:details() end
 ---@field seconds number|nil
 ---@field instructions integer|nil
 ---@field memory integer|nil bytes
----@field at_once integer|nil runs of this rule at the same time
+---@field at_once integer|nil runs of this rule at the same time in one host
 
 --- The result of a body: a verdict, an effect, a list of effects, or nothing.
 ---@alias altinn.events.result altinn.events.verdict|altinn.events.verdict[]|nil
@@ -174,7 +174,8 @@ function Attachment:details() end
 ---@field name string unique; the handle in every log line, listing and metric
 ---@field about string|nil what it is for
 ---@field owner string|nil who answers for it
----@field order "letter"|string|false|nil one run at a time for the letter (the default), for an attribute, or not at all
+---@field order "letter"|string|{ constant: string }|false|nil one run at a time for the letter (the default), for an
+---  attribute or for all events; or in no order
 ---@field may altinn.events.power[]|nil left out: overview, details and every target
 ---@field retry altinn.events.retry|nil
 ---@field limit altinn.events.limit|nil

@@ -242,8 +242,12 @@ end
 
 local function check_order(value)
   if value == false then return nil end
-  if type(value) ~= "string" or not value:find("^[a-z0-9]+$") then
-    return "must be \"letter\", the name of an attribute, or false"
+  if type(value) == "table" then
+    if type(value.constant) ~= "string" or value.constant == "" or next(value, next(value)) ~= nil then
+      return "must hold one thing: constant = \"a text\""
+    end
+  elseif type(value) ~= "string" or not value:find("^[a-z0-9]+$") then
+    return "must be \"letter\", the name of an attribute, { constant = \"a text\" } or false"
   end
 end
 

@@ -181,12 +181,14 @@ end
 --- The heads of a set of rules, for the host's matcher; disabled rules are
 --- left out.
 ---@param set table[]
----@return table[] heads each { rule, order, conditions }
-function M.heads(set)
+---@param limits { at_once: integer|nil }|nil of rules that set none themselves
+---@return table[] heads each { rule, order, at_once, conditions }
+function M.heads(set, limits)
   local heads = {}
   for _, one in ipairs(set) do
     if one.enabled then
-      heads[#heads + 1] = { rule = one.name, order = one.order, conditions = one.conditions }
+      local at_once = one.limit and one.limit.at_once or limits and limits.at_once
+      heads[#heads + 1] = { rule = one.name, order = one.order, at_once = at_once, conditions = one.conditions }
     end
   end
   return heads

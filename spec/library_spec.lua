@@ -256,7 +256,8 @@ describe("of rule files", function()
     found.found = nil
     for name in pairs(_G) do found[name] = nil end
     assert.are.same(sorted(found), sorted(files.rules.globals))
-    for _, name in ipairs { "done", "skip", "retry_after", "fail" } do
+    local functions = "done skip retry_after fail later remember forget workdays step"
+    for name in functions:gmatch "%a[%a_]*" do
       assert.are.same(arguments_of(rule[name]), files.rules.globals[name].arguments)
     end
     same_methods("altinn.events.send", rule.send)
@@ -299,7 +300,8 @@ describe("of rule files", function()
     local context = engine.context({ failures = 0, received = 0, sequence = 1, subscription = "x" },
       function() end)
     assert.is_function(context.log.info)  -- made when it is asked for
-    assert.are.same(sorted(context), sorted(fields_of "altinn.events.context"))
+    assert.are.same(sorted(rule.context), sorted(fields_of "altinn.events.context"))
+    for name in pairs(context) do assert.is_true(rule.context[name], name) end
     assert.are.same(sorted(context.log), sorted(fields_of "altinn.events.log"))
     assert.is_true(class("altinn.events.log").callable)
   end)

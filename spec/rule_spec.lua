@@ -186,12 +186,6 @@ describe("a rule's parts:", function()
     assert.is_false(rule.may(assert(new { may = {} }), "send:print"))
   end)
 
-  it("what is not built yet is refused, not ignored", function()
-    for _, name in ipairs { "shadow", "trust", "repeats", "override" } do
-      refused({ [name] = true }, ("'%s' is not supported yet"):format(name))
-    end
-  end)
-
   it("a made rule is a copy: changing the table later changes nothing", function()
     local fields = { name = "one", on = "correspondencepublished", run = nothing }
     local made = assert(rule.new(fields))
@@ -437,8 +431,11 @@ describe("verdicts:", function()
   end)
 
   it("an effect keeps what it was given", function()
-    local effect = rule.verdict(rule.send.http "print" { key = { "print", 7 }, path = "/v1", json = { a = 1 } })
-    assert.are.equal("effect", effect.verdict)
+    local verdict = rule.verdict(rule.send.http "print" { key = { "print", 7 }, path = "/v1", json = { a = 1 } })
+    assert.are.equal("effects", verdict.verdict)
+    assert.are.equal(1, #verdict.effects)
+    local effect = verdict.effects[1]
+    assert.are.equal(1, effect.place)
     assert.are.equal("http", effect.kind)
     assert.are.equal("print", effect.target)
     assert.are.same({ "print", 7 }, effect.key)

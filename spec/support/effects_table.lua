@@ -44,6 +44,7 @@ local function add_kind(add, name, kind)
     .. " succeeded;\n---  it must hold something of the event, unless it is a text with a colon; left out: this event,"
     .. " this place")
   for _, word in ipairs(kind.words) do add("---@field %s %s %s", word[1], word[2], word[3]) end
+  add "---@field probe string|nil a body of the rule: asked after an unknown outcome, it returns sent or not_sent"
 end
 
 --- The definitions for editors.
@@ -79,6 +80,7 @@ end
 local function fields_of(kind)
   local names = { "key" }
   for _, word in ipairs(kind.words) do names[#names + 1] = word[1] end
+  names[#names + 1] = "probe"
   return code_list(names)
 end
 

@@ -13,6 +13,7 @@
 ---@field headers table<string, string|number>|nil of this request
 ---@field json any a value, sent as JSON
 ---@field body string|nil octets, instead of json
+---@field probe string|nil a body of the rule: asked after an unknown outcome, it returns sent or not_sent
 
 --- Effects.
 ---@class altinn.events.send

@@ -3,8 +3,8 @@
 
 -- Verdicts and effects --------------------------------------------------------
 
---- The value of done, skip, retry_after, fail and send. A rule must return it: a verdict that is made and not returned
---- is a mistake of the rule.
+--- The value of done, skip, retry_after, fail, later, remember, forget and send. A rule must return it: a verdict that
+--- is made and not returned is a mistake of the rule.
 ---@class altinn.events.verdict
 
 --- Effects; each kind is in effects.lua.
@@ -31,6 +31,57 @@ function retry_after(span, reason) end
 ---@param reason string
 ---@return altinn.events.verdict
 function fail(reason) end
+
+--- The n-th working day after today in Norway, for later { at = workdays(2) }. Saturdays, Sundays, public holidays and
+--- the configuration's `holidays` are no working days; 24 and 31 December are.
+---@param n integer from 1
+---@param clock string|nil the time of day in Europe/Oslo, "09:00"; left out: the time of day at which the timer is set
+---@return altinn.events.workdays at
+function workdays(n, clock) end
+
+--- The value of workdays.
+---@class altinn.events.workdays
+
+--- A timer.
+---@class altinn.events.later_fields
+---@field at string|number|altinn.events.workdays a span ("3d", or seconds), a time (RFC 3339), or workdays(2); at most ten years ahead
+---@field run string|nil the body that runs then; "run" when it is left out
+---@field with any what JSON can hold, at most 64 KiB: context.timer.with gives it
+---@field key string|nil a rule has one timer for a letter and a key: a new one replaces it
+---@field cancel (altinn.events.type|string)|(altinn.events.type|string)[]|nil an event of one of these types about the same letter ends the timer
+
+--- Runs a body at a later time, durably, with the same event and letter: later { at = "3d", run = "remind" }.
+---@param fields altinn.events.later_fields
+---@return altinn.events.verdict
+function later(fields) end
+
+--- Keeps values for this rule and letter: context.memory gives them. At most 64 KiB of JSON each; nil cannot be kept.
+---@param fields table<string, any> values by name; the name expires is a span ("90d") after which they are forgotten
+---@return altinn.events.verdict
+function remember(fields) end
+
+--- Removes a value that was remembered.
+---@param name string
+---@return altinn.events.verdict
+function forget(name) end
+
+--- Calls a function once in a run and gives its result, which is stored: also after a retry or a crash it is not called
+--- again. For an act in the middle of a body: step("confirm", function() return letter:confirm() end).
+---@param name string the step is found again by its name
+---@param fn fun(): any the result is what JSON can hold
+---@return any result
+function step(name, fn) end
+
+--- The outcome of a probe.
+---@class altinn.events.probe_outcome
+
+--- A probe returns it when the effect was carried out.
+---@type altinn.events.probe_outcome
+sent = nil
+
+--- A probe returns it when the effect was not carried out, so that the rule may decide anew.
+---@type altinn.events.probe_outcome
+not_sent = nil
 
 -- Conditions ------------------------------------------------------------------
 
@@ -70,7 +121,30 @@ present = nil
 ---@field came_by "push"|"pull"
 ---@field subscription string|nil the name after the secret in the endpoint's address
 ---@field sequence integer|nil the event's number in the inbox
+---@field repeats integer how many earlier events meant the same
+---@field memory table<string, any> what this rule remembered for this letter
+---@field timer altinn.events.timer|nil in a body that a timer started
+---@field effect altinn.events.recorded_effect|nil in a probe: the effect that is asked about
+---@field get (fun(path: string): altinn.events.answer)|nil in a probe: asks the target of the effect
 ---@field log altinn.events.log
+
+--- The timer that started a body.
+---@class altinn.events.timer
+---@field set number when it was set, seconds since 1970
+---@field due number when it was due, seconds since 1970
+---@field with any what later { with = … } was given
+
+--- An effect as it was recorded.
+---@class altinn.events.recorded_effect
+---@field target string
+---@field key string
+---@field [string] any
+
+--- A target's answer to context.get.
+---@class altinn.events.answer
+---@field status integer
+---@field headers table<string, string>
+---@field body string
 
 --- The letter that an event is about. A call that fails ends the run.
 ---@class altinn.events.rule_letter
@@ -169,18 +243,34 @@ function Attachment:details() end
 --- The result of a body: a verdict, an effect, a list of effects, or nothing.
 ---@alias altinn.events.result altinn.events.verdict|altinn.events.verdict[]|nil
 
---- A rule.
+--- What ends a run before its body.
+---@class altinn.events.unless
+---@field been altinn.events.status[] the letter has ever had one of these
+
+--- The order over all letters.
+---@class altinn.events.order_constant
+---@field constant string one run at a time for all events under this text
+
+--- A body.
+---@alias altinn.events.body fun(event: altinn.events.event, thing: altinn.events.thing, context: altinn.events.context): altinn.events.result|altinn.events.probe_outcome
+
+--- A rule. Any other name with a function is a body, which later { run = "name" } starts.
 ---@class altinn.events.rule : altinn.events.head
 ---@field name string unique; the handle in every log line, listing and metric
 ---@field about string|nil what it is for
 ---@field owner string|nil who answers for it
----@field order "letter"|string|{ constant: string }|false|nil one run at a time for the letter (the default), for an
----  attribute or for all events; or in no order
+---@field order "letter"|string|altinn.events.order_constant|false|nil one run at a time for the letter (the default), for an attribute, in all, or no order
+---@field unless altinn.events.unless|nil asked of Altinn before each body; needs "read:details"
+---@field trust "hint"|"confirmed"|nil "confirmed": runs once Altinn has vouched for the event
+---@field repeats boolean|nil true: runs also for an event that means the same as an earlier one
+---@field override table<integer|"network"|"timeout"|"server"|"throttled"|"tls", "again"|"never">|nil changes the table of retries
+---@field shadow boolean|nil true: records what the rule would have done, and sends nothing
 ---@field may altinn.events.power[]|nil left out: overview, details and every target
 ---@field retry altinn.events.retry|nil
 ---@field limit altinn.events.limit|nil
 ---@field enabled boolean|nil false switches the rule off
----@field run fun(event: altinn.events.event, thing: altinn.events.thing, context: altinn.events.context): altinn.events.result
+---@field run altinn.events.body
+---@field [string] altinn.events.body
 
 --- Adds a rule.
 ---@param fields altinn.events.rule

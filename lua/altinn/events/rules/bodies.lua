@@ -2,6 +2,7 @@
 -- verdicts without `return`. Reads the text; no code of a rule runs.
 local constants = require "altinn.events.rules.constants"
 local syntax = require "altinn.events.rules.syntax"
+local verdicts = require "altinn.events.rules.verdicts"
 
 local M = {}
 
@@ -44,14 +45,11 @@ function Reader:kind_of(node, scope)
   if node and node.tag == "Index" and self:is_global(node[1], scope, "send") then return string_of(node[2]) end
 end
 
-local WORDS = { "done", "skip", "fail", "retry_after", "later", "remember", "forget" }
-
 -- The text of a call that makes a verdict or an effect, such as "skip(…)"; nil for any other call.
 function Reader:verdict_of(node, scope)
   if node.tag ~= "Call" then return nil end
-  for _, word in ipairs(WORDS) do
-    if self:is_global(node[1], scope, word) then return word .. "(…)" end
-  end
+  local word = node[1].tag == "Id" and node[1][1]
+  if word and verdicts.words[word] == "verdict" and self:is_global(node[1], scope, word) then return word .. "(…)" end
   local kind = node[1].tag == "Call" and self:kind_of(node[1][1], scope)
   if kind then return ("send.%s(…) { … }"):format(kind) end
 end

@@ -12,8 +12,9 @@ local NAMES = { "http" }
 
 ---@class altinn.events.effect_kind
 ---A kind of effects, send.NAME(target) { … }: a file in effects/.
----@field words { [1]: string, [2]: string, [3]: string }[] its fields beside `key`: name, type of LuaCATS, explanation
----@field fields table<string, true> their names, and `key`
+---@field words { [1]: string, [2]: string, [3]: string }[] its fields beside `key` and `probe`: name, type of LuaCATS,
+---  explanation
+---@field fields table<string, true> their names, `key` and `probe`
 ---@field about string one line: what it does
 ---@field sent string when its outcome is "sent"
 ---@field takes string[] the sorts of its targets: "url", "mail", …; see effects/target.lua
@@ -33,7 +34,7 @@ M.kinds = {}
 
 for _, name in ipairs(NAMES) do
   local kind = require("altinn.events.rules.effects." .. name)
-  kind.fields = { key = true }
+  kind.fields = { key = true, probe = true }
   for _, word in ipairs(kind.words) do kind.fields[word[1]] = true end
   M.kinds[name] = kind
 end

@@ -1,229 +1,25 @@
--- The language of rules: rule{…}, its keys, the verdicts, the effects.
+-- The language of rules: the parts of rule { … }. The words of bodies stand in verdicts.lua, the reading of what bodies
+-- return in returned.lua; this module gives them all.
 local core = require "altinn.events.core"
 local duration = require "altinn.events.support.duration"
-local effects = require "altinn.events.rules.effects"
 local head = require "altinn.events.event.head"
-local place = require "altinn.events.rules.place"
+local letters = require "altinn.events.client.letter"
+local returned = require "altinn.events.rules.returned"
 local suggest = require "altinn.events.support.suggest"
-local texts = require "altinn.events.support.text"
+local verdicts = require "altinn.events.rules.verdicts"
 local words = require "altinn.events.support.words"
 
 local M = {}
 
-local Verdict = { __name = "altinn.events.verdict" }
-Verdict.__index = Verdict
-
--- A run remembers the verdicts that its body makes, so that a verdict without `return` is reported with its line.
-local function verdict(fields)
-  local run = place.run()
-  if run then
-    run.made[#run.made + 1] = fields
-    local info = debug.getinfo(3, "fl")  -- "S", the name of the file, would cost more
-    fields.made_by, fields.made_line = info and info.func, info and info.currentline
-  end
-  return setmetatable(fields, Verdict)
-end
-
--- The functions below make no tail calls, because `place` counts stack levels.
-
---- Nothing to do.
----@param reason string|nil
----@return table verdict
-function M.done(reason)
-  if reason ~= nil and type(reason) ~= "string" then place.mistake("done: the reason is a text", 2) end
-  local made = verdict { verdict = "done", reason = reason or "the rule is done" }
-  return made
-end
-
---- Nothing to do, and why.
----@param reason string
----@return table verdict
-function M.skip(reason)
-  if type(reason) ~= "string" or reason == "" then place.mistake("skip wants a reason", 2) end
-  local made = verdict { verdict = "skip", reason = reason }
-  return made
-end
-
---- Runs the body again after a while. This is not counted as a failure, so the rule's `retry` does not bound it.
----@param span string|number "10m", or seconds
----@param reason string|nil
----@return table verdict
-function M.retry_after(span, reason)
-  local seconds, message = duration.parse(span)
-  if not seconds then place.mistake("retry_after: " .. message, 2) end
-  if reason ~= nil and type(reason) ~= "string" then place.mistake("retry_after: the reason is a text", 2) end
-  local made = verdict { verdict = "later", after = seconds, reason = reason or "asked for by the rule" }
-  return made
-end
-
---- The run cannot succeed: it goes to the dead letters.
----@param reason string
----@return table verdict
-function M.fail(reason)
-  if type(reason) ~= "string" or reason == "" then place.mistake("fail wants a reason", 2) end
-  local made = verdict { verdict = "fail", reason = reason }
-  return made
-end
-
-local function fields_fault(kind, fields)
-  if type(fields) ~= "table" then return ("send.%s(target) wants a table"):format(kind) end
-  local known = effects.kinds[kind].fields
-  for name in pairs(fields) do
-    if not known[name] then
-      return ("send.%s: unknown key '%s'%s"):format(kind, tostring(name), suggest.hint(tostring(name), known))
-    end
-  end
-  local message = effects.kinds[kind].check(fields)
-  return message and ("send.%s: %s"):format(kind, message)
-end
-
--- A part of a key as a text or a number; nil when it can be none.
-local function part_of(value)
-  if type(value) == "string" or type(value) == "number" then return value end
-  if core.is_event(value) then return effects.event_part(value) end
-  local meta = type(value) == "table" and getmetatable(value)
-  return type(meta) == "table" and meta.is_thing and rawget(value, "id") or nil
-end
-
--- The parts of a key; nil and a message when it is none, nil alone when there is none.
-local function key_list(kind, key)
-  if key == nil then return nil end
-  local whole = part_of(key)
-  if whole then return { whole } end
-  if type(key) ~= "table" or getmetatable(key) ~= nil then
-    return nil, ("send.%s: a key is a thing, an event, a text or a list of these, not a %s"):format(kind, type(key))
-  end
-  local list = {}
-  for index = 1, #key do  -- not ipairs: a nil among the parts is a mistake too
-    list[index] = part_of(key[index])
-    if list[index] == nil then
-      return nil, ("send.%s: part %d of the key is a %s; things, events, texts and numbers make a key")
-        :format(kind, index, type(key[index]))
-    end
-  end
-  if #list == 0 then return nil, ("send.%s: the key is empty"):format(kind) end
-  return list
-end
-
-local function effect_of(kind, target, fields)
-  local message = fields_fault(kind, fields)
-  if message then return nil, message end
-  local effect = { verdict = "effect", kind = kind, target = target }
-  for name in pairs(effects.kinds[kind].fields) do effect[name] = fields[name] end
-  effect.key, message = key_list(kind, fields.key)
-  if message then return nil, message end
-  return effect
-end
-
---- What is wrong with an effect, whatever its target is: the mistakes that raise when it is made, and those that make
---- the engine refuse to send it.
----@param kind string
----@param target string
----@param fields table what send.KIND(target) is given
----@param event table of the run
----@return string|nil message
-function M.effect_fault(kind, target, fields, event)
-  local effect, message = effect_of(kind, target, fields)
-  if not effect then return message end
-  local made
-  made, message = effects.prepare(effect, { rule = "r", event = event, place = 1 },
-    { [target] = effects.kinds[kind].sample })
-  return not made and message or nil
-end
-
---- Effects by their kind: send.http(target) { … }.
-M.send = {}
-
-for kind in pairs(effects.kinds) do
-  M.send[kind] = function(target)
-    if type(target) ~= "string" then place.mistake(("send.%s wants the name of a target"):format(kind), 2) end
-    return function(fields)
-      local effect, message = effect_of(kind, target, fields)
-      if not effect then place.mistake(message, 2) end
-      local made = verdict(effect)
-      return made
-    end
-  end
-end
+for name, value in pairs(verdicts) do M[name] = value end
+for name, value in pairs(returned) do M[name] = value end
 
 --- The members of a body's third argument, and the levels of its log.
-M.context = { attempt = true, received = true, sequence = true, subscription = true, came_by = true, log = true }
+M.context = {
+  attempt = true, received = true, sequence = true, subscription = true, came_by = true, log = true, repeats = true,
+  memory = true, timer = true, effect = true, get = true,
+}
 M.levels = { debug = true, info = true, warn = true, warning = true, error = true }
-
-local function is_verdict(value)
-  return getmetatable(value) == Verdict
-end
-
--- The indices of a list's items in order; nil when the table is not a list.
-local function places_of(list)
-  local places = {}
-  if getmetatable(list) ~= nil then return nil end
-  for key in next, list do
-    if type(key) ~= "number" then return nil end
-    places[#places + 1] = key
-  end
-  table.sort(places)
-  return places
-end
-
--- The effects of a list, which may have holes: { A, wanted and B or nil, C }. The `place` of an effect is its index.
-local function effects_of(list)
-  local places, effects_in = places_of(list), {}
-  if not places then
-    return nil, "a rule returns nothing, a verdict, an effect or a list of effects; this table is none of them"
-  end
-  for index, spot in ipairs(places) do
-    local value = rawget(list, spot)
-    if not is_verdict(value) or value.verdict ~= "effect" then
-      return nil, ("a rule returns nothing, a verdict, an effect or a list of effects; item %s of its list is none")
-        :format(spot)
-    end
-    effects_in[index] = setmetatable({ place = spot }, { __index = value })
-  end
-  if #effects_in == 0 then return { verdict = "done", reason = "the rule returned an empty list" } end
-  return { verdict = "effects", effects = effects_in }
-end
-
---- What a rule's body returned, as a verdict.
----@param value any
----@param why any the second value: as Lua's functions do, a body may return nil and what failed
----@return table|nil verdict `verdict` is done, skip, later, fail, effect or effects
----@return string|nil message why it is no verdict
-function M.verdict(value, why)
-  if not value and why ~= nil then
-    return nil, ("the rule returned %s, and why: %s"):format(tostring(value), texts.raised(why))
-  end
-  if value == nil then return { verdict = "done", reason = "the rule returned nothing" } end
-  if is_verdict(value) then return value end
-  if type(value) == "table" then return effects_of(value) end
-  if type(value) == "function" then
-    return nil, "a rule returns nothing, a verdict, an effect or a list of effects, not a function: is the table"
-      .. " missing, as in send.http(target) { … }?"
-  end
-  return nil, ("a rule returns nothing, a verdict, an effect or a list of effects, not a %s"):format(type(value))
-end
-
-local WORDS = { done = "done()", skip = "skip(…)", later = "retry_after(…)", fail = "fail(…)" }
-
---- The mistake of a run whose body made a verdict and did not return it.
----@param made table[] the verdicts that it made
----@param value any what its body returned
----@return string|nil message with the place in the rule's file
-function M.unreturned(made, value)
-  if #made == 0 or #made == 1 and made[1] == value then return nil end
-  local returned = { [value == nil and M or value] = true }
-  if type(value) == "table" and not is_verdict(value) then
-    for _, one in next, value do returned[one] = true end
-  end
-  for _, one in ipairs(made) do
-    if not returned[one] then
-      local word = WORDS[one.verdict] or ("send.%s(%q) { … }"):format(one.kind, one.target)
-      local what = one.verdict == "effect" and ("an effect for '%s'"):format(one.target) or word
-      return ("%s: %s was made but not returned, so that it would have no effect: write return %s"):format(
-        place.at(one.made_by, one.made_line) or "?", what, word)
-    end
-  end
-end
 
 -- Checks of the keys of rule{…}: each returns a message when it is wrong.
 
@@ -240,15 +36,25 @@ local function check_name(value)
   if core.mask(value) ~= value then return "stands in logs and metrics, and must not hold an identity number" end
 end
 
+local ORDER = "must be \"letter\", the name of an attribute, { constant = \"…\" }, or false"
+
+local function check_constant(value)
+  if type(value) ~= "string" or value == "" or #value > 200 or value:find("%c") then
+    return "must be a text of 1 to 200 bytes without control characters"
+  end
+  if core.mask(value) ~= value then return "stands in listings, and must not hold an identity number" end
+end
+
 local function check_order(value)
   if value == false then return nil end
   if type(value) == "table" then
-    if type(value.constant) ~= "string" or value.constant == "" or next(value, next(value)) ~= nil then
-      return "must hold one thing: constant = \"a text\""
+    for key in pairs(value) do
+      if key ~= "constant" then return ORDER end
     end
-  elseif type(value) ~= "string" or not value:find("^[a-z0-9]+$") then
-    return "must be \"letter\", the name of an attribute, { constant = \"a text\" } or false"
+    local message = check_constant(value.constant)
+    return message and "order.constant " .. message, message ~= nil
   end
+  if type(value) ~= "string" or not value:find("^[a-z0-9]+$") then return ORDER end
 end
 
 local function positive(most)
@@ -272,19 +78,62 @@ local function span(value)
   return message
 end
 
+local CLASSES = { network = true, timeout = true, server = true, throttled = true, tls = true }
+local CLASSES_TEXT = "(network, timeout, tls, throttled, server: any 5xx)"
+
+-- Why a value is neither a status of a failure nor a class of failures.
+local function failure_fault(value)
+  if CLASSES[value] or type(value) == "number" and value >= 300 and value <= 599 and value % 1 == 0 then return nil end
+  local near = suggest.hint(tostring(value), CLASSES)
+  if tonumber(value) and type(value) == "string" then near = (" (a status is a number: %s)"):format(value) end
+  return ("'%s' is neither a status nor a class%s"):format(tostring(value), near ~= "" and near or " " .. CLASSES_TEXT)
+end
+
 local function retry_on(value)
   if type(value) ~= "table" or #value == 0 and next(value) ~= nil then
-    return "must be a list of statuses and classes (network, timeout, tls, throttled, server: any 5xx)"
+    return "must be a list of statuses and classes " .. CLASSES_TEXT
   end
-  local classes = { network = true, timeout = true, server = true, throttled = true, tls = true }
   for _, one in ipairs(value) do
-    local known = classes[one] or type(one) == "number" and one >= 300 and one <= 599
-    if not known then
-      local near = suggest.hint(tostring(one), classes)
-      return ("'%s' is neither a status nor a class%s"):format(tostring(one),
-        near ~= "" and near or " (network, timeout, tls, throttled, server: any 5xx)")
+    local message = failure_fault(one)
+    if message then return message end
+  end
+end
+
+local ANSWERS = { again = true, never = true }
+
+local function check_override(value)
+  if type(value) ~= "table" or next(value) == nil then
+    return "must be a table of statuses and classes: override = { [422] = \"again\", network = \"never\" }"
+  end
+  for failure, answer in pairs(value) do
+    local message = failure_fault(failure)
+    if message then return message end
+    if not ANSWERS[answer] then
+      return ("of %s must be \"again\" or \"never\"%s"):format(tostring(failure),
+        suggest.hint(tostring(answer), ANSWERS))
     end
   end
+end
+
+local function check_trust(value)
+  if value ~= "hint" and value ~= "confirmed" then return "must be \"hint\" or \"confirmed\"" end
+end
+
+local function check_been(value)
+  if type(value) ~= "table" or #value == 0 then return "must be a list of statuses: been = { \"Read\" }" end
+  for _, status in ipairs(value) do
+    local message = letters.statuses_fault(status)
+    if message then return message end
+  end
+end
+
+local check_unless_table
+
+local function check_unless(value)
+  if type(value) == "table" and value.been == nil then
+    return "must be a table with statuses: unless = { been = { \"Read\" } }"
+  end
+  return check_unless_table(value)
 end
 
 local function table_of(name, checks)
@@ -299,6 +148,8 @@ local function table_of(name, checks)
     end
   end
 end
+
+check_unless_table = table_of("unless", { been = check_been })
 
 local powers = {
   ["read:overview"] = true, ["read:details"] = true, ["read:content"] = true, ["mark:read"] = true,
@@ -325,9 +176,9 @@ local checks = {
   retry = table_of("retry", { within = span, attempts = whole(math.huge), on = retry_on }),
   limit = table_of("limit", { seconds = positive(86400), instructions = whole(2 ^ 60), memory = whole(2 ^ 40),
     at_once = whole(100000) }),
-  enabled = want "boolean", run = want "function",
+  enabled = want "boolean", shadow = want "boolean", repeats = want "boolean", trust = check_trust,
+  unless = check_unless, override = check_override, run = want "function",
 }
-local later_keys = { trust = true, shadow = true, repeats = true, override = true }
 
 --- The parts of a rule, by name.
 M.keys = checks
@@ -337,24 +188,50 @@ local function unknown_key(name)
   return ("unknown key '%s'%s"):format(name, words.hint(name, checks, "rule"))
 end
 
-local function check_keys(fields, problems)
+-- Whether a key that is no part of a rule is the name of a body. The parts have no functions but `run`, so that only a
+-- misspelt `run` can look like a body; it leaves `run` missing.
+local function is_body(fields, name)
+  if type(fields[name]) ~= "function" then return false end
+  return fields.run ~= nil or suggest.nearest(name, { "run" }) == nil
+end
+
+local function body_fault(name)
+  local message = check_name(name)
+  return message and ("the body's name '%s' %s"):format(core.mask(name:sub(1, 100)), message)
+end
+
+local function key_fault(fields, name)
+  local check = checks[name]
+  if not check then
+    if is_body(fields, name) then return body_fault(name) end
+    return unknown_key(name)
+  end
+  local message, complete = check(fields[name])
+  return message and (complete and message or ("%s %s"):format(name, message))
+end
+
+-- The names of the keys, sorted.
+local function names_of(fields)
   local names = {}
   for name in pairs(fields) do names[#names + 1] = tostring(name) end
   table.sort(names)
-  for _, name in ipairs(names) do
-    local check = checks[name]
-    if later_keys[name] then
-      problems[#problems + 1] = ("'%s' is not supported yet"):format(name)
-    elseif not check then
-      problems[#problems + 1] = unknown_key(name)
-    else
-      local message, complete = check(fields[name])
-      if message then problems[#problems + 1] = complete and message or ("%s %s"):format(name, message) end
+  return names
+end
+
+local function run_missing(fields)
+  for _, name in ipairs(names_of(fields)) do
+    if not checks[name] and is_body(fields, name) then
+      return ("'run' is missing: the body that an event starts; '%s' runs only when later { run = %q } starts it")
+        :format(name, name)
     end
   end
-  for _, name in ipairs { "name", "run" } do
-    if fields[name] == nil then problems[#problems + 1] = ("'%s' is missing"):format(name) end
-  end
+  return "'run' is missing"
+end
+
+local function check_keys(fields, problems)
+  for _, name in ipairs(names_of(fields)) do problems[#problems + 1] = key_fault(fields, name) end
+  if fields.name == nil then problems[#problems + 1] = "'name' is missing" end
+  if fields.run == nil then problems[#problems + 1] = run_missing(fields) end
   if fields.on == nil then
     problems[#problems + 1] = "'on' is missing: which event types does the rule want (\"*\" for all)?"
   end
@@ -405,9 +282,18 @@ local function order_fault(fields)
     and ": who is meant stands in its subject" or suggest.hint(order, attributes))
 end
 
+-- The bodies by name, `run` among them.
+local function bodies_of(fields)
+  local bodies = { run = fields.run }
+  for name, value in pairs(fields) do
+    if not checks[name] and type(value) == "function" then bodies[name] = value end
+  end
+  return bodies
+end
+
 --- Makes a rule of the table that a rule file gave to rule{…}.
 ---@param fields table
----@return table|nil rule
+---@return table|nil rule the parts under their names; `bodies`: the functions by name, `run` among them; `conditions`
 ---@return string[]|nil problems all that is wrong with it
 function M.new(fields)
   local problems = {}
@@ -427,7 +313,7 @@ function M.new(fields)
   for name in pairs(checks) do rule[name] = copy_of(fields[name]) end
   if rule.order == nil then rule.order = "letter" end
   if rule.enabled == nil then rule.enabled = true end
-  rule.retry, rule.conditions = normal_retry(fields.retry), conditions
+  rule.retry, rule.conditions, rule.bodies = normal_retry(fields.retry), conditions, bodies_of(fields)
   return rule
 end
 

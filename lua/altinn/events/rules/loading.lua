@@ -43,9 +43,8 @@ local function add_rule(set, problems, names, state, fields)
     return
   end
   made.file, made.line = file, line
-  for name, value in pairs(made) do
-    if type(value) == "function" then made[name] = sandbox.anchored(value, file, line) end
-  end
+  for name, body in pairs(made.bodies) do made.bodies[name] = sandbox.anchored(body, file, line) end
+  made.run = made.bodies.run
   local first = names[made.name]
   if first then
     problems[#problems + 1] = { file = file, line = line, rule = made.name,

@@ -9,7 +9,8 @@ local OURS = debug.getinfo(1, "S").source:match("^(@.*)rules/place%.lua$")
 local present = function() end
 
 --- Sets the function that gives the run whose code is running, nil outside of runs.
----@param watched fun(): table|nil run { rule =, made = list of the verdicts that it made }
+---@param watched fun(): table|nil run { rule =, made = list of the verdicts that it made, entry = name of its body or
+---  nil, body = the running body or nil, step = fun(name: string, fn: function): any or nil }
 function M.watch(watched) present = watched end
 
 --- The run whose code is running.
@@ -22,6 +23,12 @@ function M.run() return present() end
 function M.of(body)
   local info = debug.getinfo(body, "S")
   return ("%s:%d"):format(info.short_src, info.linedefined)
+end
+
+-- The body that is running: `run.body` when the engine names it, else the one that the run begins with.
+local function body_of(run)
+  local bodies = run.rule.bodies
+  return run.body or bodies and bodies[run.entry or "run"] or run.rule.run
 end
 
 -- Whether a stack frame is not the rule's: a function of the module, or the "tail" entry by which Lua 5.1 shows a tail
@@ -38,7 +45,7 @@ function M.at(func, line)
   local info = func and line and line > 0 and debug.getinfo(func, "S")
   if info and not is_passed_over(info) then return ("%s:%d"):format(info.short_src, line) end
   local run = present()
-  return run and M.of(run.rule.run) or nil
+  return run and M.of(body_of(run)) or nil
 end
 
 --- The line in the rule's file that called a function of the module; after a tail call, the first line of the body.
@@ -54,7 +61,7 @@ function M.caller(level)
     return ("%s:%d"):format(info.short_src, info.currentline)
   end
   local run = present()
-  return run and M.of(run.rule.run) or nil
+  return run and M.of(body_of(run)) or nil
 end
 
 --- Raises a mistake of the rule, at the rule's own line.

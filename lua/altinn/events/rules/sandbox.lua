@@ -358,7 +358,7 @@ function M.environment(state, globals, register)
   local env = standard_library(state)
   env._G = env
   env.rule = register
-  env.done, env.skip, env.retry_after, env.fail = rule.done, rule.skip, rule.retry_after, rule.fail
+  for name in pairs(rule.words) do env[name] = rule[name] end
   env.send = strict.object(copy_of(rule.send), "send")
   env.prefix, env.no = head.prefix, head.no
   env.absent, env.present = deep_copy(head.absent), deep_copy(head.present)

@@ -14,6 +14,7 @@ typedef enum ae_message_kind {
   AE_MESSAGE_ACK,    /* ae_parcel: committed, or refused */
   AE_MESSAGE_AGAIN,  /* ae_parcel without a ticket: refused, to be submitted again */
   AE_MESSAGE_CANCEL, /* ae_cancel: a run was taken back */
+  AE_MESSAGE_ASIDE,  /* ae_action: carried out aside; see aside.h */
   AE_MESSAGE_RELOAD, /* ae_order with the new settings */
   AE_MESSAGE_STOP    /* ae_order: finish the runs in flight, begin no new ones */
 } ae_message_kind;

@@ -13,6 +13,7 @@
 
 #include "host/log.h"
 #include "lua/compat.h"
+#include "lua/host/aside.h"
 #include "lua/host/heads.h"
 #include "lua/host/inbox.h"
 #include "lua/host/options.h"
@@ -289,6 +290,7 @@ static const luaL_Reg functions[] = {{"start", host_start},
                                      {"who", ae_host_who},
                                      {"server", ae_host_server},
                                      {"notify", ae_host_notify},
+                                     {"is_fit", ae_host_is_fit},
                                      {"log", host_log},
                                      {"leave", host_leave},
                                      {NULL, NULL}};

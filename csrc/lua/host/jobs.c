@@ -9,6 +9,7 @@
 #include <lauxlib.h>
 
 #include "host/log.h"
+#include "lua/host/aside.h"
 
 #define JOBS "altinn.events.host.jobs"
 
@@ -391,6 +392,7 @@ static void push_message (lua_State *L, void *message) {
     case AE_MESSAGE_RUN: push_run(L, message); break;
     case AE_MESSAGE_ACK: push_ack(L, message); break;
     case AE_MESSAGE_CANCEL: push_cancel(L, message); break;
+    case AE_MESSAGE_ASIDE: ae_action_push(L, message); break;
     default: push_order(L, message); break;
   }
 }
@@ -430,6 +432,25 @@ static int jobs_take (lua_State *L) {
   lua_newtable(L);
   push_messages(L, worker, ae_queue_take(&worker->queue, (size_t)max));
   return 1;
+}
+
+/* jobs:aside(request, ticket): has an action carried out by a helper thread; see
+** ae_action_check. jobs:take returns the answer, with the ticket. */
+static int jobs_aside (lua_State *L) {
+  ae_worker *worker = check_worker(L);
+  lua_Integer ticket = luaL_checkinteger(L, 3);
+  ae_action *action = ae_action_check(L, 2);
+  action->queue = &worker->queue;
+  action->ticket = ticket;
+  ae_aside_begin(worker->shared->aside, action);
+  return 0;
+}
+
+/* jobs:drop_aside(ticket): nobody waits for the action any more. */
+static int jobs_drop_aside (lua_State *L) {
+  ae_worker *worker = check_worker(L);
+  ae_aside_drop(worker->shared->aside, &worker->queue, luaL_checkinteger(L, 2));
+  return 0;
 }
 
 static int jobs_descriptor (lua_State *L) {
@@ -483,11 +504,18 @@ static int jobs_log (lua_State *L) {
   return 1;
 }
 
-static const luaL_Reg methods[] = {{"take", jobs_take},     {"settle", jobs_settle},
-                                   {"record", jobs_record}, {"descriptor", jobs_descriptor},
-                                   {"holds", jobs_holds},   {"verdict", jobs_verdict},
-                                   {"effect", jobs_effect}, {"now", jobs_now},
-                                   {"log", jobs_log},       {NULL, NULL}};
+static const luaL_Reg methods[] = {{"take", jobs_take},
+                                   {"settle", jobs_settle},
+                                   {"record", jobs_record},
+                                   {"descriptor", jobs_descriptor},
+                                   {"holds", jobs_holds},
+                                   {"verdict", jobs_verdict},
+                                   {"effect", jobs_effect},
+                                   {"now", jobs_now},
+                                   {"log", jobs_log},
+                                   {"aside", jobs_aside},
+                                   {"drop_aside", jobs_drop_aside},
+                                   {NULL, NULL}};
 
 void ae_jobs_push (lua_State *L, ae_worker *worker) {
   jobs *object = lua_newuserdatauv(L, sizeof *object, 0);

@@ -17,6 +17,8 @@
 #define TICK_NS 10000000
 /* How long a stop waits for an inbox that does not store. */
 #define FLUSH_SECONDS 2
+/* How long a stop waits for actions of effects, such as programs that end slowly. */
+#define ASIDE_SECONDS 5
 
 static void tick (long factor) {
   struct timespec t = {0, TICK_NS * factor};
@@ -209,8 +211,10 @@ static ae_code prepare (ae_host *host, const ae_host_options *options, ae_error 
   size_t i;
   host->shared.path = duplicate(options->path);
   host->shared.cpath = duplicate(options->cpath);
+  host->shared.aside = ae_aside_new();
   host->workers = calloc(options->workers, sizeof *host->workers);
-  if (host->workers == NULL || host->shared.path == NULL || host->shared.cpath == NULL)
+  if (host->workers == NULL || host->shared.path == NULL || host->shared.cpath == NULL ||
+      host->shared.aside == NULL)
     return ae_fail(error, AE_MEMORY, 0, "not enough memory for the workers");
   for (i = 0; i < options->workers; i++) {
     host->count = i + 1;
@@ -353,14 +357,25 @@ static bool join_workers (ae_host *host) {
   return all;
 }
 
+static int64_t seconds_from_now (int64_t seconds) {
+  struct timespec now;
+  clock_gettime(CLOCK_MONOTONIC, &now);
+  return ((int64_t)now.tv_sec + seconds) * 1000000000 + now.tv_nsec;
+}
+
+/* Ends the actions that are still under way. False: one hangs in the system. */
+static bool stop_aside (ae_host *host) {
+  if (host->shared.aside == NULL) return true;
+  if (!ae_aside_stop(host->shared.aside, seconds_from_now(ASIDE_SECONDS))) return false;
+  host->shared.aside = NULL;
+  return true;
+}
+
 /* Hands over the verdicts that the inbox refused once more. */
 static void flush_workers (ae_host *host) {
-  struct timespec now;
-  int64_t until;
+  int64_t until = seconds_from_now(FLUSH_SECONDS);
   bool all = true;
   size_t i;
-  clock_gettime(CLOCK_MONOTONIC, &now);
-  until = ((int64_t)now.tv_sec + FLUSH_SECONDS) * 1000000000 + now.tv_nsec;
   for (i = 0; i < host->count; i++)
     if (!ae_jobs_flush(&host->workers[i], until)) all = false;
   if (!all)
@@ -390,6 +405,7 @@ bool ae_host_stop (ae_host *host) {
   if (host->receiver != NULL) ae_webhook_drain(host->receiver);
   stop_workers(host);
   joined = join_workers(host);
+  if (joined) joined = stop_aside(host);
   if (host->admin != NULL) ae_admin_stop(host->admin); /* it reads the receiver */
   if (host->receiver != NULL) ae_webhook_stop(host->receiver);
   host->receiver = NULL;

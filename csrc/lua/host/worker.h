@@ -7,12 +7,14 @@
 #define ALTINN_EVENTS_WORKER_H
 
 #include "lua/host/budget.h"
+#include "host/aside.h"
 #include "host/metrics.h"
 #include "host/queue.h"
 
 /* The data that the workers share with the host. */
 typedef struct ae_shared {
   ae_inbox *inbox;
+  ae_aside *aside;
   ae_metrics metrics;
   atomic_bool failed; /* a worker gave up */
   char *path, *cpath; /* package.path and package.cpath of the state that started the host */

@@ -3,82 +3,13 @@
 ** or a code and a sentence.
 */
 #include "core/altinn_private.h"
+#include "core/failures.h"
 #include "core/json.h"
 #include "core/mask.h"
 #include "core/scan.h"
 #include "core/urn.h"
 
 #include <stdio.h>
-
-/* What an error number means for a retry. */
-typedef enum treat { FOR_GOOD, LATER, FETCH, DENIED } treatment;
-
-/* Error numbers: X(number, treatment, meaning). The numbers are those of
-** Altinn/altinn-correspondence src/Altinn.Correspondence.Application/Errors.cs. */
-#define AE_ALTINN_ERRORS(X) \
-  X(1001, FOR_GOOD, \
-    "the letter is not there: purged, never there, or hidden from this caller") \
-  X(1013, FOR_GOOD, "a sender cannot purge after publishing") \
-  X(1014, FOR_GOOD, "already purged") \
-  X(1015, LATER, "the letter has no status yet") \
-  X(1007, FOR_GOOD, "an attachment that the new letter names is unknown") \
-  X(1008, FOR_GOOD, "the due date is past") \
-  X(1009, FOR_GOOD, "the due date is before the time of publishing") \
-  X(1016, FOR_GOOD, "a letter that is to be confirmed needs a due date") \
-  X(1018, LATER, "an attachment that the new letter names is not published yet") \
-  X(1024, FETCH, "the overview has to be fetched before the letter is read") \
-  X(1025, FETCH, \
-    "the overview has to be fetched before the letter is confirmed; with a token that holds " \
-    "altinn:correspondence.write fetching does not count") \
-  X(1026, FOR_GOOD, "the letter has to be confirmed before it is purged") \
-  X(1027, FOR_GOOD, "from is later than to") \
-  X(1029, FOR_GOOD, "the recipient is unknown") \
-  X(1030, FOR_GOOD, "the recipient has reserved against digital mail") \
-  X(1031, FOR_GOOD, "the attachment is not available to the recipient") \
-  X(1034, FOR_GOOD, "the idempotency key was used before") \
-  X(1040, FOR_GOOD, "already read") \
-  X(1041, FOR_GOOD, "already confirmed") \
-  X(1043, FOR_GOOD, "the letter is part of a transmission of Dialogporten") \
-  X(1044, FOR_GOOD, "nobody at the recipient can read it") \
-  X(1047, FOR_GOOD, "an idempotency key goes with one recipient only") \
-  X(1063, FOR_GOOD, "the letter may not be forwarded") \
-  X(1064, FOR_GOOD, "the letter was forwarded to this address before") \
-  X(1065, FOR_GOOD, "the letter has to be read before it is forwarded") \
-  X(2001, FOR_GOOD, "the attachment is not there") \
-  X(2002, LATER, "the upload failed") \
-  X(2003, FOR_GOOD, "a letter holds the attachment already: nothing more is uploaded to it") \
-  X(2005, FOR_GOOD, "the attachment was uploaded before") \
-  X(2006, FOR_GOOD, "the attachment was purged") \
-  X(2007, FOR_GOOD, "a letter holds the attachment") \
-  X(2016, FOR_GOOD, "a sender may no longer download the attachment") \
-  X(2017, FOR_GOOD, "the attachment's life is too short") \
-  X(2018, FOR_GOOD, "the attachment has expired") \
-  X(2019, FOR_GOOD, "the attachment was purged") \
-  X(2020, FOR_GOOD, "the attachment has expired") \
-  X(2022, LATER, "the upload was too slow") \
-  X(2023, FOR_GOOD, "the zip would be larger than 25 MB") \
-  X(4001, DENIED, \
-    "no access to the resource or the party; a new token does not help, a right does") \
-  X(4002, LATER, "the party could not be looked up") \
-  X(4006, DENIED, "Altinn cannot tell who is calling; a new token does not help") \
-  X(4007, DENIED, "Altinn cannot tell who is calling; a new token does not help")
-
-#define ERROR_ENTRY(number, treat, meaning) {number, treat, meaning},
-static const struct {
-  int32_t number;
-  treatment treat;
-  const char *meaning;
-} numbers[] = {AE_ALTINN_ERRORS(ERROR_ENTRY)};
-#undef ERROR_ENTRY
-
-static treatment treat_of (int32_t number, const char **meaning) {
-  for (size_t i = 0; i < sizeof(numbers) / sizeof(*numbers); i++)
-    if (numbers[i].number == number) {
-      *meaning = numbers[i].meaning;
-      return numbers[i].treat;
-    }
-  return FOR_GOOD;
-}
 
 /* {====================================================================
 ** The server's own words
@@ -204,28 +135,6 @@ static void read_problem (ae_slice body, ae_answer *answer) {
 ** Code and message
 ** ===================================================================== */
 
-static ae_code code_of (int status) {
-  switch (status) {
-    case 401: return AE_AUTH;
-    case 403: return AE_FORBIDDEN;
-    case 404:
-    case 410: return AE_NOT_FOUND;
-    case 405:
-    case 406:
-    case 415:
-    case 426: return AE_UNSUPPORTED;
-    case 408: return AE_TIMEOUT;
-    case 409:
-    case 412: return AE_CONFLICT;
-    case 413: return AE_TOO_LARGE;
-    case 425:
-    case 429: return AE_THROTTLED;
-    default: break;
-  }
-  if (status >= 500) return AE_SERVER;
-  return status >= 400 ? AE_INVALID : AE_UNSUPPORTED;
-}
-
 /* The meaning of a status for this call, when the server gives no sentence. */
 static const char *meaning_of (ae_call call, int status) {
   bool subscription = call == AE_CALL_SUBSCRIPTION || call == AE_CALL_UNSUBSCRIBE;
@@ -287,18 +196,18 @@ static bool was_done (ae_call call, int32_t number) {
 
 static void judge_failure (ae_call call, ae_slice body, ae_answer *answer) {
   int status = answer->status;
-  const char *meaning = NULL;
   read_problem(body, answer);
   answer->already = status < 500 && was_done(call, answer->number);
   if (answer->already) return;
-  treatment treat = treat_of(answer->number, &meaning);
-  answer->code = treat == DENIED ? AE_FORBIDDEN : code_of(status);
-  answer->renew = answer->code == AE_AUTH;
-  answer->retry = (status >= 500 && status != 501 && status != 505) || status == 408 ||
-                  status == 425 || status == 429;
-  answer->temporary = answer->retry || treat == LATER;
-  answer->fetch = treat == FETCH;
-  compose(answer, meaning ? meaning : meaning_of(call, status));
+  const ae_failure *failure = ae_failure_of_status(status);
+  const ae_failure *known = ae_failure_of_number(answer->number);
+  bool denied = known != NULL && known->denied;
+  answer->code = denied ? AE_FORBIDDEN : failure->code;
+  answer->renew = !denied && failure->remedy == AE_REFRESH;
+  answer->retry = failure->soon;
+  answer->temporary = answer->retry || (known != NULL && known->remedy == AE_AGAIN);
+  answer->fetch = known != NULL && known->fetch;
+  compose(answer, known != NULL ? known->why : meaning_of(call, status));
 }
 
 void ae_reply_judge (ae_call call, int status, ae_slice body, ae_answer *answer) {

@@ -8,6 +8,7 @@
 
 #include "core/altinn.h"
 #include "core/catalogue.h"
+#include "core/failures.h"
 #include "lua/core/event.h"
 
 static ae_slice to_slice (lua_State *L, int index) {
@@ -274,6 +275,35 @@ static void set_environments (lua_State *L) {
   lua_setfield(L, -2, "environments");
 }
 
+/* Sets the field `name` of the table on the stack: a list of entries as tables { first,
+** last, number, code, verdict, soon, fetch, denied, why }. `code` is not set for numbers. */
+static void set_failures (lua_State *L, const char *name, const ae_failure *list) {
+  lua_newtable(L);
+  for (int i = 0; list[i].why != NULL; i++) {
+    lua_createtable(L, 0, 8);
+    set_number(L, "first", list[i].first);
+    set_number(L, "last", list[i].last);
+    set_number(L, "number", list[i].number);
+    if (list[i].number == 0) set_text(L, "code", ae_code_name(list[i].code));
+    set_text(L, "verdict", ae_remedy_name(list[i].remedy));
+    set_flag(L, "soon", list[i].soon);
+    set_flag(L, "fetch", list[i].fetch);
+    set_flag(L, "denied", list[i].denied);
+    set_text(L, "why", list[i].why);
+    lua_rawseti(L, -2, i + 1);
+  }
+  lua_setfield(L, -2, name);
+}
+
+/* Sets the field `failures`: { statuses, codes, numbers }, the lists of core/failures.h. */
+static void set_all_failures (lua_State *L) {
+  lua_createtable(L, 0, 3);
+  set_failures(L, "statuses", ae_failure_statuses);
+  set_failures(L, "codes", ae_failure_codes);
+  set_failures(L, "numbers", ae_failure_numbers);
+  lua_setfield(L, -2, "failures");
+}
+
 void ae_lua_altinn_open (lua_State *L) {
   static const luaL_Reg functions[] = {{"request", altinn_request},
                                        {"judge", altinn_judge},
@@ -290,4 +320,5 @@ void ae_lua_altinn_open (lua_State *L) {
   set_list(L, "statuses", ae_statuses);
   set_list(L, "roles", ae_roles);
   set_environments(L);
+  set_all_failures(L);
 }

@@ -3,6 +3,7 @@ local call = require "altinn.events.client.exchange"
 local core = require "altinn.events.core"
 local letters = require "altinn.events.client.letter"
 local paging = require "altinn.events.client.paging"
+local retry = require "altinn.events.client.retry"
 local schema = require "altinn.events.support.schema"
 local suggest = require "altinn.events.support.suggest"
 local transport = require "altinn.events.client.transport"
@@ -150,7 +151,7 @@ local function await_validation(self, subscription, seconds)
     now, message, code, detail = subscription_of(reply, message, code, detail)
     if now then
       subscription = now
-    elseif code ~= "network" and code ~= "timeout" and code ~= "throttled" and code ~= "server" then
+    elseif not retry.is_soon(code) then
       detail = detail or {}
       detail.subscription = subscription
       return nil, message, code, detail

@@ -72,14 +72,12 @@ local function failure_of(answer, reply, token)
   }
 end
 
-local RETRIED = { network = true, timeout = true, throttled = true, server = true }
-
 local function transport_failure(message, code, token, not_sent)
   code = type(code) == "string" and code or "network"
   message = "Altinn was not reached: " .. tostring(message or "the transport gave no reply")
   return {
     message = hide(message, token), code = code,
-    retry = RETRIED[code] or false, detail = { temporary = RETRIED[code] or false, not_sent = not_sent or false },
+    retry = retry.is_soon(code), detail = { temporary = retry.is_soon(code), not_sent = not_sent or false },
   }
 end
 
@@ -178,10 +176,10 @@ end
 
 -- Without a token nothing of the call was sent. A temporary failure to get one is retried like the call itself.
 local function token_failure(message, code, detail)
-  local copy = { temporary = RETRIED[code] or false }
+  local copy = { temporary = retry.is_soon(code) }
   for name, value in pairs(detail or {}) do copy[name] = value end
   copy.not_sent = true
-  return { message = message, code = code, detail = copy, retry = RETRIED[code] or false, after = copy.retry_after }
+  return { message = message, code = code, detail = copy, retry = retry.is_soon(code), after = copy.retry_after }
 end
 
 -- One attempt; when the server refuses the token, once more with a new token.

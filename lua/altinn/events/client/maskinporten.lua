@@ -5,6 +5,7 @@ local grant = require("altinn.events.support.libraries").load "altinn.events.gra
 local json = require "altinn.events.support.json"
 local reply_reader = require "altinn.events.client.token_reply"
 local http_date = require "altinn.events.support.http_date"
+local retry = require "altinn.events.client.retry"
 local suggest = require "altinn.events.support.suggest"
 local transports = require "altinn.events.client.transport"
 local urls = require "altinn.events.support.url"
@@ -248,7 +249,7 @@ end
 local function remember_failure(entry, now, message, code, detail)
   local before, wish = entry.failure, detail and detail.retry_after
   local pause = REFUSAL_PAUSE
-  if code == "network" or code == "timeout" or code == "server" or code == "throttled" then
+  if retry.is_soon(code) then
     pause = math.min(LONGEST_PAUSE, before and before.pause * 2 or 1)
   end
   entry.failure = {
@@ -383,8 +384,6 @@ function Source:with(options)
   return make(state.settings, merged)
 end
 
-local PERMANENT = { [4001] = true, [4006] = true, [4007] = true }
-
 --- Reports that a server answered 401 to a token. True: the source gives another token, so one more attempt makes
 --- sense. False: a new token would not help, because the code says that the caller lacks access (4001, 4006, 4007), or
 --- the token was itself new. A refused token is replaced at most once a minute.
@@ -394,7 +393,7 @@ local PERMANENT = { [4001] = true, [4006] = true, [4007] = true }
 function Source:refused(token, code)
   local state = private[self]
   local entry, now = state.entry, state.settings.clock()
-  if code ~= nil and PERMANENT[tonumber(tostring(code):match("%d+"))] then return false end
+  if code ~= nil and retry.is_denied(tonumber(tostring(code):match("%d+"))) then return false end
   if entry.token ~= token then return true end
   if entry.forced and now < entry.forced + FORCE_SECONDS and is_past(entry.forced, now) then return false end
   entry.forced, entry.token = now, nil

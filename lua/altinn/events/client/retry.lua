@@ -6,6 +6,23 @@ local M = {}
 
 local clock = core.altinn.clock
 
+-- The failures that are repeated within a call, and the errors of Altinn for which a new token does not help: by the
+-- lists of csrc/core/failures.h.
+local soon, denied = {}, {}
+
+for _, failure in ipairs(core.altinn.failures.codes) do soon[failure.code] = failure.soon end
+for _, failure in ipairs(core.altinn.failures.numbers) do denied[failure.number] = failure.denied end
+
+--- Whether a call that failed with this code may succeed in a moment.
+---@param code any
+---@return boolean
+function M.is_soon(code) return code ~= nil and soon[code] == true end
+
+--- Whether an error number of Altinn says that the caller has no access, so that a new token does not help.
+---@param number integer|nil
+---@return boolean
+function M.is_denied(number) return number ~= nil and denied[number] == true end
+
 local BASE, MOST = 0.5, 30  -- seconds
 local ATTEMPTS = 5
 

@@ -4,6 +4,7 @@ local core = require "altinn.events.core"
 local duration = require "altinn.events.support.duration"
 local head = require "altinn.events.event.head"
 local letters = require "altinn.events.client.letter"
+local retry_table = require "altinn.events.rules.retry_table"
 local returned = require "altinn.events.rules.returned"
 local suggest = require "altinn.events.support.suggest"
 local verdicts = require "altinn.events.rules.verdicts"
@@ -78,23 +79,12 @@ local function span(value)
   return message
 end
 
-local CLASSES = { network = true, timeout = true, server = true, throttled = true, tls = true }
-local CLASSES_TEXT = "(network, timeout, tls, throttled, server: any 5xx)"
-
--- Why a value is neither a status of a failure nor a class of failures.
-local function failure_fault(value)
-  if CLASSES[value] or type(value) == "number" and value >= 300 and value <= 599 and value % 1 == 0 then return nil end
-  local near = suggest.hint(tostring(value), CLASSES)
-  if tonumber(value) and type(value) == "string" then near = (" (a status is a number: %s)"):format(value) end
-  return ("'%s' is neither a status nor a class%s"):format(tostring(value), near ~= "" and near or " " .. CLASSES_TEXT)
-end
-
 local function retry_on(value)
   if type(value) ~= "table" or #value == 0 and next(value) ~= nil then
-    return "must be a list of statuses and classes " .. CLASSES_TEXT
+    return "must be a list of statuses and classes" .. retry_table.classes_hint
   end
   for _, one in ipairs(value) do
-    local message = failure_fault(one)
+    local message = retry_table.word_fault(one)
     if message then return message end
   end
 end
@@ -106,7 +96,7 @@ local function check_override(value)
     return "must be a table of statuses and classes: override = { [422] = \"again\", network = \"never\" }"
   end
   for failure, answer in pairs(value) do
-    local message = failure_fault(failure)
+    local message = retry_table.word_fault(failure)
     if message then return message end
     if not ANSWERS[answer] then
       return ("of %s must be \"again\" or \"never\"%s"):format(tostring(failure),
@@ -237,26 +227,13 @@ local function check_keys(fields, problems)
   end
 end
 
--- The class of a status, "throttled", "timeout" or "server"; nil when it has none.
-local function class_of(status)
-  if status == 429 then return "throttled" end
-  if status == 408 then return "timeout" end
-  return status >= 500 and "server" or nil
-end
-
 --- Whether a rule's retry.on names a failure: by its status, or by its class.
 ---@param rule table
 ---@param kind any a status, or a class such as "network"
 ---@param status integer|nil that came with a class
 ---@return boolean|nil named nil: the rule names none
 function M.names_failure(rule, kind, status)
-  local on = rule and rule.retry and rule.retry.on
-  if not on then return nil end
-  status = type(kind) == "number" and kind or status
-  for _, wanted in ipairs(on) do
-    if wanted == kind or status and (wanted == status or wanted == class_of(status)) then return true end
-  end
-  return false
+  return retry_table.is_named(rule, { kind = kind, status = status })
 end
 
 local function normal_retry(retry)

@@ -1,6 +1,7 @@
 -- When a run that failed is tried again, and when it is given up.
+local causes = require "altinn.events.rules.cause"
 local duration = require "altinn.events.support.duration"
-local language = require "altinn.events.rules.language"
+local retry_table = require "altinn.events.rules.retry_table"
 
 local M = {}
 
@@ -9,14 +10,25 @@ local WITHIN = 36 * HOUR
 local SHORTEST, LONGEST = 0.05, HOUR  -- bounds of the backoff, seconds
 local LONGEST_WISH = 24 * HOUR        -- limit of a server's Retry-After
 
-local TEMPORARY = { [408] = true, [425] = true, [429] = true }
+-- What the rule says of a failure, else what the table says; and words for people when the rule gave it up.
+local function judge(rule, failure)
+  local own = retry_table.overridden(rule, failure)
+  if own then return own, own == "never" and " (not retried: override)" or "" end
+  local named = retry_table.is_named(rule, failure)
+  if named then return "again" end
+  local verdict = failure.pause and "again" or retry_table.verdict(failure)
+  if named == false and verdict ~= "never" then return "never", " (not retried: retry.on)" end
+  return verdict, ""
+end
 
---- Whether a server's answer says that the same request may succeed later.
----@param rule table its retry.on may name the status
+--- Whether a target's answer may be followed by another attempt: by the table, or because the rule says so.
+---@param rule table|nil
 ---@param status integer
 ---@return boolean
 function M.is_temporary(rule, status)
-  return TEMPORARY[status] or status >= 500 or language.names_failure(rule, status) == true
+  local failure = { kind = status }
+  return retry_table.overridden(rule, failure) ~= nil or retry_table.is_named(rule, failure) == true
+    or retry_table.verdict(failure) ~= "never"
 end
 
 --- Exponential backoff with full jitter: the upper bound is 1 s, doubled by each failure, up to 1 h.
@@ -37,40 +49,47 @@ local function our_pause(run, random)
   return math.min(60, math.max(0.5, run.waited / 4)) * (0.5 + random())
 end
 
-local function is_excluded(rule, failure)
-  return not is_ours(failure.kind) and language.names_failure(rule, failure.kind, failure.status) == false
+local function dead(failure, text, ...)
+  return { state = "dead", reason = text:format(...), cause = causes.of(failure) }
 end
 
-local function dead(text, ...) return { state = "dead", reason = text:format(...) } end
+-- The retry of a failure that is not given up: after the backoff, or after what the server wants, within the time left.
+local function again(failures, failure, left, random)
+  local after = math.min(failure.after or 0, LONGEST_WISH)
+  local pause = failure.pause or math.max(M.backoff(failures, random), after)
+  return {
+    state = "retry", reason = failure.reason, cause = causes.of(failure), pause = math.min(pause, left),
+    after = after > 0 and math.min(after, left) or failure.pause, counted = true,
+  }
+end
 
 --- The outcome of a run's failure.
 ---@param rule table|nil
 ---@param run { failures: integer, age: number, waited: number, ladder: number|nil } failures: before this
 ---  one; seconds: age: since the first failed attempt began; waited: since the event came; ladder: until the last
 ---  attempt that the host can make
----@param failure { reason: string, kind: any, status: integer|nil, pause: number|nil, after: number|nil } kind: error,
----  host, a status or a class such as network; pause: seconds until the next attempt; after: the least
----  seconds that a server wants
+---@param failure { reason: string, kind: any, status: integer|nil, number: integer|nil, target: string|nil, pause:
+---  number|nil, after: number|nil } kind: error, host, a target's status or a class such as network; number: Altinn's
+---  error number; target: the target whose failure it is; pause: seconds until the next attempt, which there is then;
+---  after: the least seconds that a server wants; more: see altinn.events.rules.retry_table.verdict
 ---@param random fun(): number 0 to 1, evenly
----@return { state: "retry"|"dead", reason: string, pause: number|nil, counted: boolean|nil } outcome pause: seconds
+---@return { state: "retry"|"dead", reason: string, cause: string, pause: number|nil, counted: boolean|nil } outcome
+---  pause: seconds
 function M.failed(rule, run, failure, random)
   local retry = rule and rule.retry or {}
   if is_ours(failure.kind) then
-    return { state = "retry", reason = failure.reason, pause = failure.pause or our_pause(run, random) }
-  elseif is_excluded(rule, failure) then
-    return dead("%s (not retried: retry.on)", failure.reason)
-  elseif retry.attempts and run.failures + 1 >= retry.attempts then
-    return dead("gave up after %d attempt%s: %s", run.failures + 1, run.failures > 0 and "s" or "", failure.reason)
+    return { state = "retry", reason = failure.reason, cause = causes.of(failure),
+      pause = failure.pause or our_pause(run, random) }
   end
-  local within = retry.within or WITHIN
-  local left = math.min(within - run.age, run.ladder or math.huge)
-  if left <= 0 then return dead("gave up after %s: %s", duration.text(run.age), failure.reason) end
-  local after = math.min(failure.after or 0, LONGEST_WISH)
-  local pause = failure.pause or math.max(M.backoff(run.failures, random), after)
-  return {
-    state = "retry", reason = failure.reason, pause = math.min(pause, left), after = after > 0 and math.min(after, left)
-      or failure.pause, counted = true,
-  }
+  local verdict, words = judge(rule, failure)
+  if verdict == "never" then return dead(failure, "%s%s", failure.reason, words) end
+  if retry.attempts and run.failures + 1 >= retry.attempts then
+    return dead(failure, "gave up after %d attempt%s: %s", run.failures + 1, run.failures > 0 and "s" or "",
+      failure.reason)
+  end
+  local left = math.min((retry.within or WITHIN) - run.age, run.ladder or math.huge)
+  if left <= 0 then return dead(failure, "gave up after %s: %s", duration.text(run.age), failure.reason) end
+  return again(run.failures, failure, left, random)
 end
 
 --- The outcome of a rule's retry_after: it is no failure, and retry.within does not bound it.
@@ -80,7 +99,8 @@ end
 function M.wished(run, wish)
   local pause = math.max(wish.after, 1)  -- retry_after(0) must not run without a break
   if run.ladder and pause > run.ladder then
-    return dead("it cannot wait for %s: Altinn brings the event again for %s at most: %s", duration.text(wish.after),
+    return dead({ kind = "fail", reason = "it cannot wait so long" },
+      "it cannot wait for %s: Altinn brings the event again for %s at most: %s", duration.text(wish.after),
       duration.text(math.ceil(math.max(run.ladder, 0) / 60) * 60), wish.reason)
   end
   return { state = "later", reason = wish.reason, pause = pause, after = pause }

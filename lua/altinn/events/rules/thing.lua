@@ -6,6 +6,7 @@ local core = require "altinn.events.core"
 local letters = require "altinn.events.client.letter"
 local members = require "altinn.events.rules.members"
 local place = require "altinn.events.rules.place"
+local retry_table = require "altinn.events.rules.retry_table"
 local rules = require "altinn.events.rules.language"
 local suggest = require "altinn.events.support.suggest"
 
@@ -43,15 +44,12 @@ function M.failure(value)
   return whole and value or nil
 end
 
-local PERMANENT = {
-  forbidden = true, not_found = true, conflict = true, invalid = true, unsupported = true, too_large = true,
-}
-
 --- Whether the same call cannot succeed later either.
 ---@param failure table
 ---@return boolean
 function M.is_permanent(failure)
-  return PERMANENT[failure.code] == true and not (failure.detail and failure.detail.temporary)
+  local detail = failure.detail or {}
+  return retry_table.verdict { kind = failure.code, number = detail.number, temporary = detail.temporary } == "never"
 end
 
 -- Calls.
@@ -77,7 +75,7 @@ local function asked(self)
   if rawget(self, "id") == nil then raise(nameless(self), "invalid") end
   local client, message, code = state.connect()
   -- Altinn was not asked, so the failure says nothing of the letter: not_found may mean a missing key file.
-  if code == nil or PERMANENT[code] then code = "usage" end
+  if code == nil or retry_table.verdict { kind = code } == "never" then code = "usage" end
   if not client then raise(("Altinn cannot be asked: %s"):format(message), code) end
   if state.client ~= client then state.client, state.asked = client, client[self.kind](client, self.id) end
   return state.asked

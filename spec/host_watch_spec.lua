@@ -74,6 +74,7 @@ describe("the metrics", function()
     for _, outcome in ipairs { "sent", "refused", "not_sent", "unknown" } do
       assert.are.equal(0, metrics[('effects_total{target="printer",outcome="%s"}'):format(outcome)], outcome)
     end
+    assert.are.equal(0, metrics['breaker_open{target="printer"}'])
     assert.are.equal(0, metrics.last_event_timestamp_seconds)
     assert.are.equal(1, metrics[('build_info{version="%s"}'):format(require("altinn.events")._VERSION)])
     assert.is_true(metrics.reload_timestamp_seconds >= before)

@@ -1,9 +1,11 @@
--- Tables of the inbox and the throttle of the log, each against a plain model of it: see spec/c/parts.c.
+-- Tables of the inbox, the throttle of the log and the breakers of targets, each against a plain model of it or under
+-- random changes: see spec/c/parts.c.
 local process = require "spec.support.process"
 
 local WHAT = {
   map = "finds every key that was not taken out", fingerprints = "knows what it was given, and nothing else",
   lanes = "give runs in the order in which they got them", lines = "serve who came first",
+  breaker = "shuts out a target that fails, and tries it now and then",
   throttle = "lets so many through a second, and tells of the rest once",
 }
 
@@ -14,7 +16,7 @@ describe("of the parts,", function()
     folder = process.folder()
     assert(os.execute(("env -u LD_PRELOAD gcc -std=c11 -D_GNU_SOURCE -O1 -g -pthread -Icsrc -o %s/parts spec/c/parts.c"
       .. " csrc/inbox/map.c csrc/inbox/lines.c csrc/inbox/lanes.c csrc/inbox/fingerprints.c csrc/host/throttle.c"
-      .. " csrc/core/slice.c -lcrypto"):format(folder)))
+      .. " csrc/host/breaker.c csrc/core/slice.c -lcrypto"):format(folder)))
   end)
   teardown(function() process.remove(folder) end)
 

@@ -243,14 +243,28 @@ static void write_inbox (FILE *out, ae_inbox *inbox) {
   plain(out, "dead", "gauge", "Dead letters", counts.dead);
 }
 
+static void write_breaker (void *context, const char *target, bool open) {
+  FILE *out = context;
+  fputs("altinn_events_breaker_open{", out);
+  label(out, "target", target);
+  fprintf(out, "} %d\n", open);
+}
+
+static void write_breakers (FILE *out, ae_breakers *breakers) {
+  head(out, "breaker_open", "gauge",
+       "1 while a target that failed several times is tried now and then only");
+  ae_breakers_each(breakers, write_breaker, out);
+}
+
 char *ae_metrics_text (ae_metrics *metrics, ae_inbox *inbox, const ae_webhook *receiver,
-                       size_t *length) {
+                       ae_breakers *breakers, size_t *length) {
   char *text = NULL;
   FILE *out = open_memstream(&text, length);
   if (out == NULL) return NULL;
   write_receiver(out, receiver);
   if (inbox != NULL) write_inbox(out, inbox);
   write_workers(out, metrics);
+  write_breakers(out, breakers);
   plain(out, "log_dropped_total", "counter", "Lines that the log could not take or write",
         ae_log_dropped());
   if (fclose(out) != 0) {

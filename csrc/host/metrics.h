@@ -8,6 +8,7 @@
 
 #include <pthread.h>
 
+#include "host/breaker.h"
 #include "host/webhook.h"
 
 #define AE_BUCKETS 10
@@ -55,6 +56,6 @@ void ae_metrics_count (ae_metrics *metrics, ae_metric_kind kind, const char *fir
                        const char *second, uint64_t count);
 /* The text, malloc'ed; NULL: no memory. The receiver may be NULL. */
 char *ae_metrics_text (ae_metrics *metrics, ae_inbox *inbox, const ae_webhook *receiver,
-                       size_t *length);
+                       ae_breakers *breakers, size_t *length);
 
 #endif

@@ -1,8 +1,9 @@
 /*
 ** parts.c: the tables of the inbox against plain models of them, under random
-** changes; and the throttle of the log on a clock of the program's own.
+** changes; and the throttle of the log and the breakers on clocks of the program's own.
 **
-**     parts WORD SEED    WORD: map, lines, lanes, fingerprints or throttle
+**     parts WORD SEED    WORD: map, lines, lanes, fingerprints,
+**                           throttle or breaker
 **
 ** Says "WORD: fine", or which step went wrong, with the seed.
 */
@@ -11,6 +12,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "host/breaker.h"
 #include "host/throttle.h"
 #include "inbox/fingerprints.h"
 #include "inbox/lanes.h"
@@ -186,15 +188,96 @@ static void try_throttle (void) {
   must(ae_throttle_told(&throttle, true) == 0, "told twice at the end", 0);
 }
 
+static void fail_times (ae_breakers *breakers, int times, int64_t now) {
+  for (int i = 0; i < times; i++) ae_breakers_report(breakers, "down", false, now);
+}
+
+/* A target that goes down: the pauses double up to a minute, with one attempt after each,
+** and a success ends them. */
+static void try_pauses (ae_breakers *breakers) {
+  int64_t now = 5000, pause = AE_BREAKER_SHORTEST;
+  fail_times(breakers, AE_BREAKER_FAILURES - 1, now);
+  ae_breakers_report(breakers, "down", true, now);
+  fail_times(breakers, AE_BREAKER_FAILURES - 1, now);
+  must(ae_breakers_admit(breakers, "down", now) == 0, "it opened too early", 0);
+  ae_breakers_report(breakers, "down", false, now);
+  for (long round = 0; round < 9; round++) {
+    fail_times(breakers, 20, now); /* late failures change nothing */
+    must(ae_breakers_admit(breakers, "down", now) == pause, "another pause", round);
+    must(ae_breakers_admit(breakers, "down", now + pause - 1) == 1, "not shut", round);
+    must(ae_breakers_admit(breakers, "up", now) == 0, "another target is shut", round);
+    now += pause;
+    must(ae_breakers_admit(breakers, "down", now) == 0, "no attempt", round);
+    must(ae_breakers_admit(breakers, "down", now) > 0, "a second attempt", round);
+    ae_breakers_report(breakers, "down", false, now);
+    pause = pause * 2 < AE_BREAKER_LONGEST ? pause * 2 : AE_BREAKER_LONGEST;
+  }
+  must(pause == AE_BREAKER_LONGEST, "the longest pause was not reached", 0);
+  now += pause;
+  must(ae_breakers_admit(breakers, "down", now) == 0, "no attempt at last", 0);
+  ae_breakers_report(breakers, "down", true, now);
+  must(ae_breakers_admit(breakers, "down", now) == 0, "not closed by a success", 0);
+  fail_times(breakers, AE_BREAKER_FAILURES, now);
+  must(ae_breakers_admit(breakers, "down", now) == AE_BREAKER_SHORTEST, "not short again", 0);
+}
+
+/* An attempt that says nothing is lost after a time: another one is admitted. */
+static void try_silence (ae_breakers *breakers) {
+  int64_t now = 0, least = AE_BREAKER_SHORTEST;
+  for (int i = 0; i < AE_BREAKER_FAILURES; i++)
+    ae_breakers_report(breakers, "silent", false, now);
+  must(ae_breakers_admit(breakers, "silent", now + least) == 0, "no attempt", 0);
+  now += least + AE_BREAKER_PATIENCE;
+  must(ae_breakers_admit(breakers, "silent", now - 1) > 0, "lost too early", 0);
+  must(ae_breakers_admit(breakers, "silent", now) == 0, "shut for ever", 0);
+}
+
+/* Attempts at random times that end at random: a closed breaker admits each, an open one
+** admits one in its shortest pause at most. */
+static void try_any_times (ae_breakers *breakers) {
+  int64_t now = 0, last = -AE_BREAKER_LONGEST;
+  bool open = false;
+  int failures = 0;
+  for (long step = 0; step < 40000; step++) {
+    int64_t wait;
+    now += (int64_t)random_below(400);
+    wait = ae_breakers_admit(breakers, "any", now);
+    must(wait >= 0 && wait <= AE_BREAKER_LONGEST, "no span", step);
+    must(open || wait == 0, "closed, and it does not admit", step);
+    if (wait > 0) continue;
+    must(!open || now - last >= AE_BREAKER_SHORTEST, "open, and it admits too much", step);
+    last = now;
+    failures = random_below(3) == 0 ? 0 : failures + 1;
+    ae_breakers_report(breakers, "any", failures == 0, now);
+    open = failures >= AE_BREAKER_FAILURES;
+  }
+}
+
+static void count_open (void *context, const char *target, bool open) {
+  (void)target;
+  *(int *)context += open;
+}
+
+static void try_breaker (void) {
+  ae_breakers breakers;
+  int open = 0;
+  ae_breakers_init(&breakers);
+  ae_breakers_expect(&breakers, "down");
+  try_pauses(&breakers);
+  try_silence(&breakers);
+  ae_breakers_each(&breakers, count_open, &open);
+  must(open == 2, "not two are open", 0);
+  try_any_times(&breakers);
+  ae_breakers_free(&breakers);
+}
+
 int main (int count, char **words) {
   static const struct {
     const char *word;
     void (*call)(void);
-  } parts[] = {{"map", try_map},
-               {"fingerprints", try_fingerprints},
-               {"lanes", try_lanes},
-               {"lines", try_lines},
-               {"throttle", try_throttle}};
+  } parts[] = {{"map", try_map},           {"fingerprints", try_fingerprints},
+               {"lanes", try_lanes},       {"lines", try_lines},
+               {"throttle", try_throttle}, {"breaker", try_breaker}};
   if (count < 3) return 2;
   seed = strtoul(words[2], NULL, 10);
   for (size_t i = 0; i < sizeof parts / sizeof parts[0]; i++) {

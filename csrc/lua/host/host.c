@@ -238,7 +238,7 @@ static int host_metrics (lua_State *L) {
   ae_host *host = check_host(L);
   size_t length;
   char *text = ae_metrics_text(&host->shared.metrics, host->shared.inbox, host->receiver,
-                               &length);
+                               &host->shared.breakers, &length);
   if (text == NULL) return luaL_error(L, "not enough memory");
   lua_pushlstring(L, text, length);
   free(text);

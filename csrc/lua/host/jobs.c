@@ -488,6 +488,26 @@ static int jobs_effect (lua_State *L) {
   return 0;
 }
 
+/* jobs:admit(target) -> nil: an attempt to send to the target may begin, and jobs:report
+** is owed; or the seconds to wait before asking again. */
+static int jobs_admit (lua_State *L) {
+  ae_breakers *breakers = &check_worker(L)->shared->breakers;
+  int64_t wait = ae_breakers_admit(breakers, luaL_checkstring(L, 2), monotonic() / 1000000);
+  if (wait == 0) lua_pushnil(L);
+  else lua_pushnumber(L, (lua_Number)wait / 1e3);
+  return 1;
+}
+
+/* jobs:report(target, good): the end of an attempt. good: false when it speaks against the
+** target as a whole: no connection, a timeout, a 5xx answer, an unknown outcome. */
+static int jobs_report (lua_State *L) {
+  ae_breakers *breakers = &check_worker(L)->shared->breakers;
+  luaL_checkany(L, 3);
+  ae_breakers_report(breakers, luaL_checkstring(L, 2), lua_toboolean(L, 3),
+                     monotonic() / 1000000);
+  return 0;
+}
+
 /* jobs:now() -> seconds since 1970, seconds of a clock that never jumps */
 static int jobs_now (lua_State *L) {
   lua_pushnumber(L, (lua_Number)wall_ms() / 1e3);
@@ -513,6 +533,8 @@ static const luaL_Reg methods[] = {{"take", jobs_take},
                                    {"effect", jobs_effect},
                                    {"now", jobs_now},
                                    {"log", jobs_log},
+                                   {"admit", jobs_admit},
+                                   {"report", jobs_report},
                                    {"aside", jobs_aside},
                                    {"drop_aside", jobs_drop_aside},
                                    {NULL, NULL}};

@@ -147,7 +147,8 @@ static unsigned on_render (void *context, const char *path, char **body, size_t 
   if (strcmp(path, "/healthz") == 0) return answer(body, length, 200, "ok");
   if (strcmp(path, "/readyz") == 0) return ready(host, body, length);
   if (strcmp(path, "/metrics") != 0) return answer(body, length, 404, "not found");
-  *body = ae_metrics_text(&host->shared.metrics, host->shared.inbox, host->receiver, length);
+  *body = ae_metrics_text(&host->shared.metrics, host->shared.inbox, host->receiver,
+                          &host->shared.breakers, length);
   return *body == NULL ? 500 : 200;
 }
 
@@ -307,9 +308,12 @@ ae_code ae_host_start (ae_host *host, const ae_host_options *options, ae_heads *
                        ae_error *error) {
   ae_code code;
   ae_metrics_init(&host->shared.metrics, options->version);
+  ae_breakers_init(&host->shared.breakers);
   expect_verdicts(host, heads);
-  for (size_t i = 0; i < options->target_count; i++)
+  for (size_t i = 0; i < options->target_count; i++) {
     expect_outcomes(host, options->targets[i]);
+    ae_breakers_expect(&host->shared.breakers, options->targets[i]);
+  }
   ae_routes_init(&host->routes);
   ae_routes_replace(&host->routes, heads);
   ae_log_json(options->json);
@@ -393,6 +397,7 @@ static void free_all (ae_host *host) {
   free(host->shared.cpath);
   ae_routes_free(&host->routes);
   ae_metrics_free(&host->shared.metrics);
+  ae_breakers_free(&host->shared.breakers);
   host->workers = NULL;
   host->count = 0;
 }

@@ -16,6 +16,7 @@ typedef struct ae_shared {
   ae_inbox *inbox;
   ae_aside *aside;
   ae_metrics metrics;
+  ae_breakers breakers;
   atomic_bool failed; /* a worker gave up */
   char *path, *cpath; /* package.path and package.cpath of the state that started the host */
 } ae_shared;

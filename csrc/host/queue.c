@@ -124,7 +124,8 @@ static ae_slice copy (char **at, ae_slice text) {
 }
 
 ae_run_message *ae_run_message_new (const ae_run *run) {
-  size_t size = run->body.length + run->subscription.length + run->rule.length;
+  size_t size = run->body.length + run->subscription.length + run->rule.length +
+                run->entry.length + run->timer.length + run->cause.length;
   ae_run_message *message = malloc(sizeof *message + size + 1);
   char *at;
   if (message == NULL) return NULL;
@@ -135,6 +136,9 @@ ae_run_message *ae_run_message_new (const ae_run *run) {
   message->run.body = copy(&at, run->body);
   message->run.subscription = copy(&at, run->subscription);
   message->run.rule = copy(&at, run->rule);
+  message->run.entry = copy(&at, run->entry);
+  message->run.timer = copy(&at, run->timer);
+  message->run.cause = copy(&at, run->cause);
   return message;
 }
 

@@ -94,10 +94,24 @@ static bool is_over (ae_inbox *inbox, const ae_work *work) {
   return true;
 }
 
+/* Stores what the rule remembers by this verdict. The next run of the rule has to
+** recall it. */
+static bool keep (ae_inbox *inbox, const ae_work *settled, const ae_work *works) {
+  for (const ae_work *work = works; work != NULL; work = work->with) {
+    if (work->kind != AE_WORK_REMEMBER || work->sequence != settled->sequence ||
+        !ae_slice_equal(work->rule, settled->rule))
+      continue;
+    if (!ae_runs_note_memory(inbox, work->rule) || !ae_store_keep(inbox->store, work))
+      return false;
+  }
+  return true;
+}
+
 /* A worker's report counts only while the worker has the run. For a run that was
 ** taken back, a final state counts (unless the file has another one already), and
-** an open state is taken as RELEASE. */
-static bool settle (ae_inbox *inbox, ae_work *work) {
+** an open state is taken as RELEASE. `works`: the transaction's works that came with
+** it. */
+static bool settle (ae_inbox *inbox, ae_work *work, const ae_work *works) {
   const ae_flight *flight = ae_runs_flight(inbox, work);
   bool final = ae_run_state_is_final(work->run_state);
   work->changed = false;
@@ -113,24 +127,40 @@ static bool settle (ae_inbox *inbox, ae_work *work) {
   }
   if (!final && work->due <= inbox->horizon) work->due = inbox->horizon + 1;
   if (!ae_store_settle(inbox->store, work, &work->changed)) return false;
-  return !final || !work->changed || is_over(inbox, work);
+  if (!work->changed) return true;
+  return keep(inbox, work, works) && (!final || is_over(inbox, work));
+}
+
+/* Whether the worker still has the run, so that it goes on: else AE_PRIOR_OVER. */
+static bool goes_on (ae_inbox *inbox, ae_work *work) {
+  const ae_flight *flight = ae_runs_flight(inbox, work);
+  const bool holds = flight != NULL && flight->holds;
+  work->prior = holds ? AE_PRIOR_NONE : AE_PRIOR_OVER;
+  return holds;
 }
 
 static bool record (ae_inbox *inbox, ae_work *work) {
-  const ae_flight *flight = ae_runs_flight(inbox, work);
   free(work->earlier); /* set by an earlier group that failed */
   work->earlier = NULL;
-  work->prior = AE_PRIOR_OVER;
-  return flight == NULL || !flight->holds || ae_store_record(inbox->store, work);
+  return !goes_on(inbox, work) || ae_store_record(inbox->store, work);
 }
 
-static bool carry_out (ae_inbox *inbox, ae_work *work) {
+static bool recall (ae_inbox *inbox, ae_work *work) {
+  ae_recalled_free(work->recalled); /* of an earlier group that failed */
+  work->recalled = NULL;
+  return !goes_on(inbox, work) || ae_store_recall(inbox->store, work);
+}
+
+/* `works`: the list that the work is in. */
+static bool carry_out (ae_inbox *inbox, ae_work *work, const ae_work *works) {
   work->result = AE_WORK_DONE;
   switch (work->kind) {
     case AE_WORK_APPEND: return append(inbox, work);
-    case AE_WORK_SETTLE: return settle(inbox, work);
+    case AE_WORK_SETTLE: return settle(inbox, work, works);
     case AE_WORK_RECORD: return record(inbox, work);
     case AE_WORK_OUTCOME: return ae_store_outcome(inbox->store, work);
+    case AE_WORK_STEP: return !goes_on(inbox, work) || ae_store_step(inbox->store, work);
+    case AE_WORK_RECALL: return recall(inbox, work);
     default: return true;
   }
 }
@@ -140,7 +170,7 @@ static bool transact (ae_inbox *inbox, ae_work *works) {
   if (!ae_store_begin(inbox->store)) return false;
   for (ae_work *first = works; first != NULL; first = first->next)
     for (ae_work *work = first; work != NULL; work = work->with)
-      if (!carry_out(inbox, work)) return false;
+      if (!carry_out(inbox, work, first)) return false;
   if (group->added_count > 0 && !ae_store_remember(inbox->store, group->added,
                                                    group->added_count * sizeof *group->added))
     return false;

@@ -176,6 +176,19 @@ static void trim (void) {
 #endif
 }
 
+/* Notes the rules that remember anything. */
+static bool load_memory (ae_inbox *inbox) {
+  ae_slice after = AE_LITERAL(""), rule;
+  int more;
+  while ((more = ae_store_remembers_next(inbox->store, after, &rule)) == 1) {
+    ae_lane *lane = ae_lanes_get(&inbox->lanes, rule);
+    if (lane == NULL) return false;
+    lane->remembers = true;
+    after = ae_lane_rule(lane);
+  }
+  return more == 0;
+}
+
 /* Loads all fingerprints, and the numbers that the writer goes on from. */
 static ae_code load (ae_inbox *inbox, ae_error *error) {
   ae_slice bytes;
@@ -194,8 +207,9 @@ static ae_code load (ae_inbox *inbox, ae_error *error) {
   if (more < 0 || !ae_store_number_read(inbox->store, AE_NUMBER_LAST, &inbox->sequence) ||
       !ae_store_number_read(inbox->store, AE_NUMBER_ACT, &inbox->act) ||
       !ae_store_number_read(inbox->store, AE_NUMBER_VERSION, &inbox->version) ||
-      !ae_look_numbers(inbox))
+      !load_memory(inbox) || !ae_look_numbers(inbox))
     return ae_store_explain(inbox->store, error);
+  inbox->begun = inbox->sequence;
   trim();
   return AE_OK;
 }

@@ -20,11 +20,15 @@ typedef struct ae_inbox ae_inbox;
 #define AE_MOST_STORED 999000000u
 
 typedef enum ae_work_kind {
-  AE_WORK_APPEND,  /* a new event */
-  AE_WORK_SETTLE,  /* what became of a run */
-  AE_WORK_RECORD,  /* an effect, before it is sent */
-  AE_WORK_OUTCOME, /* what became of an effect */
-  AE_WORK_RELEASE  /* a worker let go of a run that was taken back */
+  AE_WORK_APPEND,   /* a new event */
+  AE_WORK_SETTLE,   /* what became of a run */
+  AE_WORK_REMEMBER, /* what the rule remembers of a thing from now on; stored with the
+                       SETTLE of the same run among the works of one transaction */
+  AE_WORK_RECORD,   /* an effect, before it is sent */
+  AE_WORK_OUTCOME,  /* what became of an effect */
+  AE_WORK_STEP,     /* the result of a step, before the run goes on */
+  AE_WORK_RECALL,   /* reads what the file holds of a run */
+  AE_WORK_RELEASE   /* a worker let go of a run that was taken back */
 } ae_work_kind;
 
 typedef enum ae_work_result {
@@ -33,7 +37,8 @@ typedef enum ae_work_result {
   AE_WORK_FAILED     /* not stored: disk full, read-only, shutting down */
 } ae_work_result;
 
-/* RECORD: what the inbox found under the effect's key. */
+/* RECORD: what the inbox found under the effect's key. STEP, RECALL: AE_PRIOR_OVER, or
+** AE_PRIOR_NONE. */
 typedef enum ae_prior {
   AE_PRIOR_NONE,   /* no effect, or one that certainly did not happen: recorded anew */
   AE_PRIOR_SENT,   /* the effect was sent: send nothing */
@@ -41,6 +46,25 @@ typedef enum ae_prior {
   AE_PRIOR_OVER,   /* the run is over or was taken back: send nothing */
   AE_PRIOR_UNKNOWN /* the outcome is not known: send `earlier` */
 } ae_prior;
+
+/* What RECALL found, a list: steps in order; what the rule remembers of the thing;
+** effects of the run whose outcome is not known, in order. */
+typedef enum ae_recalled_kind {
+  AE_RECALLED_STEP,   /* texts: name, result */
+  AE_RECALLED_MEMORY, /* texts: name, value */
+  AE_RECALLED_EFFECT  /* texts: key, target, request, state */
+} ae_recalled_kind;
+
+typedef struct ae_recalled ae_recalled;
+struct ae_recalled {
+  ae_recalled *next;
+  ae_recalled_kind kind;
+  ae_slice texts[4]; /* they point into `bytes` */
+  char bytes[];
+};
+
+/* Frees the list; NULL is allowed. */
+void ae_recalled_free (ae_recalled *list);
 
 /*
 ** A piece of work. The caller allocates it and owns all memory in it. Work and
@@ -86,6 +110,22 @@ struct ae_work {
   char *earlier;       /* RECORD: out: the request as recorded, of malloc; the
                                    caller frees it. NULL unless AE_PRIOR_UNKNOWN */
   size_t earlier_length;
+
+  int64_t version; /* SETTLE, RECORD, STEP: of the rule, 48 bits; 0: not known */
+  ae_slice cause;  /* SETTLE: why it failed, without ids; absent: it did not */
+  ae_slice entry;  /* SETTLE with a timer: the body that runs when due; absent: "run" */
+  ae_slice timer;  /* SETTLE: JSON, of the timer that starts it; without entry and timer
+                      the run keeps those that it has */
+  ae_slice would;  /* SETTLE: JSON, the effects of a shadowed run */
+  ae_slice thing;  /* SETTLE with a new timer, REMEMBER, RECALL: what the event is about */
+  ae_slice timer_key, cancel; /* SETTLE with a new timer: a timer of the same thing, rule
+                                 and key is replaced; full types, one a line, whose
+                                 event about the thing ends it */
+  ae_slice name;              /* REMEMBER, STEP */
+  ae_slice value;             /* REMEMBER: JSON, absent: forget; STEP: JSON */
+  int64_t expires;            /* REMEMBER: ms since 1970, 0: never */
+  int64_t place;              /* STEP, RECORD: its place among the run's */
+  ae_recalled *recalled;      /* RECALL, out: the caller frees it */
 };
 
 /*
@@ -101,8 +141,11 @@ typedef struct ae_run {
   int64_t tries;   /* all attempts: failed ones, and those that asked for a later time */
   int64_t since;   /* ms since 1970: the first attempt; 0 = none yet */
   int64_t due;     /* ms since 1970: when the run was due; 0 = at once */
-  uint64_t line;   /* of its order key (see `line` below), 0 = no order */
-  uint64_t claim;  /* see ae_inbox_claim */
+  int64_t repeats; /* earlier events that meant the same */
+  ae_slice entry, timer, cause; /* of the last attempt: see ae_work; or absent */
+  bool fresh;                   /* the file has nothing that RECALL would find */
+  uint64_t line;                /* of its order key (see `line` below), 0 = no order */
+  uint64_t claim;               /* see ae_inbox_claim */
 } ae_run;
 
 /* `match` returns one of these in place of a number of rules: no memory; the

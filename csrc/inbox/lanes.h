@@ -22,6 +22,7 @@ typedef struct ae_lane {
   size_t in_flight, bytes; /* runs at the workers; bytes of their events */
   ae_lane_item *backlog;   /* a ring; oldest at `first` */
   size_t first, count, capacity;
+  bool remembers;            /* the rule remembers something of some thing */
   uint64_t abandoned;        /* runs abandoned and not reported yet */
   struct ae_lane *next;      /* the next lane of the same slot */
   struct ae_lane *next_lane; /* the next of all lanes */

@@ -90,6 +90,8 @@ struct ae_inbox {
   ae_visit *visits;
   size_t visit_count, visit_capacity;
   int64_t sequence; /* the last one given */
+  int64_t begun;    /* runs of the events up to this one may have been begun before,
+                       without a row of `run` */
   int64_t act;      /* the last one applied */
   int64_t version;  /* of the file; changes when another connection writes */
   bool scanning;
@@ -148,6 +150,8 @@ void ae_runs_released (ae_inbox *inbox, const ae_work *work);
 /* A run was ended by hand, or abandoned: takes it back from its worker, or removes
 ** it from its line. */
 void ae_runs_end (ae_inbox *inbox, ae_lane *lane, int64_t sequence, uint64_t line);
+/* The rule remembers something: its runs have to recall it. False: no memory. */
+bool ae_runs_note_memory (ae_inbox *inbox, ae_slice rule);
 /* Writes the names in inbox->rules to inbox->names. False: no memory. */
 bool ae_runs_join (ae_inbox *inbox, size_t count);
 /* Dispatches runs from the backlogs while the windows have room, some of each lane.

@@ -30,6 +30,13 @@ bool ae_runs_join (ae_inbox *inbox, size_t count) {
   return true;
 }
 
+bool ae_runs_note_memory (ae_inbox *inbox, ae_slice rule) {
+  ae_lane *lane = ae_lanes_get(&inbox->lanes, rule);
+  if (lane == NULL) return false;
+  lane->remembers = true;
+  return true;
+}
+
 /* Puts a run into its lane's backlog. Without memory the run is in the file only:
 ** the rebuild finds it again. */
 static void push (ae_inbox *inbox, ae_lane *lane, int64_t sequence, uint64_t line) {
@@ -104,6 +111,7 @@ void ae_runs_admit_new (ae_inbox *inbox, const ae_plan *plan) {
                 .subscription = work->subscription,
                 .rule = plan->rule,
                 .line = plan->line};
+  if (lane != NULL) run.fresh = !lane->remembers;
   if (lane == NULL) {
     inbox->rebuild = true;
     return;
@@ -159,6 +167,8 @@ void ae_runs_released (ae_inbox *inbox, const ae_work *work) {
   landed = land(inbox, flight);
   if (!ae_store_run_find(inbox->store, work->sequence, work->rule, &run))
     run.state = AE_RUN_NONE; /* the backlog asks the file again */
+  if (run.state == AE_RUN_NONE && landed.sequence > inbox->begun)
+    inbox->begun = landed.sequence;
   if (ae_run_state_is_final(run.state)) leave(inbox, landed.sequence, landed.line);
   else if (run.state != AE_RUN_NONE && run.due > inbox->horizon)
     fall_asleep(inbox, landed.sequence, landed.line, run.due);
@@ -188,6 +198,7 @@ typedef enum taken {
 static taken take (ae_inbox *inbox, ae_lane *lane, ae_lane_item item,
                    const ae_store_event *event) {
   ae_store_run known;
+  ae_store_entry entry = {{NULL, 0}, {NULL, 0}, {NULL, 0}};
   ae_run run;
   size_t count;
   if (!ae_store_run_find(inbox->store, item.sequence, ae_lane_rule(lane), &known))
@@ -198,6 +209,9 @@ static taken take (ae_inbox *inbox, ae_lane *lane, ae_lane_item item,
   if (!ae_runs_match(inbox, event->body, NULL, &count)) return STUCK;
   if (count == AE_MATCH_UNREADABLE || !wants(inbox, count, ae_lane_rule(lane)))
     return UNWANTED;
+  if (known.state != AE_RUN_NONE &&
+      ae_store_entry_find(inbox->store, item.sequence, ae_lane_rule(lane), &entry) < 0)
+    return STUCK;
   run = (ae_run){.sequence = event->sequence,
                  .received = event->received,
                  .body = event->body,
@@ -207,7 +221,11 @@ static taken take (ae_inbox *inbox, ae_lane *lane, ae_lane_item item,
                  .tries = known.tries,
                  .since = known.since,
                  .due = known.due,
-                 .line = item.line};
+                 .line = item.line,
+                 .entry = entry.entry,
+                 .timer = entry.timer,
+                 .cause = entry.cause};
+  run.fresh = known.state == AE_RUN_NONE && event->sequence > inbox->begun && !lane->remembers;
   return launch(inbox, lane, &run) ? GONE_OUT : STUCK;
 }
 
@@ -218,6 +236,7 @@ static bool fill_one (ae_inbox *inbox, ae_lane *lane) {
   int found = ae_store_event_find(inbox->store, item.sequence, &event);
   taken what = found < 0 ? STUCK : found == 0 ? ENDED : take(inbox, lane, item, &event);
   ae_store_event_end(inbox->store);
+  ae_store_entry_end(inbox->store);
   if (what == STUCK) return false;
   ae_lanes_pop(&inbox->lanes, lane);
   if (what != GONE_OUT) leave(inbox, item.sequence, item.line);

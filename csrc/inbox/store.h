@@ -43,7 +43,13 @@ typedef struct ae_store_run {
   int64_t tries; /* all attempts: failed ones, and those that asked for a later time */
   bool has_line;
   uint64_t line; /* see lines.h */
+  bool timed;    /* a timer started it or will start it */
 } ae_store_run;
+
+/* What a run goes on with: see ae_run. */
+typedef struct ae_store_entry {
+  ae_slice entry, timer, cause;
+} ae_store_entry;
 
 /* A run that is due. */
 typedef struct ae_store_due {
@@ -111,6 +117,12 @@ bool ae_store_redue (ae_store *store, int64_t sequence, ae_slice rule, int64_t d
 ** and earlier_length. Records nothing for a run that is over. */
 bool ae_store_record (ae_store *store, ae_work *work);
 bool ae_store_outcome (ae_store *store, const ae_work *work);
+/* Stores what the rule remembers, or forgets it. */
+bool ae_store_keep (ae_store *store, const ae_work *work);
+/* Stores the result of a step. One that is stored already stays. */
+bool ae_store_step (ae_store *store, const ae_work *work);
+/* Reads what the file holds of a run into work->recalled. */
+bool ae_store_recall (ae_store *store, ae_work *work);
 /* A write without meaning: it shows whether the file can be written. */
 bool ae_store_touch (ae_store *store);
 
@@ -123,6 +135,15 @@ bool ae_store_number_read (ae_store *store, ae_store_number which, int64_t *out)
 int ae_store_oldest (ae_store *store, int64_t *from, int64_t now, int64_t most, int64_t *out);
 /* Reads a run; run->state is AE_RUN_NONE when it has no row. */
 bool ae_store_run_find (ae_store *store, int64_t sequence, ae_slice rule, ae_store_run *run);
+/* Reads what a run goes on with: 1 = found, 0 = it has no row, -1 = failed. Call
+** ae_store_entry_end in any case; the slices live until then. */
+int ae_store_entry_find (ae_store *store, int64_t sequence, ae_slice rule,
+                         ae_store_entry *entry);
+void ae_store_entry_end (ae_store *store);
+/* Reads the name of the first rule after `after` that remembers anything: 1 = found,
+** 0 = there is none, -1 = failed. The slice lives until the next call; call until
+** there is none. */
+int ae_store_remembers_next (ae_store *store, ae_slice after, ae_slice *rule);
 /* Walks the runs of an event: 1 = a run, 0 = the end, -1 = failed. */
 void ae_store_runs_from (ae_store *store, int64_t sequence);
 int ae_store_runs_next (ae_store *store, ae_slice *rule, ae_store_run *run);

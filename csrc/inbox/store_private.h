@@ -1,7 +1,7 @@
 /*
 ** store_private.h: what the files of the SQLite store share: store_sqlite.c
 ** (opening, transactions), store_schema.c (tables), store_runs.c (events,
-** runs and effects), store_check.c (takes hold of the file before SQLite),
+** runs and effects), store_memory.c (steps and memory), store_check.c (takes hold of the file before SQLite),
 ** store_files.c (the database, its log and their names).
 */
 #ifndef ALTINN_EVENTS_STORE_PRIVATE_H
@@ -39,10 +39,12 @@ typedef struct sqlite3_stmt sqlite3_stmt;
   X(REMEMBER, "INSERT INTO remembered(fingerprints) VALUES(?1)") \
   X(TOUCH, "REPLACE INTO remembered(number, fingerprints) VALUES(0, x'')") \
   X(SETTLE_FIRST, "INSERT OR IGNORE INTO run(sequence, rule, state, attempt, due, reason," \
-                  " changed, since, line, tries)" \
-                  " VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)") \
+                  " changed, since, line, tries, version, cause, would, entry, timer)" \
+                  " VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15)") \
   X(SETTLE_AGAIN, "UPDATE run SET state = ?3, attempt = ?4, due = ?5, reason = ?6," \
-                  " changed = ?7, since = ?8, line = ?9, tries = ?10" \
+                  " changed = ?7, since = ?8, line = ?9, tries = ?10, version = ?11," \
+                  " cause = ?12, would = ?13, timer = coalesce(?15, timer)," \
+                  " entry = CASE WHEN ?14 IS NULL AND ?15 IS NULL THEN entry ELSE ?14 END" \
                   " WHERE sequence = ?1 AND rule = ?2 AND " AE_SQL_IS_OPEN) \
   X(ABANDON, "INSERT INTO run(sequence, rule, state, attempt, due, reason, changed)" \
              " VALUES(?1, ?2, 'abandoned', 0, 0, ?3, ?4)" \
@@ -52,8 +54,8 @@ typedef struct sqlite3_stmt sqlite3_stmt;
   X(REDUE, "UPDATE run SET due = ?3, changed = ?4, line = ?5" \
            " WHERE sequence = ?1 AND rule = ?2") \
   X(RECORD, "INSERT OR IGNORE INTO effect(key, sequence, rule, target," \
-            " request, state, attempt, recorded, changed)" \
-            " VALUES(?1, ?2, ?3, ?4, ?5, 'recorded', 0, ?6, ?6)") \
+            " request, state, attempt, recorded, changed, version, place)" \
+            " VALUES(?1, ?2, ?3, ?4, ?5, 'recorded', 0, ?6, ?6, ?7, ?8)") \
   X(EFFECT, "SELECT e.state, e.sequence, e.request," \
             " (e.sequence <> ?2 OR e.rule <> ?3) AND EXISTS (SELECT 1 FROM waiting w" \
             " WHERE w.sequence = e.sequence AND (EXISTS (SELECT 1 FROM run r" \
@@ -65,14 +67,33 @@ typedef struct sqlite3_stmt sqlite3_stmt;
   X(ADOPT, "UPDATE effect SET sequence = ?2, rule = ?3 WHERE key = ?1") \
   X(RECORD_ANEW, "UPDATE effect SET sequence = ?2, rule = ?3, target = ?4," \
                  " request = ?5, state = 'recorded', status = NULL, reason = NULL," \
-                 " answer = NULL, changed = ?6 WHERE key = ?1") \
+                 " answer = NULL, recorded = ?6, changed = ?6, version = ?7, place = ?8" \
+                 " WHERE key = ?1") \
   X(OUTCOME, "UPDATE effect SET state = ?2, status = ?3, attempt = ?4," \
              " reason = ?5, changed = ?6, answer = ?7" \
              " WHERE key = ?1 AND state <> 'sent'") /* a late outcome changes nothing */ \
-  X(RUN, "SELECT rule, state, attempt, due, changed, since, line, tries FROM run" \
+  X(RUN, "SELECT rule, state, attempt, due, changed, since, line, tries," \
+         " timer IS NOT NULL FROM run" \
          " WHERE sequence = ?1 AND rule = ?2") \
-  X(RUNS, "SELECT rule, state, attempt, due, changed, since, line, tries FROM run" \
-          " WHERE sequence = ?1") \
+  X(RUNS, "SELECT rule, state, attempt, due, changed, since, line, tries," \
+          " timer IS NOT NULL FROM run WHERE sequence = ?1") \
+  X(ENTRY, "SELECT entry, timer, cause FROM run WHERE sequence = ?1 AND rule = ?2") \
+  X(KEEP, "INSERT INTO memory(rule, thing, name, value, expires, changed)" \
+          " VALUES(?1, ?2, ?3, ?4, ?5, ?6) ON CONFLICT(rule, thing, name)" \
+          " DO UPDATE SET value = ?4, expires = ?5, changed = ?6") \
+  X(FORGET, "DELETE FROM memory WHERE rule = ?1 AND thing = ?2 AND name = ?3") \
+  X(EXPIRE, "DELETE FROM memory WHERE rule = ?1 AND thing = ?2 AND expires > 0" \
+            " AND expires <= ?3") \
+  X(STEP, "INSERT OR IGNORE INTO step(sequence, rule, name, place, result, version, time)" \
+          " VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7)") \
+  X(STEPS, "SELECT name, result FROM step WHERE sequence = ?1 AND rule = ?2" \
+           " ORDER BY place, name") \
+  X(MEMORY, "SELECT name, value FROM memory WHERE rule = ?1 AND thing = ?2" \
+            " AND (expires = 0 OR expires > ?3)") \
+  X(UNFINISHED, "SELECT key, target, request, state FROM effect WHERE sequence = ?1" \
+                " AND rule = ?2 AND state IN ('recorded', 'unknown')" \
+                " AND request IS NOT NULL ORDER BY recorded, place, key") \
+  X(REMEMBERS, "SELECT min(rule) FROM memory WHERE rule > ?1") \
   X(DUE, "SELECT sequence, rule, due, line FROM run WHERE " AE_SQL_IS_OPEN \
          " AND due <= ?1 AND (due, sequence, rule) > (?2, ?3, ?4)" \
          " ORDER BY due, sequence, rule LIMIT ?5") \
@@ -127,6 +148,8 @@ sqlite3_stmt *ae_store_use (ae_store *store, int which);
 bool ae_sql_run (sqlite3_stmt *statement);
 /* Binds a text; its bytes live until the statement has run. */
 void ae_sql_text (sqlite3_stmt *statement, int at, ae_slice value);
+/* Binds the version of a rule; 0 becomes NULL. */
+void ae_sql_version (sqlite3_stmt *statement, int at, int64_t version);
 /* A column's bytes; they live until the next step. */
 ae_slice ae_sql_column (sqlite3_stmt *statement, int at);
 /* One step of a walk: 1 = a row, 0 = the end, -1 = failed. */

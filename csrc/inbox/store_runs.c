@@ -77,6 +77,11 @@ static bool settle (ae_store *store, int which, const ae_work *work, bool *chang
   if (ae_run_state_is_final(work->run_state)) sqlite3_bind_null(s, 9);
   else sqlite3_bind_int64(s, 9, (int64_t)work->line);
   sqlite3_bind_int64(s, 10, work->tries);
+  ae_sql_version(s, 11, work->version);
+  ae_sql_text(s, 12, work->cause);
+  ae_sql_text(s, 13, work->would);
+  ae_sql_text(s, 14, work->entry);
+  ae_sql_text(s, 15, work->timer);
   if (!ae_sql_run(s)) return false;
   *changed = sqlite3_changes(store->db) > 0;
   return true;
@@ -158,6 +163,8 @@ static sqlite3_stmt *use_record (ae_store *store, int which, const ae_work *work
   ae_sql_text(s, 4, work->target);
   ae_sql_text(s, 5, work->request);
   sqlite3_bind_int64(s, 6, work->time);
+  ae_sql_version(s, 7, work->version);
+  sqlite3_bind_int64(s, 8, work->place);
   return s;
 }
 
@@ -245,6 +252,7 @@ static void read_run (sqlite3_stmt *s, ae_store_run *run) {
   run->has_line = sqlite3_column_type(s, 6) != SQLITE_NULL;
   run->line = (uint64_t)sqlite3_column_int64(s, 6);
   run->tries = sqlite3_column_int64(s, 7);
+  run->timed = sqlite3_column_int(s, 8) != 0;
   /* A state that is not in the list is another program's: treat the run as over. */
   if (run->state == AE_RUN_NONE) run->state = AE_RUN_DISCARDED;
 }

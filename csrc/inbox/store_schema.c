@@ -25,7 +25,7 @@
 ** attempt     earlier states of runs, kept by the trigger `run_kept`
 ** act         acts by hand, with the state that the run had before
 ** effect      requests to targets, whole, by key; `answer` is the beginning of the
-**             target's answer
+**             target's answer; `place`: among effects recorded at the same time
 ** effect_attempt  earlier states of effects, kept by the trigger `effect_kept`;
 **             `request` only where it changed
 ** step        results of a run's steps, JSON; `place`: the order
@@ -90,6 +90,7 @@
   "ALTER TABLE attempt ADD COLUMN version INTEGER;" \
   "ALTER TABLE attempt ADD COLUMN cause TEXT;" \
   "ALTER TABLE effect ADD COLUMN version INTEGER;" \
+  "ALTER TABLE effect ADD COLUMN place INTEGER;" \
   "ALTER TABLE effect_attempt ADD COLUMN version INTEGER;"
 #define TABLES_3 \
   "CREATE TABLE step(sequence INTEGER, rule TEXT, name TEXT, place INTEGER NOT NULL," \

@@ -230,6 +230,11 @@ void ae_sql_text (sqlite3_stmt *statement, int at, ae_slice value) {
     sqlite3_bind_text64(statement, at, value.data, value.length, SQLITE_STATIC, SQLITE_UTF8);
 }
 
+void ae_sql_version (sqlite3_stmt *statement, int at, int64_t version) {
+  if (version == 0) sqlite3_bind_null(statement, at);
+  else sqlite3_bind_int64(statement, at, version);
+}
+
 ae_slice ae_sql_column (sqlite3_stmt *s, int at) {
   ae_slice value = {sqlite3_column_blob(s, at), 0};
   value.length = (size_t)sqlite3_column_bytes(s, at);

@@ -1,7 +1,7 @@
 /*
 ** jobs.c: the object `jobs`: the interface of the host for a worker's Lua code.
 */
-#include "lua/host/worker.h"
+#include "lua/host/works.h"
 
 #include <stdlib.h>
 #include <time.h>
@@ -30,14 +30,11 @@ static int64_t monotonic (void) {
   return (int64_t)t.tv_sec * 1000000000 + t.tv_nsec;
 }
 
-static int64_t wall_ms (void) {
-  struct timespec t;
-  clock_gettime(CLOCK_REALTIME, &t);
-  return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
-}
-
 static void parcel_free (ae_parcel *parcel) {
-  for (size_t i = 0; i < parcel->count; i++) free(parcel->works[i].earlier);
+  for (size_t i = 0; i < parcel->count; i++) {
+    free(parcel->works[i].earlier);
+    ae_recalled_free(parcel->works[i].recalled);
+  }
   free(parcel);
 }
 
@@ -138,148 +135,11 @@ static void release_cancelled (ae_worker *worker) {
   }
 }
 
-/* The texts of a work: their names, and where they are in ae_work. */
-static const struct {
-  const char *name;
-  size_t offset;
-} texts[] = {{"rule", offsetof(ae_work, rule)},       {"reason", offsetof(ae_work, reason)},
-             {"key", offsetof(ae_work, key)},         {"target", offsetof(ae_work, target)},
-             {"request", offsetof(ae_work, request)}, {"answer", offsetof(ae_work, answer)}};
-#define TEXT_COUNT (sizeof texts / sizeof texts[0])
-
-static const struct {
-  const char *name;
-  size_t offset;
-} numbers[] = {{"sequence", offsetof(ae_work, sequence)},
-               {"attempt", offsetof(ae_work, attempt)},
-               {"due", offsetof(ae_work, due)},
-               {"since", offsetof(ae_work, since)},
-               {"status", offsetof(ae_work, status)}};
-#define NUMBER_COUNT (sizeof numbers / sizeof numbers[0])
-
-/* Counts the bytes of all texts of the works in the list at `index`. */
-static size_t measure (lua_State *L, int index, size_t count) {
-  size_t i, j, size = 0;
-  for (i = 1; i <= count; i++) {
-    lua_rawgeti(L, index, (lua_Integer)i);
-    luaL_checktype(L, -1, LUA_TTABLE);
-    for (j = 0; j < TEXT_COUNT; j++) {
-      lua_getfield(L, -1, texts[j].name);
-      if (!lua_isnil(L, -1)) {
-        size_t length;
-        luaL_checklstring(L, -1, &length);
-        size += length;
-      }
-      lua_pop(L, 1);
-    }
-    lua_pop(L, 1);
-  }
-  return size;
-}
-
-static void read_kind (lua_State *L, ae_work *work) {
-  static const char *const names[] = {"settle", "record", "outcome", NULL};
-  static const ae_work_kind kinds[] = {AE_WORK_SETTLE, AE_WORK_RECORD, AE_WORK_OUTCOME};
-  lua_getfield(L, -1, "kind");
-  work->kind = kinds[luaL_checkoption(L, -1, NULL, names)];
-  lua_pop(L, 1);
-}
-
-static void read_state (lua_State *L, ae_work *work) {
-  ae_slice name;
-  if (work->kind == AE_WORK_RECORD) return;
-  lua_getfield(L, -1, "state");
-  name.data = luaL_checklstring(L, -1, &name.length);
-  if (work->kind == AE_WORK_SETTLE) work->run_state = ae_run_state_of(name);
-  else work->effect_state = ae_effect_state_of(name);
-  if (work->run_state == AE_RUN_NONE && work->effect_state == AE_EFFECT_NONE)
-    luaL_error(L, "'%s' is no state of a run or an effect", name.data);
-  lua_pop(L, 1);
-}
-
-static void read_numbers (lua_State *L, ae_work *work) {
-  size_t i;
-  for (i = 0; i < NUMBER_COUNT; i++) {
-    lua_Integer value;
-    lua_getfield(L, -1, numbers[i].name);
-    value = luaL_optinteger(L, -1, 0);
-    lua_pop(L, 1);
-    memcpy((char *)work + numbers[i].offset, &value, sizeof value);
-  }
-}
-
-static char *read_texts (lua_State *L, ae_work *work, char *at) {
-  size_t i;
-  for (i = 0; i < TEXT_COUNT; i++) {
-    ae_slice text = {NULL, 0};
-    lua_getfield(L, -1, texts[i].name);
-    if (!lua_isnil(L, -1)) {
-      const char *data = lua_tolstring(L, -1, &text.length);
-      text.data = at;
-      if (text.length > 0) memcpy(at, data, text.length);
-      at += text.length;
-    }
-    lua_pop(L, 1);
-    memcpy((char *)work + texts[i].offset, &text, sizeof text);
-  }
-  return at;
-}
-
-/* Allocates a parcel for `count` works with `size` bytes of texts; raises when there
-** is no memory. */
-static ae_parcel *parcel_new (lua_State *L, ae_worker *worker, size_t count, size_t size) {
-  ae_parcel *parcel = calloc(1, sizeof *parcel + count * sizeof(ae_work) + size + 1);
-  if (parcel == NULL) {
-    luaL_error(L, "not enough memory");
-    return NULL;
-  }
-  parcel->worker = worker;
-  parcel->count = count;
-  return parcel;
-}
-
-static char *read_work (lua_State *L, ae_parcel *parcel, ae_work *work, char *at) {
-  bool holds;
-  work->owner = parcel;
-  work->done = parcel_done;
-  work->time = wall_ms();
-  read_kind(L, work);
-  read_state(L, work);
-  read_numbers(L, work);
-  at = read_texts(L, work, at);
-  work->claim = ae_inbox_claim(parcel->worker->shared->inbox, work->sequence, work->rule,
-                               &holds);
-  return at;
-}
-
-/* Reads the list of works at argument 2 into a parcel, which is one block. */
-static ae_parcel *read_parcel (lua_State *L, ae_worker *worker, int64_t ticket) {
-  size_t i, count;
-  ae_parcel *parcel;
-  char *at;
-  luaL_checktype(L, 2, LUA_TTABLE);
-  count = (size_t)luaL_len(L, 2);
-  luaL_argcheck(L, count > 0, 2, "no works");
-  free(worker->building);
-  worker->building = NULL;
-  parcel = parcel_new(L, worker, count, measure(L, 2, count));
-  worker->building = parcel;
-  parcel->ticket = ticket;
-  at = (char *)&parcel->works[count];
-  for (i = 0; i < count; i++) {
-    lua_rawgeti(L, 2, (lua_Integer)i + 1);
-    at = read_work(L, parcel, &parcel->works[i], at);
-    lua_pop(L, 1);
-  }
-  worker->building = NULL;
-  return parcel;
-}
-
 /* jobs:settle(works): hands over works that are committed in one transaction. If the
 ** inbox refuses them, they are handed over again each second. */
 static int jobs_settle (lua_State *L) {
   ae_worker *worker = check_worker(L);
-  ae_parcel *parcel = read_parcel(L, worker, 0);
+  ae_parcel *parcel = ae_works_read(L, worker, 0, parcel_done);
   if (!submit(parcel)) postpone(worker, parcel);
   return 0;
 }
@@ -292,7 +152,7 @@ static int jobs_record (lua_State *L) {
   ae_parcel *parcel;
   bool accepted;
   luaL_argcheck(L, ticket != 0, 3, "a ticket is not 0");
-  parcel = read_parcel(L, worker, ticket);
+  parcel = ae_works_read(L, worker, ticket, parcel_done);
   accepted = submit(parcel);
   if (!accepted) parcel_free(parcel);
   lua_pushboolean(L, accepted);
@@ -311,7 +171,7 @@ static void set_integer (lua_State *L, const char *name, int64_t value) {
 }
 
 static void push_run (lua_State *L, const ae_run_message *message) {
-  lua_createtable(L, 0, 12);
+  lua_createtable(L, 0, 16);
   lua_pushliteral(L, "run");
   lua_setfield(L, -2, "kind");
   set_integer(L, "sequence", message->run.sequence);
@@ -320,9 +180,15 @@ static void push_run (lua_State *L, const ae_run_message *message) {
   set_integer(L, "tries", message->run.tries);
   set_integer(L, "since", message->run.since);
   set_integer(L, "due", message->run.due);
+  set_integer(L, "repeats", message->run.repeats);
+  lua_pushboolean(L, message->run.fresh);
+  lua_setfield(L, -2, "fresh");
   set_slice(L, "body", message->run.body);
   set_slice(L, "subscription", message->run.subscription);
   set_slice(L, "rule", message->run.rule);
+  set_slice(L, "entry", message->run.entry);
+  set_slice(L, "timer", message->run.timer);
+  set_slice(L, "cause", message->run.cause);
 }
 
 /* Pushes the state of an effect recorded earlier under the key, or false: none. */
@@ -336,9 +202,57 @@ static void push_prior (lua_State *L, ae_prior prior) {
   }
 }
 
+/* The members of what a RECALL found: lists of records by the names of their texts;
+** memory is a table of values by name. */
+static const struct {
+  const char *list;
+  const char *names[4];
+} recalled[] = {{"steps", {"name", "result", NULL, NULL}},
+                {"memory", {NULL, NULL, NULL, NULL}},
+                {"effects", {"key", "target", "request", "state"}}};
+#define RECALLED_LISTS 3
+
+/* Adds a row to its list, which is at the top. */
+static void push_recalled_row (lua_State *L, const ae_recalled *row) {
+  if (row->kind == AE_RECALLED_MEMORY) {
+    lua_pushlstring(L, row->texts[0].data, row->texts[0].length);
+    lua_pushlstring(L, row->texts[1].data, row->texts[1].length);
+    lua_rawset(L, -3);
+    return;
+  }
+  lua_createtable(L, 0, 4);
+  for (size_t i = 0; i < 4 && recalled[row->kind].names[i] != NULL; i++)
+    set_slice(L, recalled[row->kind].names[i], row->texts[i]);
+  lua_rawseti(L, -2, (lua_Integer)lua_rawlen(L, -2) + 1);
+}
+
+/* Pushes { steps = { { name =, result = } … }, memory = { [name] = value },
+**   effects = { { key =, target =, request =, state = } … } }. */
+static void push_recalled (lua_State *L, const ae_recalled *row) {
+  lua_createtable(L, 0, RECALLED_LISTS);
+  for (ae_recalled_kind kind = AE_RECALLED_STEP; kind < RECALLED_LISTS; kind++) {
+    lua_newtable(L);
+    for (; row != NULL && row->kind == kind; row = row->next) push_recalled_row(L, row);
+    lua_setfield(L, -2, recalled[kind].list);
+  }
+}
+
+/* Adds `recalled`, for each RECALL that was carried out, to the table at the top. */
+static void set_recalled (lua_State *L, const ae_parcel *parcel) {
+  lua_newtable(L);
+  for (size_t i = 0; i < parcel->count; i++) {
+    const ae_work *work = &parcel->works[i];
+    if (work->kind != AE_WORK_RECALL || work->prior == AE_PRIOR_OVER) continue;
+    push_recalled(L, work->recalled);
+    lua_rawseti(L, -2, (lua_Integer)i + 1);
+  }
+  lua_setfield(L, -2, "recalled");
+}
+
 /* Pushes { kind = "ack", ticket =, failed = boolean, states = { state or false },
 **   requests = { [i] = the request as recorded, where the state is "unknown" },
-**   owners = { [i] = the event of the run that owns the effect } }. */
+**   owners = { [i] = the event of the run that owns the effect },
+**   recalled = { [i] = what a RECALL found } }. */
 static void push_ack (lua_State *L, const ae_parcel *parcel) {
   int top = lua_gettop(L);
   lua_createtable(L, 0, 6);
@@ -367,6 +281,7 @@ static void push_ack (lua_State *L, const ae_parcel *parcel) {
   lua_setfield(L, top + 1, "owners");
   lua_setfield(L, top + 1, "requests");
   lua_setfield(L, top + 1, "states");
+  set_recalled(L, parcel);
 }
 
 /* Pushes { kind = "cancel", sequence =, rule = }. */
@@ -510,7 +425,7 @@ static int jobs_report (lua_State *L) {
 
 /* jobs:now() -> seconds since 1970, seconds of a clock that never jumps */
 static int jobs_now (lua_State *L) {
-  lua_pushnumber(L, (lua_Number)wall_ms() / 1e3);
+  lua_pushnumber(L, (lua_Number)ae_works_now() / 1e3);
   lua_pushnumber(L, (lua_Number)monotonic() / 1e9);
   return 2;
 }

@@ -1,6 +1,7 @@
 -- subscriptions, pull, letter and token against a fake Altinn.
 local altinn = require "spec.support.altinn_fake"
 local cjson = require "cjson"
+local details = require "altinn.events.client.details"
 local host = require "spec.support.host"
 local sample = require "spec.support.sample"
 local wording = require "spec.support.wording"
@@ -245,7 +246,7 @@ describe("letter", function()
   local ID = "0198c3a2-7b1d-7c55-8f0e-2a4b6c8d0e1f"
 
   before_each(function()
-    fake.letters[ID] = {
+    fake.letters[ID] = details.new {
       correspondenceId = ID, status = "Read", statusText = "Read", statusChanged = "2026-08-20T09:00:00+00:00",
       resourceId = "acme-letters", sender = "urn:altinn:organization:identifier-no:987654321",
       recipient = "urn:altinn:person:identifier-no:01017012345", sendersReference = "ref 01017012345",
@@ -269,7 +270,6 @@ describe("letter", function()
           sms = cjson.null,
           smses = { { id = "n2", succeeded = true, recipient = { nationalIdentityNumber = "01017012345" },
             sendStatus = { status = "Delivered", lastUpdate = "2026-08-20T07:33:00Z" } } } } } },
-      has_been = function() end,
     }
   end)
 

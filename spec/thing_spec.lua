@@ -59,6 +59,28 @@ describe("a letter in a rule", function()
     assert.are.same({}, calls)
   end)
 
+  it("lists its attachments from the overview that the run has read", function()
+    answer.body = LETTER:gsub("}$", ',"content":{"messageTitle":"t","attachments":[{"id":"a","fileName":"a.pdf"}]}}', 1)
+    local letter = thing()
+    assert.are.equal("Read", letter:overview().status)
+    assert.are.equal("a.pdf", letter:attachments()[1].fileName)
+    assert.are.equal(1, #calls)
+    answer.body = LETTER:gsub("}$",
+      ',"content":{"language":"no","messageTitle":"","messageBody":"","attachments":[]}}', 1)
+    failure("forbidden", "service owner only", function() thing():attachments() end)
+  end)
+
+  it("of an attachment are letters that the rule may ask about", function()
+    answer.body = ('{"attachmentId":"%s","status":"Failed","correspondenceIds":["%s"]}'):format(ID, ID)
+    local letters = thing(nil, "attachment"):letters()
+    answer.body = LETTER
+    assert.are.equal(1, #letters)
+    assert.is_true(letters[1]:has_been("Read"))
+    assert.are.same({ "GET attachment/" .. ID, "GET correspondence/" .. ID .. "/details" }, calls)
+    failure("forbidden", 'add "confirm" to its may', function() letters[1]:confirm() end)
+    failure("forbidden", 'add "read:overview" to its may', function() thing({ "send:x" }, "attachment"):letters() end)
+  end)
+
   it("is read again after an action", function()
     local letter = thing { "read:details", "confirm" }
     letter:details()
@@ -73,6 +95,7 @@ describe("a letter in a rule", function()
     local without = {
       overview = "read:overview", details = "read:details", content = "read:content", mark_read = "mark:read",
       confirm = "confirm", purge = "purge", download = "download", has_been = "read:details",
+      attachments = "read:overview",
     }
     for method, power in pairs(without) do
       local letter = thing { "send:print" }

@@ -2,63 +2,13 @@
 local bodies = require "altinn.events.client.body"
 local call = require "altinn.events.client.exchange"
 local core = require "altinn.events.core"
+local details_module = require "altinn.events.client.details"
 local schema = require "altinn.events.support.schema"
 local sinks = require "altinn.events.client.sink"
-local suggest = require "altinn.events.support.suggest"
 
 local M = {}
 
 local clock = core.altinn.clock
-
-local known_status = {}
-for _, status in ipairs(core.altinn.statuses) do known_status[status] = true end
-
---- The fault in the arguments of has_been.
----@param ... any
----@return string|nil message
-function M.statuses_fault(...)
-  local count = select("#", ...)
-  if count == 0 then return "has_been wants a status, such as \"Read\"" end
-  for index = 1, count do
-    local status = select(index, ...)
-    if not known_status[status] then
-      return ("'%s' is no status of a letter%s"):format(tostring(status), suggest.hint(tostring(status),
-        core.altinn.statuses))
-    end
-  end
-end
-
---- Raises without a status, and for a status that no letter has.
----@param level integer of the caller that is to blame
----@param ... any
-function M.check_statuses(level, ...)
-  local message = M.statuses_fault(...)
-  if message then error(message, level + 1) end
-end
-
-local function was(details, wanted)
-  if wanted == "Read" and details.read then return true end
-  if details.status == wanted then return true end
-  for _, entry in ipairs(details.statusHistory) do
-    if entry.status == wanted then return true end
-  end
-  return false
-end
-
-local Details = { __name = "altinn.events.details" }
-Details.__index = Details
-
---- Whether the letter has ever had one of the statuses. (`status` alone is the status with the highest number, not the
---- latest one.)
----@param ... string
----@return boolean
-function Details:has_been(...)
-  M.check_statuses(2, ...)
-  for index = 1, select("#", ...) do
-    if was(self, (select(index, ...))) then return true end
-  end
-  return false
-end
 
 -- The JSON object of a reply about the thing with this id.
 local function object_of(id, member, reply, message, code, detail)
@@ -105,27 +55,38 @@ function Letter:overview()
 end
 
 --- The letter with its history. As recipient this records Fetched.
----@return table|nil details the server's names, and the method has_been
+---@return table|nil details the server's names, and the methods has_been and notified
 ---@return string|nil message
 ---@return string|nil code
 ---@return table|nil detail
 function Letter:details()
   local details, message, code, detail = object_of(self.id, "correspondenceId", perform(self, "details"))
   if not details then return nil, message, code, detail end
-  return setmetatable(details, Details)
+  return details_module.new(details)
 end
 
 --- Whether the letter has ever had one of the statuses, by its history.
 ---@param ... string
----@return boolean|nil
+---@return boolean|nil was nil without a code: Altinn does not tell this asker
 ---@return string|nil message
 ---@return string|nil code
 ---@return table|nil detail
 function Letter:has_been(...)
-  M.check_statuses(2, ...)
+  details_module.check_statuses(2, ...)
   local details, message, code, detail = self:details()
   if not details then return nil, message, code, detail end
   return details:has_been(...)
+end
+
+--- The attachments of the letter, as its overview lists them. As recipient this records Fetched.
+---@return table[]|nil attachments id, fileName, displayName, status, …, as download takes them
+---@return string|nil message
+---@return string|nil code forbidden: Altinn shows them to the recipient and the service owner only
+---@return table|nil detail
+function Letter:attachments()
+  local overview, message, code, detail = self:overview()
+  if not overview then return nil, message, code, detail end
+  return details_module.attachments(overview)
 end
 
 --- The body of the letter, Markdown. This marks the letter as read!
@@ -288,7 +249,25 @@ function Attachment:details()
   return object_of(self.id, "attachmentId", perform(self, "attachment_details"))
 end
 
-local function new(class, kind, settings, id)
+local new
+
+--- The letters that hold the attachment. When its malware scan fails Altinn sets them all to Failed, and raises no
+--- event for them.
+---@return table[]|nil letters see M.letter
+---@return string|nil message
+---@return string|nil code
+---@return table|nil detail
+function Attachment:letters()
+  local overview, message, code, detail = self:overview()
+  if not overview then return nil, message, code, detail end
+  local list = {}
+  for index, id in ipairs(overview.correspondenceIds or {}) do
+    list[index] = new(Letter, "letter", clients[self], id)
+  end
+  return list
+end
+
+function new(class, kind, settings, id)
   local self = setmetatable({ id = id, kind = kind }, class)
   clients[self] = settings
   return self
@@ -297,14 +276,14 @@ end
 --- A letter; nothing is asked yet.
 ---@param settings table of the client
 ---@param id string
----@return table letter { id, kind = "letter" } with overview, details, has_been, content, mark_read, confirm, purge,
----  download
+---@return table letter { id, kind = "letter" } with overview, details, has_been, attachments, content, mark_read,
+---  confirm, purge, download
 function M.letter(settings, id) return new(Letter, "letter", settings, id) end
 
 --- An attachment, as its sender sees it; nothing is asked yet.
 ---@param settings table of the client
 ---@param id string
----@return table attachment { id, kind = "attachment" } with overview, details
+---@return table attachment { id, kind = "attachment" } with overview, details, letters
 function M.attachment(settings, id) return new(Attachment, "attachment", settings, id) end
 
 return M

@@ -35,45 +35,17 @@ local function present(value)
   return value ~= nil and value ~= events.null and value ~= "" and value or nil
 end
 
--- A status of the server's: { status, description, lastUpdate }.
-local function status_text(status)
-  if type(status) ~= "table" then return present(status) or "?" end
-  local description = present(status.description)
-  return (present(status.status) or "?") .. (description and ": " .. description or "")
-end
+local function because(text) return present(text) and ": " .. text or "" end
 
-local ADDRESSES = { "emailAddress", "mobileNumber", "organizationNumber", "nationalIdentityNumber" }
-
-local function address_of(recipient)
-  for _, name in ipairs(ADDRESSES) do
-    local address = present(list_of(recipient)[name])
-    if address then return " to " .. address end
+-- Adds an order for notifications, and the outcome at each address.
+local function add_order(add, order)
+  local name = "notification" .. (order.reminder and " (reminder)" or "")
+  add(order.created, ("%s by %s: %s%s"):format(name, order.channel or "?", order.status or "?", because(order.reason)))
+  for _, one in ipairs(order.addresses) do
+    local address = one.address or one.party
+    add(one.since or order.created, ("%s%s: %s%s%s"):format(one.channel, address and " to " .. address or "",
+      one.status or "?", because(one.reason), one.state == "failed" and " (not delivered)" or ""))
   end
-  return ""
-end
-
--- Adds the outcome of a notification at each address. Altinn gives the newest result of each kind a second time, in a
--- member `email` or `sms`.
-local function add_results(add, notification)
-  local results, seen = list_of(notification.notificationStatusDetails), {}
-  local function add_result(kind, one)
-    if type(one) ~= "table" or seen[present(one.id) or one] then return end
-    seen[present(one.id) or one] = true
-    local status = list_of(one.sendStatus)
-    add(present(status.lastUpdate) or notification.created, ("%s%s: %s%s"):format(kind, address_of(one.recipient),
-      status_text(one.sendStatus), one.succeeded == false and " (not delivered)" or ""))
-  end
-  for _, one in ipairs(list_of(results.emails)) do add_result("email", one) end
-  for _, one in ipairs(list_of(results.smses)) do add_result("sms", one) end
-  add_result("email", results.email)
-  add_result("sms", results.sms)
-end
-
-local function add_notification(add, one)
-  local name = "notification" .. (one.isReminder == true and " (reminder)" or "")
-  add(one.created or one.requestedSendTime, ("%s by %s: %s"):format(name, present(one.notificationChannel) or "?",
-    status_text(one.processingStatus)))
-  add_results(add, one)
 end
 
 -- The history of a letter: entries { time, what }, the oldest first.
@@ -86,7 +58,7 @@ local function timeline(details)
     local text = present(one.statusText)
     add(one.statusChanged, one.status .. (text and text ~= one.status and ": " .. text or ""))
   end
-  for _, one in ipairs(list_of(details.notifications)) do add_notification(add, one) end
+  for _, order in ipairs(details:notified()) do add_order(add, order) end
   add(details.dueDateTime, "due")
   local place = {}
   for index, one in ipairs(list) do place[one] = index end

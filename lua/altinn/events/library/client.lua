@@ -146,8 +146,45 @@ local Details = {}
 
 --- Whether the letter has ever had one of the statuses, by its history.
 ---@param ... altinn.events.status
----@return boolean
+---@return boolean|nil was nil: Altinn does not tell this asker, a sender without altinn:serviceowner
+---@return string|nil message with nil: which status cannot be known
 function Details:has_been(...) end
+
+--- What became of the notifications of a letter: the list of orders, each with its addresses.
+---@class altinn.events.notified
+---@field [integer] altinn.events.notified_order
+---@field reached boolean an address was reached
+---@field failed boolean an address failed
+---@field pending boolean an outcome is still to come
+
+--- An order for notifications: of the letter's recipient, of a custom recipient, or a reminder.
+---@class altinn.events.notified_order
+---@field id string|nil
+---@field reminder boolean
+---@field channel string|nil Email, Sms, EmailPreferred, SmsPreferred, EmailAndSms
+---@field created string|nil
+---@field state "completed"|"not_needed"|"cancelled"|"pending" not_needed: Altinn did not send, as the letter was read
+---@field status string|nil the server's
+---@field reason string|nil the server's description
+---@field since string|nil
+---@field reached boolean
+---@field failed boolean
+---@field pending boolean
+---@field addresses altinn.events.notified_address[]
+
+--- The outcome at one address.
+---@class altinn.events.notified_address
+---@field channel "email"|"sms"
+---@field address string|nil the mail address or the telephone number
+---@field party string|nil the number of the organisation or person that was looked up
+---@field state "delivered"|"failed"|"pending"
+---@field status string|nil the server's, such as Email_Failed_Bounced
+---@field reason string|nil the server's description
+---@field since string|nil
+
+--- Whom Altinn has notified of the letter, with the outcome at each address. An order that was not sent yet is missing.
+---@return altinn.events.notified orders
+function Details:notified() end
 
 --- An attachment as it is, under the server's names.
 ---@class altinn.events.attachment_overview
@@ -206,6 +243,13 @@ function Letter:details() end
 ---@return altinn.events.detail|nil detail
 function Letter:has_been(...) end
 
+--- The attachments of the letter, as its overview lists them. As recipient this records Fetched.
+---@return altinn.events.file[]|nil attachments
+---@return string|nil message
+---@return string|nil code forbidden: Altinn shows them to the recipient and the service owner only
+---@return altinn.events.detail|nil detail
+function Letter:attachments() end
+
 --- The body of the letter, Markdown. This marks the letter as read!
 ---@return string|nil text
 ---@return string|nil message
@@ -263,6 +307,14 @@ function Attachment:overview() end
 ---@return altinn.events.code|nil code
 ---@return altinn.events.detail|nil detail
 function Attachment:details() end
+
+--- The letters that hold the attachment. When its malware scan fails Altinn sets them all to Failed, and raises no event
+--- for them.
+---@return altinn.events.letter[]|nil letters
+---@return string|nil message
+---@return altinn.events.code|nil code
+---@return altinn.events.detail|nil detail
+function Attachment:letters() end
 
 --- Altinn's side: subscriptions, pulled events, letters.
 ---@class altinn.events.client

@@ -162,8 +162,14 @@ function Letter:details() end
 
 --- Whether the letter has ever had one of the statuses, by its history. Needs "read:details".
 ---@param ... altinn.events.status
----@return boolean
+---@return boolean|nil was nil: Altinn does not tell a sender without altinn:serviceowner
+---@return string|nil message with nil: which status cannot be known
 function Letter:has_been(...) end
+
+--- The attachments of the letter, as letter:download takes them. Needs "read:overview". As recipient this records
+--- Fetched.
+---@return altinn.events.file[] attachments
+function Letter:attachments() end
 
 --- The body of the letter, Markdown. This marks the letter as read! Needs "read:content".
 ---@return string text
@@ -205,6 +211,11 @@ function Attachment:overview() end
 --- The attachment with its history; read once in a run. Needs "read:details".
 ---@return altinn.events.attachment_details details
 function Attachment:details() end
+
+--- The letters that hold the attachment: when its malware scan fails Altinn sets them all to Failed, and raises no event
+--- for them. Needs "read:overview".
+---@return altinn.events.rule_letter[] letters
+function Attachment:letters() end
 
 --- An order, dialog or the like. It has no methods.
 ---@class altinn.events.rule_thing

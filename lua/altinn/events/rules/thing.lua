@@ -3,7 +3,7 @@
 -- rule (`may`), an answer is kept for the rest of the run, and a
 -- call that fails raises, so that no rule takes a failure for an answer.
 local core = require "altinn.events.core"
-local letters = require "altinn.events.client.letter"
+local details = require "altinn.events.client.details"
 local members = require "altinn.events.rules.members"
 local place = require "altinn.events.rules.place"
 local retry_table = require "altinn.events.rules.retry_table"
@@ -14,7 +14,8 @@ local M = {}
 
 -- The power, declared in a rule's `may`, that each method needs.
 local POWERS = {
-  overview = "read:overview", details = "read:details", has_been = "read:details", content = "read:content",
+  overview = "read:overview", details = "read:details", has_been = "read:details", attachments = "read:overview",
+  letters = "read:overview", content = "read:content",
   mark_read = "mark:read", confirm = "confirm", purge = "purge", download = "download",
 }
 
@@ -122,11 +123,32 @@ Attachment.details = Letter.details
 --- Whether the letter has ever had one of the statuses, by its history.
 --- Needs "read:details".
 ---@param ... string such as "Read"
----@return boolean
+---@return boolean|nil was nil: Altinn does not tell a sender without altinn:serviceowner
+---@return string|nil message with nil: which status cannot be known
 function Letter:has_been(...)
   check_power(self, "has_been")
-  letters.check_statuses(2, ...)
+  details.check_statuses(2, ...)
   return read(self, "details"):has_been(...)
+end
+
+--- The attachments of the letter, as letter:download takes them. As recipient this records Fetched. Needs
+--- "read:overview".
+---@return table[] attachments id, fileName, …
+function Letter:attachments()
+  check_power(self, "attachments")
+  return (checked(details.attachments(read(self, "overview"))))
+end
+
+--- The letters that hold the attachment: when its malware scan fails Altinn sets them all to Failed, and raises no
+--- event for them. Needs "read:overview".
+---@return table[] letters things, with the methods of a letter
+function Attachment:letters()
+  check_power(self, "letters")
+  local state, list = private[self], {}
+  for index, id in ipairs(read(self, "overview").correspondenceIds or {}) do
+    list[index] = M.new(state.rule, { id = id, kind = "letter" }, state.connect)
+  end
+  return list
 end
 
 --- The body of the letter. This marks the letter as read! Needs

@@ -3,7 +3,7 @@
 local core = require "altinn.events.core"
 local effects = require "altinn.events.rules.effects"
 local language = require "altinn.events.rules.language"
-local letters = require "altinn.events.client.letter"
+local details = require "altinn.events.client.details"
 local members = require "altinn.events.rules.members"
 local strict = require "altinn.events.support.strict"
 local suggest = require "altinn.events.support.suggest"
@@ -60,8 +60,8 @@ local function check_statuses(add, entry)
     if value ~= UNKNOWN then known[#known + 1] = value == nil and "nil" or value end
   end
   if not entry.arguments or #known < entry.arguments.n and #known == 0 then return end
-  local message = #known == 0 and letters.statuses_fault()
-  for _, one in ipairs(known) do message = message or letters.statuses_fault(one) end
+  local message = #known == 0 and details.statuses_fault()
+  for _, one in ipairs(known) do message = message or details.statuses_fault(one) end
   if message then add("error", "status", entry, message) end
 end
 

@@ -289,6 +289,21 @@ describe("Altinn's side", function()
     assert.are.same({}, assert(load "return {}").resources)
   end)
 
+  it("has the agency's own holidays", function()
+    assert.are.same({ "2026-12-24", "2028-02-29" },
+      assert(load 'return { holidays = { "2026-12-24", "2028-02-29" } }').holidays)
+    variables = { ALTINN_EVENTS_HOLIDAYS = "2026-12-24, 2026-12-31" }
+    assert.are.same({ "2026-12-24", "2026-12-31" }, assert(load "return {}").holidays)
+    variables = {}
+    for _, one in ipairs { "2026-02-29", "24.12.2026", "2026-12-24 " } do
+      says(problems_of(('return { holidays = { "2026-12-31", "%s" } }'):format(one)),
+        ("holidays has '%s', which is no date: write it like 2026-12-24"):format(one))
+    end
+    says(problems_of "return { holidays = { 20261224 } }", "holidays has '20261224', which is no date")
+    says(problems_of 'return { holidays = "2026-12-24" }', "holidays must be a list of dates")
+    says(problems_of 'return { holidays = { ["2026-12-24"] = true } }', "holidays must be a list of dates")
+  end)
+
   it("has checks for each of them", function()
     says(problems_of 'return { environment = "prod" }', "environment must be one of production, tt02")
     says(problems_of 'return { environment = "tt01" }', "(did you mean 'tt02'?)")

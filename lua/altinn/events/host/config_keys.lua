@@ -1,4 +1,5 @@
 -- The keys of the configuration, each with what its value must be.
+local calendar = require "altinn.events.rules.calendar"
 local core = require "altinn.events.core"
 local effects = require "altinn.events.rules.effects"
 local is_missing = require("altinn.events.host.config_file").is_missing
@@ -40,6 +41,19 @@ converters[texts] = function(text)
   for one in text:gmatch("[^,]+") do list[#list + 1] = one:match("^%s*(.-)%s*$") end
   return list
 end
+
+local function dates(value)
+  if type(value) ~= "table" or #value == 0 and next(value) ~= nil then
+    return "must be a list of dates, such as { \"2026-12-24\" }"
+  end
+  for _, one in ipairs(value) do
+    if not calendar.date(one) then
+      return ("has '%s', which is no date: write it like 2026-12-24"):format(core.mask(tostring(one)))
+    end
+  end
+end
+
+converters[dates] = converters[texts]
 
 local function secret(value)
   local message = texts(value)
@@ -166,7 +180,7 @@ local shape = {
   ca_file = authorities,
   endpoint = endpoint, resources = texts, narrow = want "boolean",
   listen = address, admin = address_or_none, secret = secret, inbox = file_name, rules = texts,
-  targets = targets, workers = whole(1, 64), log = record { format = log_format },
+  targets = targets, holidays = dates, workers = whole(1, 64), log = record { format = log_format },
   limits = record {
     max_bytes = whole(1024, 1 << 28), deadline = whole(1, 3600), connections = whole(1, 65536),
     seconds = whole(1, 86400), memory = whole(1 << 16, 1 << 40), instructions = whole(1000, 1 << 60),

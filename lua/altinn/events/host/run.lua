@@ -14,7 +14,7 @@ local M = {}
 -- version.
 local function settings_of(config, set)
   return assert(cjson.encode {  -- not our json: a key may be binary
-    rules = set.files, sources = set.sources, hidden = config.asked,
+    rules = set.files, sources = set.sources, hidden = config.asked, holidays = config.holidays,
     targets = config.targets, limits = config.limits, log = config.log,
     environment = config.environment, base_url = config.base_url, token = config.token,
     credentials = config.credentials, ca_file = config.ca_file,

@@ -48,6 +48,7 @@
 ---@field inbox string|nil "altinn-events.db"
 ---@field rules string|string[]|nil files or folders
 ---@field targets table<string, altinn.events.target>|nil
+---@field holidays string[]|nil more days that are no working days: { "2026-12-24" }
 ---@field workers integer|nil
 ---@field log altinn.events.log_options|nil
 ---@field limits altinn.events.limits|nil

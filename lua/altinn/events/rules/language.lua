@@ -3,7 +3,7 @@
 local core = require "altinn.events.core"
 local duration = require "altinn.events.support.duration"
 local head = require "altinn.events.event.head"
-local letters = require "altinn.events.client.letter"
+local details = require "altinn.events.client.details"
 local retry_table = require "altinn.events.rules.retry_table"
 local returned = require "altinn.events.rules.returned"
 local suggest = require "altinn.events.support.suggest"
@@ -112,7 +112,7 @@ end
 local function check_been(value)
   if type(value) ~= "table" or #value == 0 then return "must be a list of statuses: been = { \"Read\" }" end
   for _, status in ipairs(value) do
-    local message = letters.statuses_fault(status)
+    local message = details.statuses_fault(status)
     if message then return message end
   end
 end

@@ -1,5 +1,6 @@
 -- The words that a body makes its verdicts of: done, skip, retry_after, fail, later, remember, forget, the effects of
 -- send; and workdays, step, sent, not_sent. A wrong argument raises at the rule's own line.
+local calendar = require "altinn.events.rules.calendar"
 local core = require "altinn.events.core"
 local duration = require "altinn.events.support.duration"
 local effects = require "altinn.events.rules.effects"
@@ -13,11 +14,7 @@ local M = {}
 local VALUE_BYTES = 64 * 1024       -- of a remembered value, and of what a timer carries
 local NAME_BYTES = 200              -- of a remembered value's name, of a timer's key, of a step's name
 local NAMES = 100                   -- values in one remember
-local MOST_SECONDS = 3653 * 86400   -- ten years: no timer waits longer
 local MOST_WORKDAYS = 2600          -- more than ten years have none
-
---- Ten years in seconds: no timer waits longer.
-M.MOST_SECONDS = MOST_SECONDS
 
 --- The words in scope of a rule file, beside `rule` and the conditions: "verdict" makes one, "value" does not.
 M.words = {
@@ -303,7 +300,7 @@ local function moment_of(at)
     if at ~= at or at == math.huge or type(at) == "number" then shown = tostring(at) end
     return nil, ("at: %s is neither a span nor a time nor working days: write %s"):format(shown, WHEN)
   end
-  if seconds <= MOST_SECONDS then return { span = seconds } end
+  if seconds <= calendar.MOST_SECONDS then return { span = seconds } end
   return nil, "at: a timer waits ten years at most" .. (type(at) == "number" and "; a number is seconds from now" or "")
 end
 
@@ -376,7 +373,7 @@ local function expires_of(span)
   if span == nil then return nil end
   local seconds, message = duration.parse(span)
   if not seconds then return nil, "expires: " .. message end
-  if seconds <= 0 or seconds > MOST_SECONDS then
+  if seconds <= 0 or seconds > calendar.MOST_SECONDS then
     return nil, "expires: a span above 0, ten years at most; left out: kept for ever"
   end
   return seconds

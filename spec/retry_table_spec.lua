@@ -9,19 +9,15 @@ local worlds = require "spec.support.engine_world"
 local HOUR = 3600
 local rows = table_of_retries.rows
 
-local function first_status(row) return tonumber(row.what:match("^%d+")) end
-
--- The failure that a row speaks of.
+-- The failure that a row speaks of, as Altinn's answers are judged.
 local function failure_of(row)
-  local failure = { reason = "it failed: " .. row.what, kind = row.what }
-  if row.kind == "status" then
-    failure.kind = first_status(row)
-    if row.from == "Altinn" then
-      failure.kind, failure.status = table_of_retries.class_of(failure.kind), failure.kind
-    end
-  elseif row.kind == "error" then
-    local answer = core.altinn.judge("overview", row.status, ('{"errorCode":%s}'):format(row.what))
-    failure.kind, failure.status, failure.number = answer.code, row.status, tonumber(row.what)
+  local failure = { reason = "it failed: " .. row.what }
+  for name, value in pairs(row.failure) do failure[name] = value end
+  if row.kind == "error" then
+    local answer = core.altinn.judge("overview", failure.status, ('{"errorCode":%s}'):format(row.what))
+    failure.kind, failure.number = answer.code, answer.number
+    assert.are.equal(row.failure.kind, answer.code)
+    assert.are.equal(row.what, tostring(answer.number))
   end
   return failure
 end

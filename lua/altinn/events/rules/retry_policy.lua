@@ -10,12 +10,19 @@ local WITHIN = 36 * HOUR
 local SHORTEST, LONGEST = 0.05, HOUR  -- bounds of the backoff, seconds
 local LONGEST_WISH = 24 * HOUR        -- limit of a server's Retry-After
 
--- What the rule says of a failure, else what the table says; and words for people when the rule gave it up.
-local function judge(rule, failure)
+--- Seconds within which failures are tried again, unless the rule's retry.within says otherwise.
+M.within = WITHIN
+
+--- What the rule says of a failure, else what the table says.
+---@param rule table|nil
+---@param failure table see `failed`
+---@return "again"|"never"|"refresh" verdict
+---@return string words for people, when the rule differs from the table
+function M.judge(rule, failure)
   local own = retry_table.overridden(rule, failure)
-  if own then return own, own == "never" and " (not retried: override)" or "" end
+  if own then return own, own == "never" and " (not retried: override)" or " (override)" end
   local named = retry_table.is_named(rule, failure)
-  if named then return "again" end
+  if named then return "again", " (retry.on)" end
   local verdict = failure.pause and "again" or retry_table.verdict(failure)
   if named == false and verdict ~= "never" then return "never", " (not retried: retry.on)" end
   return verdict, ""
@@ -81,7 +88,7 @@ function M.failed(rule, run, failure, random)
     return { state = "retry", reason = failure.reason, cause = causes.of(failure),
       pause = failure.pause or our_pause(run, random) }
   end
-  local verdict, words = judge(rule, failure)
+  local verdict, words = M.judge(rule, failure)
   if verdict == "never" then return dead(failure, "%s%s", failure.reason, words) end
   if retry.attempts and run.failures + 1 >= retry.attempts then
     return dead(failure, "gave up after %d attempt%s: %s", run.failures + 1, run.failures > 0 and "s" or "",

@@ -14,6 +14,7 @@ local known = core.altinn.failures
 ---@field from string whose answer it is: "Altinn", "target", "both", "host"
 ---@field verdict "again"|"never"|"refresh" refresh: a new token once, then again
 ---@field why string
+---@field failure table what `verdict` takes
 
 local function status_text(entry)
   if entry.first == entry.last then return ("%d"):format(entry.first) end
@@ -28,12 +29,13 @@ local statuses = {}  -- the rows
 
 for _, entry in ipairs(known.statuses) do
   if entry.first then  -- without one: below 300
-    local refresh = entry.verdict == "refresh"
+    local refresh, of_target = entry.verdict == "refresh", { kind = entry.first, target = "" }
     statuses[#statuses + 1] = { kind = "status", what = status_text(entry), from = refresh and "Altinn" or "both",
-      verdict = entry.verdict, why = entry.why }
+      verdict = entry.verdict, why = entry.why,
+      failure = refresh and { kind = entry.code, status = entry.first } or of_target }
     if refresh then
       statuses[#statuses + 1] = { kind = "status", what = status_text(entry), from = "target", verdict = "never",
-        why = TARGET_401 }
+        why = TARGET_401, failure = of_target }
     end
   end
 end
@@ -46,12 +48,21 @@ local by_class, by_number, classes, numbers = {}, {}, {}, {}
 for _, entry in ipairs(known.codes) do
   by_class[entry.code] = entry
   classes[#classes + 1] = { kind = "class", what = entry.code, from = CARRIED[entry.code] and "both" or "Altinn",
-    verdict = entry.verdict, why = entry.why }
+    verdict = entry.verdict, why = entry.why, failure = { kind = entry.code } }
 end
+
+local function entry_of_status(status)
+  for _, entry in ipairs(known.statuses) do
+    if status >= (entry.first or 0) and status <= entry.last then return entry end
+  end
+end
+
 for _, entry in ipairs(known.numbers) do
   by_number[entry.number] = entry
+  local class = entry.denied and "forbidden" or entry_of_status(entry.first).code
   numbers[#numbers + 1] = { kind = "error", what = ("%d"):format(entry.number), from = "Altinn",
-    verdict = entry.verdict, why = entry.why, status = entry.first }
+    verdict = entry.verdict, why = entry.why,
+    failure = { kind = class, status = entry.first, number = entry.number } }
 end
 
 -- What befalls a rule: { class, verdict, why }.
@@ -66,7 +77,8 @@ local rules = {}
 
 for index, entry in ipairs(OF_RULES) do
   by_class[entry[1]] = { verdict = entry[2], why = entry[3] }
-  rules[index] = { kind = "rule", what = entry[1], from = "host", verdict = entry[2], why = entry[3] }
+  rules[index] = { kind = "rule", what = entry[1], from = "host", verdict = entry[2], why = entry[3],
+    failure = { kind = entry[1] } }
 end
 
 --- All rows, in the order in which people read them.
@@ -75,12 +87,6 @@ M.rows = {}
 
 for _, list in ipairs { statuses, classes, rules, numbers } do
   for _, row in ipairs(list) do M.rows[#M.rows + 1] = row end
-end
-
-local function entry_of_status(status)
-  for _, entry in ipairs(known.statuses) do
-    if status >= (entry.first or 0) and status <= entry.last then return entry end
-  end
 end
 
 --- The class of a status: "throttled", "timeout", "server", "not_found", …

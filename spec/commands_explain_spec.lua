@@ -1,0 +1,130 @@
+-- altinn-events explain: words, and the table of retries.
+local cjson = require "cjson"
+local command = require "spec.support.command"
+
+local run, says, silent = command.run, command.says, command.silent
+
+before_each(command.begin)
+after_each(command.finish)
+
+local RULES = [[
+rule {
+  name = "paper", on = "correspondencereceiverneverread", retry = { within = "12h", attempts = 9 },
+  override = { [422] = "again", server = "never", [1044] = "again" },
+  run = function() return skip("nothing") end,
+}
+rule { name = "narrow", on = "correspondencepublished", retry = { on = { "network", 404 } },
+  run = function() return skip("nothing") end }
+]]
+
+local function explained(...)
+  local status, out, err = run("explain", "--json", ...)
+  assert.are.equal(0, status, err)
+  return cjson.decode(out)
+end
+
+describe("altinn-events explain retry", function()
+  it("prints the whole table, aligned, one row a line", function()
+    local status, out, err = run("explain", "retry")
+    assert.are.equal(0, status, err)
+    says(out, "below 1 s, 2 s, 4 s … 1 h", "for 36 h.", "Statuses of HTTP", "Classes of failures",
+      "Error numbers of Altinn", "\n  401        Altinn  refresh  the token is not accepted",
+      "\n  401        target  never    a target with",
+      "\n  422        both    never    ", "\n  503        both    again    ", "\n  network    both    again    ",
+      "\n  1001       Altinn  never    ", "\n  4001       Altinn  never    ", "\n  error      host    again    ")
+    for line in out:gmatch("[^\n]+") do assert.is_true(#line < 200, line) end
+  end)
+
+  it("--json has the same rows", function()
+    local result = explained "retry"
+    assert.are.equal(#result.rows, result.count)
+    assert.are.equal(36 * 3600, result.within)
+    local of = {}
+    for _, row in ipairs(result.rows) do of[row.from .. row.what] = row end
+    assert.are.same({ "refresh", "never", "again", "never" }, { of.Altinn401.verdict, of.target401.verdict,
+      of.both503.verdict, of.Altinn1001.verdict })
+    for _, row in ipairs(result.rows) do assert.is_nil(row.rule) end
+  end)
+
+  it("--rule shows the table as the rule changes it", function()
+    command.rules(RULES)
+    local status, out, err = run("explain", "retry", "--rule", "paper")
+    assert.are.equal(0, status, err)
+    says(out, "for 12 h and 9 attempts", "\n  422        both    again    the content is refused [override]",
+      "\n  503        both    never    ", "[not retried: override]", "\n  1044       Altinn  again    ")
+    local changed = {}
+    for _, row in ipairs(explained("retry", "--rule", "narrow", "rules/one.lua").rows) do
+      changed[row.from .. row.what] = row.rule and row.verdict
+    end
+    assert.are.same({ "never", "again", nil, nil }, { changed.both503, changed.both404, changed.bothnetwork,
+      changed.both422 })
+    assert.are.equal("never", changed.hosterror)
+    assert.is_nil(changed.hosthost)
+  end)
+
+  it("--rule refuses a rule that is not there, and rules that are wrong", function()
+    command.rules(RULES)
+    local status, _, err = run("explain", "retry", "--rule", "papr")
+    assert.are.equal(2, status)
+    says(err, "there is no rule 'papr' (did you mean 'paper'?)")
+    command.rules("rule { name = 'x' }")
+    status, _, err = run("explain", "retry", "--rule", "paper")
+    assert.are.equal(1, status)
+    says(err, "'run' is missing")
+    status, _, err = run("explain", "held", "--rule", "paper")
+    assert.are.equal(2, status)
+    says(err, "--rule goes with 'explain retry'")
+  end)
+end)
+
+describe("altinn-events explain WORD", function()
+  it("explains every state, verdict, power and level, and without a word lists them", function()
+    local all = explained().words
+    assert.is_true(#all > 40)
+    for _, one in ipairs(all) do
+      assert.is_true(#one.text > 10, one.word)
+      local found = false
+      for _, again in ipairs(explained(one.word == "retry" and "held" or one.word).words) do
+        found = found or again.kind == one.kind
+      end
+      assert.is_true(found or one.word == "retry", one.word)
+    end
+    local status, out = run "explain"
+    assert.are.equal(0, status)
+    says(out, "waiting", "state of a run", "not_sent", "state of an effect", "retry_after", "word of a rule",
+      "mark:read", "power", "level of the log", "altinn-events explain retry")
+  end)
+
+  it("explains a status, a class, an error number as Altinn writes it too", function()
+    for word, wanted in pairs {
+      ["503"] = "503 (status, of both): again", ["430"] = "400-499 (status, of both): never",
+      network = "network (class of failures, of both): again", ["1001"] = "1001 (error of Altinn, of Altinn): never",
+      ["CORR-01001"] = "the letter is not there", ["send:print"] = "send:TARGET (power)",
+      ["letter:confirm"] = "did you mean", held = "held (state of a run): must not begin yet",
+    } do
+      local _, out, err = run("explain", word)
+      says(out .. err, wanted)
+    end
+    local _, out = run("explain", "sent")
+    says(out, "sent (state of an effect)", "sent (word of a rule)")
+    _, out = run("explain", "error")
+    says(out, "error (level of the log)", "error (befalls a rule, of host): again")
+  end)
+
+  it("leads to the event types", function()
+    for _, word in ipairs { "correspondencepublished", "no.altinn.correspondence.correspondencepublished" } do
+      local status, out = run("explain", word)
+      assert.are.equal(0, status)
+      says(out, "comes     letter published to its recipient")
+    end
+  end)
+
+  it("suggests a word for an unknown one, with status 2, and shows no identity number", function()
+    local status, _, err = run("explain", "abandonned")
+    assert.are.equal(2, status)
+    says(err, "there is no word 'abandonned' (did you mean 'abandoned'?)")
+    status, _, err = run("explain", "08895699684\27[2J")
+    assert.are.equal(2, status)
+    silent(err, "08895699684", "\27")
+  end)
+end)

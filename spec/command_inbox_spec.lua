@@ -40,7 +40,8 @@ local function make_inbox()
     (',"subject":"urn:altinn:person:identifier-no:%s"'):format(person))
   add_run(1, "print", "dead", "gave up on /person/" .. person .. "\nstack traceback:\n\tfoo")
   add_run(1, "note", "done", nil)
-  execute("INSERT INTO effect VALUES (?, 1, 'print', 'printer', 'POST /jobs', 'refused', 422, 1, ?, 0, 0, ?)",
+  execute("INSERT INTO effect(key, sequence, rule, target, request, state, status, attempt, reason, recorded, changed, "
+    .. "answer) VALUES (?, 1, 'print', 'printer', 'POST /jobs', 'refused', 422, 1, ?, 0, 0, ?)",
     "printer:" .. person, "no job for " .. person, "unknown " .. person)
   add_event(2, 1780000100, "id-two", "correspondencepurged")
   add_run(2, "print", "retry", "status 503")
@@ -313,31 +314,38 @@ describe("inbox list", function()
   end)
 end)
 
-describe("inbox retry and discard --all", function()
+describe("inbox retry and discard of a filter", function()
   before_each(make_inbox)
 
   it("reach the runs that the options name, and no others", function()
     add_run(4, "fails", "dead", "x")
     add_run(5, "fails", "dead", "x")
     add_run(5, "waits", "retry", "x")
-    local status, out = run("inbox", "retry", "--all", "--state", "dead", "--rule", "fails", "--reason", "mended")
+    local status, out = run("inbox", "retry", "--all", "--state", "dead", "--rule", "fails", "--reason", "mended",
+      "--yes")
     assert.are.equal(0, status)
-    assert.are.equal("2 runs put back, of 2 events\n", out)
+    says(out, "to be put back: 2 runs of 2 events\n", "\n2 runs put back, of 2 events\n")
     assert.are.equal(2, query("SELECT count(*) AS n FROM act WHERE reason = 'mended' AND state = 'dead'")[1].n)
     assert.are.equal(1790000000000, query("SELECT due FROM run WHERE rule = 'waits'")[1].due)
-    status, out = run("inbox", "discard", "--all", "--state", "dead", "--type", "correspondencepublished")
+    status, out = run("inbox", "discard", "--state", "dead", "--type", "correspondencepublished", "--yes", "--reason",
+      "no")
     assert.are.equal(0, status)
-    assert.are.equal("1 run discarded, of 1 event\n", out)
-    assert.are.equal(1, (run("inbox", "discard", "--all", "--state", "dead")))
+    says(out, "\n1 run discarded, of 1 event\n")
+    assert.are.equal(1, (run("inbox", "discard", "--state", "dead", "--reason", "no", "--yes")))
   end)
 
-  it("want to be told which", function()
-    for _, words in ipairs { { "--all" }, { "1", "--all", "--state", "dead" }, {} } do
+  it("want to be told which, and what for", function()
+    for words, wanted in pairs {
+      [""] = "or --all", ["1 --all"] = "not both", ["1 --state dead"] = "not both",
+      ["--all"] = "needs --reason TEXT and --yes", ["--state dead --yes"] = "needs --reason TEXT and --yes",
+      ["--state dead --reason x"] = "needs --reason TEXT and --yes",
+    } do
       for _, verb in ipairs { "retry", "discard" } do
-        local status, out, err = run("inbox", verb, table.unpack(words))
-        assert.are.equal(2, status)
-        assert.are.equal("", out)
-        says(err, "--all")
+        local list = {}
+        for word in words:gmatch "%S+" do list[#list + 1] = word end
+        local status, _, err = run("inbox", verb, table.unpack(list))
+        assert.are.equal(2, status, verb .. " " .. words)
+        says(err, wanted)
       end
     end
     assert.are.equal(0, query("SELECT count(*) AS n FROM act")[1].n)

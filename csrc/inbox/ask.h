@@ -1,8 +1,9 @@
 /*
 ** ask.h: the operator's door to an inbox: listings of events, runs and effects,
-** and acts by hand (retry, discard). An ae_ask has a connection of its own and
-** works beside a running host, which follows an act within a fifth of a second;
-** without a host the act is a row in the file, and the next start follows it.
+** groups of runs by cause, and acts by hand (retry, discard, later). An ae_ask has
+** a connection of its own and works beside a running host, which follows an act
+** within a fifth of a second; without a host the act is a row in the file, and the
+** next start follows it.
 **
 ** One query is open at a time: a new query ends the one before. Slices live
 ** until the next row. One thread's.
@@ -21,12 +22,14 @@ ae_code ae_ask_open (const char *path, ae_ask **ask, ae_error *error);
 /* NULL is allowed. */
 void ae_ask_close (ae_ask *ask);
 
-/* Which events a query lists. An absent slice or a 0 does not filter. */
+/* Which events or runs are meant. An absent slice or a 0 does not filter. */
 typedef struct ae_ask_filter {
-  ae_slice state;      /* of a run, or "waiting" or "unmatched" */
-  ae_slice rule, type; /* type: the full one */
-  int64_t since;       /* ms since 1970: received then or later */
-  int64_t limit;       /* the most events listed */
+  int64_t sequence;     /* of the event */
+  ae_slice state;       /* of a run, or "waiting" or "unmatched" */
+  ae_slice rule, type;  /* type: the full one */
+  ae_slice cause;       /* the id of a group, or a part of a cause's text */
+  int64_t since, until; /* ms since 1970: received then or later; before then */
+  int64_t limit;        /* the most events listed */
 } ae_ask_filter;
 
 typedef struct ae_asked_event {
@@ -34,11 +37,34 @@ typedef struct ae_asked_event {
   ae_slice subscription, body, state;
 } ae_asked_event;
 
-/* A run, or an earlier state of a run (an attempt). */
+/* A run, or an earlier state of a run (an attempt). The last three are those of a
+** run alone. */
 typedef struct ae_asked_run {
   ae_slice rule, state, reason;
   int64_t attempt, due, changed;
+  int64_t version;       /* of its rule; -1: not known */
+  ae_slice cause, id;    /* id: of the group that it is in, 8 hexadecimal digits */
+  ae_slice entry;        /* the body that runs next */
+  ae_slice timer, would; /* JSON, see store_schema.c */
 } ae_asked_run;
+
+/* Runs of one rule with one cause. The cause of a run that waits for a time and has
+** none is "body NAME", the body that runs then. */
+typedef struct ae_asked_group {
+  ae_slice rule, state, cause, id;
+  int64_t version; /* -1: not known. Of the plan's groups alone */
+  int64_t count;
+  int64_t oldest, newest; /* when a run of it came into this state */
+  int64_t first_due, last_due;
+  int64_t example; /* an event */
+} ae_asked_group;
+
+/* Runs that are not over, of one rule, version and body. */
+typedef struct ae_asked_reference {
+  ae_slice rule, entry;
+  int64_t version; /* -1: not known */
+  int64_t timers, paused, first_due;
+} ae_asked_reference;
 
 typedef struct ae_asked_act {
   int64_t time;
@@ -48,7 +74,31 @@ typedef struct ae_asked_act {
 typedef struct ae_asked_effect {
   ae_slice rule, key, target, request, state, reason, answer;
   int64_t status, attempt, changed; /* status: 0 = none */
+  int64_t version;                  /* -1: not known */
 } ae_asked_effect;
+
+/* A step that was carried out. */
+typedef struct ae_asked_step {
+  ae_slice rule, name, result; /* result: JSON */
+  int64_t place, time, version;
+} ae_asked_step;
+
+/* A value that a rule remembers of a thing. */
+typedef struct ae_asked_memory {
+  ae_slice rule, thing, name, value; /* value: JSON */
+  int64_t expires, changed;          /* expires: 0 = never */
+} ae_asked_memory;
+
+/* A timer that waits. */
+typedef struct ae_asked_timer {
+  ae_slice rule, key, cancel; /* cancel: types, one a line; may be absent */
+} ae_asked_timer;
+
+/* A name and a number: runs of a state, effects of a state, runs that have a step. */
+typedef struct ae_asked_count {
+  ae_slice name;
+  int64_t count;
+} ae_asked_count;
 
 /* The number of events that pass the filter. */
 ae_code ae_ask_count (ae_ask *ask, const ae_ask_filter *filter, int64_t *count,
@@ -63,39 +113,73 @@ ae_code ae_ask_attempts (ae_ask *ask, int64_t sequence, ae_error *error);
 ae_code ae_ask_acts (ae_ask *ask, int64_t sequence, ae_error *error);
 ae_code ae_ask_effects (ae_ask *ask, int64_t sequence, ae_error *error);
 ae_code ae_ask_effect_attempts (ae_ask *ask, int64_t sequence, ae_error *error);
+ae_code ae_ask_steps (ae_ask *ask, int64_t sequence, ae_error *error);
+ae_code ae_ask_timers (ae_ask *ask, int64_t sequence, ae_error *error);
+/* What is remembered at `now`; an absent rule or thing does not filter. */
+ae_code ae_ask_memory (ae_ask *ask, ae_slice rule, ae_slice thing, int64_t now,
+                       ae_error *error);
+/* The runs that pass the filter, by state, rule and cause, the largest group first:
+** runs that are not over or can be put back. The filter's limit does not count. */
+ae_code ae_ask_groups (ae_ask *ask, const ae_ask_filter *filter, ae_error *error);
+/* All runs that are not over and have been tried, by rule, version and body. */
+ae_code ae_ask_references (ae_ask *ask, ae_error *error);
 
 /* Reads the next row: 1 = a row, 0 = the end, -1 = failed, see ae_ask_why. */
 int ae_ask_next_event (ae_ask *ask, ae_asked_event *event);
 int ae_ask_next_run (ae_ask *ask, ae_asked_run *run); /* attempts too */
 int ae_ask_next_act (ae_ask *ask, ae_asked_act *act);
 int ae_ask_next_effect (ae_ask *ask, ae_asked_effect *effect); /* their attempts too */
+int ae_ask_next_step (ae_ask *ask, ae_asked_step *step);
+int ae_ask_next_timer (ae_ask *ask, ae_asked_timer *timer);
+int ae_ask_next_memory (ae_ask *ask, ae_asked_memory *memory);
+int ae_ask_next_group (ae_ask *ask, ae_asked_group *group);
+int ae_ask_next_reference (ae_ask *ask, ae_asked_reference *reference);
+int ae_ask_next_count (ae_ask *ask, ae_asked_count *count);
 ae_code ae_ask_why (ae_ask *ask, ae_error *error);
 
+/* Acts by hand, in three steps: pick runs, look at the plan, carry it out in slices. */
+
 typedef enum ae_ask_hand {
-  AE_HAND_RETRY,  /* open runs become due now; dead, discarded, abandoned ones begin anew */
-  AE_HAND_DISCARD /* runs that are not over, dead or abandoned become discarded */
+  AE_HAND_RETRY,   /* open runs become due now; dead, discarded, abandoned ones begin anew */
+  AE_HAND_DISCARD, /* runs that are not over, dead or abandoned become discarded */
+  AE_HAND_LATER    /* open runs become due at another time */
 } ae_ask_hand;
 
 typedef struct ae_ask_deed {
-  ae_ask_hand hand;
-  int64_t sequence; /* the event */
-  ae_slice rule;    /* absent: all its runs */
-  ae_slice state;   /* absent: runs in any state that the act applies to */
-  ae_slice who;     /* masked text */
-  ae_slice reason;  /* masked text, or absent */
-  int64_t time;     /* ms since 1970 */
+  ae_slice who;    /* masked text */
+  ae_slice reason; /* masked text, or absent */
+  ae_slice step;   /* RETRY: forget this step of each run, and those after it; or absent */
+  int64_t time;    /* ms since 1970 */
+  int64_t due;     /* LATER: ms since 1970 */
 } ae_ask_deed;
 
-/* Carries out the deed and records it in the table `act`, in one transaction.
-** Calls `each` for every run that the deed changed, with the state before. */
-ae_code ae_ask_do (ae_ask *ask, const ae_ask_deed *deed,
-                   void (*each)(void *context, ae_slice rule, ae_run_state before),
-                   void *context, ae_error *error);
+/* Picks the runs that the filter names and the act applies to, instead of those
+** picked before. Without a sequence and a state, a retry leaves out runs in `later`
+** and discarded ones, which an operator hardly means. */
+ae_code ae_ask_pick (ae_ask *ask, ae_ask_hand hand, const ae_ask_filter *filter,
+                     ae_error *error);
+/* Queries about the runs that were picked: their groups by state, rule, cause and
+** version (ae_ask_next_group); their effects by state, and how many of them have which
+** step, in the order of the steps (ae_ask_next_count). */
+ae_code ae_ask_plan (ae_ask *ask, ae_error *error);
+ae_code ae_ask_plan_effects (ae_ask *ask, ae_error *error);
+ae_code ae_ask_plan_steps (ae_ask *ask, ae_error *error);
 
-/* Deeds between the two are one transaction; one that fails takes all of them
-** back. While it lasts the host cannot store: at most some hundred deeds. The
-** end waits a moment, in which the host has its turn. */
-ae_code ae_ask_begin (ae_ask *ask, ae_error *error);
-ae_code ae_ask_end (ae_ask *ask, ae_error *error);
+/* Carries the act out on the next runs that were picked, at most `most`, and records
+** each in the table `act`, in one transaction: the host cannot store meanwhile. A run
+** that has left its state or its cause since it was picked is left alone. When there
+** are more, waits a moment in which the host has its turn. */
+ae_code ae_ask_do (ae_ask *ask, const ae_ask_deed *deed, int64_t most, bool *more,
+                   ae_error *error);
+
+/* The numbers of runs picked, and of their events; `acted`: those that the act has
+** changed. */
+ae_code ae_ask_picked (ae_ask *ask, bool acted, int64_t *runs, int64_t *events,
+                       ae_error *error);
+/* Queries about the runs that the act has changed: how many were in which state before,
+** and how many are in which state now, "" for those that the host has not taken up yet
+** (ae_ask_next_count). */
+ae_code ae_ask_before (ae_ask *ask, ae_error *error);
+ae_code ae_ask_after (ae_ask *ask, ae_error *error);
 
 #endif

@@ -79,6 +79,10 @@ typedef enum ae_effect_state {
 #define AE_SQL_IS_OPEN "state IN (''" AE_OPEN_RUN_STATES(AE_STATE_SQL_ITEM) ")"
 #define AE_SQL_IS_FINAL "state IN (''" AE_FINAL_RUN_STATES(AE_STATE_SQL_ITEM) ")"
 #define AE_SQL_IS_RETURNABLE "state IN (''" AE_RETURNABLE_RUN_STATES(AE_STATE_SQL_ITEM) ")"
+/* A run that waits for a time or needs an operator: there is an index of these by
+** cause. */
+#define AE_SQL_HAS_CAUSE \
+  "state IN (''" AE_OPEN_RUN_STATES(AE_STATE_SQL_ITEM) ",'dead','abandoned')"
 
 /* The name of a state; "waiting" for AE_RUN_NONE, "" for AE_EFFECT_NONE. */
 const char *ae_run_state_name (ae_run_state state);

@@ -5,6 +5,7 @@
 
 #include <errno.h>
 #include <sqlite3.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
 
@@ -38,32 +39,31 @@
   " WHEN EXISTS (SELECT 1 FROM run r WHERE r.sequence = e.sequence) THEN 'skipped'" \
   " ELSE 'unmatched' END"
 
-/* ?1 state, ?2 since, ?3 type, ?4 rule. An event is listed under the state of each
-** run that is not over or needs an operator. It is listed under a state that is
+/* The parameters: see ae_ask_bind. An event is listed under the state of each run that
+** is not over or needs an operator (see has_cause). It is listed under a state that is
 ** over and needs nobody only when that is the state of the event. */
 #define FILTER_SQL \
-  " FROM event e WHERE (?2 IS NULL OR e.received >= ?2)" \
-  " AND (?3 IS NULL OR json_extract(CAST(e.body AS TEXT), '$.type') = ?3)" \
+  " FROM event e WHERE " AE_SQL_EVENT_PASSES \
   " AND CASE" \
   " WHEN ?1 IS NULL THEN ?4 IS NULL OR " OF_RULE_SQL ") OR " LISTED_SQL \
   " WHEN ?4 IS NOT NULL AND ?1 = 'waiting' THEN " LISTED_SQL " AND NOT " OF_RULE_SQL ")" \
   " WHEN ?4 IS NOT NULL THEN " OF_RULE_SQL " AND r.state = ?1)" \
   " WHEN ?1 = 'waiting' THEN " WAITS_SQL \
-  " WHEN ?1 IN ('done', 'skipped', 'discarded', 'shadowed', 'unmatched') THEN ?1 = " STATE_SQL \
-  " ELSE " HAS_SQL("?1") " END"
+  " ELSE ?1 = " STATE_SQL " END"
 
 #define EVENT_SQL "SELECT e.sequence, e.received, e.subscription, e.body, " STATE_SQL
 
 /* waiting.rules is one text with a rule's name a line. A name behind a tab is that
 ** of a rule that came too late for the event (scan.c). */
 #define RUNS_SQL \
-  "SELECT rule, state, attempt, due, reason, changed FROM run WHERE sequence = ?1" \
+  "SELECT r.rule, r.state, r.attempt, r.due, r.reason, r.changed, r.version, r.cause," \
+  " " AE_SQL_GROUP ", r.entry, r.timer, r.would FROM run r WHERE r.sequence = ?1" \
   " UNION ALL SELECT * FROM (WITH RECURSIVE each(name, rest) AS" \
   " (SELECT NULL, rules || char(10) FROM waiting WHERE sequence = ?1 AND rules <> ''" \
   " UNION ALL SELECT substr(rest, 1, instr(rest, char(10)) - 1)," \
   " substr(rest, instr(rest, char(10)) + 1) FROM each WHERE rest <> '')" \
-  " SELECT name, 'waiting', 0, 0, NULL, (SELECT received FROM event WHERE sequence = ?1)" \
-  " FROM each WHERE name IS NOT NULL AND substr(name, 1, 1) <> char(9) AND NOT EXISTS" \
+  " SELECT name, 'waiting', 0, 0, NULL, (SELECT received FROM event WHERE sequence = ?1)," \
+  " NULL, NULL, NULL, NULL, NULL, NULL FROM each WHERE name IS NOT NULL AND substr(name, 1, 1) <> char(9) AND NOT EXISTS" \
   " (SELECT 1 FROM run WHERE sequence = ?1 AND rule = name)) ORDER BY 1"
 
 // clang-format on
@@ -77,20 +77,22 @@ ae_code ae_ask_why (ae_ask *ask, ae_error *error) {
   return fail(ask, error);
 }
 
-/* Starts a query, whose rows come from ask->rows, and ends the one before. */
-static ae_code put (ae_ask *ask, const char *sql, ae_error *error) {
+void ae_ask_end (ae_ask *ask) {
   sqlite3_finalize(ask->rows);
   ask->rows = NULL;
+}
+
+ae_code ae_ask_put (ae_ask *ask, const char *sql, ae_error *error) {
+  ae_ask_end(ask);
   if (sqlite3_prepare_v2(ask->db, sql, -1, &ask->rows, NULL) == SQLITE_OK) return AE_OK;
   return fail(ask, error);
 }
 
 static bool number (ae_ask *ask, const char *sql, int64_t *out) {
   ae_error ignored;
-  bool fine = put(ask, sql, &ignored) == AE_OK && ae_sql_step(ask->rows) == 1;
+  bool fine = ae_ask_put(ask, sql, &ignored) == AE_OK && ae_sql_step(ask->rows) == 1;
   *out = fine ? sqlite3_column_int64(ask->rows, 0) : 0;
-  sqlite3_finalize(ask->rows);
-  ask->rows = NULL;
+  ae_ask_end(ask);
   return fine;
 }
 
@@ -143,6 +145,7 @@ static ae_code open_database (ae_ask *ask, ae_error *error) {
   (void)sqlite3_db_config(ask->db, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, (int *)NULL);
   (void)sqlite3_exec(ask->db, "PRAGMA trusted_schema = OFF", NULL, NULL, NULL);
   code = check_version(ask, error);
+  if (code == AE_OK && !ae_ask_functions(ask)) code = fail(ask, error);
   if (code == AE_OK)
     (void)sqlite3_db_config(ask->db, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 0, (int *)NULL);
   return code;
@@ -172,20 +175,34 @@ void ae_ask_close (ae_ask *ask) {
   free(ask);
 }
 
-static ae_code put_filter (ae_ask *ask, const char *sql, const ae_ask_filter *filter,
-                           ae_error *error) {
-  ae_code code = put(ask, sql, error);
-  if (code != AE_OK) return code;
-  ae_sql_text(ask->rows, 1, filter->state);
-  if (filter->since != 0) sqlite3_bind_int64(ask->rows, 2, filter->since);
-  ae_sql_text(ask->rows, 3, filter->type);
-  ae_sql_text(ask->rows, 4, filter->rule);
-  return AE_OK;
+/* Whether the filter asks for runs that stand in the index by cause: then it starts at
+** the runs, and looks at no other event. */
+static bool has_cause (const ae_ask_filter *filter) {
+  ae_run_state state = ae_run_state_of(filter->state);
+  if (filter->cause.data != NULL) return true;
+  return state != AE_RUN_NONE &&
+         (!ae_run_state_is_final(state) || state == AE_RUN_DEAD || state == AE_RUN_ABANDONED);
+}
+
+/* Starts the query: `columns`, the filter, `end`. */
+static ae_code put_filter (ae_ask *ask, const char *columns, const ae_ask_filter *filter,
+                           const char *end, ae_error *error) {
+  char passes[AE_ASK_SQL] = "", sql[2 * AE_ASK_SQL];
+  ae_code code;
+  if (has_cause(filter)) ae_ask_run_passes(passes, filter, "r." AE_SQL_HAS_CAUSE);
+  if (has_cause(filter))
+    snprintf(sql, sizeof sql,
+             "%s FROM event e WHERE e.sequence IN (SELECT r.sequence FROM run r WHERE %s)%s",
+             columns, passes, end);
+  else snprintf(sql, sizeof sql, "%s" FILTER_SQL "%s", columns, end);
+  code = ae_ask_put(ask, sql, error);
+  if (code == AE_OK) ae_ask_bind(ask, filter);
+  return code;
 }
 
 ae_code ae_ask_count (ae_ask *ask, const ae_ask_filter *filter, int64_t *count,
                       ae_error *error) {
-  ae_code code = put_filter(ask, "SELECT count(*)" FILTER_SQL, filter, error);
+  ae_code code = put_filter(ask, "SELECT count(*)", filter, "", error);
   if (code != AE_OK) return code;
   if (ae_sql_step(ask->rows) != 1) return fail(ask, error);
   *count = sqlite3_column_int64(ask->rows, 0);
@@ -193,14 +210,14 @@ ae_code ae_ask_count (ae_ask *ask, const ae_ask_filter *filter, int64_t *count,
 }
 
 ae_code ae_ask_events (ae_ask *ask, const ae_ask_filter *filter, ae_error *error) {
-  ae_code code = put_filter(ask, EVENT_SQL FILTER_SQL " ORDER BY e.sequence DESC LIMIT ?5",
-                            filter, error);
-  if (code == AE_OK) sqlite3_bind_int64(ask->rows, 5, filter->limit > 0 ? filter->limit : -1);
+  ae_code code = put_filter(ask, EVENT_SQL, filter, " ORDER BY e.sequence DESC LIMIT ?8",
+                            error);
+  if (code == AE_OK) sqlite3_bind_int64(ask->rows, 8, filter->limit > 0 ? filter->limit : -1);
   return code;
 }
 
 static ae_code put_sequence (ae_ask *ask, const char *sql, int64_t sequence, ae_error *error) {
-  ae_code code = put(ask, sql, error);
+  ae_code code = ae_ask_put(ask, sql, error);
   if (code == AE_OK) sqlite3_bind_int64(ask->rows, 1, sequence);
   return code;
 }
@@ -211,10 +228,10 @@ ae_code ae_ask_event (ae_ask *ask, int64_t sequence, ae_error *error) {
 
 /* The id must live until the rows have been read. */
 ae_code ae_ask_by_id (ae_ask *ask, ae_slice id, ae_error *error) {
-  ae_code code = put(ask,
-                     EVENT_SQL " FROM event e WHERE json_extract(CAST(e.body AS TEXT),"
-                               " '$.id') = ?1 ORDER BY e.sequence",
-                     error);
+  ae_code code = ae_ask_put(ask,
+                            EVENT_SQL " FROM event e WHERE json_extract(CAST(e.body AS TEXT),"
+                                      " '$.id') = ?1 ORDER BY e.sequence",
+                            error);
   if (code == AE_OK)
     sqlite3_bind_text64(ask->rows, 1, id.data, id.length, SQLITE_TRANSIENT, SQLITE_UTF8);
   return code;
@@ -225,10 +242,11 @@ ae_code ae_ask_runs (ae_ask *ask, int64_t sequence, ae_error *error) {
 }
 
 ae_code ae_ask_attempts (ae_ask *ask, int64_t sequence, ae_error *error) {
-  return put_sequence(ask,
-                      "SELECT rule, state, attempt, due, reason, changed FROM attempt"
-                      " WHERE sequence = ?1 ORDER BY rule, number",
-                      sequence, error);
+  return put_sequence(
+    ask,
+    "SELECT rule, state, attempt, due, reason, changed, version, cause,"
+    " NULL, NULL, NULL, NULL FROM attempt WHERE sequence = ?1 ORDER BY rule, number",
+    sequence, error);
 }
 
 ae_code ae_ask_acts (ae_ask *ask, int64_t sequence, ae_error *error) {
@@ -239,18 +257,51 @@ ae_code ae_ask_acts (ae_ask *ask, int64_t sequence, ae_error *error) {
 }
 
 ae_code ae_ask_effects (ae_ask *ask, int64_t sequence, ae_error *error) {
-  return put_sequence(ask,
-                      "SELECT rule, key, target, request, state, reason, answer, status,"
-                      " attempt, changed FROM effect WHERE sequence = ?1 ORDER BY rule, key",
-                      sequence, error);
+  return put_sequence(
+    ask,
+    "SELECT rule, key, target, request, state, reason, answer, status,"
+    " attempt, changed, version FROM effect WHERE sequence = ?1 ORDER BY rule, key",
+    sequence, error);
 }
 
 ae_code ae_ask_effect_attempts (ae_ask *ask, int64_t sequence, ae_error *error) {
   return put_sequence(ask,
                       "SELECT rule, key, target, request, state, reason, answer, status,"
-                      " attempt, changed FROM effect_attempt WHERE sequence = ?1"
+                      " attempt, changed, version FROM effect_attempt WHERE sequence = ?1"
                       " ORDER BY rule, key, number",
                       sequence, error);
+}
+
+ae_code ae_ask_steps (ae_ask *ask, int64_t sequence, ae_error *error) {
+  return put_sequence(ask,
+                      "SELECT rule, name, result, place, time, version FROM step"
+                      " WHERE sequence = ?1 ORDER BY rule, place, name",
+                      sequence, error);
+}
+
+ae_code ae_ask_timers (ae_ask *ask, int64_t sequence, ae_error *error) {
+  return put_sequence(ask,
+                      "SELECT rule, key, cancel FROM timer WHERE sequence = ?1"
+                      " ORDER BY rule, key",
+                      sequence, error);
+}
+
+ae_code ae_ask_memory (ae_ask *ask, ae_slice rule, ae_slice thing, int64_t now,
+                       ae_error *error) {
+  ae_code code = ae_ask_put(ask,
+                            "SELECT rule, thing, name, value, expires, changed FROM memory"
+                            " WHERE (?1 IS NULL OR rule = ?1) AND (?2 IS NULL OR thing = ?2)"
+                            " AND (expires = 0 OR expires > ?3) ORDER BY rule, thing, name",
+                            error);
+  if (code != AE_OK) return code;
+  sqlite3_bind_text64(ask->rows, 1, rule.data, rule.length, SQLITE_TRANSIENT, SQLITE_UTF8);
+  sqlite3_bind_text64(ask->rows, 2, thing.data, thing.length, SQLITE_TRANSIENT, SQLITE_UTF8);
+  sqlite3_bind_int64(ask->rows, 3, now);
+  return AE_OK;
+}
+
+int64_t ae_ask_version (sqlite3_stmt *s, int at) {
+  return sqlite3_column_type(s, at) == SQLITE_NULL ? -1 : sqlite3_column_int64(s, at);
 }
 
 int ae_ask_next_event (ae_ask *ask, ae_asked_event *event) {
@@ -275,6 +326,12 @@ int ae_ask_next_run (ae_ask *ask, ae_asked_run *run) {
   run->due = sqlite3_column_int64(s, 3);
   run->reason = ae_sql_column(s, 4);
   run->changed = sqlite3_column_int64(s, 5);
+  run->version = ae_ask_version(s, 6);
+  run->cause = ae_sql_column(s, 7);
+  run->id = ae_sql_column(s, 8);
+  run->entry = ae_sql_column(s, 9);
+  run->timer = ae_sql_column(s, 10);
+  run->would = ae_sql_column(s, 11);
   return 1;
 }
 
@@ -305,5 +362,42 @@ int ae_ask_next_effect (ae_ask *ask, ae_asked_effect *effect) {
   effect->status = sqlite3_column_int64(s, 7);
   effect->attempt = sqlite3_column_int64(s, 8);
   effect->changed = sqlite3_column_int64(s, 9);
+  effect->version = ae_ask_version(s, 10);
+  return 1;
+}
+
+int ae_ask_next_step (ae_ask *ask, ae_asked_step *step) {
+  sqlite3_stmt *s = ask->rows;
+  int more = ae_sql_step(s);
+  if (more != 1) return more;
+  step->rule = ae_sql_column(s, 0);
+  step->name = ae_sql_column(s, 1);
+  step->result = ae_sql_column(s, 2);
+  step->place = sqlite3_column_int64(s, 3);
+  step->time = sqlite3_column_int64(s, 4);
+  step->version = ae_ask_version(s, 5);
+  return 1;
+}
+
+int ae_ask_next_timer (ae_ask *ask, ae_asked_timer *timer) {
+  sqlite3_stmt *s = ask->rows;
+  int more = ae_sql_step(s);
+  if (more != 1) return more;
+  timer->rule = ae_sql_column(s, 0);
+  timer->key = ae_sql_column(s, 1);
+  timer->cancel = ae_sql_column(s, 2);
+  return 1;
+}
+
+int ae_ask_next_memory (ae_ask *ask, ae_asked_memory *memory) {
+  sqlite3_stmt *s = ask->rows;
+  int more = ae_sql_step(s);
+  if (more != 1) return more;
+  memory->rule = ae_sql_column(s, 0);
+  memory->thing = ae_sql_column(s, 1);
+  memory->name = ae_sql_column(s, 2);
+  memory->value = ae_sql_column(s, 3);
+  memory->expires = sqlite3_column_int64(s, 4);
+  memory->changed = sqlite3_column_int64(s, 5);
   return 1;
 }

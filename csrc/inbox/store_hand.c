@@ -1,190 +1,282 @@
 /*
-** store_hand.c: acts by hand. One transaction writes a row of `act` and the change
-** of the run. A running host reads the rows and follows.
+** store_hand.c: acts by hand; see ask.h. The runs that were picked stand in a table of
+** the connection's own. One transaction writes a row of `act` for each run of a slice,
+** and the changes of the runs. A running host reads the rows and follows.
 */
 #include "inbox/ask_private.h"
 
 #include <sqlite3.h>
 #include <stdio.h>
-#include <stdlib.h>
+#include <string.h>
 #include <time.h>
 
 /* SQLite has no queue for its lock: who waits for it looks again and again,
 ** after up to 25 ms at first. */
 #define TURN_MS 30
 
-/* A run that the deed applies to. */
-typedef struct reached {
-  char *rule;
-  size_t length;
-  ae_run_state state;
-} reached;
+// clang-format off
 
-typedef struct hand {
-  ae_ask *ask;
+/* `acted`: when the act changed the run, 0: not yet. */
+static const char TABLE[] =
+  "PRAGMA temp_store = MEMORY;"
+  "CREATE TEMP TABLE IF NOT EXISTS picked(number INTEGER PRIMARY KEY, sequence INTEGER,"
+  " rule TEXT, state TEXT, cause TEXT, entry TEXT, version INTEGER, due INTEGER,"
+  " changed INTEGER, acted INTEGER NOT NULL DEFAULT 0);"
+  "DELETE FROM temp.picked;";
+
+#define PICK \
+  "INSERT INTO temp.picked(sequence, rule, state, cause, entry, version, due, changed)" \
+  " SELECT r.sequence, r.rule, r.state, r.cause, r.entry, r.version, r.due, r.changed" \
+  " FROM run r WHERE "
+
+/* Runs that wait and have no row: see RUNS_SQL in store_ask.c. */
+#define PICK_WAITING \
+  "INSERT INTO temp.picked(sequence, rule, state, due, changed)" \
+  " WITH RECURSIVE each(sequence, name, rest) AS" \
+  " (SELECT w.sequence, NULL, w.rules || char(10) FROM waiting w WHERE w.rules <> ''" \
+  " AND (?7 IS NULL OR w.sequence = ?7) AND (?4 IS NULL OR " AE_SQL_LISTED("w.rules", "?4") ")" \
+  " UNION ALL SELECT sequence, substr(rest, 1, instr(rest, char(10)) - 1)," \
+  " substr(rest, instr(rest, char(10)) + 1) FROM each WHERE rest <> '')" \
+  " SELECT n.sequence, n.name, 'waiting', 0, e.received FROM each n" \
+  " JOIN event e ON e.sequence = n.sequence WHERE n.name IS NOT NULL" \
+  " AND substr(n.name, 1, 1) <> char(9) AND (?4 IS NULL OR n.name = ?4)" \
+  " AND NOT EXISTS (SELECT 1 FROM run r WHERE r.sequence = n.sequence AND r.rule = n.name)" \
+  " AND " AE_SQL_EVENT_PASSES " ORDER BY n.sequence, n.name"
+
+/* The picked runs of a slice that are as they were, and the act's time. The parameters
+** of all statements: ?1 and ?2 the slice, ?3 time, ?4 the run's reason, ?5 who, ?6 what,
+** ?7 the act's reason, ?8 due, ?9 step. */
+#define IN_SLICE "p.number > ?1 AND p.number <= ?2 AND p.acted > 0"
+#define RUNS_OF(condition) \
+  "(sequence, rule) IN (SELECT p.sequence, p.rule FROM temp.picked p WHERE " IN_SLICE condition ")"
+#define SAME_RUN "FROM run r WHERE r.sequence = picked.sequence AND r.rule = picked.rule"
+
+static const char MARK[] =
+  "UPDATE temp.picked SET acted = ?3 WHERE number > ?1 AND number <= ?2"
+  " AND CASE state WHEN 'waiting' THEN NOT EXISTS (SELECT 1 " SAME_RUN ")"
+  " AND EXISTS (SELECT 1 FROM waiting w WHERE w.sequence = picked.sequence)"
+  " ELSE EXISTS (SELECT 1 " SAME_RUN
+  " AND r.state = picked.state AND r.cause IS picked.cause) END";
+static const char ACT[] =
+  "INSERT INTO act(sequence, rule, time, who, what, reason, state)"
+  " SELECT p.sequence, p.rule, ?3, ?5, ?6, ?7, p.state FROM temp.picked p"
+  " WHERE " IN_SLICE " ORDER BY p.number";
+static const char FORGET[] =
+  "DELETE FROM step WHERE " RUNS_OF("")
+  " AND place >= (SELECT o.place FROM step o WHERE o.sequence = step.sequence"
+  " AND o.rule = step.rule AND o.name = ?9)";
+static const char MAKE_DUE[] =
+  "UPDATE run SET due = ?3, changed = ?3 WHERE " RUNS_OF(" AND p." AE_SQL_IS_OPEN);
+static const char BEGIN_ANEW[] =
+  "UPDATE run SET state = 'retry', attempt = 0, due = ?3, reason = ?4, changed = ?3,"
+  " since = 0, line = NULL, tries = 0, cause = NULL"
+  " WHERE " RUNS_OF(" AND p." AE_SQL_IS_RETURNABLE);
+static const char WAIT_AGAIN[] =
+  "INSERT INTO waiting(sequence, runs, rules)"
+  " SELECT p.sequence, 1, p.rule FROM temp.picked p WHERE " IN_SLICE
+  " AND p." AE_SQL_IS_RETURNABLE
+  " ON CONFLICT(sequence) DO UPDATE SET runs = runs + 1, rules = CASE"
+  " WHEN " AE_SQL_LISTED("rules", "excluded.rules") " THEN rules"
+  " ELSE rules || char(10) || excluded.rules END";
+static const char DISCARD[] =
+  "INSERT INTO run(sequence, rule, state, attempt, due, reason, changed)"
+  " SELECT p.sequence, p.rule, 'discarded', 0, 0, ?4, ?3 FROM temp.picked p WHERE " IN_SLICE
+  " ON CONFLICT(sequence, rule)"
+  " DO UPDATE SET state = 'discarded', due = 0, reason = ?4, changed = ?3";
+#define WAITED " AND p.state NOT IN ('dead', 'abandoned')"
+static const char WAIT_LESS[] =
+  "UPDATE waiting SET runs = max(0, runs - (SELECT count(*) FROM temp.picked p"
+  " WHERE " IN_SLICE WAITED " AND p.sequence = waiting.sequence))"
+  " WHERE sequence IN (SELECT p.sequence FROM temp.picked p WHERE " IN_SLICE WAITED ")";
+static const char WAIT_NO_MORE[] =
+  "DELETE FROM waiting WHERE sequence IN"
+  " (SELECT p.sequence FROM temp.picked p WHERE " IN_SLICE WAITED ")"
+  " AND runs = 0 AND rules IS NOT NULL";
+static const char MOVE[] =
+  "UPDATE run SET due = ?8, changed = ?3 WHERE " RUNS_OF("");
+
+static const char *const RETRY[] = {MARK, ACT, FORGET, MAKE_DUE, BEGIN_ANEW, WAIT_AGAIN, NULL};
+static const char *const GIVE_UP[] = {MARK, ACT, DISCARD, WAIT_LESS, WAIT_NO_MORE, NULL};
+static const char *const LATER[] = {MARK, ACT, MOVE, NULL};
+
+// clang-format on
+
+/* An act: its name in `act`, the beginning of the run's reason, and its statements. */
+static const struct {
+  const char *name, *reason;
+  const char *const *statements;
+} acts[] = {
+  [AE_HAND_RETRY] = {"retry", "put back by hand", RETRY},
+  [AE_HAND_DISCARD] = {"discard", "discarded by hand", GIVE_UP},
+  [AE_HAND_LATER] = {"later", "", LATER},
+};
+
+static bool execute (ae_ask *ask, const char *sql) {
+  return sqlite3_exec(ask->db, sql, NULL, NULL, NULL) == SQLITE_OK;
+}
+
+/* Picking. */
+
+/* A run that was put back and not tried yet: a second act leaves it alone. */
+#define PUT_BACK "(r.state = 'retry' AND r.attempt = 0)"
+
+static const char *states_of (ae_ask_hand hand, const ae_ask_filter *filter) {
+  switch (hand) {
+    case AE_HAND_LATER: return "r." AE_SQL_IS_OPEN;
+    case AE_HAND_DISCARD: return "r." AE_SQL_HAS_CAUSE;
+    default: break;
+  }
+  if (filter->sequence != 0) return "(r." AE_SQL_IS_OPEN " OR r." AE_SQL_IS_RETURNABLE ")";
+  if (ae_run_state_of(filter->state) == AE_RUN_DISCARDED) return "r." AE_SQL_IS_RETURNABLE;
+  return filter->state.data == NULL ? "r." AE_SQL_HAS_CAUSE
+                                      " AND r.state <> 'later' AND NOT " PUT_BACK
+                                    : "r." AE_SQL_HAS_CAUSE " AND NOT " PUT_BACK;
+}
+
+static ae_code run_put (ae_ask *ask, const char *sql, const ae_ask_filter *filter,
+                        ae_error *error) {
+  ae_code code = ae_ask_put(ask, sql, error);
+  if (code == AE_OK) {
+    ae_ask_bind(ask, filter);
+    if (!ae_sql_run(ask->rows)) code = ae_ask_why(ask, error);
+  }
+  ae_ask_end(ask);
+  return code;
+}
+
+ae_code ae_ask_pick (ae_ask *ask, ae_ask_hand hand, const ae_ask_filter *filter,
+                     ae_error *error) {
+  char passes[AE_ASK_SQL], sql[AE_ASK_SQL + 1000];
+  ae_code code;
+  ask->hand = hand;
+  ask->done = 0;
+  ae_ask_run_passes(passes, filter, states_of(hand, filter));
+  snprintf(sql, sizeof sql, PICK "%s ORDER BY r.sequence, r.rule", passes);
+  ae_ask_end(ask);
+  if (!execute(ask, TABLE)) return ae_ask_why(ask, error);
+  code = run_put(ask, sql, filter, error);
+  if (code != AE_OK || hand != AE_HAND_DISCARD || filter->cause.data != NULL) return code;
+  if (filter->state.data != NULL && ae_run_state_of(filter->state) != AE_RUN_NONE) return code;
+  return run_put(ask, PICK_WAITING, filter, error);
+}
+
+/* The plan: see ae_ask_plan in store_filter.c. */
+
+ae_code ae_ask_plan_effects (ae_ask *ask, ae_error *error) {
+  return ae_ask_put(ask,
+                    "SELECT f.state, count(*) FROM temp.picked p JOIN effect f"
+                    " ON f.sequence = p.sequence AND f.rule = p.rule GROUP BY f.state",
+                    error);
+}
+
+ae_code ae_ask_plan_steps (ae_ask *ask, ae_error *error) {
+  return ae_ask_put(ask,
+                    "SELECT s.name, count(*) FROM temp.picked p JOIN step s"
+                    " ON s.sequence = p.sequence AND s.rule = p.rule GROUP BY s.name"
+                    " ORDER BY min(s.place), s.name",
+                    error);
+}
+
+/* Carrying out. */
+
+/* The slice and the texts that the statements take. */
+typedef struct deed {
   const ae_ask_deed *deed;
-  reached *runs;
-  size_t count, capacity;
+  const char *what;
   char reason[400]; /* for the run's row */
-} hand;
+  int64_t from, to;
+} deed;
 
-static bool reaches (ae_ask_hand what, ae_run_state state) {
-  switch (state) {
-    case AE_RUN_NONE: return what == AE_HAND_DISCARD;
-    case AE_RUN_DISCARDED: return what == AE_HAND_RETRY;
-    case AE_RUN_DEAD:
-    case AE_RUN_ABANDONED: return true;
-    default: return !ae_run_state_is_final(state);
-  }
-}
-
-static bool keep (hand *h, ae_slice rule, ae_run_state state) {
-  reached *runs;
-  if (h->count == h->capacity) {
-    size_t capacity = h->capacity == 0 ? 16 : h->capacity * 2;
-    runs = realloc(h->runs, capacity * sizeof *runs);
-    if (runs == NULL) return false;
-    h->runs = runs;
-    h->capacity = capacity;
-  }
-  runs = &h->runs[h->count];
-  runs->rule = malloc(rule.length + 1);
-  if (runs->rule == NULL) return false;
-  if (rule.length > 0) memcpy(runs->rule, rule.data, rule.length);
-  runs->length = rule.length;
-  runs->state = state;
-  h->count++;
-  return true;
-}
-
-/* Collects the runs that the deed applies to, also waiting ones without a row. */
-static bool gather (hand *h, ae_error *error) {
-  const ae_ask_deed *deed = h->deed;
-  ae_asked_run run;
-  int more;
-  if (ae_ask_runs(h->ask, deed->sequence, error) != AE_OK) return false;
-  while ((more = ae_ask_next_run(h->ask, &run)) == 1) {
-    ae_run_state state = ae_run_state_of(run.state);
-    if (deed->rule.data != NULL && !ae_slice_equal(run.rule, deed->rule)) continue;
-    if (deed->state.data != NULL && !ae_slice_equal(run.state, deed->state)) continue;
-    if (reaches(deed->hand, state) && !keep(h, run.rule, state)) return false;
-  }
-  return more == 0;
-}
-
-static bool step (ae_ask *ask, const char *sql, const hand *h, const reached *run) {
+static bool step (ae_ask *ask, const char *sql, const deed *d) {
   sqlite3_stmt *s = NULL;
-  ae_slice rule = {run->rule, run->length};
-  const char *before = ae_run_state_name(run->state);
-  const char *what = h->deed->hand == AE_HAND_RETRY ? "retry" : "discard";
   bool fine = sqlite3_prepare_v2(ask->db, sql, -1, &s, NULL) == SQLITE_OK;
   if (fine) {
-    sqlite3_bind_int64(s, 1, h->deed->sequence);
-    ae_sql_text(s, 2, rule);
-    sqlite3_bind_int64(s, 3, h->deed->time);
-    ae_sql_text(s, 4, (ae_slice){h->reason, strlen(h->reason)});
-    ae_sql_text(s, 5, h->deed->who);
-    ae_sql_text(s, 6, (ae_slice){what, strlen(what)});
-    ae_sql_text(s, 7, h->deed->reason);
-    ae_sql_text(s, 8, (ae_slice){before, strlen(before)});
+    sqlite3_bind_int64(s, 1, d->from);
+    sqlite3_bind_int64(s, 2, d->to);
+    sqlite3_bind_int64(s, 3, d->deed->time);
+    ae_sql_text(s, 4, (ae_slice){d->reason, strlen(d->reason)});
+    ae_sql_text(s, 5, d->deed->who);
+    ae_sql_text(s, 6, (ae_slice){d->what, strlen(d->what)});
+    ae_sql_text(s, 7, d->deed->reason);
+    sqlite3_bind_int64(s, 8, d->deed->due);
+    ae_sql_text(s, 9, d->deed->step);
     fine = ae_sql_run(s);
   }
   sqlite3_finalize(s);
   return fine;
 }
 
-static const char ACT[] = "INSERT INTO act(sequence, rule, time, who, what, reason, state)"
-                          " VALUES(?1, ?2, ?3, ?5, ?6, ?7, ?8)";
-static const char DISCARD[] =
-  "INSERT INTO run(sequence, rule, state, attempt, due, reason, changed)"
-  " VALUES(?1, ?2, 'discarded', 0, 0, ?4, ?3) ON CONFLICT(sequence, rule)"
-  " DO UPDATE SET state = 'discarded', due = 0, reason = ?4, changed = ?3";
-/* Retry: a run that is over begins anew; a run in an open state becomes due. */
-static const char BEGIN_ANEW[] =
-  "UPDATE run SET state = 'retry', attempt = 0, due = ?3, reason = ?4, changed = ?3,"
-  " since = 0, line = NULL, tries = 0 WHERE sequence = ?1 AND rule = ?2";
-static const char MAKE_DUE[] =
-  "UPDATE run SET due = ?3, changed = ?3 WHERE sequence = ?1 AND rule = ?2";
-static const char WAIT_AGAIN[] =
-  "INSERT INTO waiting(sequence, runs, rules) VALUES(?1, 1, ?2)"
-  " ON CONFLICT(sequence) DO UPDATE SET runs = runs + 1, rules = CASE"
-  " WHEN " AE_SQL_LISTED("rules", "?2") " THEN rules ELSE rules || char(10) || ?2 END";
-static const char WAIT_LESS[] =
-  "UPDATE waiting SET runs = runs - 1 WHERE sequence = ?1 AND runs > 0";
-static const char WAIT_NO_MORE[] =
-  "DELETE FROM waiting WHERE sequence = ?1 AND runs = 0 AND rules IS NOT NULL";
-
-static bool discard (hand *h, const reached *run) {
-  if (!step(h->ask, DISCARD, h, run)) return false;
-  return ae_run_state_is_final(run->state) ||
-         (step(h->ask, WAIT_LESS, h, run) && step(h->ask, WAIT_NO_MORE, h, run));
+static ae_code transact (ae_ask *ask, const deed *d, ae_error *error) {
+  const char *const *sql = acts[ask->hand].statements;
+  ae_code code = AE_OK;
+  bool fine = execute(ask, "BEGIN IMMEDIATE");
+  for (; fine && *sql != NULL; sql++) fine = step(ask, *sql, d);
+  if (!fine || !execute(ask, "COMMIT")) code = ae_ask_why(ask, error);
+  if (!sqlite3_get_autocommit(ask->db)) (void)execute(ask, "ROLLBACK");
+  return code;
 }
 
-static bool retry (hand *h, const reached *run) {
-  if (!ae_run_state_is_final(run->state)) return step(h->ask, MAKE_DUE, h, run);
-  return step(h->ask, BEGIN_ANEW, h, run) && step(h->ask, WAIT_AGAIN, h, run);
-}
-
-static bool carry_out (hand *h) {
-  for (size_t i = 0; i < h->count; i++) {
-    const reached *run = &h->runs[i];
-    if (!step(h->ask, ACT, h, run)) return false;
-    if (!(h->deed->hand == AE_HAND_RETRY ? retry(h, run) : discard(h, run))) return false;
-  }
-  return true;
-}
-
-static bool execute (ae_ask *ask, const char *sql) {
-  return sqlite3_exec(ask->db, sql, NULL, NULL, NULL) == SQLITE_OK;
-}
-
-ae_code ae_ask_begin (ae_ask *ask, ae_error *error) {
-  return execute(ask, "BEGIN IMMEDIATE") ? AE_OK : ae_ask_why(ask, error);
-}
-
-ae_code ae_ask_end (ae_ask *ask, ae_error *error) {
-  const struct timespec turn = {0, TURN_MS * 1000000L};
-  if (!execute(ask, "COMMIT")) {
-    ae_code code = ae_ask_why(ask, error);
-    if (!sqlite3_get_autocommit(ask->db)) (void)execute(ask, "ROLLBACK");
-    return code;
-  }
-  (void)nanosleep(&turn, NULL);
-  return AE_OK;
-}
-
-static bool transact (hand *h, ae_error *error) {
-  const bool alone = sqlite3_get_autocommit(h->ask->db) != 0;
-  bool fine = (!alone || execute(h->ask, "BEGIN IMMEDIATE")) && gather(h, error);
-  sqlite3_finalize(h->ask->rows);
-  h->ask->rows = NULL;
-  fine = fine && carry_out(h) && (!alone || execute(h->ask, "COMMIT"));
-  if (!fine) (void)ae_ask_why(h->ask, error);
-  if (!fine && !sqlite3_get_autocommit(h->ask->db)) (void)execute(h->ask, "ROLLBACK");
-  return fine;
-}
-
-static void explain (hand *h) {
-  const char *what = h->deed->hand == AE_HAND_RETRY ? "put back by hand" : "discarded by hand";
-  ae_slice why = h->deed->reason;
-  if (why.length == 0) snprintf(h->reason, sizeof h->reason, "%s", what);
+static void explain (const ae_ask *ask, deed *d) {
+  const char *what = acts[ask->hand].reason;
+  ae_slice why = d->deed->reason;
+  if (why.length == 0) snprintf(d->reason, sizeof d->reason, "%s", what);
   else
-    snprintf(h->reason, sizeof h->reason, "%s: %.*s", what,
+    snprintf(d->reason, sizeof d->reason, "%s: %.*s", what,
              (int)(why.length < 360 ? why.length : 360), why.data);
 }
 
-ae_code ae_ask_do (ae_ask *ask, const ae_ask_deed *deed,
-                   void (*each)(void *context, ae_slice rule, ae_run_state before),
-                   void *context, ae_error *error) {
-  hand h = {.ask = ask, .deed = deed};
-  bool fine;
-  explain(&h);
-  fine = transact(&h, error);
-  for (size_t i = 0; i < h.count; i++) {
-    ae_slice rule = {h.runs[i].rule, h.runs[i].length};
-    if (fine) each(context, rule, h.runs[i].state);
-    free(h.runs[i].rule);
-  }
-  free(h.runs);
-  return fine ? AE_OK : AE_STORAGE;
+static bool last_picked (ae_ask *ask, int64_t *last, ae_error *error) {
+  bool fine = ae_ask_put(ask, "SELECT coalesce(max(number), 0) FROM temp.picked", error) ==
+                AE_OK &&
+              ae_sql_step(ask->rows) == 1;
+  *last = fine ? sqlite3_column_int64(ask->rows, 0) : 0;
+  ae_ask_end(ask);
+  return fine;
+}
+
+ae_code ae_ask_do (ae_ask *ask, const ae_ask_deed *given, int64_t most, bool *more,
+                   ae_error *error) {
+  const struct timespec turn = {0, TURN_MS * 1000000L};
+  deed d = {.deed = given, .what = acts[ask->hand].name, .from = ask->done};
+  int64_t last;
+  ae_code code;
+  *more = false;
+  if (!last_picked(ask, &last, error)) return ae_ask_why(ask, error);
+  d.to = last - d.from > most ? d.from + most : last;
+  explain(ask, &d);
+  code = transact(ask, &d, error);
+  if (code != AE_OK) return code;
+  ask->done = d.to;
+  *more = d.to < last;
+  if (*more) (void)nanosleep(&turn, NULL);
+  return AE_OK;
+}
+
+ae_code ae_ask_picked (ae_ask *ask, bool acted, int64_t *runs, int64_t *events,
+                       ae_error *error) {
+  ae_code code = ae_ask_put(ask,
+                            "SELECT count(*), count(DISTINCT sequence) FROM temp.picked"
+                            " WHERE acted > 0 OR NOT ?1",
+                            error);
+  if (code != AE_OK) return code;
+  sqlite3_bind_int(ask->rows, 1, acted);
+  if (ae_sql_step(ask->rows) != 1) return ae_ask_why(ask, error);
+  *runs = sqlite3_column_int64(ask->rows, 0);
+  *events = sqlite3_column_int64(ask->rows, 1);
+  ae_ask_end(ask);
+  return AE_OK;
+}
+
+ae_code ae_ask_before (ae_ask *ask, ae_error *error) {
+  return ae_ask_put(
+    ask, "SELECT state, count(*) FROM temp.picked WHERE acted > 0 GROUP BY state", error);
+}
+
+ae_code ae_ask_after (ae_ask *ask, ae_error *error) {
+  return ae_ask_put(ask,
+                    "SELECT CASE WHEN r." AE_SQL_IS_OPEN " AND r.changed = p.acted THEN ''"
+                    " ELSE r.state END AS now, count(*) FROM temp.picked p JOIN run r"
+                    " ON r.sequence = p.sequence AND r.rule = p.rule WHERE p.acted > 0"
+                    " GROUP BY now",
+                    error);
 }

@@ -91,7 +91,9 @@
   "ALTER TABLE attempt ADD COLUMN cause TEXT;" \
   "ALTER TABLE effect ADD COLUMN version INTEGER;" \
   "ALTER TABLE effect ADD COLUMN place INTEGER;" \
-  "ALTER TABLE effect_attempt ADD COLUMN version INTEGER;"
+  "ALTER TABLE effect_attempt ADD COLUMN version INTEGER;" \
+  "CREATE INDEX run_cause ON run(state, rule, cause, entry, due, changed)" \
+  " WHERE " AE_SQL_HAS_CAUSE ";"
 #define TABLES_3 \
   "CREATE TABLE step(sequence INTEGER, rule TEXT, name TEXT, place INTEGER NOT NULL," \
   " result TEXT, version INTEGER, time INTEGER NOT NULL," \

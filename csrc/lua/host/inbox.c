@@ -1,27 +1,21 @@
 /*
-** inbox.c: an inbox as a Lua object, for the commands; see inbox/ask.h.
+** inbox.c: an inbox as a Lua object, for the commands; see inbox/ask.h. Acts by hand
+** are in inbox_hand.c.
 **
 **     local inbox <close> = host.inbox(path)   or nil, message, code
 **     inbox:count(filter)                      a number
-**     inbox:events(filter), :sequences(filter) lists; see push_event
+**     inbox:events(filter), :groups(filter)    lists; see push_event, push_group
 **     inbox:event(sequence), inbox:by_id(id)   lists
-**     inbox:runs(sequence), :attempts, :acts, :effects, :effect_attempts
-**     inbox:act("retry" | "discard", sequence, rule or nil, who, reason or nil, state or nil)
+**     inbox:runs(sequence), :attempts, :acts, :effects, :effect_attempts, :steps, :timers
+**     inbox:memory(rule or nil, thing or nil)  a list
+**     inbox:references()                       a list
 **
-** All give nil, message, code when the file fails.
+** All give nil, message, code when the file fails. A filter is a table: sequence, state,
+** rule, type, cause, since, before, limit.
 */
-#include "lua/host/inbox.h"
-
-#include <pwd.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <time.h>
-#include <unistd.h>
+#include "lua/host/inbox_private.h"
 
 #include <lauxlib.h>
-
-#include "inbox/ask.h"
-#include "lua/host/options.h"
 
 #define INBOX "altinn.events.host.inbox"
 
@@ -29,7 +23,7 @@ typedef struct box {
   ae_ask *ask;
 } box;
 
-static ae_ask *check (lua_State *L) {
+ae_ask *ae_box_check (lua_State *L) {
   box *object = luaL_checkudata(L, 1, INBOX);
   if (object->ask == NULL) luaL_error(L, "the inbox has been closed");
   return object->ask;
@@ -52,15 +46,19 @@ int ae_host_inbox (lua_State *L) {
   return 1;
 }
 
-static void set_text (lua_State *L, const char *name, ae_slice text) {
+void ae_box_text (lua_State *L, const char *name, ae_slice text) {
   if (text.data == NULL) return;
   lua_pushlstring(L, text.data, text.length);
   lua_setfield(L, -2, name);
 }
 
-static void set_number (lua_State *L, const char *name, int64_t value) {
+void ae_box_number (lua_State *L, const char *name, int64_t value) {
   lua_pushinteger(L, value);
   lua_setfield(L, -2, name);
+}
+
+void ae_box_version (lua_State *L, int64_t version) {
+  if (version >= 0) ae_box_number(L, "version", version);
 }
 
 static ae_slice text_field (lua_State *L, const char *name) {
@@ -79,20 +77,23 @@ static int64_t number_field (lua_State *L, const char *name) {
   return value;
 }
 
-static ae_ask_filter check_filter (lua_State *L) {
+ae_ask_filter ae_box_filter (lua_State *L) {
   ae_ask_filter filter;
   luaL_checktype(L, 2, LUA_TTABLE);
+  filter.sequence = number_field(L, "sequence");
   filter.state = text_field(L, "state");
   filter.rule = text_field(L, "rule");
   filter.type = text_field(L, "type");
+  filter.cause = text_field(L, "cause");
   filter.since = number_field(L, "since");
+  filter.until = number_field(L, "before");
   filter.limit = number_field(L, "limit");
   return filter;
 }
 
 static int inbox_count (lua_State *L) {
-  ae_ask *ask = check(L);
-  ae_ask_filter filter = check_filter(L);
+  ae_ask *ask = ae_box_check(L);
+  ae_ask_filter filter = ae_box_filter(L);
   int64_t count;
   ae_error error;
   if (ae_ask_count(ask, &filter, &count, &error) != AE_OK) return ae_host_fail(L, &error);
@@ -108,11 +109,11 @@ static int push_event (lua_State *L, ae_ask *ask) {
   int more = ae_ask_next_event(ask, &event);
   if (more != 1) return more;
   lua_createtable(L, 0, 5);
-  set_number(L, "sequence", event.sequence);
-  set_number(L, "received", event.received);
-  set_text(L, "subscription", event.subscription);
-  set_text(L, "body", event.body);
-  set_text(L, "state", event.state);
+  ae_box_number(L, "sequence", event.sequence);
+  ae_box_number(L, "received", event.received);
+  ae_box_text(L, "subscription", event.subscription);
+  ae_box_text(L, "body", event.body);
+  ae_box_text(L, "state", event.state);
   return 1;
 }
 
@@ -120,13 +121,19 @@ static int push_run (lua_State *L, ae_ask *ask) {
   ae_asked_run run;
   int more = ae_ask_next_run(ask, &run);
   if (more != 1) return more;
-  lua_createtable(L, 0, 6);
-  set_text(L, "rule", run.rule);
-  set_text(L, "state", run.state);
-  set_text(L, "reason", run.reason);
-  set_number(L, "attempt", run.attempt);
-  set_number(L, "due", run.due);
-  set_number(L, "changed", run.changed);
+  lua_createtable(L, 0, 12);
+  ae_box_text(L, "rule", run.rule);
+  ae_box_text(L, "state", run.state);
+  ae_box_text(L, "reason", run.reason);
+  ae_box_number(L, "attempt", run.attempt);
+  ae_box_number(L, "due", run.due);
+  ae_box_number(L, "changed", run.changed);
+  ae_box_version(L, run.version);
+  ae_box_text(L, "cause", run.cause);
+  ae_box_text(L, "id", run.id);
+  ae_box_text(L, "entry", run.entry);
+  ae_box_text(L, "timer", run.timer);
+  ae_box_text(L, "would", run.would);
   return 1;
 }
 
@@ -135,12 +142,12 @@ static int push_act (lua_State *L, ae_ask *ask) {
   int more = ae_ask_next_act(ask, &act);
   if (more != 1) return more;
   lua_createtable(L, 0, 6);
-  set_number(L, "time", act.time);
-  set_text(L, "who", act.who);
-  set_text(L, "what", act.what);
-  set_text(L, "reason", act.reason);
-  set_text(L, "rule", act.rule);
-  set_text(L, "state", act.state);
+  ae_box_number(L, "time", act.time);
+  ae_box_text(L, "who", act.who);
+  ae_box_text(L, "what", act.what);
+  ae_box_text(L, "reason", act.reason);
+  ae_box_text(L, "rule", act.rule);
+  ae_box_text(L, "state", act.state);
   return 1;
 }
 
@@ -149,22 +156,94 @@ static int push_effect (lua_State *L, ae_ask *ask) {
   int more = ae_ask_next_effect(ask, &effect);
   if (more != 1) return more;
   lua_createtable(L, 0, 10);
-  set_text(L, "rule", effect.rule);
-  set_text(L, "key", effect.key);
-  set_text(L, "target", effect.target);
-  set_text(L, "request", effect.request);
-  set_text(L, "state", effect.state);
-  set_text(L, "reason", effect.reason);
-  set_text(L, "answer", effect.answer);
-  set_number(L, "status", effect.status);
-  set_number(L, "attempt", effect.attempt);
-  set_number(L, "changed", effect.changed);
+  ae_box_text(L, "rule", effect.rule);
+  ae_box_text(L, "key", effect.key);
+  ae_box_text(L, "target", effect.target);
+  ae_box_text(L, "request", effect.request);
+  ae_box_text(L, "state", effect.state);
+  ae_box_text(L, "reason", effect.reason);
+  ae_box_text(L, "answer", effect.answer);
+  ae_box_number(L, "status", effect.status);
+  ae_box_number(L, "attempt", effect.attempt);
+  ae_box_number(L, "changed", effect.changed);
+  ae_box_version(L, effect.version);
   return 1;
 }
 
-/* Pushes the rows of the query as a list. `code`: the result of starting it. */
-static int push_rows (lua_State *L, ae_ask *ask, ae_code code, ae_error *error,
-                      int (*push)(lua_State *L, ae_ask *ask)) {
+int ae_box_group (lua_State *L, ae_ask *ask) {
+  ae_asked_group group;
+  int more = ae_ask_next_group(ask, &group);
+  if (more != 1) return more;
+  lua_createtable(L, 0, 11);
+  ae_box_text(L, "rule", group.rule);
+  ae_box_text(L, "state", group.state);
+  ae_box_text(L, "cause", group.cause);
+  ae_box_text(L, "id", group.id);
+  ae_box_number(L, "count", group.count);
+  ae_box_number(L, "oldest", group.oldest);
+  ae_box_number(L, "newest", group.newest);
+  ae_box_number(L, "first_due", group.first_due);
+  ae_box_number(L, "last_due", group.last_due);
+  ae_box_number(L, "example", group.example);
+  ae_box_version(L, group.version);
+  return 1;
+}
+
+static int push_reference (lua_State *L, ae_ask *ask) {
+  ae_asked_reference reference;
+  int more = ae_ask_next_reference(ask, &reference);
+  if (more != 1) return more;
+  lua_createtable(L, 0, 6);
+  ae_box_text(L, "rule", reference.rule);
+  ae_box_text(L, "entry", reference.entry);
+  ae_box_number(L, "timers", reference.timers);
+  ae_box_number(L, "paused", reference.paused);
+  ae_box_number(L, "first_due", reference.first_due);
+  ae_box_version(L, reference.version);
+  return 1;
+}
+
+static int push_step (lua_State *L, ae_ask *ask) {
+  ae_asked_step step;
+  int more = ae_ask_next_step(ask, &step);
+  if (more != 1) return more;
+  lua_createtable(L, 0, 6);
+  ae_box_text(L, "rule", step.rule);
+  ae_box_text(L, "name", step.name);
+  ae_box_text(L, "result", step.result);
+  ae_box_number(L, "place", step.place);
+  ae_box_number(L, "time", step.time);
+  ae_box_version(L, step.version);
+  return 1;
+}
+
+static int push_timer (lua_State *L, ae_ask *ask) {
+  ae_asked_timer timer;
+  int more = ae_ask_next_timer(ask, &timer);
+  if (more != 1) return more;
+  lua_createtable(L, 0, 3);
+  ae_box_text(L, "rule", timer.rule);
+  ae_box_text(L, "key", timer.key);
+  ae_box_text(L, "cancel", timer.cancel);
+  return 1;
+}
+
+static int push_memory (lua_State *L, ae_ask *ask) {
+  ae_asked_memory memory;
+  int more = ae_ask_next_memory(ask, &memory);
+  if (more != 1) return more;
+  lua_createtable(L, 0, 6);
+  ae_box_text(L, "rule", memory.rule);
+  ae_box_text(L, "thing", memory.thing);
+  ae_box_text(L, "name", memory.name);
+  ae_box_text(L, "value", memory.value);
+  ae_box_number(L, "expires", memory.expires);
+  ae_box_number(L, "changed", memory.changed);
+  return 1;
+}
+
+int ae_box_rows (lua_State *L, ae_ask *ask, ae_code code, ae_error *error,
+                 int (*push)(lua_State *L, ae_ask *ask)) {
   lua_Integer count = 0;
   int more = -1;
   if (code != AE_OK) return ae_host_fail(L, error);
@@ -176,186 +255,95 @@ static int push_rows (lua_State *L, ae_ask *ask, ae_code code, ae_error *error,
 }
 
 static int inbox_events (lua_State *L) {
-  ae_ask *ask = check(L);
-  ae_ask_filter filter = check_filter(L);
+  ae_ask *ask = ae_box_check(L);
+  ae_ask_filter filter = ae_box_filter(L);
   ae_error error;
-  return push_rows(L, ask, ae_ask_events(ask, &filter, &error), &error, push_event);
+  return ae_box_rows(L, ask, ae_ask_events(ask, &filter, &error), &error, push_event);
 }
 
-/* inbox:sequences(filter) -> the numbers of the events alone, the newest first */
-static int inbox_sequences (lua_State *L) {
-  ae_ask *ask = check(L);
-  ae_ask_filter filter = check_filter(L);
-  ae_asked_event event;
-  lua_Integer count = 0;
-  int more = -1;
+static int inbox_groups (lua_State *L) {
+  ae_ask *ask = ae_box_check(L);
+  ae_ask_filter filter = ae_box_filter(L);
   ae_error error;
-  if (ae_ask_events(ask, &filter, &error) != AE_OK) return ae_host_fail(L, &error);
-  lua_newtable(L);
-  while ((more = ae_ask_next_event(ask, &event)) == 1) {
-    lua_pushinteger(L, event.sequence);
-    lua_rawseti(L, -2, ++count);
-  }
-  if (more == 0) return 1;
-  (void)ae_ask_why(ask, &error);
-  return ae_host_fail(L, &error);
+  return ae_box_rows(L, ask, ae_ask_groups(ask, &filter, &error), &error, ae_box_group);
+}
+
+static int inbox_references (lua_State *L) {
+  ae_ask *ask = ae_box_check(L);
+  ae_error error;
+  return ae_box_rows(L, ask, ae_ask_references(ask, &error), &error, push_reference);
+}
+
+static int inbox_memory (lua_State *L) {
+  ae_ask *ask = ae_box_check(L);
+  ae_slice rule = ae_box_optional(L, 2), thing = ae_box_optional(L, 3);
+  ae_error error;
+  return ae_box_rows(L, ask, ae_ask_memory(ask, rule, thing, ae_box_now(), &error), &error,
+                     push_memory);
+}
+
+static int inbox_steps (lua_State *L) {
+  ae_ask *ask = ae_box_check(L);
+  ae_error error;
+  return ae_box_rows(L, ask, ae_ask_steps(ask, luaL_checkinteger(L, 2), &error), &error,
+                     push_step);
+}
+
+static int inbox_timers (lua_State *L) {
+  ae_ask *ask = ae_box_check(L);
+  ae_error error;
+  return ae_box_rows(L, ask, ae_ask_timers(ask, luaL_checkinteger(L, 2), &error), &error,
+                     push_timer);
 }
 
 static int inbox_by_id (lua_State *L) {
-  ae_ask *ask = check(L);
+  ae_ask *ask = ae_box_check(L);
   ae_error error;
   ae_slice id;
   id.data = luaL_checklstring(L, 2, &id.length);
-  return push_rows(L, ask, ae_ask_by_id(ask, id, &error), &error, push_event);
+  return ae_box_rows(L, ask, ae_ask_by_id(ask, id, &error), &error, push_event);
 }
 
 static int inbox_event (lua_State *L) {
-  ae_ask *ask = check(L);
+  ae_ask *ask = ae_box_check(L);
   ae_error error;
-  return push_rows(L, ask, ae_ask_event(ask, luaL_checkinteger(L, 2), &error), &error,
-                   push_event);
+  return ae_box_rows(L, ask, ae_ask_event(ask, luaL_checkinteger(L, 2), &error), &error,
+                     push_event);
 }
 
 static int inbox_runs (lua_State *L) {
-  ae_ask *ask = check(L);
+  ae_ask *ask = ae_box_check(L);
   ae_error error;
-  return push_rows(L, ask, ae_ask_runs(ask, luaL_checkinteger(L, 2), &error), &error,
-                   push_run);
+  return ae_box_rows(L, ask, ae_ask_runs(ask, luaL_checkinteger(L, 2), &error), &error,
+                     push_run);
 }
 
 static int inbox_attempts (lua_State *L) {
-  ae_ask *ask = check(L);
+  ae_ask *ask = ae_box_check(L);
   ae_error error;
-  return push_rows(L, ask, ae_ask_attempts(ask, luaL_checkinteger(L, 2), &error), &error,
-                   push_run);
+  return ae_box_rows(L, ask, ae_ask_attempts(ask, luaL_checkinteger(L, 2), &error), &error,
+                     push_run);
 }
 
 static int inbox_acts (lua_State *L) {
-  ae_ask *ask = check(L);
+  ae_ask *ask = ae_box_check(L);
   ae_error error;
-  return push_rows(L, ask, ae_ask_acts(ask, luaL_checkinteger(L, 2), &error), &error,
-                   push_act);
+  return ae_box_rows(L, ask, ae_ask_acts(ask, luaL_checkinteger(L, 2), &error), &error,
+                     push_act);
 }
 
 static int inbox_effects (lua_State *L) {
-  ae_ask *ask = check(L);
+  ae_ask *ask = ae_box_check(L);
   ae_error error;
-  return push_rows(L, ask, ae_ask_effects(ask, luaL_checkinteger(L, 2), &error), &error,
-                   push_effect);
+  return ae_box_rows(L, ask, ae_ask_effects(ask, luaL_checkinteger(L, 2), &error), &error,
+                     push_effect);
 }
 
 static int inbox_effect_attempts (lua_State *L) {
-  ae_ask *ask = check(L);
+  ae_ask *ask = ae_box_check(L);
   ae_error error;
-  return push_rows(L, ask, ae_ask_effect_attempts(ask, luaL_checkinteger(L, 2), &error),
-                   &error, push_effect);
-}
-
-/* Rules and their earlier states, kept in C memory until Lua may raise again. */
-typedef struct reached {
-  char *text; /* "rule\0state\0" each */
-  size_t size, capacity;
-  bool failed;
-} reached;
-
-static void add (reached *list, const char *data, size_t length) {
-  if (list->failed) return;
-  if (list->size + length + 1 > list->capacity) {
-    size_t capacity = (list->size + length + 1) * 2;
-    char *text = realloc(list->text, capacity);
-    list->failed = text == NULL;
-    if (text == NULL) return;
-    list->text = text;
-    list->capacity = capacity;
-  }
-  if (length > 0) memcpy(list->text + list->size, data, length);
-  list->text[list->size + length] = '\0';
-  list->size += length + 1;
-}
-
-static void on_reached (void *context, ae_slice rule, ae_run_state before) {
-  const char *state = ae_run_state_name(before);
-  add(context, rule.data, rule.length);
-  add(context, state, strlen(state));
-}
-
-/* Pushes { { rule =, before = } } from the collected texts. */
-static void push_reached (lua_State *L, const char *text, size_t size) {
-  lua_Integer count = 0;
-  lua_newtable(L);
-  for (size_t at = 0; at < size;) {
-    const char *rule = text + at, *state = rule + strlen(rule) + 1;
-    lua_createtable(L, 0, 2);
-    lua_pushstring(L, rule);
-    lua_setfield(L, -2, "rule");
-    lua_pushstring(L, state);
-    lua_setfield(L, -2, "before");
-    lua_rawseti(L, -2, ++count);
-    at = (size_t)(state + strlen(state) + 1 - text);
-  }
-}
-
-static ae_slice optional_text (lua_State *L, int at) {
-  ae_slice text = {NULL, 0};
-  if (!lua_isnoneornil(L, at)) text.data = luaL_checklstring(L, at, &text.length);
-  return text;
-}
-
-/* inbox:begin(), inbox:finish() -> true, or nil, message, code */
-static int inbox_begin (lua_State *L) {
-  ae_ask *ask = check(L);
-  ae_error error;
-  if (ae_ask_begin(ask, &error) != AE_OK) return ae_host_fail(L, &error);
-  lua_pushboolean(L, 1);
-  return 1;
-}
-
-static int inbox_finish (lua_State *L) {
-  ae_ask *ask = check(L);
-  ae_error error;
-  if (ae_ask_end(ask, &error) != AE_OK) return ae_host_fail(L, &error);
-  lua_pushboolean(L, 1);
-  return 1;
-}
-
-/* inbox:act(hand, sequence, rule, who, reason, state) -> { { rule =, before = } } */
-static int inbox_act (lua_State *L) {
-  static const char *const names[] = {"retry", "discard", NULL};
-  static const ae_ask_hand hands[] = {AE_HAND_RETRY, AE_HAND_DISCARD};
-  ae_ask *ask = check(L);
-  ae_ask_deed deed;
-  reached list = {NULL, 0, 0, false};
-  struct timespec now;
-  ae_error error;
-  ae_code code;
-  deed.hand = hands[luaL_checkoption(L, 2, NULL, names)];
-  deed.sequence = luaL_checkinteger(L, 3);
-  deed.rule = optional_text(L, 4);
-  deed.who.data = luaL_checklstring(L, 5, &deed.who.length);
-  deed.reason = optional_text(L, 6);
-  deed.state = optional_text(L, 7);
-  clock_gettime(CLOCK_REALTIME, &now);
-  deed.time = (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
-  code = ae_ask_do(ask, &deed, on_reached, &list, &error);
-  if (code == AE_OK) lua_pushlstring(L, list.text == NULL ? "" : list.text, list.size);
-  free(list.text);
-  if (code != AE_OK) return ae_host_fail(L, &error);
-  push_reached(L, lua_tostring(L, -1), list.size);
-  return 1;
-}
-
-/* who() -> the user behind the command, for the record of acts: the name and
-** number, and "as NAME" where somebody works as another. */
-int ae_host_who (lua_State *L) {
-  const char *behind = getenv("SUDO_UID");
-  uid_t user = getuid(), real = behind == NULL ? user : (uid_t)strtoul(behind, NULL, 10);
-  const struct passwd *entry = getpwuid(real);
-  lua_pushfstring(L, "%s (uid %d)", entry == NULL ? "?" : entry->pw_name, (int)real);
-  if (real == user) return 1;
-  entry = getpwuid(user);
-  lua_pushfstring(L, " as %s", entry == NULL ? "?" : entry->pw_name);
-  lua_concat(L, 2);
-  return 1;
+  return ae_box_rows(L, ask, ae_ask_effect_attempts(ask, luaL_checkinteger(L, 2), &error),
+                     &error, push_effect);
 }
 
 static void push_names (lua_State *L, const char *name, const char *const *list,
@@ -389,11 +377,13 @@ static const luaL_Reg methods[] = {{"count", inbox_count},
                                    {"attempts", inbox_attempts},
                                    {"acts", inbox_acts},
                                    {"effects", inbox_effects},
-                                   {"sequences", inbox_sequences},
-                                   {"begin", inbox_begin},
-                                   {"finish", inbox_finish},
-                                   {"act", inbox_act},
                                    {"effect_attempts", inbox_effect_attempts},
+                                   {"steps", inbox_steps},
+                                   {"timers", inbox_timers},
+                                   {"memory", inbox_memory},
+                                   {"groups", inbox_groups},
+                                   {"references", inbox_references},
+                                   AE_BOX_HAND_METHODS,
                                    {"close", box_close},
                                    {NULL, NULL}};
 

@@ -12,5 +12,9 @@ void ae_host_inbox_setup (lua_State *L);
 int ae_host_inbox (lua_State *L);
 /* who() -> the user who runs the command */
 int ae_host_who (lua_State *L);
+/* terminal(file) -> whether the file is a terminal */
+int ae_host_terminal (lua_State *L);
+/* sleep(seconds): waits; a signal ends the wait */
+int ae_host_sleep (lua_State *L);
 
 #endif

@@ -29,7 +29,15 @@ function ADD.reason(command)
   command:option("--reason", "what for: it is kept with the act"):argname "TEXT"
 end
 
---- Adds options by their names: config (with --env-file), inbox, json, rule, rules, altinn, wait, reason.
+-- Which events and runs of the inbox are meant, besides --rule and --state.
+function ADD.picked(command)
+  command:option("--cause", "only runs with this cause: its id in a listing, or a part of its text"):argname "CAUSE"
+  command:option("--type", "only events of this type"):argname "TYPE"
+  command:option("--since", "only events since then: a span (2h, 3d) or a time"):argname "TIME"
+  command:option("--until", "only events before then: a span (2h, 3d) or a time"):argname "TIME"
+end
+
+--- Adds options by their names: config (with --env-file), inbox, json, rule, rules, altinn, wait, reason, picked.
 ---@param command table an argparse command
 ---@param ... string
 ---@return table command

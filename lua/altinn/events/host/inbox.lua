@@ -1,132 +1,64 @@
--- Reads the inbox file for people: listing, showing, and acts by hand.
+-- Reads the inbox file for people: listing, showing, and acts by hand on one event.
 --
 -- Everything here works with and without a running host. Texts from outside are masked, and bytes that are not UTF-8
--- are replaced.
-local duration = require "altinn.events.support.duration"
+-- are replaced (inbox_shown).
+local acts = require "altinn.events.host.inbox_acts"
 local events = require "altinn.events"
+local filters = require "altinn.events.host.inbox_filter"
 local host = require("altinn.events.support.libraries").load "altinn.events.host"
 local json = require "altinn.events.support.json"
-local suggest = require "altinn.events.support.suggest"
+local shown = require "altinn.events.host.inbox_shown"
 
 local M = {}
 
-local decoder = require("cjson.safe").new()
-
-local function moment(milliseconds)
-  return os.date("!%Y-%m-%dT%H:%M:%SZ", milliseconds // 1000)
-end
-
--- The text as UTF-8, so that it fits into JSON: each other byte becomes U+FFFD.
-local function readable(text)
-  local at, parts = 1, {}
-  while true do
-    local length, bad = utf8.len(text, at)
-    if length then return table.concat(parts) .. text:sub(at) end
-    parts[#parts + 1] = text:sub(at, bad - 1) .. "\u{FFFD}"
-    at = bad + 1
-  end
-end
-
-local function masked(value)
-  return value and readable(events.mask(tostring(value))) or nil
-end
-
-local is_open = {}
-for _, name in ipairs(host.states.open) do is_open[name] = true end
-
-local function run_table(run)
-  return {
-    rule = run.rule, verdict = run.state, attempt = run.attempt, reason = masked(run.reason),
-    due = is_open[run.state] and run.due > 0 and moment(run.due) or nil, changed = moment(run.changed),
-  }
-end
-
-local function mapped(rows, convert)
-  local list = json.list {}
-  for index, row in ipairs(rows) do list[index] = convert(row) end
-  return list
-end
+M.states = filters.states
 
 local function event_table(inbox, row)
-  local event = events.parse(row.body, { max_bytes = math.max(#row.body, 1) })
   local runs, message, code = inbox:runs(row.sequence)
   if not runs then return nil, message, code end
-  return {
-    sequence = row.sequence, received = moment(row.received), state = row.state,
-    subscription = masked(row.subscription),
-    id = masked(event and event.id), type = masked(event and event.type), source = masked(event and event.source),
-    subject = masked(event and event.subject), resource = masked(event and event.resource),
-    resourceinstance = masked(event and event.resourceinstance), runs = mapped(runs, run_table),
-  }
-end
-
-local function since_milliseconds(text)
-  if text == nil then return nil end
-  local seconds = duration.parse(text)
-  if seconds then return math.floor((os.time() - seconds) * 1000) end
-  local day = text:match("^%d%d%d%d%-%d%d%-%d%d$")
-  local event = events.parse(('{"specversion":"1.0","id":"1","source":"/","type":"t","time":"%s"}')
-    :format(day and day .. "T00:00:00Z" or text:gsub('["\\]', "")))
-  if not event then
-    return nil, ("--since %s: neither a span (2h, 3d) nor a time (2026-08-20, 2026-08-20T07:00:00Z)"):format(text)
+  local timers
+  for _, run in ipairs(runs) do
+    if run.timer and not timers then timers, message, code = inbox:timers(row.sequence) end
+    if message then return nil, message, code end
   end
-  return (events.time(event)) * 1000
+  local event = shown.event(row)
+  event.runs = shown.mapped(runs, function(run) return shown.run(run, timers) end)
+  return event
 end
 
--- The states that events are listed under.
-local states = { "waiting", "unmatched" }
-for _, name in ipairs(host.states.run) do states[#states + 1] = name end
-table.sort(states)
-M.states = states
-
-local function check_state(word)
-  for _, name in ipairs(states) do
-    if word == nil or word == name then return true end
+-- The reason of a run of the group, where no cause was recorded.
+local function with_reason(inbox, group)
+  if group.cause then return group end
+  for _, run in ipairs(inbox:runs(group.event) or {}) do
+    if run.rule == group.rule then group.reason = shown.masked(run.reason and run.reason:gsub("\n.*", " …")) end
   end
-  return nil, ("--state %s: one of %s%s"):format(word, table.concat(states, ", "), suggest.hint(word, states))
+  return group
 end
 
--- The full name of a type. A word that looks like one of Altinn's and is none
--- is a mistake; types of others are taken as they are.
-local function full_type(word)
-  local ok, entry = pcall(function() return events.types[word] end)
-  if ok then return entry.type end
-  if word:find(".", 1, true) and not word:find("^no%.altinn%.") then return word end
-  local names = {}
-  for name, known in pairs(events.types) do
-    if known.type == word then return word end
-    names[#names + 1] = word:find(".", 1, true) and known.type or name
-  end
-  return nil, ("--type %s: Altinn has no such event type%s"):format(word, suggest.hint(word, names))
+local function groups_of(inbox, filter)
+  if not filter.cause and not filters.grouped[filter.state] then return nil end
+  local groups, message, code = inbox:groups(filter)
+  if not groups then return nil, message, code end
+  return shown.mapped(groups, function(group) return with_reason(inbox, shown.group(group)) end)
 end
 
-local function filter_of(options)
-  local since, problem = since_milliseconds(options.since)
-  if problem then return nil, problem end
-  local fine, wanted
-  fine, problem = check_state(options.state)
-  if not fine then return nil, problem end
-  if options.type then
-    wanted, problem = full_type(options.type)
-    if not wanted then return nil, problem end
-  end
-  return { state = options.state, rule = options.rule, type = wanted, since = since, limit = options.limit or 50 }
-end
-
---- What came in, the newest first.
+--- What came in, the newest first. With a state whose runs are grouped, or a cause, also the groups by rule and cause.
 ---@param path string the inbox file
----@param options { state: string|nil, rule: string|nil, type: string|nil, since: string|nil, limit: integer|nil }
----@return { count: integer, events: table[] }|nil listing count is of all that match
+---@param options { state: string|nil, rule: string|nil, type: string|nil, cause: string|nil, since: string|nil,
+---  until: string|nil, limit: integer|nil }
+---@return { count: integer, events: table[], groups: table[]|nil }|nil listing count is of all events that match
 ---@return string|nil message
 ---@return string|nil code
 function M.list(path, options)
-  local filter, problem = filter_of(options)
+  local filter, problem = filters.of(options)
   if not filter then return nil, problem, "invalid" end
   local inbox <close>, message, code = host.inbox(path)
   if not inbox then return nil, message, code end
-  local count, rows
+  local count, rows, groups
   count, message, code = inbox:count(filter)
   if not count then return nil, message, code end
+  groups, message, code = groups_of(inbox, filter)
+  if message then return nil, message, code end
   rows, message, code = inbox:events(filter)
   if not rows then return nil, message, code end
   local list = json.list {}
@@ -134,7 +66,7 @@ function M.list(path, options)
     list[index], message, code = event_table(inbox, row)
     if not list[index] then return nil, message, code end
   end
-  return { count = count, events = list }
+  return { count = count, events = list, groups = groups }
 end
 
 local NEWEST = 500
@@ -194,36 +126,34 @@ function M.body(path, sequence)
   return rows[1] and rows[1].body, "no such event", "not_found"
 end
 
--- The request of an effect, for people. A rule's headers and queries may hold credentials, so they are left out.
-local function request_text(text)
-  local request = text and decoder.decode(text)
-  if type(request) ~= "table" then return masked(text) end
-  for name in pairs(type(request.headers) == "table" and request.headers or {}) do request.headers[name] = "…" end
-  if type(request.path) == "string" then request.path = request.path:gsub("%?.*$", "?…") end
-  return masked(json.encode(request))
+-- The thing that an event is about, as the memory names it.
+local function thing_of(body)
+  local event = events.parse(body, { max_bytes = math.max(#body, 1) })
+  local about = event and events.describe(event)
+  return about and about.about and about.id and about.about .. ":" .. about.id
 end
 
-local function effect_table(effect)
-  return {
-    rule = effect.rule, key = masked(effect.key), target = effect.target, state = effect.state,
-    status = effect.status ~= 0 and effect.status or nil, attempt = effect.attempt, reason = masked(effect.reason),
-    request = request_text(effect.request), answer = masked(effect.answer), changed = moment(effect.changed),
-  }
+local function remembered(inbox, event, body)
+  local thing, list, seen = thing_of(body), json.list {}, {}
+  for _, run in ipairs(thing and event.runs or {}) do
+    local rows, message, code
+    if not seen[run.rule] then rows, message, code = inbox:memory(run.rule, thing) end
+    if message then return nil, message, code end
+    seen[run.rule] = true
+    for _, row in ipairs(rows or {}) do list[#list + 1] = shown.memory(row) end
+  end
+  return list
 end
 
-local function act_table(act)
-  return {
-    time = moment(act.time), who = masked(act.who), what = act.what, reason = masked(act.reason), rule = act.rule,
-    before = act.state,
-  }
-end
+local function run_table(run) return shown.run(run) end
 
 local PARTS = {
-  { "effects", "effects", effect_table }, { "earlier_effects", "effect_attempts", effect_table },
-  { "attempts", "attempts", run_table }, { "acts", "acts", act_table },
+  { "effects", "effects", shown.effect }, { "earlier_effects", "effect_attempts", shown.effect },
+  { "attempts", "attempts", run_table }, { "acts", "acts", shown.act }, { "steps", "steps", shown.step },
 }
 
---- One event with its runs, their earlier attempts, its effects, and the acts by hand; masked.
+--- One event with its runs, their earlier attempts, steps and effects, what the rules remember of its thing, and the
+--- acts by hand; masked.
 ---@param path string
 ---@param sequence integer
 ---@return table|nil event
@@ -232,65 +162,44 @@ local PARTS = {
 function M.show(path, sequence)
   local inbox <close>, message, code = host.inbox(path)
   if not inbox then return nil, message, code end
-  local rows, shown
+  local rows, event
   rows, message, code = inbox:event(sequence)
   if not rows then return nil, message, code end
-  if not rows[1] then return nil, ("no event %d in %s"):format(sequence, path), "not_found" end
-  shown, message, code = event_table(inbox, rows[1])
-  if not shown then return nil, message, code end
-  shown.body = masked(rows[1].body)
+  local row = rows[1]
+  if not row then return nil, ("no event %d in %s"):format(sequence, path), "not_found" end
+  event, message, code = event_table(inbox, row)
+  if not event then return nil, message, code end
+  event.body = shown.masked(row.body)
   for _, part in ipairs(PARTS) do
     rows, message, code = inbox[part[2]](inbox, sequence)
     if not rows then return nil, message, code end
-    shown[part[1]] = mapped(rows, part[3])
+    event[part[1]] = shown.mapped(rows, part[3])
   end
-  return shown
+  event.memory, message, code = remembered(inbox, event, row.body)
+  if not event.memory then return nil, message, code end
+  return event
 end
 
-local function act(path, hand, sequence, rule, reason)
-  local inbox <close>, message, code = host.inbox(path)
-  if not inbox then return nil, message, code end
-  local runs
-  runs, message, code = inbox:act(hand, sequence, rule, host.who(), masked(reason))
-  if not runs then return nil, message, code end
-  return #runs, runs
-end
-
-local TOGETHER = 64  -- events in a transaction; the host stores incoming events between two transactions
-
---- Retries or discards the runs of all events of a filter (the filter of `inbox list`); with `state` only runs in that
---- state.
+--- What rules remember; masked.
 ---@param path string
----@param hand "retry"|"discard"
----@param options { state: string|nil, rule: string|nil, type: string|nil, since: string|nil }
----@param reason string|nil what for
----@return integer|nil runs how many it reached
----@return integer|string events how many events they are of; a message on failure
+---@param rule string|nil only this rule's
+---@param letter string|nil only of this letter: its id
+---@return table[]|nil values
+---@return string|nil message
 ---@return string|nil code
-function M.act_all(path, hand, options, reason)
-  local filter, problem = filter_of(options)
-  if not filter then return nil, problem, "invalid" end
+function M.memory(path, rule, letter)
   local inbox <close>, message, code = host.inbox(path)
   if not inbox then return nil, message, code end
-  local reached, count = 0, 0
-  filter.limit = 0
-  local list
-  list, message, code = inbox:sequences(filter)
-  if not list then return nil, message, code end
-  for first = 1, #list, TOGETHER do
-    local fine
-    fine, message, code = inbox:begin()
-    for at = first, math.min(first + TOGETHER - 1, #list) do
-      local runs
-      if not fine then return nil, message, code end
-      runs, message, code = inbox:act(hand, list[at], options.rule, host.who(), masked(reason), options.state)
-      if not runs then return nil, message, code end
-      reached, count = reached + (#runs > 0 and 1 or 0), count + #runs
-    end
-    fine, message, code = inbox:finish()
-    if not fine then return nil, message, code end
-  end
-  return count, reached
+  local rows
+  rows, message, code = inbox:memory(rule, letter and "letter:" .. letter)
+  if not rows then return nil, message, code end
+  return shown.mapped(rows, shown.memory)
+end
+
+local function act(hand, path, sequence, rule, reason)
+  local one <close>, message, code = acts.begin(path, hand, { sequence = sequence, rule = rule })
+  if not one then return nil, message, code end
+  return one:carry_out { reason = reason }
 end
 
 --- Retries runs of an event: puts runs that were given up back, and makes waiting runs due now. A running host follows
@@ -300,9 +209,9 @@ end
 ---@param rule string|nil only this rule's
 ---@param reason string|nil what for
 ---@return integer|nil runs how many it reached
----@return { rule: string, before: string }[]|string list the runs, with their states before; a message on failure
+---@return string|nil message
 ---@return string|nil code
-function M.retry(path, sequence, rule, reason) return act(path, "retry", sequence, rule, reason) end
+function M.retry(path, sequence, rule, reason) return act("retry", path, sequence, rule, reason) end
 
 --- Discards runs of an event for good, whether they wait, run, stand in line or are dead. Their effects are not sent
 --- afterwards.
@@ -311,8 +220,8 @@ function M.retry(path, sequence, rule, reason) return act(path, "retry", sequenc
 ---@param rule string|nil only this rule's
 ---@param reason string|nil what for
 ---@return integer|nil runs how many it reached
----@return { rule: string, before: string }[]|string list the runs, with their states before; a message on failure
+---@return string|nil message
 ---@return string|nil code
-function M.discard(path, sequence, rule, reason) return act(path, "discard", sequence, rule, reason) end
+function M.discard(path, sequence, rule, reason) return act("discard", path, sequence, rule, reason) end
 
 return M

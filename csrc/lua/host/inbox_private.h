@@ -1,0 +1,47 @@
+/*
+** inbox_private.h: what inbox.c (listings) and inbox_hand.c (acts) share.
+*/
+#ifndef ALTINN_EVENTS_LUA_INBOX_PRIVATE_H
+#define ALTINN_EVENTS_LUA_INBOX_PRIVATE_H
+
+#include "lua/host/inbox.h"
+
+#include "inbox/ask.h"
+#include "lua/host/options.h"
+
+/* inbox.c */
+
+/* The inbox at index 1; raises when it has been closed. */
+ae_ask *ae_box_check (lua_State *L);
+/* Reads the filter, a table at index 2 that keeps its texts. */
+ae_ask_filter ae_box_filter (lua_State *L);
+/* Each sets a field of the table on top. An absent text and a version below 0 set
+** nothing. */
+void ae_box_text (lua_State *L, const char *name, ae_slice text);
+void ae_box_number (lua_State *L, const char *name, int64_t value);
+void ae_box_version (lua_State *L, int64_t version);
+/* Pushes the rows of the query as a list; `code`: the result of starting it, `push`:
+** reads a row, and pushes it if there is one. Or nil, message, code. */
+int ae_box_rows (lua_State *L, ae_ask *ask, ae_code code, ae_error *error,
+                 int (*push)(lua_State *L, ae_ask *ask));
+/* Reads the next group, and pushes it as a table if there is one. */
+int ae_box_group (lua_State *L, ae_ask *ask);
+
+/* inbox_hand.c */
+
+/* The text at an index; absent: none or nil. */
+ae_slice ae_box_optional (lua_State *L, int at);
+/* Milliseconds since 1970. */
+int64_t ae_box_now (void);
+
+int ae_box_pick (lua_State *L);
+int ae_box_plan (lua_State *L);
+int ae_box_carry_out (lua_State *L);
+int ae_box_counts (lua_State *L);
+
+#define AE_BOX_HAND_METHODS \
+  {"pick", ae_box_pick}, {"plan", ae_box_plan}, {"carry_out", ae_box_carry_out}, { \
+    "counts", ae_box_counts \
+  }
+
+#endif

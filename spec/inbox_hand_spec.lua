@@ -291,8 +291,8 @@ describe("an act on many runs", function()
     assert(process.wait(60, function()
       return one:metrics()['verdicts_total{rule="wait",verdict="later"}'] == 4000 or nil
     end))
-    local command = process.start(one.folder, "act", ("%s inbox discard --state later --reason x --yes --inbox %s"):format(
-      host.program(), process.quote(one.inbox)))
+    local command = process.start(one.folder, "act", ("%s inbox discard --state later --reason x --yes --inbox %s")
+      :format(host.program(), process.quote(one.inbox)))
     local posts = 0
     repeat
       posts = posts + 1

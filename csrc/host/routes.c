@@ -6,6 +6,8 @@
 #include <assert.h>
 #include <stdlib.h>
 
+#include "core/catalogue.h"
+
 static char *duplicate (ae_slice text) {
   char *copy = malloc(text.length + 1);
   if (copy == NULL) return NULL;
@@ -233,6 +235,20 @@ ae_slice ae_routes_key (ae_routes *routes, ae_slice body, const ae_event *event,
   key = key_of(find_head(routes, rule), event);
   pthread_rwlock_unlock(&routes->lock);
   return key;
+}
+
+bool ae_routes_meaning (ae_routes *routes, ae_slice body, const ae_event *event,
+                        ae_slice parts[AE_MEANING_PARTS]) {
+  const ae_event_type *type;
+  if (event == NULL && read_event(routes, body) != AE_OK) return false;
+  if (event == NULL) event = &routes->event;
+  type = ae_catalogue_type(ae_event_text(event, AE_TYPE));
+  if (type == NULL || !type->once) return false;
+  parts[0] = ae_event_text(event, AE_TYPE);
+  parts[1] = as_slice(ae_about_name(type->about));
+  parts[2] = ae_event_text(event, AE_RESOURCEINSTANCE);
+  parts[3] = ae_event_text(event, AE_SUBJECT);
+  return parts[2].length > 0;
 }
 
 bool ae_routes_in_force (ae_routes *routes, ae_slice rule) {

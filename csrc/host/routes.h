@@ -89,6 +89,11 @@ size_t ae_routes_match (ae_routes *routes, ae_slice body, const ae_event *event,
 ** slice lives until the next call. Writer thread. */
 ae_slice ae_routes_key (ae_routes *routes, ae_slice body, const ae_event *event,
                         ae_slice rule);
+/* What an event means: its type, the kind and the id of its thing, its subject. False:
+** its type may come several times for one thing, or the catalogue has no such type, or
+** the event names no thing. The slices live until the next call. Writer thread. */
+bool ae_routes_meaning (ae_routes *routes, ae_slice body, const ae_event *event,
+                        ae_slice parts[AE_MEANING_PARTS]);
 /* Whether a rule of that name is in force. Any thread. */
 bool ae_routes_in_force (ae_routes *routes, ae_slice rule);
 /* How many runs of the rule may be in flight; 0: the rule does not say. Any thread. */

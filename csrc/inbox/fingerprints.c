@@ -1,49 +1,80 @@
 /*
 ** fingerprints.c: see fingerprints.h. The first byte selects one of 256 tables
-** and is not stored. Each table is a hash table with open addressing and linear
-** probing. A table that is not small is 0.72 to 0.9 full, so growing one table
-** moves few items and takes little memory.
+** and is not stored: a slot has the others, all zero when it is free. Each table is
+** a hash table with open addressing and linear probing. A table that is not small is
+** 0.8 to 0.9 full, so growing one table moves few items and takes little memory.
 */
 #include "inbox/fingerprints.h"
 #include "inbox/libraries.h"
 
+#include <assert.h>
 #include <openssl/evp.h>
 #include <stdlib.h>
 
 #define TABLES 256
 #define FIRST_CAPACITY 8u
 
-typedef struct slot {
-  uint8_t bytes[AE_FINGERPRINT_SIZE - 1]; /* all but the first; all zero = a free slot */
-} slot;
+/* The bytes of a slot in two words, which overlap or are the same. */
+typedef struct item {
+  uint64_t first, last;
+} item;
 
 typedef struct table {
-  slot *slots;
+  uint8_t *slots; /* and PAD bytes behind them */
   uint32_t count, capacity;
 } table;
 
+/* A slot is read in whole words. */
+#define PAD sizeof(uint64_t)
+
 struct ae_fingerprints {
   table tables[TABLES];
+  size_t width;  /* bytes of a slot */
+  size_t second; /* where the last word begins */
+  uint64_t mask; /* the bytes of a word that belong to the slot */
   EVP_MD *algorithm;
   EVP_MD_CTX *digest;
 };
 
-static const slot nothing = {{0}};
-
-static bool same (const slot *a, const slot *b) {
-  return memcmp(a, b, sizeof *a) == 0;
+static uint64_t word_at (const uint8_t *bytes, uint64_t mask) {
+  uint64_t word;
+  memcpy(&word, bytes, sizeof word);
+  return word & mask;
 }
 
-static slot slot_of (const ae_fingerprint *item) {
-  slot own;
-  memcpy(own.bytes, item->bytes + 1, sizeof own.bytes);
-  return own;
+/* Reads PAD bytes beyond the slot at most. */
+static item read_item (const ae_fingerprints *set, const uint8_t *bytes) {
+  return (item){word_at(bytes, set->mask), word_at(bytes + set->second, set->mask)};
+}
+
+static item item_of (const ae_fingerprints *set, const ae_fingerprint *fingerprint) {
+  uint8_t bytes[AE_FINGERPRINT_SIZE + PAD] = {0};
+  memcpy(bytes, fingerprint->bytes + 1, set->width);
+  return read_item(set, bytes);
+}
+
+static item slot_at (const ae_fingerprints *set, const table *t, uint32_t at) {
+  return read_item(set, t->slots + at * set->width);
+}
+
+static void put_slot (const ae_fingerprints *set, const table *t, uint32_t at, item own) {
+  uint8_t *slot = t->slots + at * set->width;
+  memcpy(slot + set->second, &own.last, set->width - set->second);
+  memcpy(slot, &own.first, set->width < sizeof own.first ? set->width : sizeof own.first);
+}
+
+static bool is_free (item slot) {
+  return (slot.first | slot.last) == 0;
+}
+
+static bool same (item a, item b) {
+  return a.first == b.first && a.last == b.last;
 }
 
 /* The item's preferred slot. The bytes are part of a hash already. */
-static uint32_t home (const table *t, const slot *item) {
+static uint32_t home (const table *t, item own) {
   uint32_t word;
-  memcpy(&word, item->bytes, sizeof word);
+  memcpy(&word, &own.first, sizeof word);
   return (uint32_t)(((uint64_t)word * t->capacity) >> 32);
 }
 
@@ -52,15 +83,21 @@ static uint32_t after (const table *t, uint32_t at) {
 }
 
 /* The item's slot, or the free slot where it would be inserted. */
-static uint32_t place (const table *t, const slot *item) {
-  uint32_t at = home(t, item);
-  while (!same(&t->slots[at], &nothing) && !same(&t->slots[at], item)) at = after(t, at);
-  return at;
+static uint32_t place (const ae_fingerprints *set, const table *t, item own) {
+  uint32_t at = home(t, own);
+  for (;; at = after(t, at)) {
+    item slot = slot_at(set, t, at);
+    if (is_free(slot) || same(slot, own)) return at;
+  }
 }
 
-ae_fingerprints *ae_fingerprints_new (void) {
+ae_fingerprints *ae_fingerprints_new (size_t size) {
   ae_fingerprints *set = calloc(1, sizeof *set);
   if (set == NULL) return NULL;
+  assert(size >= 8 && size <= AE_FINGERPRINT_SIZE);
+  set->width = size - 1;
+  set->second = set->width > sizeof set->mask ? set->width - sizeof set->mask : 0;
+  memset(&set->mask, 0xff, set->width < sizeof set->mask ? set->width : sizeof set->mask);
   set->algorithm = EVP_MD_fetch(NULL, "SHA256", NULL);
   set->digest = EVP_MD_CTX_new();
   if (set->algorithm != NULL && set->digest != NULL) return set;
@@ -76,64 +113,72 @@ void ae_fingerprints_free (ae_fingerprints *set) {
   free(set);
 }
 
-/* The length of the source goes first: ("a", "bc") is not ("ab", "c"). */
-bool ae_fingerprint_make (ae_fingerprints *set, ae_slice source, ae_slice id,
-                          ae_fingerprint *out) {
-  unsigned char sum[EVP_MAX_MD_SIZE];
-  uint64_t length = source.length;
-  if (EVP_DigestInit_ex2(set->digest, set->algorithm, NULL) != 1 ||
-      EVP_DigestUpdate(set->digest, &length, sizeof length) != 1 ||
-      EVP_DigestUpdate(set->digest, source.data, source.length) != 1 ||
-      EVP_DigestUpdate(set->digest, id.data, id.length) != 1 ||
-      EVP_DigestFinal_ex(set->digest, sum, NULL) != 1)
-    return false;
-  memcpy(out->bytes, sum, sizeof out->bytes);
-  if (memcmp(out->bytes + 1, &nothing, sizeof nothing) == 0)
-    out->bytes[AE_FINGERPRINT_SIZE - 1] = 1;
+/* The length of each text but the last goes first: ("a", "bc") is not ("ab", "c"). */
+static bool digest_texts (EVP_MD_CTX *digest, const ae_slice *texts, size_t count) {
+  for (size_t i = 0; i < count; i++) {
+    uint64_t length = texts[i].length;
+    if ((i + 1 < count && EVP_DigestUpdate(digest, &length, sizeof length) != 1) ||
+        EVP_DigestUpdate(digest, texts[i].data, texts[i].length) != 1)
+      return false;
+  }
   return true;
 }
 
-static bool grow (table *t) {
-  table bigger = {NULL, t->count, t->capacity + t->capacity / 4};
+bool ae_fingerprint_make (ae_fingerprints *set, const ae_slice *texts, size_t count,
+                          ae_fingerprint *out) {
+  unsigned char sum[EVP_MAX_MD_SIZE];
+  if (EVP_DigestInit_ex2(set->digest, set->algorithm, NULL) != 1 ||
+      !digest_texts(set->digest, texts, count) ||
+      EVP_DigestFinal_ex(set->digest, sum, NULL) != 1)
+    return false;
+  memcpy(out->bytes, sum, sizeof out->bytes);
+  if (is_free(item_of(set, out))) out->bytes[set->width] = 1;
+  return true;
+}
+
+static bool grow (const ae_fingerprints *set, table *t) {
+  table bigger = {NULL, t->count, t->capacity + t->capacity / 8};
   if (bigger.capacity < FIRST_CAPACITY) bigger.capacity = FIRST_CAPACITY;
-  bigger.slots = calloc(bigger.capacity, sizeof *bigger.slots);
+  if (bigger.capacity == t->capacity) bigger.capacity++;
+  bigger.slots = calloc(1, bigger.capacity * set->width + PAD);
   if (bigger.slots == NULL) return false;
-  for (uint32_t i = 0; i < t->capacity; i++)
-    if (!same(&t->slots[i], &nothing))
-      bigger.slots[place(&bigger, &t->slots[i])] = t->slots[i];
+  for (uint32_t i = 0; i < t->capacity; i++) {
+    item own = slot_at(set, t, i);
+    if (!is_free(own)) put_slot(set, &bigger, place(set, &bigger, own), own);
+  }
   free(t->slots);
   *t = bigger;
   return true;
 }
 
-ae_adding ae_fingerprints_add (ae_fingerprints *set, const ae_fingerprint *item) {
-  table *t = &set->tables[item->bytes[0]];
-  const slot own = slot_of(item);
-  uint32_t at;
-  if (t->capacity > 0 && same(&t->slots[place(t, &own)], &own)) return AE_PRESENT_ALREADY;
-  if (((uint64_t)t->count + 1) * 10 > (uint64_t)t->capacity * 9 && !grow(t)) return AE_NO_ROOM;
-  at = place(t, &own);
-  t->slots[at] = own;
+ae_adding ae_fingerprints_add (ae_fingerprints *set, const ae_fingerprint *fingerprint) {
+  table *t = &set->tables[fingerprint->bytes[0]];
+  const item own = item_of(set, fingerprint);
+  if (t->capacity > 0 && same(slot_at(set, t, place(set, t, own)), own))
+    return AE_PRESENT_ALREADY;
+  if (((uint64_t)t->count + 1) * 10 > (uint64_t)t->capacity * 9 && !grow(set, t))
+    return AE_NO_ROOM;
+  put_slot(set, t, place(set, t, own), own);
   t->count++;
   return AE_ADDED;
 }
 
 /* Shifts the items after the gap back, so that no gap cuts a probe chain. */
-void ae_fingerprints_remove (ae_fingerprints *set, const ae_fingerprint *item) {
-  table *t = &set->tables[item->bytes[0]];
-  const slot own = slot_of(item);
+void ae_fingerprints_remove (ae_fingerprints *set, const ae_fingerprint *fingerprint) {
+  table *t = &set->tables[fingerprint->bytes[0]];
+  const item own = item_of(set, fingerprint);
   uint32_t hole, at;
+  item moved;
   if (t->count == 0) return;
-  hole = place(t, &own);
-  if (!same(&t->slots[hole], &own)) return;
-  for (at = after(t, hole); !same(&t->slots[at], &nothing); at = after(t, at)) {
-    uint32_t from = home(t, &t->slots[at]);
-    uint32_t distance = (at + t->capacity - from) % t->capacity;
+  hole = place(set, t, own);
+  if (!same(slot_at(set, t, hole), own)) return;
+  for (at = after(t, hole); !is_free(moved = slot_at(set, t, at)); at = after(t, at)) {
+    uint32_t distance = (at + t->capacity - home(t, moved)) % t->capacity;
     if (distance < (at + t->capacity - hole) % t->capacity) continue;
-    t->slots[hole] = t->slots[at];
+    put_slot(set, t, hole, moved);
     hole = at;
   }
-  t->slots[hole] = nothing;
+  put_slot(set, t, hole, (item){0, 0});
   t->count--;
 }
 
@@ -142,7 +187,7 @@ size_t ae_fingerprints_count (const ae_fingerprints *set, size_t *bytes) {
   *bytes = sizeof *set;
   for (size_t i = 0; i < TABLES; i++) {
     count += set->tables[i].count;
-    *bytes += set->tables[i].capacity * sizeof(slot);
+    *bytes += set->tables[i].capacity * set->width;
   }
   return count;
 }

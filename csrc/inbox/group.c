@@ -21,10 +21,11 @@ static void group_reset (ae_group *group) {
 ** duplicate. False: no memory. */
 static bool remember (ae_inbox *inbox, ae_work *work) {
   ae_group *group = &inbox->group;
+  const ae_slice key[] = {work->source, work->id};
   ae_fingerprint item;
   if (!ae_room(&group->added, &group->added_capacity, group->added_count + 1,
                sizeof *group->added) ||
-      !ae_fingerprint_make(inbox->seen, work->source, work->id, &item))
+      !ae_fingerprint_make(inbox->seen, key, 2, &item))
     return false;
   switch (ae_fingerprints_add(inbox->seen, &item)) {
     case AE_ADDED: group->added[group->added_count++] = item; return true;
@@ -72,6 +73,18 @@ static bool match (ae_inbox *inbox, ae_work *work) {
          plan(inbox, work, count);
 }
 
+/* Counts the earlier events that mean the same. False: no memory, or the store fails. */
+static bool note_meaning (ae_inbox *inbox, ae_work *work) {
+  const ae_inbox_options *options = &inbox->options;
+  ae_slice parts[AE_MEANING_PARTS];
+  work->repeats = 0;
+  if (options->meaning == NULL ||
+      !options->meaning(options->context, work->body, work->event, parts))
+    return true;
+  return ae_meanings_note(&inbox->meanings, inbox->store, work->sequence, parts,
+                          &work->repeats);
+}
+
 static bool append (ae_inbox *inbox, ae_work *work) {
   ae_inbox_counts *change = &inbox->group.change;
   if (!remember(inbox, work)) return false;
@@ -82,7 +95,7 @@ static bool append (ae_inbox *inbox, ae_work *work) {
   work->sequence = ++inbox->sequence;
   if (!ae_store_append(inbox->store, work)) return false;
   change->stored++;
-  return match(inbox, work);
+  return note_meaning(inbox, work) && match(inbox, work);
 }
 
 /* Counts a run that is over. With its last run the event waits no more. */
@@ -174,7 +187,7 @@ static bool transact (ae_inbox *inbox, ae_work *works) {
   if (group->added_count > 0 && !ae_store_remember(inbox->store, group->added,
                                                    group->added_count * sizeof *group->added))
     return false;
-  return ae_store_commit(inbox->store);
+  return ae_meanings_store(&inbox->meanings, inbox->store) && ae_store_commit(inbox->store);
 }
 
 static void add_counts (ae_inbox *inbox) {
@@ -192,6 +205,7 @@ static void add_counts (ae_inbox *inbox) {
 /* After the commit: dispatches the runs of the new events. */
 static void committed (ae_inbox *inbox) {
   add_counts(inbox);
+  ae_meanings_committed(&inbox->meanings);
   for (size_t i = 0; i < inbox->group.plan_count; i++)
     ae_runs_admit_new(inbox, &inbox->group.plans[i]);
   ae_inbox_set_health(inbox, NULL);
@@ -206,6 +220,7 @@ static void refused (ae_inbox *inbox, ae_work *works) {
   ae_store_rollback(inbox->store);
   for (size_t i = 0; i < group->added_count; i++)
     ae_fingerprints_remove(inbox->seen, &group->added[i]);
+  ae_meanings_undo(&inbox->meanings);
   for (ae_work *first = works; first != NULL; first = first->next)
     for (ae_work *work = first; work != NULL; work = work->with) {
       work->result = AE_WORK_FAILED;

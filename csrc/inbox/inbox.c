@@ -234,7 +234,7 @@ static ae_inbox *inbox_new (const ae_inbox_options *options) {
   ae_flights_init(&inbox->flights);
   ae_scan_rebuild(inbox);
   prepare_lock(inbox);
-  inbox->seen = ae_fingerprints_new();
+  inbox->seen = ae_fingerprints_new(AE_FINGERPRINT_SIZE);
   return inbox;
 }
 
@@ -242,6 +242,7 @@ static ae_inbox *inbox_new (const ae_inbox_options *options) {
 static void inbox_free (ae_inbox *inbox) {
   ae_store_close(inbox->store);
   ae_fingerprints_free(inbox->seen);
+  ae_meanings_free(&inbox->meanings);
   ae_map_free(&inbox->unreadable);
   ae_lines_free(&inbox->lines);
   ae_lanes_free(&inbox->lanes);
@@ -264,6 +265,7 @@ static ae_code start (ae_inbox *inbox, ae_error *error) {
   if (inbox->seen == NULL)
     return ae_fail(error, AE_MEMORY, 0, "not enough memory for the inbox");
   code = ae_store_open(inbox->options.path, &inbox->store, error);
+  if (code == AE_OK) code = ae_meanings_load(&inbox->meanings, inbox->store, error);
   if (code == AE_OK) code = load(inbox, error);
   if (code == AE_OK && pthread_create(&inbox->writer, NULL, writer_main, inbox) != 0)
     code = ae_fail(error, AE_MEMORY, 0, "cannot start the inbox's thread");

@@ -99,6 +99,7 @@ struct ae_work {
   int64_t since;    /* SETTLE: ms since 1970: first failed attempt; 0: the inbox fills it in */
   uint64_t line;    /* the inbox's own: see lines.h */
   int64_t tries;    /* the inbox's own: attempts so far */
+  int64_t repeats;  /* the inbox's own: APPEND: earlier events that mean the same */
   bool changed;     /* the inbox's own: the store wrote the new state */
   ae_slice key;     /* RECORD, OUTCOME: unique over all effects */
   ae_slice target;  /* RECORD */
@@ -141,7 +142,7 @@ typedef struct ae_run {
   int64_t tries;   /* all attempts: failed ones, and those that asked for a later time */
   int64_t since;   /* ms since 1970: the first attempt; 0 = none yet */
   int64_t due;     /* ms since 1970: when the run was due; 0 = at once */
-  int64_t repeats; /* earlier events that meant the same */
+  int64_t repeats; /* earlier events that meant the same, at most AE_MOST_REPEATS */
   ae_slice entry, timer, cause; /* of the last attempt: see ae_work; or absent */
   bool fresh;                   /* the file has nothing that RECALL would find */
   uint64_t line;                /* of its order key (see `line` below), 0 = no order */
@@ -155,6 +156,12 @@ typedef struct ae_run {
 
 /* `dispatch` returns this when there is no memory. */
 #define AE_NO_WORKER SIZE_MAX
+
+/* What an event means, in these texts: its type, the kind and the id of the thing that it
+** is about, its subject. */
+#define AE_MEANING_PARTS 4
+/* Repeats are counted up to this. */
+#define AE_MOST_REPEATS 1000
 
 /*
 ** The host's part: which rules want an event, and which worker gets a run. The
@@ -172,6 +179,10 @@ typedef struct ae_inbox_options {
   bool (*in_force)(void *context, ae_slice rule);
   /* A hash of the rule and the event's order key; 0: the run has no order. */
   uint64_t (*line)(void *context, ae_slice body, const ae_event *event, ae_slice rule);
+  /* Writes what the event means. False: another event may mean the same without being
+  ** this one published again. NULL: no event has a meaning. */
+  bool (*meaning)(void *context, ae_slice body, const ae_event *event,
+                  ae_slice parts[AE_MEANING_PARTS]);
   /* How many runs of the rule may be in flight; 0: as many as `runs_limit` allows. NULL:
   ** no rule has a limit of its own. Asked again after ae_inbox_rescan. */
   size_t (*at_once)(void *context, ae_slice rule);

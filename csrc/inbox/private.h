@@ -30,6 +30,7 @@
 #include "inbox/lanes.h"
 #include "inbox/lines.h"
 #include "inbox/map.h"
+#include "inbox/meanings.h"
 #include "inbox/store.h"
 
 /* A run of a new event, to be dispatched when the group has been committed. */
@@ -78,6 +79,7 @@ struct ae_inbox {
   /* The writer thread's. Others read `flights` through ae_inbox_claim only. */
   ae_store *store;
   ae_fingerprints *seen;
+  ae_meanings meanings;
   ae_flights flights;
   ae_lanes lanes;
   ae_lines lines;

@@ -110,6 +110,7 @@ void ae_runs_admit_new (ae_inbox *inbox, const ae_plan *plan) {
                 .body = work->body,
                 .subscription = work->subscription,
                 .rule = plan->rule,
+                .repeats = work->repeats,
                 .line = plan->line};
   if (lane != NULL) run.fresh = !lane->remembers;
   if (lane == NULL) {
@@ -201,12 +202,15 @@ static taken take (ae_inbox *inbox, ae_lane *lane, ae_lane_item item,
   ae_store_entry entry = {{NULL, 0}, {NULL, 0}, {NULL, 0}};
   ae_run run;
   size_t count;
+  int64_t repeats;
   if (!ae_store_run_find(inbox->store, item.sequence, ae_lane_rule(lane), &known))
     return STUCK;
   if (ae_run_state_is_final(known.state)) return ENDED;
   if (ae_flights_find(&inbox->flights, item.sequence, lane->hash) != NULL) return GONE_OUT;
   if (known.state != AE_RUN_NONE && known.due > inbox->horizon) return GONE_OUT;
-  if (!ae_runs_match(inbox, event->body, NULL, &count)) return STUCK;
+  if (!ae_runs_match(inbox, event->body, NULL, &count) ||
+      !ae_meanings_repeats(&inbox->meanings, inbox->store, item.sequence, &repeats))
+    return STUCK;
   if (count == AE_MATCH_UNREADABLE || !wants(inbox, count, ae_lane_rule(lane)))
     return UNWANTED;
   if (known.state != AE_RUN_NONE &&
@@ -221,6 +225,7 @@ static taken take (ae_inbox *inbox, ae_lane *lane, ae_lane_item item,
                  .tries = known.tries,
                  .since = known.since,
                  .due = known.due,
+                 .repeats = repeats,
                  .line = item.line,
                  .entry = entry.entry,
                  .timer = entry.timer,

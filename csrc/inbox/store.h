@@ -11,6 +11,9 @@
 
 #define AE_STORE_VERSION 3
 
+/* The length of the file's secret keys. */
+#define AE_STORE_KEY_BYTES 32
+
 /* Opaque: the SQLite store is behind store_private.h. */
 typedef struct ae_store ae_store;
 
@@ -123,6 +126,10 @@ bool ae_store_keep (ae_store *store, const ae_work *work);
 bool ae_store_step (ae_store *store, const ae_work *work);
 /* Reads what the file holds of a run into work->recalled. */
 bool ae_store_recall (ae_store *store, ae_work *work);
+/* Stores fingerprints of meanings, a block of them; see meanings.h. */
+bool ae_store_mean (ae_store *store, const void *bytes, size_t size);
+/* The event means the same as an earlier one. */
+bool ae_store_repeated (ae_store *store, int64_t meaning, int64_t sequence);
 /* A write without meaning: it shows whether the file can be written. */
 bool ae_store_touch (ae_store *store);
 
@@ -173,6 +180,15 @@ void ae_store_event_end (ae_store *store);
 /* Walks the stored fingerprints, a block of them a row: 1 = a row, 0 = the end,
 ** -1 = failed. */
 int ae_store_remembered_next (ae_store *store, ae_slice *bytes);
+/* The same for fingerprints of meanings. */
+int ae_store_meant_next (ae_store *store, ae_slice *bytes);
+/* The number of earlier events that mean the same as this one, at most AE_MOST_REPEATS;
+** 0: it is the first one. */
+bool ae_store_repeats (ae_store *store, int64_t sequence, int64_t *repeats);
+/* Whether an event means the same as an earlier one. */
+bool ae_store_has_repeated (ae_store *store, bool *any);
+/* Reads the file's own secret key. */
+bool ae_store_key (ae_store *store, uint8_t key[AE_STORE_KEY_BYTES]);
 /* Writes the numbers of the waiting events after `sequence` to `list`, at most
 ** `limit` of them. Returns how many, or -1 = failed. */
 int ae_store_waiting_list (ae_store *store, int64_t sequence, int64_t *list, int limit);

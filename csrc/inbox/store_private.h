@@ -1,8 +1,9 @@
 /*
 ** store_private.h: what the files of the SQLite store share: store_sqlite.c
 ** (opening, transactions), store_schema.c (tables), store_runs.c (events,
-** runs and effects), store_memory.c (steps and memory), store_check.c (takes hold of the file before SQLite),
-** store_files.c (the database, its log and their names).
+** runs and effects), store_memory.c (steps and memory), store_meanings.c (meanings of
+** events), store_check.c (takes hold of the file before SQLite), store_files.c (the
+** database, its log and their names).
 */
 #ifndef ALTINN_EVENTS_STORE_PRIVATE_H
 #define ALTINN_EVENTS_STORE_PRIVATE_H
@@ -101,6 +102,14 @@ typedef struct sqlite3_stmt sqlite3_stmt;
   X(FIND, "SELECT sequence, received, subscription, body FROM event" \
           " WHERE sequence = ?1") \
   X(REMEMBERED, "SELECT fingerprints FROM remembered") \
+  X(KEY, "SELECT value FROM secret WHERE name = 'pseudonym'") \
+  X(MEAN, "INSERT INTO meant(fingerprints) VALUES(?1)") \
+  X(MEANT, "SELECT fingerprints FROM meant") \
+  X(REPEATED, "INSERT INTO repeated(meaning, sequence) VALUES(?1, ?2)") \
+  X(REPEATS, "SELECT count(*) FROM (SELECT 1 FROM repeated WHERE meaning =" \
+             " (SELECT meaning FROM repeated WHERE sequence = ?1)" \
+             " AND sequence <= ?1 LIMIT ?2)") \
+  X(HAS_REPEATED, "SELECT EXISTS (SELECT 1 FROM repeated)") \
   X(WAITING, "SELECT sequence FROM waiting WHERE sequence > ?1 ORDER BY sequence LIMIT ?2") \
   X(WAITS, "SELECT e.sequence, e.received, e.subscription, e.body, w.runs, w.rules" \
            " FROM waiting w JOIN event e ON e.sequence = w.sequence" \

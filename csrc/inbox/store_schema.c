@@ -37,7 +37,8 @@
 ** version     versions of rules that were in force; `text`: JSON, path -> text;
 **             `first`: ms since 1970
 ** meant       fingerprints of the events' meanings, a row for each group
-** repeated    events of one meaning: `meaning` is the number of the first
+** repeated    events that mean the same as an earlier one; `meaning`: the fingerprint
+**             as a number
 ** secret      keys made with the file: `pseudonym`
 */
 #define TABLE_EVENT \

@@ -29,6 +29,20 @@ static size_t no_dispatch (void *context, const ae_run *run) {
   return 0;
 }
 
+/* Each event is about a thing of its own. */
+static bool meaning_of (void *context, ae_slice body, const ae_event *event,
+                        ae_slice parts[AE_MEANING_PARTS]) {
+  static unsigned long long number; /* the writer thread's */
+  static char text[24];
+  int length = snprintf(text, sizeof text, "%llu", ++number);
+  (void)context, (void)body, (void)event;
+  parts[0] = AE_LITERAL("no.altinn.correspondence.correspondencepublished");
+  parts[1] = AE_LITERAL("letter");
+  parts[2] = (ae_slice){ text, length > 0 ? (size_t)length : 0 };
+  parts[3] = AE_LITERAL("urn:altinn:organization:identifier-no:987654321");
+  return true;
+}
+
 static void no_dispatched (void *context) { (void)context; }
 
 static void submit (ours *side, post *each) {
@@ -55,7 +69,7 @@ static void done (ae_work *work) {
 
 ours *ours_open (const char *path, const bench_source *source) {
   ours *side = bench_room(sizeof *side);
-  ae_inbox_options options = { .path = path, .match = match_none,
+  ae_inbox_options options = { .path = path, .match = match_none, .meaning = meaning_of,
                                .dispatch = no_dispatch, .dispatched = no_dispatched };
   ae_error error;
   if (ae_inbox_open(&options, &side->inbox, &error) != AE_OK) bench_fail(error.message);

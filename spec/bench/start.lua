@@ -74,10 +74,10 @@ local function remembered(report, binary, folder, pace)
   local set = program.compile("remembered", { sources = "remembered.c", rooms = "core http inbox host",
     libraries = program.HOST_LIBRARIES })
   local sizes = lib.numbers(lib.capture(set .. " 20000 1000000")).bytes
-  report { name = "remembered", axis = "memory per remembered id", ours = ("%.1f bytes"):format(bytes), value = bytes,
-    format = "%.1f bytes", must = 24, reach = 16, lower = true }
-  report.note(("remembered: the host with %s ids less the host with none; the set itself %s bytes, by its size;"
-    .. " first 200 with them after %.0f ms"):format(lib.thousands(count), lib.span(sizes, "%.1f"), facts.ms))
+  report { name = "remembered", axis = "memory per remembered event", ours = ("%.1f bytes"):format(bytes),
+    value = bytes, format = "%.1f bytes", must = 24, reach = 16, lower = true }
+  report.note(("remembered: the host with %s events less the host with none; the sets of ids and meanings %s bytes, by"
+    .. " size; first 200 with them after %.0f ms"):format(lib.thousands(count), lib.span(sizes, "%.1f"), facts.ms))
 end
 
 function M.run(report, pace)

@@ -67,14 +67,15 @@ static void try_map (void) {
 static ae_fingerprint fingerprint_of (uint64_t number) {
   ae_fingerprint item = {{0}};
   uint64_t spread = number % 37 * 0x1000000u + 1; /* many want the same place */
-  memcpy(item.bytes + 1, &spread, sizeof spread);
+  memcpy(item.bytes + 1, &spread, 4);
+  memcpy(item.bytes + 5, &number, 3);
   memcpy(item.bytes + 9, &number, 3);
   return item;
 }
 
-static void try_fingerprints (void) {
-  static int model[KEYS];
-  ae_fingerprints *set = ae_fingerprints_new();
+static void try_width (size_t width) {
+  int model[KEYS] = {0};
+  ae_fingerprints *set = ae_fingerprints_new(width);
   size_t count = 0, bytes;
   must(set != NULL, "no memory", 0);
   for (long step = 0; step < 40000; step++) {
@@ -94,6 +95,12 @@ static void try_fingerprints (void) {
     must(ae_fingerprints_count(set, &bytes) == count, "the count is another one", step);
   }
   ae_fingerprints_free(set);
+}
+
+static void try_fingerprints (void) {
+  try_width(AE_FINGERPRINT_SIZE);
+  try_width(8);
+  try_width(9);
 }
 
 /* Runs in one lane's ring, which grows while its first place is anywhere. */

@@ -46,6 +46,12 @@ static uint64_t on_line (void *context, ae_slice body, const ae_event *event, ae
   return line == 0 ? 1 : line;
 }
 
+static bool on_meaning (void *context, ae_slice body, const ae_event *event,
+                        ae_slice parts[AE_MEANING_PARTS]) {
+  ae_host *host = context;
+  return ae_routes_meaning(&host->routes, body, event, parts);
+}
+
 static size_t on_at_once (void *context, ae_slice rule) {
   ae_host *host = context;
   return ae_routes_at_once(&host->routes, rule);
@@ -235,6 +241,7 @@ static ae_code open_inbox (ae_host *host, const ae_host_options *options, ae_err
   inbox.match = on_match;
   inbox.in_force = on_in_force;
   inbox.line = on_line;
+  inbox.meaning = on_meaning;
   inbox.at_once = on_at_once;
   inbox.dispatch = on_dispatch;
   inbox.cancel = on_cancel;

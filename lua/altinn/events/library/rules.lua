@@ -121,7 +121,8 @@ present = nil
 ---@field came_by "push"|"pull"
 ---@field subscription string|nil the name after the secret in the endpoint's address
 ---@field sequence integer|nil the event's number in the inbox
----@field repeats integer how many earlier events meant the same
+---@field repeats integer how many earlier events had the same type, thing and subject; 0 for types that may come several
+---  times for a thing
 ---@field memory table<string, any> what this rule remembered for this letter
 ---@field timer altinn.events.timer|nil in a body that a timer started
 ---@field effect altinn.events.recorded_effect|nil in a probe: the effect that is asked about

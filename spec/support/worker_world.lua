@@ -37,7 +37,7 @@ end
 function World:run_at(time, rule, sequence, changes)
   local fields = { id = "e-" .. sequence, resourceinstance = ("0198c3a2-7b1d-7c55-8f0e-%012d"):format(sequence) }
   for name, value in pairs(changes or {}) do fields[name] = value end
-  self:at(time, { kind = "run", rule = rule, sequence = sequence, attempt = 0, since = 0, due = 0,
+  self:at(time, { kind = "run", rule = rule, sequence = sequence, attempt = 0, since = 0, due = 0, fresh = true,
     received = math.floor((1800000000 + time) * 1000), body = sample.text(fields) })
 end
 
@@ -86,9 +86,13 @@ local function door(self)
   function jobs.verdict() end
   function jobs.effect() end
   function jobs.record(_, works, ticket)
-    local states = {}
-    for index in ipairs(works) do states[index] = false end
-    self:at(self.now, { kind = "ack", ticket = ticket, failed = false, states = states, requests = {}, owners = {} })
+    local states, recalled = {}, {}
+    for index, work in ipairs(works) do
+      states[index] = false
+      if work.kind == "recall" then recalled[index] = { steps = {}, memory = {}, effects = {} } end
+    end
+    self:at(self.now, { kind = "ack", ticket = ticket, failed = false, states = states, requests = {}, owners = {},
+      recalled = recalled })
     return true
   end
   -- A rule says how long it computes: log("spend", seconds).

@@ -1,6 +1,7 @@
 -- The ports of the engine (altinn.events.rules.engine) in the host: the inbox as memory, the scheduler to wait with.
 --
 -- A job of the engine is the table that jobs:take gave, with `name`, the rule's name, and `rule`, the rule itself.
+local outcomes_of = require "altinn.events.rules.engine.outcome"
 local scheduler = require "altinn.events.host.scheduler"
 
 local M = {}
@@ -12,13 +13,8 @@ local function milliseconds(seconds) return seconds and math.ceil(seconds * 1000
 
 function Memory:holds(job) return self.worker.jobs:holds(job.sequence, job.name) end
 
--- Records effects, and waits until the inbox has stored them: nothing is sent before.
-function Memory:record(job, items)
-  local worker, works = self.worker, {}
-  for index, item in ipairs(items) do
-    works[index] = { kind = "record", sequence = job.sequence, rule = job.name, key = item.key, target = item.target,
-      request = item.text }
-  end
+-- Hands works to the inbox, and waits until they are stored: the ack; { failed = true } when they are not.
+local function stored(worker, works)
   return scheduler.park(function(task)
     worker.ticket = worker.ticket + 1
     worker.tickets[worker.ticket] = task
@@ -29,26 +25,63 @@ function Memory:record(job, items)
   end)
 end
 
+-- Records effects, and waits until the inbox has stored them: nothing is sent before.
+function Memory:record(job, items)
+  local works, version = {}, outcomes_of.version(job)
+  for index, item in ipairs(items) do
+    works[index] = { kind = "record", sequence = job.sequence, rule = job.name, key = item.key, target = item.target,
+      request = item.text, version = version }
+  end
+  return stored(self.worker, works)
+end
+
+-- What the inbox holds of the run and of its thing.
+function Memory:recall(job, thing)
+  local ack = stored(self.worker, { { kind = "recall", sequence = job.sequence, rule = job.name, thing = thing } })
+  if ack.failed then return ack end
+  if ack.states[1] == "over" then return { over = true } end
+  return ack.recalled[1]
+end
+
+-- Stores the result of a step.
+function Memory:step(job, name, at, result)
+  local ack = stored(self.worker, { { kind = "step", sequence = job.sequence, rule = job.name, name = name, place = at,
+    result = result, version = outcomes_of.version(job) } })
+  if ack.failed then return nil end
+  return ack.states[1] == "over" and "over" or true
+end
+
 local function outcome_work(job, outcome)
   return {
     kind = "outcome", sequence = job.sequence, rule = job.name, key = outcome.key, state = outcome.state,
     status = outcome.status, attempt = outcome.attempt, reason = outcome.reason, answer = outcome.answer,
+    version = outcome.version,
   }
 end
 
 function Memory:sent(job, outcome)
-  self.worker.jobs:effect(outcome.target, outcome.state)
+  if not outcome.silent then self.worker.jobs:effect(outcome.target, outcome.state) end
   self.worker.jobs:settle { outcome_work(job, outcome) }
+end
+
+local function settle_work(job, settlement)
+  return {
+    kind = "settle", sequence = job.sequence, rule = job.name, state = settlement.state, reason = settlement.reason,
+    attempt = settlement.attempt, due = milliseconds(settlement.due), since = milliseconds(settlement.since),
+    version = settlement.version, cause = settlement.cause, entry = settlement.entry, timer = settlement.timer,
+    thing = settlement.thing, timer_key = settlement.timer_key, cancel = settlement.cancel, would = settlement.would,
+  }
 end
 
 -- Sends the outcomes again with the settlement, because the inbox may have refused one before.
 function Memory:settle(job, settlement, outcomes)
   local works = {}
   for index, outcome in ipairs(outcomes) do works[index] = outcome_work(job, outcome) end
-  works[#works + 1] = {
-    kind = "settle", sequence = job.sequence, rule = job.name, state = settlement.state, reason = settlement.reason,
-    attempt = settlement.attempt, due = milliseconds(settlement.due), since = milliseconds(settlement.since),
-  }
+  for _, one in ipairs(settlement.memory or {}) do
+    works[#works + 1] = { kind = "remember", sequence = job.sequence, rule = job.name, thing = one.thing,
+      name = one.name, value = one.value, expires = milliseconds(one.expires) }
+  end
+  works[#works + 1] = settle_work(job, settlement)
   self.worker.jobs:settle(works)
   self.worker.jobs:verdict(job.name, settlement.state, settlement.taken)
 end
@@ -66,10 +99,11 @@ end
 ---@return altinn.events.ports
 function M.new(worker)
   return {
-    memory = setmetatable({ worker = worker }, Memory), clock = function() return worker.jobs:now() end,
+    memory = setmetatable({ worker = worker, keeps_timers = true }, Memory),
+    clock = function() return worker.jobs:now() end,
     random = math.random, send = function(request) return scheduler.request(request) end,
     ask = function() return connect(worker) end, rest = function() scheduler.sleep(0) end,
-    log = function(...) return worker.log(...) end, targets = {},
+    may_wait = coroutine.isyieldable, log = function(...) return worker.log(...) end, targets = {},
   }
 end
 

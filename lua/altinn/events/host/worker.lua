@@ -167,12 +167,12 @@ end
 local function turn_of(task, call) return task.worker.turns:go_on(task.group, call) end
 
 -- A separate task sends the effects of a run; no code of the rule runs in it.
-local send_effects
+local send_effects, run_body
 
 local function send_next(self, state)
   local waiting = table.remove(state.to_send, 1)
   while waiting and waiting.job.dropped do waiting = table.remove(state.to_send, 1) end
-  if waiting then return send_effects(self, waiting.job, waiting.items) end
+  if waiting then return send_effects(self, waiting.job, waiting.decision) end
 end
 
 local function sent(task, ok, value)
@@ -180,23 +180,27 @@ local function sent(task, ok, value)
   if self.stopped then return end
   local state = state_of(self, job.name)
   state.sending = state.sending - 1
-  conclude(self, job, ok and value or not job.dropped
-    and engine.failed(job, self.ports, { reason = "effects: " .. value, kind = "error" }))
+  if ok and not value and not job.dropped then
+    run_body(self, job)  -- earlier effects are finished: the body decides
+  else
+    conclude(self, job, ok and value or not job.dropped
+      and engine.failed(job, self.ports, { reason = "effects: " .. value, kind = "error" }))
+  end
   return send_next(self, state)
 end
 
-function send_effects(self, job, items)
+function send_effects(self, job, decision)
   local state = state_of(self, job.name)
   if state.sending >= SENDING then
-    state.to_send[#state.to_send + 1] = { job = job, items = items }
+    state.to_send[#state.to_send + 1] = { job = job, decision = decision }
     return
   end
   state.sending = state.sending + 1
   job.task = {
-    run = engine.carry_out, seconds = 10, memory = 1 << 30, wall = engine.longest(self.ports, items), group = job.name,
-    job = job, worker = self, holds = holds, finished = sent,
+    run = engine.carry_out, seconds = 10, memory = 1 << 30, wall = engine.longest(self.ports, decision.items),
+    group = job.name, job = job, worker = self, holds = holds, finished = sent,
   }
-  self.scheduler:spawn(job.task, job, self.ports, items)
+  self.scheduler:spawn(job.task, job, self.ports, decision)
 end
 
 local function decided(task, ok, value, raised)
@@ -207,12 +211,12 @@ local function decided(task, ok, value, raised)
   if not ok then return conclude(self, job, engine.raised(job, self.ports, raised, value)) end
   local outcome = engine.outcome(job, self.ports, value)
   if outcome then return conclude(self, job, outcome) end
-  return send_effects(self, job, value.items)
+  return send_effects(self, job, value)
 end
 
 -- Starting a run.
 
-local function run_body(self, job)
+function run_body(self, job)
   local rule = job.rule
   job.task = {
     run = engine.decide, job = job, worker = self, group = job.name, seconds = limit(self, rule, "seconds"),
@@ -223,7 +227,7 @@ local function run_body(self, job)
 end
 
 local function start(self, job)
-  self.bytes = self.bytes - #job.body
+  self.bytes = self.bytes - #job.text
   if job.dropped then return end
   local state, rule = state_of(self, job.name), self.rules[job.name]
   state.running, job.running = state.running + 1, true
@@ -233,8 +237,10 @@ local function start(self, job)
     return conclude(self, job, engine.failed(job, self.ports,
       { reason = "the new rules could not be loaded", kind = "host", pause = STALE_SECONDS }))
   end
-  local event, message = events.parse(job.body, { max_bytes = #job.body })
-  job.event, job.body = event, nil
+  local held = engine.held(job, self.ports)
+  if held then return conclude(self, job, held) end
+  local event, message = events.parse(job.text, { max_bytes = #job.text })
+  job.event, job.text = event, nil
   if event then return run_body(self, job) end
   return conclude(self, job, { state = "dead", reason = "the stored event cannot be read: " .. tostring(message) })
 end
@@ -246,10 +252,11 @@ local messages = {}
 function messages.run(self, job)
   if self.stopping then return end  -- the run stays in the inbox
   job.name, job.rule = job.rule, nil
+  job.text, job.body = job.body, nil  -- of the event
   job.failures, job.received = job.attempt, job.received / 1000
   job.since = job.since and job.since > 0 and job.since / 1000 or nil
   self.flights[flight_of(job)] = job
-  self.bytes = self.bytes + #job.body
+  self.bytes = self.bytes + #job.text
   self.turns:begin(job.name, function() return start(self, job) end)
 end
 

@@ -1,6 +1,7 @@
 -- The memory that all workers of one nginx share, in a shared dict: which events are done, which effects are sent,
 -- and which worker has an event.
 -- luacheck: globals ngx
+local cjson = require("cjson.safe").new()
 local log = require "altinn.events.resty.log"
 
 local M = {}
@@ -9,6 +10,7 @@ local DAY = 86400
 local REMEMBERED = 7 * DAY    -- seconds; Altinn's redeliveries end after 35 hours
 local UNDER_WAY = 300         -- lifetime of a claim, seconds: longer than Altinn waits for an answer
 local TAKING_OVER = 5
+local REMEMBERING = 5         -- seconds that a change of what a rule remembers may wait, and take
 local LEAST_BYTES = 1024 * 1024
 local DONE = 1
 
@@ -166,6 +168,75 @@ end
 function Memory:forget(event, rule)
   self.dict:delete(key_of("run:", event, rule))
   self.dict:delete(key_of("attempt:", event, rule))
+  self.dict:delete(key_of("steps:", event, rule))
+end
+
+-- Values that are kept as JSON: steps, what rules remember, effects under way.
+
+local function read(self, key)
+  local value = cjson.decode(self.dict:get(key) or "")
+  return type(value) == "table" and value or nil
+end
+
+--- The steps that a rule has done for an event.
+---@param event string its key
+---@param rule string
+---@return { name: string, result: string }[] steps in order; result: JSON
+function Memory:steps(event, rule) return read(self, key_of("steps:", event, rule)) or {} end
+
+--- Adds a step. The caller must have the event's claim.
+---@param event string its key
+---@param rule string
+---@param name string
+---@param result string JSON
+---@return boolean ok false: the dict takes nothing
+function Memory:add_step(event, rule, name, result)
+  local steps = self:steps(event, rule)
+  steps[#steps + 1] = { name = name, result = result }
+  return (set(self, key_of("steps:", event, rule), cjson.encode(steps), REMEMBERED)) == true
+end
+
+--- The effect that a rule was sending for an event, while its outcome is not known.
+---@param event string its key
+---@param rule string
+---@return { key: string, target: string }|nil effect
+function Memory:unfinished(event, rule) return read(self, key_of("unfinished:", event, rule)) end
+
+--- Notes the effect that a rule is sending; nil: it is known what came of it.
+---@param event string its key
+---@param rule string
+---@param effect { key: string, target: string }|nil
+function Memory:under_way(event, rule, effect)
+  local key = key_of("unfinished:", event, rule)
+  if effect then set(self, key, cjson.encode(effect), REMEMBERED) else self.dict:delete(key) end
+end
+
+--- What a rule remembers of a thing.
+---@param rule string
+---@param thing string
+---@return table<string, string> values JSON texts by name
+function Memory:remembered(rule, thing)
+  local values = {}
+  for name, one in pairs(read(self, key_of("remembered:", rule, thing)) or {}) do
+    if not one.expires or one.expires > ngx.now() then values[name] = one.value end
+  end
+  return values
+end
+
+--- Changes what a rule remembers of a thing.
+---@param rule string
+---@param thing string
+---@param changes { name: string, value: string|nil, expires: number|nil }[] value: JSON, nil forgets; expires: seconds
+---  since 1970
+function Memory:remember(rule, thing, changes)
+  local name = ("remembered %s\0%s"):format(rule, thing)
+  local lock, key = self:lock(name, REMEMBERING, REMEMBERING), key_of("remembered:", rule, thing)
+  local values = read(self, key) or {}
+  for _, one in ipairs(changes) do
+    values[one.name] = one.value and { value = one.value, expires = one.expires } or nil
+  end
+  if next(values) then set(self, key, cjson.encode(values), REMEMBERED) else self.dict:delete(key) end
+  if lock then self:unlock(name, lock) end
 end
 
 --- The state of the effect with this key.

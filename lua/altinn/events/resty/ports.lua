@@ -24,14 +24,21 @@ function Memory.holds() return true end
 function Memory.record() return { states = {} } end
 
 -- Takes the lock of an effect, over all workers: only the run that has it sends the effect.
-function Memory:claim(job, item)
+local function lock_effect(self, job, item)
   local name = "effect " .. item.key
-  local seconds = (tonumber(self.targets[item.target].timeout) or 30) + MARGIN
-  local lock = self.dict:lock(name, WAIT_SECONDS, seconds)
-  if not lock then return "held" end
-  job.locks[name] = lock
+  if job.locks[name] then return true end
+  local target = self.targets[item.target]
+  job.locks[name] = self.dict:lock(name, WAIT_SECONDS, (target and tonumber(target.timeout) or 30) + MARGIN)
+  return job.locks[name] ~= nil
+end
+
+function Memory:claim(job, item)
+  if not lock_effect(self, job, item) then return "held" end
   local state, text, owner = self.dict:effect(item.key)
   if not state then self.dict:record(item.key, item.text) end
+  if state ~= "sent" then
+    self.dict:under_way(job.key, job.rule.name, { key = item.key, target = item.target })
+  end
   return state, text, owner
 end
 
@@ -41,12 +48,37 @@ local function release(self, job, name)
 end
 
 function Memory:sent(job, outcome)
+  if outcome.silent then return end  -- claim was not asked for it
   if outcome.state == "sent" then self.dict:sent(outcome.key, job.sequence)
   elseif outcome.state ~= "unknown" then self.dict:unrecord(outcome.key) end
+  if outcome.state ~= "unknown" then self.dict:under_way(job.key, job.rule.name, nil) end
   release(self, job, "effect " .. outcome.key)
 end
 
+-- The effect that an earlier attempt was sending, when nobody knows what came of it.
+local function unfinished(self, job)
+  local effect = self.dict:unfinished(job.key, job.rule.name)
+  if not effect then return {} end
+  local state, text = self.dict:effect(effect.key)
+  if state ~= "unknown" then return {} end
+  return { { key = effect.key, target = effect.target, request = text, state = state } }
+end
+
+function Memory:recall(job, thing)
+  return {
+    steps = self.dict:steps(job.key, job.rule.name), memory = self.dict:remembered(job.rule.name, thing),
+    effects = unfinished(self, job),
+  }
+end
+
+function Memory:step(job, name, _, result)
+  job.has_steps = true
+  return self.dict:add_step(job.key, job.rule.name, name, result) or nil
+end
+
 function Memory:settle(job, settlement)
+  local changes = settlement.memory
+  if changes then self.dict:remember(job.rule.name, changes[1].thing, changes) end
   if settlement.due then
     self.dict:failed(job.key, job.rule.name, { failures = settlement.attempt,
       tries = settlement.tries, since = settlement.since or 0, received = job.received })

@@ -64,9 +64,11 @@ local function tell_of_death(self, job, outcome)
   end
 end
 
-local function is_settled(outcome) return outcome.state ~= "retry" and outcome.state ~= "later" end
+local OPEN = { retry = true, later = true, held = true }
 
--- Runs one rule on one event; the outcome.
+local function is_settled(outcome) return not OPEN[outcome.state] end
+
+-- Runs one rule on one event; the outcome, and whether the memory holds steps of the run.
 local function try(self, key, event, rule, name, alone)
   local job = self.memory:attempts(key, rule.name)
   job = {
@@ -75,7 +77,7 @@ local function try(self, key, event, rule, name, alone)
   }
   local outcome = ordered(self, job)
   tell_of_death(self, job, outcome)
-  return outcome
+  return outcome, job.has_steps
 end
 
 local function line_of(rule_name, reason)
@@ -97,7 +99,8 @@ function Runner:work(key, event, name)
   for _, rule_name in ipairs(wanted) do
     if not self.memory:is_settled(key, rule_name) then
       again = again or self.memory:is_known(key, rule_name)
-      local outcome = try(self, key, event, self.rules[rule_name], name, alone)
+      local outcome, has_steps = try(self, key, event, self.rules[rule_name], name, alone)
+      again = again or has_steps
       if not is_settled(outcome) then
         message = message or line_of(rule_name, outcome.reason)
         seconds = math.max(seconds or 0, outcome.after or 0)

@@ -1,0 +1,164 @@
+-- The arguments of a body beside its event: the thing that the event is about, and the context.
+local effects = require "altinn.events.rules.effects"
+local events = require "altinn.events"
+local language = require "altinn.events.rules.language"
+local outcomes = require "altinn.events.rules.engine.outcome"
+local place = require "altinn.events.rules.place"
+local recall = require "altinn.events.rules.engine.recall"
+local suggest = require "altinn.events.support.suggest"
+local things = require "altinn.events.rules.thing"
+local url = require "altinn.events.support.url"
+
+local M = {}
+
+--- The function that gives a run the client of Altinn.
+---@param job altinn.events.job
+---@param ports altinn.events.ports
+---@return fun(): table|nil, string|nil, string|nil
+function M.ask(job, ports)
+  return function()
+    outcomes.check_held(job, ports)
+    return ports.ask(job)
+  end
+end
+
+--- The thing that the event is about; nil when it names none.
+---@param job altinn.events.job
+---@param ports altinn.events.ports
+---@return table|nil
+function M.thing(job, ports)
+  local meaning = events.describe(job.event)
+  if not meaning or not meaning.about then return nil end
+  return things.new(job.rule, { id = meaning.id, kind = meaning.about }, M.ask(job, ports))
+end
+
+---The `log` of rules: log(…) and log.info(…), log.debug, log.warn (or log.warning), log.error.
+---@param log fun(level: string, message: string, fields: table)
+---@param job_of fun(): table|nil the run whose body writes the line
+---@return table
+function M.log(log, job_of)
+  local function writer(level)
+    return function(...)
+      local parts, job = { ... }, job_of() or {}
+      for index = 1, select("#", ...) do parts[index] = tostring(parts[index]) end
+      log(level, "rule", { rule = job.rule and job.rule.name, event = job.sequence, reason = table.concat(parts, " ") })
+    end
+  end
+  local own = { debug = writer "debug", info = writer "info", warn = writer "warn", error = writer "error" }
+  own.warning = own.warn
+  return setmetatable(own, { __name = "altinn.events.log", __call = function(_, ...) return own.info(...) end })
+end
+
+-- Memory.
+
+-- Whether pairs looks at __pairs: Lua 5.2 and later, and some builds of LuaJIT.
+local GUARDED = (function()
+  local found = false
+  for _ in pairs(setmetatable({}, { __pairs = function() return function() found = true end end })) do break end
+  return found
+end)()
+
+local function is_read_only(_, name)
+  place.mistake(("context.memory is what was remembered: return remember { %s = … } to change it")
+    :format(tostring(name)), 2)
+end
+
+local function read_only(values)
+  local meta = { __name = "altinn.events.memory", __newindex = is_read_only }
+  if not GUARDED then return setmetatable(values, meta) end
+  meta.__index = values
+  function meta.__pairs() return next, values, nil end
+  return setmetatable({}, meta)
+end
+
+local function memory_of(job, ports)
+  local values = {}
+  for name, text in pairs(recall.all(job, ports).memory) do values[name] = recall.decoded(text) end
+  return read_only(values)
+end
+
+local function timer_of(job)
+  local timer = job.timer and recall.decoded(job.timer)
+  return timer and { set = timer.set / 1000, due = timer.due / 1000, with = timer.with } or nil
+end
+
+-- The members of the context of a probe.
+
+local function effect_of(asked)
+  local effect = { key = asked.key, target = asked.target, kind = asked.kind }
+  for name, value in pairs(asked.record) do
+    if effect[name] == nil and name ~= "probe" then effect[name] = value end
+  end
+  return effect
+end
+
+-- context.get(path): asks the target of the effect, with the target's own address and headers.
+local function get_of(job, ports, asked)
+  return function(path)
+    local target = ports.targets[asked.target]
+    if not (target and target.url) then
+      place.mistake(("target '%s' has no url, so context.get cannot ask it"):format(asked.target), 2)
+    end
+    local fault = type(path) ~= "string" and "context.get wants a path" or url.path_fault(path)
+    if fault then place.mistake(fault, 2) end
+    outcomes.check_held(job, ports)
+    local request = effects.kinds.http.request({ method = "GET", path = path, headers = {} }, target, asked.key)
+    request.headers["Idempotency-Key"], request.body = nil, nil
+    local reply = ports.send(request, job, asked)
+    local status = reply.status or 0
+    if ports.report then ports.report(asked.target, status > 0 and status < 500) end
+    if status == 0 or reply.error then
+      error(("target '%s' cannot be asked about %s: %s"):format(asked.target, asked.key, reply.error or "no answer"), 0)
+    end
+    return { status = status, headers = reply.headers or {}, body = reply.body or "" }
+  end
+end
+
+-- Contexts.
+
+local MEMBERS = language.context
+
+-- Members that are made when a body reads them, each by a function of the body's run; absent ones are nil.
+local made = {}
+function made.log(run) return M.log(run.ports.log, place.run) end
+function made.memory(run) return memory_of(run.job, run.ports) end
+function made.timer(run) return timer_of(run.job) end
+function made.effect(run) return run.asked and effect_of(run.asked) end
+function made.get(run) return run.asked and get_of(run.job, run.ports, run.asked) end
+
+local IN_PROBES = { effect = true, get = true }
+
+-- Each context finds its run here, so that a rule finds its values alone.
+local runs = setmetatable({}, { __mode = "k" })
+
+local Context = { __name = "altinn.events.context" }
+
+function Context.__index(self, name)
+  local make = made[name]
+  if not make then
+    if MEMBERS[name] then return nil end
+    place.mistake(("there is no '%s' in context%s"):format(tostring(name), suggest.hint(tostring(name), MEMBERS)), 2)
+  end
+  local value = make(runs[self])
+  if value == nil and IN_PROBES[name] then
+    place.mistake(("context.%s is there in a probe only, which is asked about an effect"):format(name), 2)
+  end
+  rawset(self, name, value)
+  return value
+end
+
+---The third argument of a body.
+---@param job altinn.events.job
+---@param ports altinn.events.ports
+---@param asked table|nil the effect that a probe is asked about
+---@return table
+function M.new(job, ports, asked)
+  local context = setmetatable({
+    attempt = (job.tries or job.failures) + 1, received = job.received, sequence = job.sequence,
+    subscription = job.subscription, came_by = job.came_by or "push", repeats = job.repeats or 0,
+  }, Context)
+  runs[context] = { job = job, ports = ports, asked = asked }
+  return context
+end
+
+return M

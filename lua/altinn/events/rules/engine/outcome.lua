@@ -1,0 +1,156 @@
+-- Outcomes of an attempt: of failures, of errors that a body raised, and what is stored of them.
+local duration = require "altinn.events.support.duration"
+local json = require "altinn.events.support.json"
+local language = require "altinn.events.rules.language"
+local logfmt = require "altinn.events.support.logfmt"
+local place = require "altinn.events.rules.place"
+local policy = require "altinn.events.rules.retry_policy"
+local things = require "altinn.events.rules.thing"
+
+local M = {}
+
+-- An event may arrive before its letter can be read. A run that does not find its letter is retried once, after
+-- FRESH_PAUSE seconds, when its event arrived less than FRESH_SECONDS ago.
+local FRESH_SECONDS, FRESH_PAUSE = 60, 10
+
+--- The outcome of a run that was taken back (by hand, or by new rules): it is neither stored nor logged.
+M.DROPPED = { state = "dropped" }
+
+--- What is raised where the code of a rule meets the end of its run: { outcome = }.
+local Ended = { __name = "altinn.events.ended", __tostring = function(self) return self.outcome.reason
+  or "the run was taken back" end }
+
+--- Ends the attempt from inside of the rule's code, also when the rule catches the error.
+---@param job altinn.events.job
+---@param outcome table
+function M.stop(job, outcome)
+  job.own.ended = job.own.ended or outcome
+  error(setmetatable({ outcome = outcome }, Ended), 0)
+end
+
+--- Ends the attempt when the run was taken back.
+---@param job altinn.events.job
+---@param ports altinn.events.ports
+function M.check_held(job, ports)
+  if not ports.memory:holds(job) then M.stop(job, M.DROPPED) end
+end
+
+local function now(ports) return (ports.clock()) end
+
+local function run_of(job, ports)
+  return {
+    failures = job.failures, age = job.since and math.max(0, now(ports) - job.since) or 0,
+    waited = math.max(0, now(ports) - job.received), ladder = ports.ladder and ports.ladder(job) or nil,
+  }
+end
+
+---The outcome of a failure: another attempt, or the dead letters.
+---@param job altinn.events.job
+---@param ports altinn.events.ports
+---@param failure { reason: string, kind: any, status: integer|nil, pause: number|nil, after: number|nil }
+---@return table outcome
+function M.failed(job, ports, failure)
+  return policy.failed(job.rule, run_of(job, ports), failure, ports.random)
+end
+
+---The outcome of retry_after.
+---@param job altinn.events.job
+---@param ports altinn.events.ports
+---@param wish { after: number, reason: string }
+---@return table outcome
+function M.wished(job, ports, wish) return policy.wished(run_of(job, ports), wish) end
+
+--- The outcome of a run whose target is out of order. The pause is longer by chance, so that the runs that wait for
+--- one target do not come back together.
+---@param ports altinn.events.ports
+---@param target string
+---@param seconds number until the target may be tried
+---@return table outcome
+function M.held(ports, target, seconds)
+  return {
+    state = "held", pause = math.max(seconds, 0.1) * (1 + ports.random() / 2), cause = "breaker:" .. target,
+    reason = ("target '%s' failed several times in a row: it is left alone for a while"):format(target),
+  }
+end
+
+local function too_early(job, ports, failure)
+  return failure.code == "not_found" and job.failures == 0 and now(ports) - job.received < FRESH_SECONDS
+end
+
+---The outcome of a body that raised. When a call to Altinn failed permanently the run is dead; any other error is
+---retried.
+---@param job altinn.events.job
+---@param ports altinn.events.ports
+---@param raised any
+---@param text string the error with its traceback
+---@return table outcome
+function M.raised(job, ports, raised, text)
+  if job.own and job.own.ended then return job.own.ended end
+  local failure = things.failure(raised)
+  if not failure then return M.failed(job, ports, { reason = place.traceback(text), kind = "error" }) end
+  local reason, status = ("%s (%s)"):format(failure.message, failure.code), failure.detail.status
+  if too_early(job, ports, failure) then
+    return M.failed(job, ports, { reason = reason, kind = failure.code, pause = FRESH_PAUSE })
+  end
+  if things.is_permanent(failure) and not (status and language.names_failure(job.rule, status)) then
+    return { state = "dead", reason = reason }
+  end
+  return M.failed(job, ports,
+    { reason = reason, kind = failure.code, status = status, after = failure.detail.retry_after })
+end
+
+-- What is stored.
+
+local OPEN = { retry = true, later = true, held = true }
+
+-- The body that runs next and its timer: those that the outcome sets, or those that started this attempt.
+local function timer_of(job, outcome)
+  local timer = outcome.timer
+  if timer then
+    return { entry = timer.run, timer = timer.text, thing = timer.thing, timer_key = timer.key, cancel = timer.cancel }
+  elseif OPEN[outcome.state] and job.timer then
+    return { entry = job.entry, timer = job.timer }
+  end
+  return {}
+end
+
+-- Failures that count: those of the rule and of its targets. A body that a timer starts has its own.
+local function failures_of(job, outcome)
+  if outcome.timer then return 0 end
+  return job.failures + ((OPEN[outcome.state] and not outcome.counted) and 0 or 1)
+end
+
+---What is stored of an attempt's end.
+---@param job altinn.events.job
+---@param ports altinn.events.ports
+---@param outcome table
+---@return altinn.events.settlement
+function M.settlement(job, ports, outcome)
+  local wall, clock = ports.clock()
+  local timer, open = timer_of(job, outcome), OPEN[outcome.state]
+  return {
+    state = outcome.state, reason = logfmt.short(outcome.reason), attempt = failures_of(job, outcome),
+    tries = (job.tries or job.failures) + 1, taken = clock - (job.started or clock),
+    due = open and (outcome.timer and outcome.timer.due or wall + outcome.pause) or nil,
+    since = outcome.state == "retry" and (job.since or outcome.counted and (job.began or wall)) or nil,
+    cause = outcome.cause, version = M.version(job), entry = timer.entry, timer = timer.timer, thing = timer.thing,
+    timer_key = timer.timer_key, cancel = timer.cancel, memory = outcome.memory,
+    would = job.would and #job.would > 0 and (json.encode(json.list(job.would))) or nil,
+  }
+end
+
+---The version of the job's rule as a number of 48 bits; nil when it is not known.
+---@param job altinn.events.job
+---@return integer|nil
+function M.version(job) return job.rule.version and tonumber(job.rule.version, 16) end
+
+---What the log says of the time until the next body.
+---@param outcome table
+---@return string
+function M.next_text(outcome)
+  if not outcome.pause then return "" end
+  local run = outcome.timer and outcome.timer.run or "run"
+  return ("; %s in %s"):format(run == "run" and "again" or run, duration.text(outcome.pause))
+end
+
+return M

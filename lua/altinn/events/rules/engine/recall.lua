@@ -1,0 +1,57 @@
+-- What the memory holds of a run from earlier attempts, and of its letter from earlier events: asked once an attempt,
+-- and only where something needs it.
+local cjson = require("cjson.safe").new()
+local effects = require "altinn.events.rules.effects"
+local events = require "altinn.events"
+local outcomes = require "altinn.events.rules.engine.outcome"
+
+local M = {}
+
+local NOTHING = { steps = {}, memory = {}, effects = {} }
+
+--- The thing of an event as a text, by which memory and timers are kept: "letter:0198…"; an event without a thing is
+--- its own.
+---@param event table
+---@return string
+function M.thing(event)
+  local meaning = events.describe(event)
+  if not meaning or not meaning.about or not meaning.id then return "event:" .. effects.event_part(event) end
+  return meaning.about .. ":" .. meaning.id
+end
+
+--- What the memory holds. Waits; ends the attempt when the memory does not answer.
+---@param job altinn.events.job
+---@param ports altinn.events.ports
+---@return { steps: table[], memory: table<string, string>, effects: table[] }
+function M.all(job, ports)
+  local own = job.own
+  if own.recalled then return own.recalled end
+  if not ports.memory.recall then return NOTHING end
+  local known = ports.memory:recall(job, M.thing(job.event))
+  if known.over then outcomes.stop(job, outcomes.DROPPED) end
+  if known.failed then
+    outcomes.stop(job, outcomes.failed(job, ports, { reason = "the inbox does not answer", kind = "host" }))
+  end
+  own.recalled = known
+  return known
+end
+
+--- The same for what earlier attempts of this run left: a fresh run has left nothing, and nobody is asked.
+---@param job altinn.events.job
+---@param ports altinn.events.ports
+---@return table
+function M.of_run(job, ports)
+  if job.fresh and not job.own.recalled then return NOTHING end
+  return M.all(job, ports)
+end
+
+--- A JSON text as a value; null is nil.
+---@param text string
+---@return any
+function M.decoded(text)
+  local value = cjson.decode(text)
+  if value == cjson.null then return nil end
+  return value
+end
+
+return M

@@ -182,7 +182,7 @@ function M.prepare(effect, about, targets)
   local item = { kind = effect.kind, target = effect.target }
   item.key, message = key_of(effect, about)
   if not item.key then return fail(effect, message) end
-  record.kind = effect.kind
+  record.kind, record.probe = effect.kind, effect.probe
   item.text, message = json.encode(record)
   if not item.text then return fail(effect, message) end
   if #item.text > RECORD_BYTES then

@@ -68,19 +68,19 @@ function Memory:recall(job, thing)
   boundary(self, "recall")
   if self.fails then return { failed = true } end
   self.recalls = self.recalls + 1
-  local remembered, steps = {}, {}
+  local remembered = {}
   for name, one in pairs(self.remembered[thing] or {}) do
     if not one.expires or one.expires > self.world.now then remembered[name] = one.value end
   end
-  for index, step in ipairs(self.steps[job.sequence] or {}) do steps[index] = step end
-  return { steps = steps, memory = remembered, effects = unfinished(self, job) }
+  return { steps = self.steps[job.sequence] or {}, memory = remembered, effects = unfinished(self, job) }
 end
 
 function Memory:step(job, name, place, result)
   boundary(self, "step " .. name)
   if self.fails then return nil end
   local steps = self.steps[job.sequence] or {}
-  for _, step in ipairs(steps) do assert(step.name ~= name, "step " .. name .. " is stored twice") end
+  assert(not steps[name], "step " .. name .. " is stored twice")
+  steps[name] = true
   self.steps[job.sequence], steps[#steps + 1] = steps, { name = name, place = place, result = result }
   self.world:boundary("after step " .. name)
   return true

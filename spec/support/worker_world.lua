@@ -85,6 +85,8 @@ local function door(self)
   function jobs.settle(_, works) store(self, works) end
   function jobs.verdict() end
   function jobs.effect() end
+  function jobs.admit() end
+  function jobs.report() end
   function jobs.record(_, works, ticket)
     local states, recalled = {}, {}
     for index, work in ipairs(works) do

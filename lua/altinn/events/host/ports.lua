@@ -104,6 +104,8 @@ function M.new(worker)
     random = math.random, send = function(request) return scheduler.request(request) end,
     ask = function() return connect(worker) end, rest = function() scheduler.sleep(0) end,
     may_wait = coroutine.isyieldable, log = function(...) return worker.log(...) end, targets = {},
+    admit = function(target) return worker.jobs:admit(target) end,
+    report = function(target, good) worker.jobs:report(target, good) end,
   }
 end
 

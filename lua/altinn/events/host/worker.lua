@@ -88,7 +88,8 @@ local function apply(self, text)
   local settings = decode_settings(text)
   local set, message = load_rules(self, settings)
   if not set then return nil, message end
-  self.settings, self.rules, self.text, self.ports.targets = settings, by_name(set), text, settings.targets
+  self.settings, self.rules, self.text = settings, by_name(set), text
+  self.ports.targets, self.ports.holidays = settings.targets, settings.holidays
   self.log = logs.new(settings.log, self.write)
   self.share:expect(count_of(self.rules))
   return true
@@ -208,7 +209,7 @@ local function decided(task, ok, value, raised)
   if self.stopped then return end
   if job.dropped then return leave(self, job) end
   rest(self, job, task)
-  if not ok then return conclude(self, job, engine.raised(job, self.ports, raised, value)) end
+  if not ok then return conclude(self, job, engine.raised(job, self.ports, raised, value, task.stopped ~= nil)) end
   local outcome = engine.outcome(job, self.ports, value)
   if outcome then return conclude(self, job, outcome) end
   return send_effects(self, job, value)

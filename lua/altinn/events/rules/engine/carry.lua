@@ -34,17 +34,15 @@ end
 
 -- Sending.
 
-local function failure_of(result)
-  return {
-    reason = result.reason, kind = result.state == "refused" and result.status or result.kind, status = result.status,
-    after = result.headers and retries.after(result.headers), target = result.target,
-  }
-end
-
-local function failed(job, ports, result)
-  local temporary = result.state ~= "refused" or policy.is_temporary(job.rule, result.status)
-  if temporary then return outcomes.failed(job, ports, failure_of(result)) end
-  return { state = "dead", reason = result.reason, final = true }
+-- The run's outcome after an effect that was not sent; `final`: because such an answer does not change.
+local function failed(job, ports, item, result)
+  local refused = result.state == "refused"
+  local outcome = outcomes.failed(job, ports, {
+    reason = result.reason, kind = refused and result.status or result.kind, target = item.target,
+    after = result.headers and retries.after(result.headers),
+  })
+  outcome.final = refused and outcome.state == "dead" and not policy.is_temporary(job.rule, result.status)
+  return outcome
 end
 
 ---Sends an effect, and stores its outcome.
@@ -63,8 +61,7 @@ function M.send(job, ports, item, text)
   local outcome = M.outcome(job, item, result)
   ports.memory:sent(job, outcome)
   if result.state == "sent" then return outcome end
-  result.target = item.target
-  return outcome, failed(job, ports, result)
+  return outcome, failed(job, ports, item, result)
 end
 
 ---The outcome of an effect as it is stored.

@@ -11,7 +11,6 @@ local suggest = require "altinn.events.support.suggest"
 local M = {}
 
 local CHUNK = 64  -- effects that are prepared before others have their turn
-local LONGEST_TIMER = 3653 * 86400  -- seconds
 
 -- The values of a verdict are copied here.
 local function text_of(value, what)
@@ -108,8 +107,7 @@ local function timer_of(job, ports, wanted)
   if not M.body(job.rule, run) then return nil, "later: " .. M.no_body(job.rule, run) end
   local calendar, now = require "altinn.events.rules.calendar", (ports.clock())
   local due, message = calendar.resolve(wanted.at, now, ports.holidays)
-  if not due then return nil, "later: " .. message end
-  if not (due - now <= LONGEST_TIMER) then return nil, "later: the time is more than ten years away" end
+  if not due then return nil, message end
   local timer = {
     due = math.max(due, now), run = run, key = wanted.key or "", thing = recall.thing(job.event),
     cancel = wanted.cancel and #wanted.cancel > 0 and table.concat(wanted.cancel, "\n") or nil,
@@ -130,14 +128,14 @@ end
 
 -- Decisions.
 
-local function faulty(body, message) return { verdict = "fail", reason = ("%s: %s"):format(place.of(body), message) } end
+local function faulty(at, message) return { verdict = "fail", reason = ("%s: %s"):format(at, message) } end
 
 local function composed(job, ports, verdict, body)
   local items, timer, message
   items, message = prepare(job, ports, verdict.effects)
-  if not items then return faulty(body, message) end
+  if not items then return faulty(place.of(body), message) end
   timer, message = timer_of(job, ports, verdict.timer)
-  if message then return faulty(body, message) end
+  if message then return faulty(verdict.timer.where or place.of(body), message) end
   return {
     verdict = "effects", items = items, timer = timer, memory = memory_of(job, ports, verdict.memory),
     reason = verdict.reason,

@@ -1,7 +1,7 @@
 -- Outcomes of an attempt: of failures, of errors that a body raised, and what is stored of them.
+local causes = require "altinn.events.rules.cause"
 local duration = require "altinn.events.support.duration"
 local json = require "altinn.events.support.json"
-local language = require "altinn.events.rules.language"
 local logfmt = require "altinn.events.support.logfmt"
 local place = require "altinn.events.rules.place"
 local policy = require "altinn.events.rules.retry_policy"
@@ -83,20 +83,22 @@ end
 ---@param ports altinn.events.ports
 ---@param raised any
 ---@param text string the error with its traceback
+---@param limited boolean|nil it overran a limit of the rule
 ---@return table outcome
-function M.raised(job, ports, raised, text)
+function M.raised(job, ports, raised, text, limited)
   if job.own and job.own.ended then return job.own.ended end
   local failure = things.failure(raised)
-  if not failure then return M.failed(job, ports, { reason = place.traceback(text), kind = "error" }) end
+  if not failure then
+    return M.failed(job, ports, { reason = place.traceback(text), kind = limited and "limit" or "error" })
+  end
   local reason, status = ("%s (%s)"):format(failure.message, failure.code), failure.detail.status
   if too_early(job, ports, failure) then
     return M.failed(job, ports, { reason = reason, kind = failure.code, pause = FRESH_PAUSE })
   end
-  if things.is_permanent(failure) and not (status and language.names_failure(job.rule, status)) then
-    return { state = "dead", reason = reason }
-  end
-  return M.failed(job, ports,
-    { reason = reason, kind = failure.code, status = status, after = failure.detail.retry_after })
+  return M.failed(job, ports, {
+    reason = reason, kind = failure.code, status = status, number = failure.detail.number,
+    temporary = failure.detail.temporary, after = failure.detail.retry_after,
+  })
 end
 
 -- What is stored.
@@ -120,6 +122,11 @@ local function failures_of(job, outcome)
   return job.failures + ((OPEN[outcome.state] and not outcome.counted) and 0 or 1)
 end
 
+local function cause_of(outcome)
+  if outcome.cause or outcome.state ~= "dead" then return outcome.cause end
+  return causes.of { kind = "fail", reason = outcome.reason }
+end
+
 ---What is stored of an attempt's end.
 ---@param job altinn.events.job
 ---@param ports altinn.events.ports
@@ -133,7 +140,7 @@ function M.settlement(job, ports, outcome)
     tries = (job.tries or job.failures) + 1, taken = clock - (job.started or clock),
     due = open and (outcome.timer and outcome.timer.due or wall + outcome.pause) or nil,
     since = outcome.state == "retry" and (job.since or outcome.counted and (job.began or wall)) or nil,
-    cause = outcome.cause, version = M.version(job), entry = timer.entry, timer = timer.timer, thing = timer.thing,
+    cause = cause_of(outcome), version = M.version(job), entry = timer.entry, timer = timer.timer, thing = timer.thing,
     timer_key = timer.timer_key, cancel = timer.cancel, memory = outcome.memory,
     would = job.would and #job.would > 0 and (json.encode(json.list(job.would))) or nil,
   }

@@ -66,7 +66,7 @@ describe("while nobody knows what came of an effect", function()
     start({ changes = CHANGING }, { "close", "503", "200" })
     post(1)
     run_of("1/changes", "done")
-    assert.are.same({ "/1 1 v1", "/1 1 v1", "/3 3 v3" }, sent())
+    assert.are.same({ "/1 1 v1", "/1 1 v1", "/2 2 v2" }, sent())
   end)
 
   it("the same bytes go out again after kill -9 and with another rule file", function()

@@ -75,13 +75,13 @@ function Memory:recall(job, thing)
   return { steps = self.steps[job.sequence] or {}, memory = remembered, effects = unfinished(self, job) }
 end
 
-function Memory:step(job, name, place, result)
+function Memory:step(job, name, at, result)
   boundary(self, "step " .. name)
   if self.fails then return nil end
   local steps = self.steps[job.sequence] or {}
   assert(not steps[name], "step " .. name .. " is stored twice")
   steps[name] = true
-  self.steps[job.sequence], steps[#steps + 1] = steps, { name = name, place = place, result = result }
+  self.steps[job.sequence], steps[#steps + 1] = steps, { name = name, place = at, result = result }
   self.world:boundary("after step " .. name)
   return true
 end

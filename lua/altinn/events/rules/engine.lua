@@ -21,8 +21,8 @@ local DROPPED = outcomes.DROPPED
 
 ---@class altinn.events.job
 ---A run. The engine writes `began`, `started` and `own` (of this attempt) when it begins, and for the words of the
----rule: `made` (the verdicts that the body made), `body` (the function that runs), `step`, `would` (what a rule in the shadow
----would have done).
+---rule: `made` (the verdicts that the body made), `body` (the function that runs), `step`, `would` (acts that a rule in
+---the shadow would have done).
 ---@field rule table of altinn.events.rules.loading
 ---@field event table
 ---@field sequence any the event's name in the log
@@ -70,8 +70,8 @@ local DROPPED = outcomes.DROPPED
 ---  seconds since 1970 or nil } in a list
 ---@field holds fun(self: table, job: table): boolean whether the run was not taken back
 ---@field recall (fun(self: table, job: table, thing: string): table)|nil (waits) { steps = { { name, result = JSON } },
----  memory = { [name] = JSON }, effects = { { key, target, request, state } }: recorded, outcome unknown }, or { failed =
----  true }, or { over = true }
+---  memory = { [name] = JSON }, effects = { { key, target, request, state } }: recorded, outcome unknown }, or
+---  { failed = true }, or { over = true }
 ---@field step (fun(self: table, job: table, name: string, place: integer, result: string): true|"over"|nil)|nil (waits)
 ---  stores the result of a step; nil: not stored
 ---@field keeps_timers boolean|nil
@@ -145,7 +145,7 @@ function M.decide(job, ports)
 end
 
 -- The outcome of a decision that was carried out; summary: { state, reason }.
-local function completed(job, ports, decision, summary)
+local function completed(ports, decision, summary)
   summary.memory = decision.memory
   local timer = decision.timer
   if not timer then return summary end
@@ -168,10 +168,10 @@ local function remembered(memory)
   return table.concat(parts, "; ")
 end
 
-local function without_effects(job, ports, decision)
+local function without_effects(ports, decision)
   local reason = remembered(decision.memory)
   if reason == "" and not decision.timer then reason = decision.reason or "the rule is done" end
-  return completed(job, ports, decision, { state = "done", reason = reason })
+  return completed(ports, decision, { state = "done", reason = reason })
 end
 
 local STATES = { done = "done", skip = "skipped", fail = "dead" }
@@ -183,7 +183,7 @@ local function outcome_of(job, ports, decision)
   if decision.verdict == "effects" then
     if job.rule.shadow then shadow.note(job, decision.items)
     elseif #decision.items > 0 then return nil end
-    return without_effects(job, ports, decision)
+    return without_effects(ports, decision)
   end
   if decision.verdict == "later" then return outcomes.wished(job, ports, decision) end
   return { state = STATES[decision.verdict], reason = decision.reason }
@@ -208,7 +208,7 @@ function M.carry_out(job, ports, decision)
   if decision.verdict == "finish" then return finish.out(job, ports, decision.items) end
   local outcome = carry.out(job, ports, decision.items)
   local fine = outcome and (outcome.state == "done" or outcome.state == "skipped")
-  return fine and completed(job, ports, decision, outcome) or outcome
+  return fine and completed(ports, decision, outcome) or outcome
 end
 
 -- The end.
@@ -253,11 +253,12 @@ end
 ---@param job altinn.events.job
 ---@param ports altinn.events.ports
 ---@return table outcome { state: "done"|"skipped"|"dead"|"retry"|"later"|"held"|"shadowed"|"abandoned"|"dropped",
----  reason, pause, after } pause: seconds until the next attempt; after: the seconds that a server or the rule asked for
+---  reason, pause, after } pause: seconds until the next attempt; after: those that a server or the rule asked for
 function M.run(job, ports)
   if not M.begin(job, ports) then return DROPPED end
-  local outcome, decision = M.held(job, ports), nil
+  local outcome = M.held(job, ports)
   while not outcome do
+    local decision
     decision, outcome = protect(job, ports)
     if decision then outcome = M.outcome(job, ports, decision) or M.carry_out(job, ports, decision) end
   end

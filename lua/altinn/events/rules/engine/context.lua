@@ -52,11 +52,7 @@ end
 -- Memory.
 
 -- Whether pairs looks at __pairs: Lua 5.2 and later, and some builds of LuaJIT.
-local GUARDED = (function()
-  local found = false
-  for _ in pairs(setmetatable({}, { __pairs = function() return function() found = true end end })) do break end
-  return found
-end)()
+local GUARDED = pairs(setmetatable({}, { __pairs = function() return false end })) == false
 
 local function is_read_only(_, name)
   place.mistake(("context.memory is what was remembered: return remember { %s = … } to change it")

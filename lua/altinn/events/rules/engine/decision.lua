@@ -148,8 +148,8 @@ end
 ---@param body function that gave the value
 ---@param value any
 ---@param why any its second value
----@return table decision { verdict = "done"|"skip"|"later"|"fail", reason, after }, { verdict = "effects", items, timer,
----  memory, reason }, or { mistake = text } when the value is no verdict
+---@return table decision { verdict = "done"|"skip"|"later"|"fail", reason, after }, { verdict = "effects", items,
+---  timer, memory, reason }, or { mistake = text } when the value is no verdict
 function M.of(job, ports, body, value, why)
   local verdict, message = language.verdict(value, why)
   if not verdict then return { mistake = ("%s: %s"):format(place.of(body), message) } end

@@ -178,6 +178,133 @@ describe("what a body makes", function()
   end)
 end)
 
+describe("a named body", function()
+  -- A rule whose run starts `paper`, which is written so.
+  local function named(body, parts)
+    return ('rule {\n  name = "a", on = "correspondencepublished",%s\n  run = function() return later { at = 1, run ='
+      .. ' "paper" } end,\n  paper = function(event, letter, context)\n%s\n  end,\n}\n'):format(parts or "", body)
+  end
+
+  it("is read as run is: powers, targets, methods, members, what is made and paths", function()
+    assert.are.equal("", (found(named("    log(letter:details().status, context.timer.with)"))))
+    says(found(named("    letter:purge()")), 'error one.lua:5: rule \'a\': letter:purge() needs "purge" in may')
+    says(found(named('    return send.http("prnt") {}')),
+      "error one.lua:5: rule 'a': send.http: there is no target 'prnt'")
+    says(found(named("    letter:detials()")), "error one.lua:5: rule 'a': the letter has no 'detials'")
+    says(found(named("    log(context.atempt)")), "error one.lua:5: rule 'a': there is no 'atempt' in context")
+    says(found(named("    log(context.timer.wiht)")), "timer has no 'wiht' (did you mean 'with'?)")
+    says(found(named("    later { at = 1 }")), "error one.lua:5: rule 'a': later(…) is made and not returned")
+    says(found(named("    remember { a = 1 } forget('b')")), "remember(…) is made and not", "forget(…) is made and not")
+    says(found(named("    if event.id then return done() end")),
+      "warning one.lua:4: warning: rule 'a': one path through the body 'paper' returns a verdict")
+  end)
+
+  it("is there when later or probe names it", function()
+    says(found(rule("", '    return later { at = 1, run = "papr" }')),
+      "error one.lua:4: rule 'a': later: run: the rule has no body 'papr'")
+    says(found(named('    return later { at = 1, run = "papr" }')),
+      "one.lua:5: rule 'a': later: run: the rule has no body 'papr' (did you mean 'paper'?)")
+    says(found(named('    return send.http("print") { probe = "look" }')),
+      "error one.lua:5: rule 'a': the rule has no body 'look'")
+    assert.are.equal("", (found(named('    return later { at = 1, run = event.id }'))))
+    assert.are.equal("", (found(named('    return later { at = 1 }'))))
+  end)
+
+  it("is started by something: a hint", function()
+    says(found(rule(" paper = function() end,")),
+      'hint one.lua:2: hint: rule \'a\': nothing starts the body \'paper\': return later { at = …, run = "paper" }')
+    says(found(rule(" wehn = function() end,")), "nothing starts the body 'wehn' (did you mean 'when'?)")
+    local text = rule(" paper = function() end,", "    return later { at = 1, run = %s }")
+    for _, run in ipairs { '"paper"', "event.id", 'event.id and "paper" or "run"' } do
+      assert.are.equal("", (found(text:format(run))), run)
+    end
+    assert.are.equal("", (found(rule(" look = function() return sent end,",
+      '    return send.http("print") { probe = "look" }'))))
+    assert.are.equal("", (found('local function again() return later { at = 1, run = "paper" } end\n'
+      .. rule(" paper = function() end,", "    return again()"))))
+    assert(os.execute("mkdir -p " .. process.quote(folder .. "/rules/lib")))
+    command.write("rules/lib/words.lua", "return { again = function(go) return go { at = 1, run = 'paper' } end }")
+    assert.are.equal("", (found('local words = require "words"\n'
+      .. rule(" paper = function() end,", "    return words.again(later)"))))
+  end)
+
+  it("has context.get and context.effect as a probe only", function()
+    local text = rule(" look = function(event, letter, context) return context.get('/').status == 200 and sent"
+      .. " or not_sent end,", "    %s\n    return send.http('print') { probe = 'look' }")
+    assert.are.equal("", (found(text:format "")))
+    says(found(text:format "log(context.effect.key)"),
+      "warning one.lua:4: warning: rule 'a': context.effect is nil here: only a body that an effect names as its probe")
+  end)
+end)
+
+describe("the arguments of words", function()
+  local FAULTS = {
+    { "skip()", "skip wants a reason" }, { "fail(5)", "fail wants a reason" },
+    { "done({})", "done: the reason is a text" },
+    { "retry_after('soon')", "retry_after: 'soon' is no span of time" },
+    { "later { run = event.id }", "at is missing" },
+    { "later { at = 'tomorrow' }", "later: at: 'tomorrow' is neither a span nor a time" },
+    { "later { at = workdays(0) }", "workdays wants a whole number of days" },
+    { "later { at = workdays(1, '9') }", "workdays: the time of day" },
+    { "later { at = '11d', on = 1 }", "unknown key 'on'" },
+    { "later { at = '3654d' }", "later: at: a timer waits ten years at most" },
+    { "later { at = 1, cancel = 'correspondencepurgd' }", "cancel: 'correspondencepurgd' is no event type",
+      "did you mean 'correspondencepurged'?" },
+    { "later { at = 1, cancel = { event.type, 'correspondence*' } }", "cancel: each type is written out" },
+    { "later { at = 1, key = '' }", "later: key is a text" }, { "remember { }", "there is no value to keep" },
+    { "remember { a = event.id, expires = 'soon' }", "remember: expires" },
+    { "remember { true }", "each value has a name" }, { "step('', print)", "step: the name is a text" },
+    { "forget()", "forget: the name of what was remembered is a text" },
+    { "step('a', true)", "step wants a function, not a boolean" },
+  }
+
+  for _, case in ipairs(FAULTS) do
+    it("are looked at where they are constants: " .. case[1], function()
+      says(found(rule("", ("    return %s"):format(case[1]))), "error one.lua:4: rule 'a': ", case[2])
+    end)
+  end
+
+  it("may be right", function()
+    for _, text in ipairs { "skip(event.id)", "done()", "later { at = event.time, cancel = { event.type } }",
+      "later { at = workdays(2, '09:00'), with = { event.id, { letter.id } }, key = event.id }",
+      "later { at = workdays(event.id), run = 'run', cancel = event.type }", "remember { [event.id] = true }",
+      "remember { a = { event.id }, b = letter.id, expires = event.id }", "forget(event.id)", "step('a', log)",
+      "later(event)", "later { [event.id] = 1 }", "step(event.id, function() return 1 end)" } do
+      assert.are.equal("", (found(rule("", "    return " .. text))), text)
+    end
+    assert.are.equal("", (found(rule("", "    local function later() end\n    return later()"))))
+  end)
+
+  it("cancel by events about the same thing: a warning", function()
+    says(found(rule("", "    return later { at = 1, cancel = 'notificationcreated' }")),
+      "warning one.lua:4: warning: rule 'a': cancel: an event of type", "is about a thing of kind 'order'")
+    assert.are.equal("", (found(rule("", "    return later { at = 1, cancel = { 'correspondencereceiverread',"
+      .. " 'com.example.paid' } }"))))
+  end)
+
+  it("name each step of a body once: a warning", function()
+    says(found(rule("", "    step('a', function() return step('b', log) end)\n    return step('a', log)")),
+      "warning one.lua:5: warning: rule 'a': the step 'a' stands in line 4 too: the second gets the result of the")
+    assert.are.equal("", (found(rule(" other = function() return step('a', log) end,",
+      "    step('a', log) return later { at = 1, run = 'other' }"))))
+  end)
+end)
+
+describe("unless", function()
+  it("needs the power to read details, and a letter", function()
+    local unless = ' unless = { been = { "Read" } },'
+    assert.are.equal("", (found(rule(unless))))
+    assert.are.equal("", (found(rule(unless .. ' may = { "read:details" },'))))
+    says(found(rule(unless .. " may = {},")),
+      'error one.lua:1: rule \'a\': unless needs "read:details" in may: add "read:details" to may')
+    local text = 'rule { name = "a", on = %s, unless = { been = { "Read" } }, run = function() end }'
+    says(found(text:format '"notificationcreated"'), "unless: these events are about no letter")
+    for _, on in ipairs { '"*"', '{ "notificationcreated", "correspondencepublished" }', '"com.example.made"' } do
+      assert.are.equal("", (found(text:format(on))), on)
+    end
+  end)
+end)
+
 describe("a head", function()
   it("can come true", function()
     says(found('rule { name = "a", on = "*", when = { resource = "a", sender = "974760673", recipient = "991825827" },'
@@ -226,7 +353,7 @@ end)
 describe("what is found", function()
   it("stands in the order of files and lines", function()
     local text = rule(' may = { "send:print" },', '    letter:purge() return send.http("print") {}')
-      .. '\nrule { name = "b", on = "correspondencearchived", run = function() return skip() .. nobody end }'
+      .. '\nrule { name = "b", on = "correspondencearchived", run = function() return skip("x") .. nobody end }'
     local _, list = found(text)
     local lines = {}
     for index, one in ipairs(list) do lines[index] = one.line end
@@ -292,12 +419,16 @@ describe("check", function()
   it("warns where rules ask Altinn and none is configured, as run does", function()
     local config = 'return { listen = "127.0.0.1:0", admin = "127.0.0.1:0", %s }'
     command.rules(rule("", "    log(letter:details().status)")
-      .. 'rule { name = "b", on = "*", may = { "confirm" }, run = print } rule { name = "c", on = "*", run = print }')
+      .. 'rule { name = "b", on = "*", may = { "confirm" }, run = print } rule { name = "c", on = "*", run = print }'
+      .. '\nrule { name = "d", on = "*", unless = { been = { "Read" } }, run = print }'
+      .. '\nrule { name = "e", on = "*", trust = "confirmed", run = print }')
     command.write("altinn-events.lua", config:format "")
     local status, _, err = command.run "check"
     assert.are.equal(0, status)
     says(err, "rules/one.lua:4: warning: rule 'a': letter:details() asks Altinn, and the configuration lacks",
-      "rules/one.lua:7: warning: rule 'b': \"confirm\" in may asks Altinn")
+      "rules/one.lua:7: warning: rule 'b': \"confirm\" in may asks Altinn",
+      "rules/one.lua:8: warning: rule 'd': unless asks Altinn",
+      "rules/one.lua:9: warning: rule 'e': trust = \"confirmed\" asks Altinn")
     command.silent(err, "'c'")
     assert.are.equal(1, (command.run("check", "--strict")))
     status, _, err = command.run("run", "--once")

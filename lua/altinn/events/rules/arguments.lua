@@ -96,16 +96,24 @@ end
 
 -- Bodies.
 
+--- Why a word cannot name one of some bodies.
+---@param name any
+---@param bodies table<string, function>
+---@return string|nil message
+function M.unknown_body(name, bodies)
+  if bodies[name] then return nil end
+  return ("the rule has no body '%s'%s: write %s = function(event, letter, context) … end beside run")
+    :format(core.mask(name), suggest.hint(name, bodies), name:find("^[%a_][%w_]*$") and name or "…")
+end
+
 --- Why a word cannot name a body of the rule that runs. Outside of runs any name will do.
 ---@param name any
 ---@return string|nil message
 function M.body_fault(name)
   if type(name) ~= "string" then return ("the name of a body is a text, not a %s"):format(type(name)) end
   local run = place.run()
-  local known = run and run.rule and run.rule.bodies
-  if not known or known[name] then return nil end
-  return ("the rule has no body '%s'%s: write %s = function(event, letter, context) … end beside run")
-    :format(core.mask(name), suggest.hint(name, known), name:find("^[%a_][%w_]*$") and name or "…")
+  local bodies = run and run.rule and run.rule.bodies
+  return bodies and M.unknown_body(name, bodies) or nil
 end
 
 -- Effects.

@@ -12,7 +12,8 @@ local M = {}
 ---@field raw table<string, true> names that the file gives to rawset or rawget
 ---@field doubled { name: string, is_head: boolean }[] keys of a table that are written more than once
 ---@field always { text: string }[] conditions with an alternative that is always true
----@field rules { name: string|nil, line: integer, facts: table[] }[] facts of the functions that a rule's bodies reach
+---@field rules { name: string|nil, line: integer, facts: table[], named: table<string, table> }[] facts: of the
+---  functions that a rule's bodies reach; named: of its bodies, by name
 
 local Reader = {}
 Reader.__index = Reader
@@ -24,7 +25,7 @@ end
 
 local function new_facts()
   return { sends = {}, effects = {}, calls = {}, points = {}, members = {}, answers = {}, context = {}, dropped = {},
-    refers = {} }
+    words = {}, refers = {} }
 end
 
 function Reader:at(list, node, entry)
@@ -132,14 +133,14 @@ function visit.Index(self, node, scope)
   if thing then self:at(self.facts.members, node, { name = name, second = thing.second }) end
   if answer then self:note_answer(answer, node, name) end
   if name and is_context(scope, node[1]) then self:at(self.facts.context, node, { name = name })
-  elseif name and owner == "log" then self:at(self.facts.context, node, { name = name, of_log = true }) end
+  elseif name and owner then self:at(self.facts.context, node, { name = name, owner = owner }) end
   self:list(node, scope)
 end
 
--- The arguments of a call as constants.
-local function arguments_of(node)
-  local list = { n = #node - 2 }
-  for index = 3, #node do list[index - 2] = constants.value(node[index], function() end) end
+-- The arguments of a call, which begin at an index of its node, as constants.
+local function arguments_of(node, first)
+  local list = { n = #node - first + 1 }
+  for index = first, #node do list[index - first + 1] = constants.value(node[index], function() end) end
   return list
 end
 
@@ -156,11 +157,20 @@ function visit.Invoke(self, node, scope)
   local thing = self.facts and is_thing(scope, node[1])
   local answer = self.facts and answer_of(scope, node[1])
   if thing then
-    self:at(self.facts.calls, node, { name = node[2][1], second = thing.second, arguments = arguments_of(node) })
+    self:at(self.facts.calls, node, { name = node[2][1], second = thing.second, arguments = arguments_of(node, 3) })
   end
-  if answer then self:note_answer(answer, node, node[2][1], arguments_of(node)) end
+  if answer then self:note_answer(answer, node, node[2][1], arguments_of(node, 3)) end
   self:expression(node[1], scope)
   for index = 3, #node do self:expression(node[index], scope) end
+end
+
+-- Notes the call of a word such as later { … }, as far as the text tells its arguments.
+function Reader:note_word(node, scope)
+  local name = node[1].tag == "Id" and node[1][1]
+  if not self.facts or not verdicts.faults[name] or not self:is_global(node[1], scope, name) then return end
+  local arguments = arguments_of(node, 2)
+  if node[2] and node[2].tag == "Table" and constants.has_open_names(node[2]) then arguments[1] = constants.UNKNOWN end
+  self:at(self.facts.words, node, { name = name, arguments = arguments })
 end
 
 function Reader:note_call(node, scope)
@@ -198,6 +208,7 @@ end
 
 function visit.Call(self, node, scope)
   self:note_call(node, scope)
+  self:note_word(node, scope)
   self:note_effect(node, scope)
   if self:is_global(node[1], scope, "rule") and node[2] and node[2].tag == "Table" then
     return self:rule(node, node[2], scope)
@@ -209,6 +220,7 @@ end
 function Reader:body(node, scope)
   local facts = self.facts
   local own = facts or new_facts()
+  if not facts then own.line, own.column = syntax.position(self.tree, node) end
   self.facts = own
   local names = inner(scope)
   for index, parameter in ipairs(node[1]) do
@@ -245,7 +257,7 @@ function Reader:head(found, fields)
 end
 
 function Reader:rule(call, fields, scope)
-  local found = { facts = {} }
+  local found = { facts = {}, named = {} }
   found.line = syntax.position(self.tree, call)
   self.rules[#self.rules + 1] = found
   self:expression(call[1], scope)
@@ -254,12 +266,11 @@ function Reader:rule(call, fields, scope)
     local key, value = pair.tag == "Pair" and string_of(pair[1]), pair.tag == "Pair" and pair[2] or pair
     local bound = value.tag == "Id" and scope[value[1]]
     if key == "name" then found.name = string_of(value) end
-    if value.tag == "Function" then
-      found.facts[#found.facts + 1] = self:body(value, scope)
-    else
-      if type(bound) == "table" and bound.facts then found.facts[#found.facts + 1] = bound.facts end
-      self:expression(value, scope)
-    end
+    local facts = type(bound) == "table" and bound.facts or nil
+    if value.tag == "Function" then facts = self:body(value, scope)
+    else self:expression(value, scope) end
+    found.facts[#found.facts + 1] = facts
+    if key then found.named[key] = facts end
   end
 end
 

@@ -45,6 +45,16 @@ function M.value(node, known)
   return made
 end
 
+--- Whether a table's text has a name that is known at run time only: { [name] = 1 }.
+---@param node table of a table
+---@return boolean
+function M.has_open_names(node)
+  for _, item in ipairs(node) do
+    if item.tag == "Pair" and not plain[item[1].tag] then return true end
+  end
+  return false
+end
+
 --- The keys that a table's text has more than once.
 ---@param node table of a table
 ---@return { name: string, node: table }[]

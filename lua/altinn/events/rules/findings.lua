@@ -9,6 +9,7 @@ local sandbox = require "altinn.events.rules.sandbox"
 local strict = require "altinn.events.support.strict"
 local suggest = require "altinn.events.support.suggest"
 local syntax = require "altinn.events.rules.syntax"
+local UNKNOWN = require("altinn.events.rules.constants").UNKNOWN
 local things = require "altinn.events.rules.thing"
 local uses = require "altinn.events.rules.uses"
 local wants = require "altinn.events.subscriptions.wants"
@@ -74,6 +75,19 @@ local function check_numbers(list, rule)
           .. " fit the others"):format(number))
       end
     end
+  end
+end
+
+-- `unless` asks Altinn of the letter.
+local function check_unless(list, rule)
+  if not rule.unless then return end
+  if not language.may(rule, "read:details") then
+    list:add("error", "power", place_in(rule), "unless needs \"read:details\" in may", "add \"read:details\" to may")
+  end
+  local kinds = uses.kinds_of(rule)
+  if kinds and not kinds.letter then
+    list:add("error", "thing", place_in(rule), "unless: these events are about no letter, and only letters have these"
+      .. " statuses")
   end
 end
 
@@ -144,9 +158,75 @@ local function check_body(list, rule, facts, targets, is_body)
     list:add("error", "unreturned", place_in(rule, call), ("%s is made and not returned, and would have no effect")
       :format(call.word), "write return before it")
   end
-  if is_body and facts.returns and facts.returns.value and facts.returns.without then
-    list:add("warning", "path", place_in(rule), "one path through a body returns a verdict, another returns nothing",
-      "return done(\"why\") or skip(\"why\") where there is nothing to do")
+end
+
+local function check_path(list, rule, name, facts)
+  if not facts.returns or not facts.returns.value or not facts.returns.without then return end
+  local body = name == "run" and "a body" or ("the body '%s'"):format(name)
+  list:add("warning", "path", place_in(rule, name ~= "run" and facts or nil),
+    ("one path through %s returns a verdict, another returns nothing"):format(body),
+    "return done(\"why\") or skip(\"why\") where there is nothing to do")
+end
+
+-- The bodies that timers start and that effects name as their probes, as far as the text tells them: by name;
+-- `open`: there may be others.
+local function started_in(found)
+  local started = { timers = {}, probes = {} }
+  for _, facts in ipairs(found.facts) do
+    for _, entry in ipairs(facts.words) do
+      local fields = entry.name == "later" and entry.arguments[1]
+      local name = type(fields) == "table" and fields.run or nil
+      if name == UNKNOWN or fields == UNKNOWN then started.open = true elseif name then started.timers[name] = true end
+    end
+    for _, effect in ipairs(facts.effects) do
+      local name = effect.fields.probe
+      if name == UNKNOWN then started.open = true elseif name then started.probes[name] = true end
+    end
+    if #facts.effects < #facts.sends then started.open = true end
+  end
+  return started
+end
+
+-- Whether a file other than the rule's, such as a module, has a text.
+local function is_text_elsewhere(set, file, text)
+  local pattern = ("[\"']%s[\"']"):format((text:gsub("%p", "%%%0")))
+  for path, source in pairs(set.sources) do
+    if path ~= file and source:find(pattern) then return true end
+  end
+  return false
+end
+
+-- The members of the context that only probes have.
+local OF_PROBES = { effect = true, get = true }
+
+local function check_context_of(list, rule, facts)
+  for _, entry in ipairs(facts.context) do
+    if OF_PROBES[entry.name] and not entry.owner then
+      list:add("warning", "probe", place_in(rule, entry), ("context.%s is nil here: only a body that an effect names"
+        .. " as its probe has it"):format(entry.name))
+    end
+  end
+end
+
+local function names_in_order(named)
+  local names = {}
+  for name in pairs(named) do names[#names + 1] = name end
+  table.sort(names)
+  return names
+end
+
+-- How the bodies of a rule are started and end.
+local function check_named(list, set, rule, found)
+  local started = started_in(found)
+  for _, name in ipairs(names_in_order(found.named)) do
+    local facts = found.named[name]
+    local is_known = name == "run" or started.open or started.timers[name] or started.probes[name]
+    if rule.bodies[name] and not is_known and not is_text_elsewhere(set, rule.file, name) then
+      list:add("hint", "body", place_in(rule, facts), ("nothing starts the body '%s'%s"):format(name,
+        suggest.hint(name, language.keys)), ("return later { at = …, run = %q } where it is to run"):format(name))
+    end
+    if not started.probes[name] and not started.open then check_context_of(list, rule, facts) end
+    check_path(list, rule, name, facts)
   end
 end
 
@@ -197,6 +277,8 @@ local function check_asking(list, rule, found)
       if asks and not what then place, what = call, ("letter:%s()"):format(call.name) end
     end
   end
+  if not what and rule.unless then what = "unless" end
+  if not what and rule.trust == "confirmed" then what = "trust = \"confirmed\"" end
   for _, power in ipairs(rule.may or {}) do
     if not what and not power:find("^send:") then what = ("\"%s\" in may"):format(power) end
   end
@@ -217,7 +299,10 @@ local function check_bodies(list, set, file, read, targets)
     local rule = rule_named(set, file, found)
     if rule then list.read[rule] = found end
     local own = set_of(found.bodies)
-    if rule then check_text_of_head(list, rule, found) end
+    if rule then
+      check_text_of_head(list, rule, found)
+      check_named(list, set, rule, found)
+    end
     for _, facts in ipairs(rule and found.facts or {}) do
       check_body(list, rule, facts, targets, own[facts] == true)
     end
@@ -287,6 +372,7 @@ function M.of(set, targets, has_altinn)
   for _, rule in ipairs(set) do
     if targets then check_powers_of_head(list, rule, targets) end
     check_head(list, rule)
+    check_unless(list, rule)
     check_numbers(list, rule)
   end
   check_files(list, set, targets)

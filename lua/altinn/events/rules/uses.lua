@@ -1,5 +1,5 @@
 -- Checks how bodies use their arguments: whether the thing, Altinn's answers about it, and the context have the methods
--- and members that a body names, and whether the constants of an effect can ever be sent.
+-- and members that a body names, whether the constants of an effect can ever be sent, and those of the other words.
 local core = require "altinn.events.core"
 local effects = require "altinn.events.rules.effects"
 local language = require "altinn.events.rules.language"
@@ -14,15 +14,22 @@ local M = {}
 
 local about_of  -- full type -> kind of thing
 
--- The kinds of the things that a rule's events are about, as a set; nil: not known.
-local function kinds_of(rule)
+-- The kind of the thing that events of a type are about; nil: not known.
+local function kind_of(word)
   if about_of == nil then
     about_of = {}
     for _, entry in pairs(core.types()) do about_of[entry.type] = entry.about end
   end
+  return about_of[core.type_named(word) or word]
+end
+
+--- The kinds of the things that a rule's events are about.
+---@param rule table
+---@return table<string, true>|nil kinds nil: not known
+function M.kinds_of(rule)
   local kinds = {}
   for _, word in ipairs(type(rule.on) == "table" and rule.on or { rule.on }) do
-    local kind = about_of[core.type_named(word) or word]
+    local kind = kind_of(word)
     if not kind then return nil end
     kinds[kind] = true
   end
@@ -101,10 +108,14 @@ local function check_answer(add, entry, kinds)
   end
 end
 
+-- The members of members of the context; those of the others are the rule's, or Altinn's.
+local PARTS = { log = language.levels, timer = { set = true, due = true, with = true } }
+
 local function check_context(add, entry)
-  if entry.of_log then
-    if not language.levels[entry.name] then
-      add("error", "member", entry, strict.message("log", entry.name, language.levels))
+  local known = PARTS[entry.owner]
+  if entry.owner then
+    if known and not known[entry.name] then
+      add("error", "member", entry, strict.message(entry.owner, entry.name, known))
     end
   elseif not language.context[entry.name] then
     add("error", "member", entry, ("there is no '%s' in context%s"):format(entry.name,
@@ -140,7 +151,7 @@ local function is_open(key)
   return false
 end
 
-local function check_effect(add, send)
+local function check_effect(add, send, rule)
   if not language.send[send.kind] then return end
   local stand_ins = effects.kinds[send.kind].stand_ins  -- in place of fields that are known at run time only
   local fields = without_unknown(send.fields, function(name) return stand_ins[name] end)
@@ -155,7 +166,77 @@ local function check_effect(add, send)
     fields.headers = without_unknown(fields.headers, function() return "x" end)
   end
   local message = language.effect_fault(send.kind, send.target, fields, sample_event())
+  if not message and fields.probe then message = language.unknown_body(fields.probe, rule.bodies) end
   if message then add("error", "effect", send, message) end
+end
+
+-- Words: later, remember, skip, workdays, step, …
+
+-- A list without what is known at run time only; nil when nothing is left.
+local function known_items(value)
+  if type(value) ~= "table" then return value end
+  local list = {}
+  for _, one in ipairs(value) do
+    if one ~= UNKNOWN then list[#list + 1] = one end
+  end
+  if #list > 0 or #value == 0 then return list end
+end
+
+local LATER = { at = 0, run = "run", with = true, key = "x" }
+
+-- The arguments of a word, with values in place of those that are known at run time only; nil: too little is known.
+local stand_ins = {}
+
+function stand_ins.later(fields)
+  if type(fields) ~= "table" then return fields end
+  local made = without_unknown(fields, function(name) return LATER[name] end)
+  if type(made.with) == "table" then made.with = true end
+  made.cancel = known_items(made.cancel)
+  return made
+end
+
+function stand_ins.remember(fields)
+  if type(fields) ~= "table" then return fields end
+  local made = without_unknown(fields, function(name) return name == "expires" and 1 or true end)
+  for name, value in pairs(made) do
+    if type(value) == "table" and name ~= "expires" then made[name] = true end
+  end
+  return made
+end
+
+local function check_timer(add, entry, rule, timer)
+  local message = language.unknown_body(timer.run, rule.bodies)
+  if message then add("error", "body", entry, "later: run: " .. message) end
+  local kinds = M.kinds_of(rule)
+  for _, type_name in ipairs(timer.cancel) do
+    local kind = kind_of(type_name)
+    if kind and kinds and not kinds[kind] then
+      add("warning", "cancel", entry, ("cancel: an event of type '%s' is about a thing of kind '%s', and this timer is"
+        .. " about another: it never ends it"):format(type_name, kind))
+    end
+  end
+end
+
+local function check_word(add, entry, rule)
+  local first, second = entry.arguments[1], entry.arguments[2]
+  if entry.name == "step" and second == UNKNOWN then second = print end
+  if first == UNKNOWN or second == UNKNOWN then return end
+  if stand_ins[entry.name] then first = stand_ins[entry.name](first) end
+  local message = language.faults[entry.name](first, second)
+  if message then add("error", "word", entry, message)
+  elseif entry.name == "later" then check_timer(add, entry, rule, language.timer_of(first)) end
+end
+
+-- A step is found again by its name: a second one of the same name would get the result of the first.
+local function check_steps(add, words)
+  local seen = {}
+  for _, entry in ipairs(words) do
+    local name = entry.name == "step" and entry.arguments[1]
+    if type(name) == "string" and seen[name] then
+      add("warning", "step", entry, ("the step '%s' stands in line %d too: the second gets the result of the first")
+        :format(name, seen[name]), "give each step its own name")
+    elseif name then seen[name] = entry.line end
+  end
 end
 
 --- Adds the mistakes of a function that bodies of a rule reach.
@@ -164,7 +245,7 @@ end
 ---@param facts table of altinn.events.rules.bodies
 ---@param is_body boolean the function is a body of the rule, so its parameters are those of a body
 function M.check(add, rule, facts, is_body)
-  local kinds = kinds_of(rule)
+  local kinds = M.kinds_of(rule)
   local known = members_of(kinds)
   for _, call in ipairs(facts.calls) do
     if is_body or not call.second then check_call(add, call, kinds, known) end
@@ -178,7 +259,9 @@ function M.check(add, rule, facts, is_body)
     if is_body or not entry.second then check_answer(add, entry, kinds) end
   end
   for _, entry in ipairs(is_body and facts.context or {}) do check_context(add, entry) end
-  for _, send in ipairs(facts.effects) do check_effect(add, send) end
+  for _, send in ipairs(facts.effects) do check_effect(add, send, rule) end
+  for _, entry in ipairs(facts.words) do check_word(add, entry, rule) end
+  check_steps(add, facts.words)
 end
 
 return M

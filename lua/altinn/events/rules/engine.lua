@@ -8,6 +8,7 @@ local carry = require "altinn.events.rules.engine.carry"
 local context = require "altinn.events.rules.engine.context"
 local decisions = require "altinn.events.rules.engine.decision"
 local finish = require "altinn.events.rules.engine.finish"
+local gate = require "altinn.events.rules.gate"
 local outcomes = require "altinn.events.rules.engine.outcome"
 local recall = require "altinn.events.rules.engine.recall"
 local shadow = require "altinn.events.rules.engine.shadow"
@@ -75,10 +76,6 @@ local DROPPED = outcomes.DROPPED
 ---@field step (fun(self: table, job: table, name: string, place: integer, result: string): true|"over"|nil)|nil (waits)
 ---  stores the result of a step; nil: not stored
 ---@field keeps_timers boolean|nil
-
--- The gate is asked before a body: repeats, trust, unless.
-local found, gate = pcall(require, "altinn.events.rules.gate")
-if not found then gate = { check = function() end } end
 
 M.log, M.longest = context.log, carry.longest
 M.failed, M.raised = outcomes.failed, outcomes.raised

@@ -259,6 +259,15 @@ local function order_fault(fields)
     and ": who is meant stands in its subject" or suggest.hint(order, attributes))
 end
 
+-- `unless` asks Altinn for the details of the letter, which is a power.
+local function unless_fault(fields)
+  if fields.unless == nil or type(fields.may) ~= "table" then return nil end
+  for _, power in ipairs(fields.may) do
+    if power == "read:details" then return nil end
+  end
+  return "unless asks Altinn for the letter's details: add \"read:details\" to may"
+end
+
 -- The bodies by name, `run` among them.
 local function bodies_of(fields)
   local bodies = { run = fields.run }
@@ -285,6 +294,7 @@ function M.new(fields)
     end
   end
   problems[#problems + 1] = order_fault(fields)
+  problems[#problems + 1] = unless_fault(fields)
   if #problems > 0 then return nil, problems end
   local rule = {}
   for name in pairs(checks) do rule[name] = copy_of(fields[name]) end

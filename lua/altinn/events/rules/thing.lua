@@ -36,6 +36,12 @@ local function raise(message, code, detail)
   error(setmetatable({ message = message, code = code, detail = detail or {} }, Failure), 0)
 end
 
+--- Raises the failure of a call that something else than a rule made for a run; it is judged like a rule's own.
+---@param message string
+---@param code string
+---@param detail table|nil
+M.fail = raise
+
 --- The failure of a call that a rule made and did not handle.
 ---@param value any the error that the rule raised
 ---@return { message: string, code: string, detail: table }|nil failure nil when it is another error
@@ -98,9 +104,51 @@ local function read(self, method)
   return kept[method]
 end
 
+-- Rules in the shadow. What would change something at Altinn is noted in the run's `would`, and does not happen.
+
+local Shadowed = { __name = "altinn.events.shadowed", __tostring = function(self) return self.reason end }
+
+--- The outcome of a body that a rule in the shadow could not finish without changing something at Altinn.
+---@param raised any the error that the body raised
+---@return { state: "shadowed", reason: string }|nil outcome nil: another error
+function M.shadow_stop(raised)
+  if getmetatable(raised) ~= Shadowed then return nil end
+  return { state = "shadowed", reason = tostring(rawget(raised, "reason")) }
+end
+
+local function note(self, method)
+  local run = place.run()
+  if not run then return nil end
+  run.would = run.would or {}
+  run.would[#run.would + 1] = { kind = method, thing = ("%s:%s"):format(self.kind, rawget(self, "id") or "?") }
+  return run
+end
+
+-- Ends the body: without the answer nobody can say how it goes on. The end holds also when the body catches the error.
+local function stop_in_shadow(self, method, effect)
+  check_power(self, method)
+  local run = note(self, method)
+  local stop = setmetatable({
+    reason = ("in the shadow: it would go on with %s:%s(), which %s"):format(self.kind, method, effect),
+  }, Shadowed)
+  if run and run.own and not run.own.ended then run.own.ended = M.shadow_stop(stop) end
+  error(stop, 0)
+end
+
+local function is_in_shadow(self) return private[self] ~= nil and private[self].rule.shadow == true end
+
+-- As if it had been done.
+local function act_in_shadow(self, method)
+  check_power(self, method)
+  if rawget(self, "id") == nil then raise(nameless(self), "invalid") end
+  note(self, method)
+  return true, { already = false }
+end
+
 -- Calls a method that changes the letter. The run then forgets its earlier answers about the letter, which may be
 -- out of date.
 local function act(self, method, ...)
+  if is_in_shadow(self) then return act_in_shadow(self, method) end
   check_power(self, method)
   local object = asked(self)
   private[self].kept = {}
@@ -154,7 +202,10 @@ end
 --- The body of the letter. This marks the letter as read! Needs
 --- "read:content".
 ---@return string text Markdown
-function Letter:content() return read(self, "content") end
+function Letter:content()
+  if is_in_shadow(self) then stop_in_shadow(self, "content", "marks the letter as read") end
+  return (read(self, "content"))
+end
 
 --- Marks the letter as read. Needs "mark:read".
 ---@return true ok
@@ -177,7 +228,10 @@ function Letter:purge() return act(self, "purge") end
 ---@param options table|nil { timeout = seconds }
 ---@return true ok
 ---@return { bytes: integer, media_type: string } what
-function Letter:download(attachment, sink, options) return act(self, "download", attachment, sink, options) end
+function Letter:download(attachment, sink, options)
+  if is_in_shadow(self) then stop_in_shadow(self, "download", "Altinn records in the letter's history") end
+  return act(self, "download", attachment, sink, options)
+end
 
 -- A misspelt member must not be nil: it would be left out of keys and texts without a word.
 local function unknown(self, name, methods)

@@ -1,0 +1,155 @@
+-- The gate before a body: whether the event only repeats an earlier one (`repeats`), whether Altinn vouches for it
+-- (`trust`), whether the letter has been what the rule excludes (`unless`).
+local core = require "altinn.events.core"
+local details = require "altinn.events.client.details"
+local duration = require "altinn.events.support.duration"
+local events = require "altinn.events"
+local json = require "altinn.events.support.json"
+local policy = require "altinn.events.rules.retry_policy"
+local things = require "altinn.events.rules.thing"
+local vouching = require "altinn.events.rules.vouching"
+
+local M = {}
+
+local SHORTEST, LONGEST = 5, 600  -- seconds between two questions whether Altinn vouches for an event
+
+local known = core.types()
+
+--- What is wrong with a status of `unless`.
+---@param name any
+---@return string|nil message
+function M.status_fault(name) return details.statuses_fault(name) end
+
+-- Repeats.
+
+local function happens_once(meaning)
+  local type = meaning and known[meaning.name]
+  return type ~= nil and type.once
+end
+
+local function repeated(job, meaning)
+  local count = job.repeats or 0
+  if count == 0 or job.rule.repeats or not happens_once(meaning) then return nil end
+  return {
+    state = "skipped", cause = "repeated event",
+    reason = ("%s event%s before meant the same (%s, the same %s and subject), which happens once; repeats = true"
+      .. " would run for each"):format(count == 1 and "an" or ("%d"):format(count), count == 1 and "" or "s",
+      meaning.name, meaning.about or "thing"),
+  }
+end
+
+-- Trust.
+
+local CAUSE = "trust: Altinn has not vouched for it"
+
+-- Asks again the later the older the event is, never twice at once with others.
+local function pause_of(age, left, random)
+  local pause = math.min(LONGEST, math.max(SHORTEST, age / 4)) * (0.75 + random() / 2)
+  return math.min(pause, left)
+end
+
+local function unvouched(job, ports)
+  local retry = job.rule.retry
+  local within = retry and retry.within or policy.within
+  local age = math.max(0, (ports.clock()) - job.received)
+  if age >= within then
+    return { state = "dead", cause = "trust: Altinn knows of no such event",
+      reason = ("Altinn knows of no such event (trust = \"confirmed\", asked for %s)"):format(duration.text(within)) }
+  end
+  return { state = "held", cause = CAUSE, pause = pause_of(age, within - age, ports.random),
+    reason = "Altinn has not vouched for the event yet (trust = \"confirmed\")" }
+end
+
+local function distrusted(job, ports, meaning, ask)
+  if job.rule.trust ~= "confirmed" or job.came_by == "pull" then return nil end
+  local client, message, code = ask()
+  if not client then return things.fail(("Altinn cannot be asked: %s"):format(message), code or "usage") end
+  local vouched, detail
+  vouched, message, code, detail = vouching.ask(client, job.rule, job.event, meaning)
+  if vouched == nil then
+    return things.fail(("trust = \"confirmed\" asks Altinn for the event: %s"):format(message), code, detail)
+  end
+  return not vouched and unvouched(job, ports) or nil
+end
+
+-- Unless.
+
+-- Since when the letter has had a status, as Altinn wrote it; nil: it does not say.
+local function since(letter, status)
+  for _, entry in ipairs(letter.statusHistory or {}) do
+    if entry.status == status then return entry.statusChanged end
+  end
+  if letter.status == status then return letter.statusChanged end
+  return status == "Read" and type(letter.read) == "string" and letter.read or nil
+end
+
+local function excluded_by(letter, statuses)
+  local doubt
+  for _, status in ipairs(statuses) do
+    local was, why = letter:has_been(status)
+    if was then return status, since(letter, status) end
+    doubt = doubt or why
+  end
+  return nil, nil, doubt
+end
+
+local function excluded(job, ports, meaning, ask)
+  local unless = job.rule.unless
+  if not unless then return nil end
+  if meaning.about ~= "letter" then
+    return { state = "dead", cause = "unless: not about a letter",
+      reason = ("unless asks about letters, and this event is about %s: name other types in on"):format(
+        meaning.about and "a thing of the kind '" .. meaning.about .. "'" or "nothing") }
+  end
+  local letter = things.new(job.rule, { id = meaning.id, kind = "letter" }, ask):details()
+  local status, when, doubt = excluded_by(letter, unless.been)
+  if status then
+    return { state = "skipped", cause = "unless: " .. status,
+      reason = ("the letter has been %s%s (unless)"):format(status, when and " since " .. when or "") }
+  end
+  if doubt then
+    ports.log("warn", "rule", { rule = job.rule.name, event = job.sequence, reason = "unless: " .. doubt })
+  end
+end
+
+--- Looks whether a body may run. Raises the failure of a call to Altinn, as a body's own call does. Waits.
+---@param job altinn.events.job `repeats`: earlier events that meant the same; `timer`: a timer started the run, whose
+---  event was let through before
+---@param ports altinn.events.ports clock, random, log
+---@param ask fun(): table|nil, string|nil, string|nil the client of Altinn, or nil, message, code
+---@return table|nil outcome { state = "skipped"|"held"|"dead", reason, pause, cause }; nil: go on
+function M.check(job, ports, ask)
+  local rule = job.rule
+  if not (rule.unless or rule.trust == "confirmed" or (job.repeats or 0) > 0) then return nil end
+  local meaning = events.describe(job.event) or {}
+  if job.timer == nil then
+    local outcome = repeated(job, meaning) or distrusted(job, ports, meaning, ask)
+    if outcome then return outcome end
+  end
+  return excluded(job, ports, meaning, ask)
+end
+
+-- For `why`: what the gate will ask of an event.
+
+local function shown(attribute, wants) return { attribute = attribute, wants = wants, asked = true } end
+
+--- The conditions that are asked when a run begins.
+---@param rule table
+---@param event table
+---@return { attribute: string, wants: string, asked: true }[]
+function M.conditions(rule, event)
+  local list, meaning = json.list {}, events.describe(event) or {}
+  if not rule.repeats and happens_once(meaning) then
+    list[#list + 1] = shown("repeats", ("no earlier event that means the same: %s happens once to %s"):format(
+      meaning.name, meaning.about and "a thing" or "nothing"))
+  end
+  if rule.trust == "confirmed" then
+    list[#list + 1] = shown("trust", "Altinn vouches for it: " .. vouching.how(rule, meaning))
+  end
+  if rule.unless then
+    list[#list + 1] = shown("unless", "the letter has never been " .. table.concat(rule.unless.been, ", "))
+  end
+  return list
+end
+
+return M

@@ -125,6 +125,13 @@ function M.new(options)
     log = function(level, message, fields)
       self.lines[#self.lines + 1] = { level = level, message = message, fields = fields }
     end,
+    admit = options.breaker and function(target)
+      self:note("admit " .. target)
+      return self.closed_for and self.closed_for[target]
+    end,
+    report = options.breaker and function(target, good)
+      self:note(("report %s %s"):format(target, good and "good" or "bad"))
+    end,
     ladder = options.ladder and function(job) return job.received + options.ladder - self.now end,
   }
   return self

@@ -1,5 +1,6 @@
 -- From a body's value to a decision: all that is asked of the value is asked here, so that the engine does not read
 -- the rule's own tables later.
+local calendar = require "altinn.events.rules.calendar"
 local effects = require "altinn.events.rules.effects"
 local events = require "altinn.events"
 local json = require "altinn.events.support.json"
@@ -105,7 +106,7 @@ local function timer_of(job, ports, wanted)
   end
   local run = wanted.run or "run"
   if not M.body(job.rule, run) then return nil, "later: " .. M.no_body(job.rule, run) end
-  local calendar, now = require "altinn.events.rules.calendar", (ports.clock())
+  local now = (ports.clock())
   local due, message = calendar.resolve(wanted.at, now, ports.holidays)
   if not due then return nil, message end
   local timer = {

@@ -139,7 +139,8 @@ describe("a rule in the shadow", function()
   it("that would do nothing has the verdict that it gives", function()
     for state, run in pairs {
       skipped = function() return rules.skip "no" end, done = function() end,
-      dead = function() return rules.fail "x" end, retry = function() error "x" end, later = function() return rules.retry_after(1) end,
+      dead = function() return rules.fail "x" end, retry = function() error "x" end,
+      later = function() return rules.retry_after(1) end,
     } do
       local outcome, settlement = shadowed(run)
       assert.are.same({ state, nil }, { outcome.state, settlement.would })

@@ -210,6 +210,7 @@ local function runner_of(options, memory)
   local paths = type(options.rules) == "table" and options.rules or { options.rules }
   return require("altinn.events.resty.runner").new(paths, {
     memory = memory, targets = options.targets or {}, connect = connector(options.client, options.dict),
+    dict = options.dict,
     on_dead = options.on_dead,
   })
 end

@@ -1,8 +1,8 @@
 -- Reads the answers of Maskinporten and of Altinn's exchange: a token and its lifetime, or the fault and the way out.
 -- No message holds a token or a grant.
 local cjson = require "cjson".new()
-local core = require "altinn.events.core"
 local http_date = require "altinn.events.support.http_date"
+local texts = require "altinn.events.support.text"
 local grant = require("altinn.events.support.libraries").load "altinn.events.grant"
 
 local M = {}
@@ -30,20 +30,8 @@ end
 
 local function is_far_off(skew) return skew ~= nil and math.abs(skew) > FAR_OFF end
 
--- Texts from servers.
-
---- A server's text made fit for a message: one short line, identity numbers masked, and no word as long as a token
---- or a key.
----@param text any
----@return string
-function M.harmless(text)
-  text = tostring(text):sub(1, 1000):gsub("[%w_%-%.=+/~]+", function(word)
-    return #word > 60 and "…" or nil
-  end)
-  text = text:gsub("%c+", " "):gsub("^%s+", ""):gsub("%s+$", "")
-  if #text > 200 then text = text:sub(1, 200):gsub("[\128-\255]*$", "") .. "…" end
-  return core.mask(text)
-end
+--- A server's text made fit for a message.
+M.harmless = texts.harmless
 
 -- lua-cjson gives every number as a float.
 local to_integer = math.tointeger or function(number) return number end

@@ -1,6 +1,7 @@
 -- The ports of the engine (altinn.events.rules.engine) in the host: the inbox as memory, the scheduler to wait with.
 --
 -- A job of the engine is the table that jobs:take gave, with `name`, the rule's name, and `rule`, the rule itself.
+local carrier = require "altinn.events.host.carrier"
 local outcomes_of = require "altinn.events.rules.engine.outcome"
 local scheduler = require "altinn.events.host.scheduler"
 
@@ -101,7 +102,7 @@ function M.new(worker)
   return {
     memory = setmetatable({ worker = worker, keeps_timers = true }, Memory),
     clock = function() return worker.jobs:now() end,
-    random = math.random, send = function(request) return scheduler.request(request) end,
+    random = math.random, send = carrier.new(worker),
     ask = function() return connect(worker) end, rest = function() scheduler.sleep(0) end,
     may_wait = coroutine.isyieldable, log = function(...) return worker.log(...) end, targets = {},
     admit = function(target) return worker.jobs:admit(target) end,

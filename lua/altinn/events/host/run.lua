@@ -7,6 +7,7 @@ local host = require("altinn.events.support.libraries").load "altinn.events.host
 local prepare = require "altinn.events.host.prepare"
 local rules = require "altinn.events.rules.loading"
 local logs = require "altinn.events.host.log"
+local urls = require "altinn.events.support.url"
 
 local M = {}
 
@@ -18,6 +19,7 @@ local function settings_of(config, set)
     targets = config.targets, limits = config.limits, log = config.log,
     environment = config.environment, base_url = config.base_url, token = config.token,
     credentials = config.credentials, ca_file = config.ca_file,
+    origin = config.endpoint and urls.host(config.endpoint) or nil,
   })
 end
 

@@ -2,8 +2,10 @@
 -- Altinn's own redeliveries are the queue: a request whose runs are not settled is answered 503, and Altinn sends the
 -- event again.
 -- luacheck: globals ngx
+local deliveries = require "altinn.events.rules.delivery"
 local http = require "altinn.events.resty.http"
 local log = require "altinn.events.resty.log"
+local tokens = require "altinn.events.resty.tokens"
 
 local M = {}
 
@@ -99,17 +101,31 @@ local function clock()
   return ngx.now(), ngx.now()
 end
 
-local function send(request)
+local function perform(request)
   local reply, message, code, detail = http.request(request)
   return reply or { error = message, code = code, not_sent = detail.not_sent }
 end
 
+-- A source of Maskinporten's tokens, one for all workers.
+local function maskinporten(dict)
+  return function(options)
+    options.transport, options.sleep, options.clock, options.dict = nil, nil, nil, dict
+    return tokens.new(options)
+  end
+end
+
 --- The ports of one handler.
----@param options { memory: table, targets: table, connect: function } memory: of altinn.events.resty.memory
+---@param options { memory: table, targets: table, connect: function, dict: string } memory: of
+---  altinn.events.resty.memory; dict: the name of its shared dict
 ---@return altinn.events.ports
 function M.new(options)
+  local delivery = deliveries.new {
+    perform = perform, transport = http.request, clock = function() return (clock()) end, sleep = ngx.sleep,
+    maskinporten = maskinporten(options.dict),
+  }
   return {
-    clock = clock, random = math.random, send = send, ask = options.connect, log = log.say,
+    clock = clock, random = math.random, send = function(request) return delivery:send(request) end,
+    ask = options.connect, log = log.say,
     targets = options.targets, memory = setmetatable({ dict = options.memory, targets = options.targets }, Memory),
     ladder = function(job) return job.received + LADDER - ngx.now() end,
   }

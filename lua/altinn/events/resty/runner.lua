@@ -157,7 +157,7 @@ end
 
 --- Loads rules when nginx starts; raises one message with all problems of the rules.
 ---@param paths string[] rule files and folders
----@param options { memory: table, targets: table, connect: function, on_dead: function|nil }
+---@param options { memory: table, targets: table, connect: function, on_dead: function|nil, dict: string }
 ---@return table runner
 function M.new(paths, options)
   place.watch(present)

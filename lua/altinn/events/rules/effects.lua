@@ -8,7 +8,7 @@ local targets_module = require "altinn.events.rules.effects.target"
 local M = {}
 
 -- The names of the kinds. To add one: its file in effects/, and its name here.
-local NAMES = { "http" }
+local NAMES = { "http", "cloudevent", "slack", "teams" }
 
 ---@class altinn.events.effect_kind
 ---A kind of effects, send.NAME(target) { … }: a file in effects/.

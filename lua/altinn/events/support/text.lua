@@ -102,6 +102,19 @@ function M.raised(value)
   return ("an error that is a table: { %s }"):format(#parts > 0 and table.concat(parts, ", ") or "…")
 end
 
+--- A server's text made fit for a message: one short line, identity numbers masked, and no word as long as a token
+--- or a key.
+---@param text any
+---@return string
+function M.harmless(text)
+  text = tostring(text):sub(1, 1000):gsub("[%w_%-%.=+/~]+", function(word)
+    return #word > 60 and "…" or nil
+  end)
+  text = text:gsub("%c+", " "):gsub("^%s+", ""):gsub("%s+$", "")
+  if #text > 200 then text = text:sub(1, 200):gsub("[\128-\255]*$", "") .. "…" end
+  return core.mask(text)
+end
+
 --- The first KiB of a text: UTF-8, masked; also an identity number across the cut is masked.
 ---@param text string
 ---@return string

@@ -107,7 +107,9 @@ function M.record(effect)
     return nil, ("the method must be POST, PUT, PATCH or DELETE, not '%s'"):format(tostring(record.method))
   end
   local ok, message
-  if record.path ~= nil then message = url.path_fault(record.path) end
+  if record.path ~= nil then
+    message = url.path_fault(record.path) or targets.person_fault("the path", record.path)
+  end
   if message then return nil, message end
   record.headers, message = add_headers({}, effect.headers)
   if not record.headers then return nil, message end
@@ -124,36 +126,57 @@ function M.target_problem(target)
   return message
 end
 
---- The request that carries a record to its target.
+--- The request that carries a record to an address.
+---@param address string
 ---@param record table from M.record, or read from the inbox
----@param target { url: string, headers: table|nil, timeout: number|nil, ca_file: string|nil }
+---@param target table headers, timeout, ca_file, proxy, token, maskinporten
 ---@param key string
----@return { method: string, url: string, headers: table, body: string, timeout: number, ca_file: string|nil } request
-function M.request(record, target, key)
+---@return { method: string, url: string, headers: table, body: string, timeout: number, ca_file: string|nil, proxy:
+---  string|false|nil, credentials: table|nil } request credentials: what altinn.events.rules.delivery makes the
+---  Authorization of
+function M.to(address, record, target, key)
   local headers = assert(add_headers({}, target.headers))
   assert(add_headers(headers, record.headers))
   set_header(headers, "Idempotency-Key", key)
   if record.media and not has_header(headers, "content-type") then headers["Content-Type"] = record.media end
   return {
     method = record.method, headers = headers, timeout = tonumber(target.timeout) or TIMEOUT,
-    ca_file = target.ca_file,
-    url = url.join(target.url, record.path),
+    ca_file = target.ca_file, proxy = target.proxy, url = url.join(address, record.path),
     body = record.octets and bytes_of(record.octets) or record.body or "",
+    credentials = (target.token or target.maskinporten)
+      and { token = target.token, maskinporten = target.maskinporten } or nil,
   }
 end
 
--- Hides the words of the target's headers, which may be secrets that the server echoes.
-local function hide(excerpt, target)
-  for _, value in pairs(target.headers or {}) do
-    for word in tostring(value):gmatch("%S+") do
-      if #word >= 8 then excerpt = text.replace(excerpt, word, "…") end
-    end
+--- The request that carries a record to its target.
+---@param record table from M.record, or read from the inbox
+---@param target table
+---@param key string
+---@return table request
+function M.request(record, target, key) return M.to(target.url, record, target, key) end
+
+local function hide_words(excerpt, secret)
+  for word in tostring(secret):gmatch("%S+") do
+    if #word >= 8 then excerpt = text.replace(excerpt, word, "…") end
   end
+  return excerpt
+end
+
+-- Hides what may be a secret and the server may echo: the words of the target's headers, the path of its address, the
+-- secret of its client, and the token.
+local function hide(excerpt, target, hidden)
+  for _, value in pairs(target.headers or {}) do excerpt = hide_words(excerpt, value) end
+  for _, name in ipairs { "slack", "teams" } do
+    excerpt = hide_words(excerpt, (tostring(target[name] or ""):gsub("^%a+://[^/]*/?", "")))
+  end
+  if target.token then excerpt = hide_words(excerpt, target.token.client_secret or "") end
+  for _, word in ipairs(hidden or {}) do excerpt = hide_words(excerpt, word) end
   return excerpt
 end
 
 local NOT_FOLLOWED = " (redirects are not followed: give the target the address that answers)"
 local BY_PROXY = ", by way of the proxy that http_proxy names"
+local BY_OWN = ", by way of the target's proxy"
 
 ---@class altinn.events.effect_outcome
 ---@field state "sent"|"refused"|"not_sent"|"unknown"
@@ -163,24 +186,34 @@ local BY_PROXY = ", by way of the proxy that http_proxy names"
 ---@field kind string|nil class of a failure without an answer: network, timeout, tls, …
 ---@field headers table|nil of the answer, when the state is "refused"
 
+-- What a reply without an answer comes to.
+local function unanswered(name, reply)
+  if reply.refused then
+    return { state = "refused", status = reply.refused, reason = ("target '%s': %s"):format(name, reply.error) }
+  end
+  return { state = reply.not_sent and "not_sent" or "unknown", kind = reply.code or "network",
+    reason = ("target '%s': %s"):format(name, reply.error or "no answer") }
+end
+
 --- The outcome of an effect, by the reply to its request.
 ---@param name string the target's
 ---@param target table
 ---@param reply { status: integer|nil, headers: table|nil, body: string|nil, error: string|nil, code: string|nil,
----  not_sent: boolean|nil, proxied: boolean|nil } not_sent: no byte of the request went out; proxied: a proxy of the
----  environment stood between; an answer that is too long has a status and the code "too_large"
+---  not_sent: boolean|nil, proxied: boolean|nil, refused: integer|nil, hidden: string[]|nil } not_sent: no byte of the
+---  request went out; proxied: a proxy stood between; refused: nothing was sent, because the target does not want it,
+---  as if it had answered with that status; hidden: secrets that the answer may hold; an answer that is too long has a
+---  status and the code "too_large"
 ---@return altinn.events.effect_outcome outcome
 function M.judge(name, target, reply)
   local status = reply.status or 0
-  if status == 0 or reply.error and reply.code ~= "too_large" then
-    return { state = reply.not_sent and "not_sent" or "unknown", kind = reply.code or "network",
-      reason = ("target '%s': %s"):format(name, reply.error or "no answer") }
-  end
-  local answer = reply.body and reply.body ~= "" and text.excerpt(hide(reply.body:sub(1, 8192), target)) or nil
+  if status == 0 or reply.error and reply.code ~= "too_large" then return unanswered(name, reply) end
+  local body = reply.body and reply.body ~= "" and hide(reply.body:sub(1, 8192), target, reply.hidden)
+  local answer = body and text.excerpt(body) or nil
   if status >= 200 and status < 300 then return { state = "sent", status = status, answer = answer } end
+  local way = reply.proxied and (target.proxy and BY_OWN or BY_PROXY) or ""
   return {
     state = "refused", status = status, answer = answer, headers = reply.headers,
-    reason = ("target '%s' answered %d%s%s%s"):format(name, status, reply.proxied and BY_PROXY or "",
+    reason = ("target '%s' answered %d%s%s%s"):format(name, status, way,
       status >= 300 and status < 400 and NOT_FOLLOWED or "", answer and ": " .. text.cut(answer, 200) or ""),
   }
 end

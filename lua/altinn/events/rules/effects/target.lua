@@ -3,6 +3,7 @@
 local core = require "altinn.events.core"
 local field = require "altinn.events.support.http_field"
 local suggest = require "altinn.events.support.suggest"
+local url = require "altinn.events.support.url"
 
 local M = {}
 
@@ -93,6 +94,36 @@ local function headers(value)
   end
 end
 
+--- What is wrong with a text that everybody on its way reads, when it holds a person's number.
+---@param what string such as "the path"
+---@param value string
+---@return string|nil message
+function M.person_fault(what, value)
+  if core.mask(value) == value then return nil end
+  return ("%s holds an identity number (%s), which servers and people on its way would read: put it into the body")
+    :format(what, core.mask(value))
+end
+
+local function flag(value)
+  if type(value) ~= "boolean" then return "must be true or false" end
+end
+
+-- The host of a proxy, without a user: its password would stand in the configuration's messages.
+local function proxy(value)
+  if value == false then return nil end
+  if type(value) ~= "string" or not value:find("^https?://[^/%s]+/?$") then
+    return "must be the address of a proxy, http://host:port, or false for none"
+  end
+end
+
+local function token_url(value)
+  local message = M.url(value)
+  if message then return message end
+  if value:find("^http:") and not url.is_loopback(value) then
+    return "must begin with https:// (http only for this machine): a secret goes there"
+  end
+end
+
 -- Entries that several kinds have.
 
 --- The seconds that an effect may take.
@@ -107,12 +138,63 @@ M.ca_file = { name = "ca_file", check = M.authorities, type = "string",
 --- Headers of each request.
 M.headers = { name = "headers", check = headers, type = "table<string, string>", about = "sent with each request" }
 
+--- The proxy by which the target is asked.
+M.proxy = { name = "proxy", check = proxy, type = "string|false", switch = true, nginx = "nginx asks no proxy",
+  about = "address of the proxy to ask by, instead of the one that the environment names; `false`: none" }
+
+--- The token of OAuth 2.0 by client credentials (RFC 6749 §4.4).
+M.token = { name = "token", type = "altinn.events.target_token",
+  about = "a token of OAuth 2.0 by client credentials for each request:"
+    .. " `{ url =, client_id =, client_secret =, scope = }`",
+  shape = {
+    { name = "url", check = token_url, type = "string", about = "address of the token endpoint" },
+    { name = "client_id", check = M.one_text, type = "string", about = "who asks" },
+    { name = "client_secret", check = M.one_text, type = "string", about = "the client's secret" },
+    { name = "scope", check = M.one_text, type = "string", about = "scopes, with blanks between them" },
+    { name = "resource", check = M.one_text, type = "string", about = "the service that the token is for (RFC 8707)" },
+    { name = "audience", check = M.one_text, type = "string", about = "the same, as some servers want it" },
+    { name = "in_body", check = flag, type = "boolean",
+      about = "the secret goes in the body instead of the Authorization header" },
+  } }
+
+--- Maskinporten's token.
+M.maskinporten = { name = "maskinporten", type = "altinn.events.target_maskinporten",
+  about = "a token of Maskinporten for each request: what events.maskinporten takes; `environment` is the"
+    .. " configuration's; `exchange = false` for services that take Maskinporten's own token",
+  shape = {
+    { name = "client_id", check = M.one_text, type = "string", about = "who asks" },
+    { name = "key", check = M.one_text, type = "string", about = "PEM, PKCS#12 or JWK" },
+    { name = "key_file", check = M.one_text, type = "string", about = "instead of key" },
+    { name = "passphrase", check = M.one_text, type = "string", about = "of the key" },
+    { name = "kid", check = M.one_text, type = "string", about = "under which the public key is registered" },
+    { name = "certificate", check = M.one_text, type = "string", about = "instead of kid" },
+    { name = "certificate_file", check = M.one_text, type = "string", about = "instead of certificate" },
+    { name = "scopes", check = M.texts, type = "string|string[]", about = "of the token" },
+    { name = "environment", check = M.one_text, type = "altinn.events.environment", about = "which Maskinporten" },
+    { name = "base_url", check = M.url, type = "string", about = "the platform, where the exchange is" },
+    { name = "issuer", check = M.url, type = "string", about = "the grant's aud" },
+    { name = "token_url", check = M.url, type = "string", about = "instead of the issuer's" },
+    { name = "system_user", type = "altinn.events.target_system_user", about = "the system user to act for", shape = {
+      { name = "organisation", check = M.one_text, type = "string", about = "number of the customer's organisation" },
+      { name = "reference", check = M.one_text, type = "string", about = "with which it was made" },
+    } },
+    { name = "resource", check = M.texts, type = "string|string[]", about = "audiences of the token" },
+    { name = "consumer_org", check = M.one_text, type = "string", about = "whom the client acts for" },
+    { name = "iss_onbehalfof", check = M.one_text, type = "string", about = "whose client it is" },
+    { name = "pid", check = M.one_text, type = "string", about = "a person" },
+    { name = "exchange", check = flag, type = "boolean", about = "false: the token is not exchanged for Altinn's" },
+    { name = "algorithm", check = M.one_text, type = "string", about = "of the signature" },
+    { name = "timeout", check = M.whole(1, 3600), type = "integer", about = "seconds" },
+    { name = "ca_file", check = M.authorities, type = "string", about = "PEM file of authorities for Maskinporten" },
+  } }
+
 --- The keys of a target that is an address of HTTP.
 ---@param name string of the key that holds the address
 ---@param about string
 ---@return altinn.events.target_key[]
 function M.of_http(name, about)
-  return { { name = name, check = M.url, type = "string", about = about }, M.headers, M.timeout, M.ca_file }
+  return { { name = name, check = M.url, type = "string", about = about }, M.headers, M.timeout, M.ca_file, M.proxy,
+    M.token, M.maskinporten }
 end
 
 -- Sorts.

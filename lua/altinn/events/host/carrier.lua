@@ -1,0 +1,31 @@
+-- Carries the requests of effects out of the host: over libcurl, with the tokens and the handshake of their targets.
+local client = require "altinn.events.client.transport"
+local delivery = require "altinn.events.rules.delivery"
+local events = require "altinn.events"
+local scheduler = require "altinn.events.host.scheduler"
+
+local M = {}
+
+-- Who carries a request, by its `carrier`: each gives a reply, see scheduler.request.
+local carriers = {}
+
+function carriers.http(request) return scheduler.request(request) end
+
+carriers.curl = carriers.http
+
+--- What the engine's port `send` does.
+---@param worker { jobs: table, settings: table }
+---@return fun(request: table, job: table|nil, item: table|nil): table send (waits)
+function M.new(worker)
+  local made = delivery.new {
+    perform = function(request) return carriers[request.carrier or "http"](request, worker) end,
+    transport = client.default(), clock = function() return (worker.jobs:now()) end, sleep = scheduler.sleep,
+    maskinporten = events.maskinporten,
+  }
+  return function(request)
+    made.origin, made.environment = worker.settings.origin, worker.settings.environment
+    return made:send(request)
+  end
+end
+
+return M

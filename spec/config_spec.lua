@@ -246,6 +246,16 @@ describe("keys", function()
 
   it("a target is in one place, and has the keys of that", function()
     says(problems_of 'return { targets = { p = { timeout = 5 } } }', "targets.p has no url")
+    says(problems_of 'return { targets = { p = { url = "https://x.no", slack = "https://y.no" } } }',
+      "targets.p has slack and url: a target is in one place")
+    says(problems_of 'return { targets = { p = { slack = "https://x.no", origin = "u" } } }',
+      "targets.p.origin is for targets with url, and this one has slack")
+    says(problems_of 'return { targets = { p = { url = "https://x.no", token = { url = "http://x.no" } } } }',
+      "targets.p.token.url must begin with https://")
+    says(problems_of 'return { targets = { p = { url = "https://x.no", token = { clientid = "x" } } } }',
+      "unknown key 'targets.p.token.clientid' (did you mean 'client_id'?)")
+    says(problems_of 'return { targets = { p = { url = "https://x.no", proxy = "http://u:p@x.no/a" } } }',
+      "targets.p.proxy must be the address of a proxy")
   end)
 
   it("a target has an address, headers and a timeout", function()

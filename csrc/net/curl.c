@@ -54,6 +54,8 @@ static void exchange_free (ae_exchange *e) {
   if (e == NULL) return;
   curl_easy_cleanup(e->easy);
   curl_slist_free_all(e->fields);
+  curl_slist_free_all(e->recipients);
+  curl_slist_free_all(e->commands);
   free(e->header.data);
   free(e->body.data);
   free(e->request_body);
@@ -97,6 +99,8 @@ static void exchange_keep (ae_curl *curl, ae_exchange *e) {
   }
   curl_easy_reset(e->easy);
   curl_slist_free_all(e->fields);
+  curl_slist_free_all(e->recipients);
+  curl_slist_free_all(e->commands);
   free(e->request_body);
   if (e->body.room > AE_CURL_PART) {
     free(e->body.data);
@@ -329,6 +333,10 @@ bool ae_curl_next (ae_curl *curl, ae_reply *reply) {
                       .not_sent = e->not_sent,
                       .proxied = e->proxied};
   if (e->code == AE_OK || e->overflow) reply->status = ae_exchange_status(e);
+  if (e->way == AE_WAY_MAIL) {
+    reply->body = reply->header_text;
+    reply->header_text = (ae_slice){NULL, 0};
+  }
   return true;
 }
 

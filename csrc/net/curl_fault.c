@@ -4,7 +4,7 @@
 */
 #include "net/curl_private.h"
 
-static ae_code code_of (CURLcode result) {
+ae_code ae_exchange_code (CURLcode result) {
   switch (result) {
     case CURLE_OK: return AE_OK;
     case CURLE_OPERATION_TIMEDOUT: return AE_TIMEOUT;
@@ -15,6 +15,7 @@ static ae_code code_of (CURLcode result) {
     case CURLE_SSL_CIPHER:
     case CURLE_SSL_CACERT_BADFILE:
     case CURLE_SSL_ISSUER_ERROR:
+    case CURLE_USE_SSL_FAILED:
     case CURLE_SSL_INVALIDCERTSTATUS: return AE_TLS;
     case CURLE_OUT_OF_MEMORY: return AE_MEMORY;
     default: return AE_NETWORK;
@@ -36,7 +37,7 @@ static long proxy_refusal (const ae_exchange *e) {
   return status >= 300 ? status : 0;
 }
 
-static void set_message (ae_exchange *e, const char *text) {
+void ae_exchange_say (ae_exchange *e, const char *text) {
   size_t length = strlen(text);
   if (length >= sizeof e->message) length = sizeof e->message - 1;
   memcpy(e->message, text, length);
@@ -49,18 +50,22 @@ static void describe (ae_exchange *e, CURLcode result) {
   if (e->overflow)
     ae_fail(&error, AE_TOO_LARGE, 0, "the reply is larger than %zu bytes", e->max_body);
   else if (refusal != 0)
-    ae_fail(&error, e->code, 0,
-            "the proxy of the environment refuses to connect, with status %ld", refusal);
+    ae_fail(&error, e->code, 0, "the proxy of the %s refuses to connect, with status %ld",
+            e->own_proxy ? "target" : "environment", refusal);
   else {
-    set_message(e, e->error[0] != '\0' ? e->error : curl_easy_strerror(result));
+    ae_exchange_say(e, e->error[0] != '\0' ? e->error : curl_easy_strerror(result));
     return;
   }
-  set_message(e, error.message);
+  ae_exchange_say(e, error.message);
 }
 
 void ae_exchange_judge (ae_exchange *e, CURLcode result) {
+  if (e->way != AE_WAY_HTTP) {
+    ae_exchange_judge_carriage(e, result);
+    return;
+  }
   long written = bytes_written(e);
-  e->code = e->overflow ? AE_TOO_LARGE : code_of(result);
+  e->code = e->overflow ? AE_TOO_LARGE : ae_exchange_code(result);
   /* The address has another protocol; or, when a request was written, the answer is not
   ** HTTP/1.0 or later. */
   if (result == CURLE_UNSUPPORTED_PROTOCOL && written == 0) e->code = AE_INVALID;
@@ -89,7 +94,7 @@ void ae_exchange_expire (ae_exchange *e) {
     missing = "the request could not be sent";
   }
   e->code = AE_TIMEOUT;
-  e->not_sent = bytes_written(e) == 0;
+  e->not_sent = e->way == AE_WAY_HTTP ? bytes_written(e) == 0 : ae_exchange_carried_nothing(e);
   ae_fail(&error, AE_TIMEOUT, 0, "%s in %g s", missing, e->timeout);
-  set_message(e, error.message);
+  ae_exchange_say(e, error.message);
 }

@@ -6,6 +6,7 @@
 **   curl_body.c     the callbacks that store the reply
 **   curl_site.c     which exchange may run: a line for each site
 **   curl_fault.c    the code and message of a failure
+**   curl_upload.c   mail and uploads: their options, and what their replies mean
 */
 #ifndef ALTINN_EVENTS_CURL_PRIVATE_H
 #define ALTINN_EVENTS_CURL_PRIVATE_H
@@ -40,6 +41,9 @@ struct ae_exchange {
   uint64_t id;
   ae_curl_text header, body;
   char *request_body;
+  ae_way way;
+  size_t given, length; /* mail, upload: bytes of the body that libcurl took; all */
+  struct curl_slist *recipients, *commands;
   size_t max_body;
   double timeout, began,
     deadline;   /* seconds; `began`, `deadline`: ae_curl_clock, once running */
@@ -49,6 +53,7 @@ struct ae_exchange {
   bool part_out; /* the body's bytes are in use until ae_curl_more */
   bool paused;   /* libcurl was told to pause the body */
   bool proxied;
+  bool own_proxy; /* the request named it */
   bool not_sent;
   ae_code code;
   char message[AE_MESSAGE_SIZE];
@@ -92,13 +97,25 @@ ae_exchange *ae_sites_any (const ae_sites *sites);
 ** line; false: no memory. */
 bool ae_exchange_prepare (ae_exchange *e, const ae_request *request, ae_sites *sites);
 
+/* curl_upload.c. Sets the options of a mail or an upload; false: no memory, or libcurl
+** cannot do it. */
+bool ae_exchange_carry (ae_exchange *e, const ae_request *request);
+/* Fills code, message and not_sent of a mail or an upload. */
+void ae_exchange_judge_carriage (ae_exchange *e, CURLcode result);
+/* Whether it is certain that a mail or an upload had no effect. */
+bool ae_exchange_carried_nothing (const ae_exchange *e);
+
 /* curl_body.c. Whether the reply's body goes out in parts: asked for, and a 2xx. */
 bool ae_exchange_is_streamed (const ae_exchange *e);
 long ae_exchange_status (const ae_exchange *e);
 /* Tells the handle where header and body go. */
 void ae_exchange_receive (ae_exchange *e);
 
-/* curl_fault.c. Fills code, message and not_sent. */
+/* curl_fault.c. The code of libcurl's result. */
+ae_code ae_exchange_code (CURLcode result);
+/* Sets the message, cut to its room. */
+void ae_exchange_say (ae_exchange *e, const char *text);
+/* Fills code, message and not_sent. */
 void ae_exchange_judge (ae_exchange *e, CURLcode result);
 /* Fills code, message and not_sent of an exchange whose deadline has passed. */
 void ae_exchange_expire (ae_exchange *e);

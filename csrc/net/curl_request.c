@@ -112,7 +112,7 @@ static bool set_fields (ae_exchange *e, const ae_request *request) {
 /* }==================================================================== */
 
 /* {====================================================================
-** Proxies of the environment
+** Proxies
 ** ===================================================================== */
 
 static bool is_set (const char *name) {
@@ -132,11 +132,19 @@ static int on_debug (CURL *easy, curl_infotype type, char *data, size_t length, 
   return 0;
 }
 
-/* No proxy for a loopback address, which means this machine. A proxy elsewhere would
-** reach another machine by it, and would see secrets that must not leave this one. */
-static bool set_proxy (ae_exchange *e, const place *p) {
+/* The request's own proxy, or the one that the environment names. The environment's is not
+** asked for a loopback address, which means this machine: it would reach another machine
+** by it, and would see secrets that must not leave this one. */
+static bool set_proxy (ae_exchange *e, const place *p, const char *own) {
+  if (own != NULL && *own != '\0') {
+    e->own_proxy = true;
+    e->proxied = p->scheme != NULL && strcasecmp(p->scheme, "http") == 0;
+    return curl_easy_setopt(e->easy, CURLOPT_PROXY, own) == CURLE_OK &&
+           curl_easy_setopt(e->easy, CURLOPT_NOPROXY, "") == CURLE_OK;
+  }
   bool loopback = p->host != NULL && ae_host_is_loopback((ae_slice){p->host, strlen(p->host)});
-  if (loopback) return curl_easy_setopt(e->easy, CURLOPT_NOPROXY, "*") == CURLE_OK;
+  if (loopback || own != NULL || e->way != AE_WAY_HTTP)
+    return curl_easy_setopt(e->easy, CURLOPT_NOPROXY, "*") == CURLE_OK;
   bool clear = p->scheme != NULL && strcasecmp(p->scheme, "http") == 0;
   if (clear && (is_set("http_proxy") || is_set("all_proxy") || is_set("ALL_PROXY"))) {
     curl_easy_setopt(e->easy, CURLOPT_DEBUGFUNCTION, on_debug);
@@ -148,20 +156,28 @@ static bool set_proxy (ae_exchange *e, const place *p) {
 
 /* }==================================================================== */
 
-static bool set_body (ae_exchange *e, ae_slice body) {
+static bool keep_body (ae_exchange *e, ae_slice body) {
   e->request_body = malloc(body.length + 1);
   if (e->request_body == NULL) return false;
   if (body.length > 0) memcpy(e->request_body, body.data, body.length);
+  e->length = body.length;
+  return true;
+}
+
+static bool set_body (ae_exchange *e, ae_slice body) {
   return curl_easy_setopt(e->easy, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)body.length) ==
            CURLE_OK &&
          curl_easy_setopt(e->easy, CURLOPT_POSTFIELDS, e->request_body) == CURLE_OK;
 }
 
-static void set_protocols (CURL *easy) {
+static void set_protocols (CURL *easy, ae_way way) {
 #if LIBCURL_VERSION_NUM >= 0x075500
-  curl_easy_setopt(easy, CURLOPT_PROTOCOLS_STR, "http,https");
+  static const char *const names[] = {"http,https", "smtp,smtps", "sftp"};
+  curl_easy_setopt(easy, CURLOPT_PROTOCOLS_STR, names[way]);
 #else
-  curl_easy_setopt(easy, CURLOPT_PROTOCOLS, (long)(CURLPROTO_HTTP | CURLPROTO_HTTPS));
+  static const long bits[] = {CURLPROTO_HTTP | CURLPROTO_HTTPS,
+                              CURLPROTO_SMTP | CURLPROTO_SMTPS, CURLPROTO_SFTP};
+  curl_easy_setopt(easy, CURLOPT_PROTOCOLS, bits[way]);
 #endif
 }
 
@@ -173,8 +189,8 @@ static curl_socket_t open_socket (void *user, curlsocktype purpose,
   return socket(address->family, address->socktype | SOCK_CLOEXEC, address->protocol);
 }
 
-static void set_manners (CURL *easy) {
-  set_protocols(easy);
+static void set_manners (CURL *easy, ae_way way) {
+  set_protocols(easy, way);
   curl_easy_setopt(easy, CURLOPT_NOSIGNAL, 1L);
   curl_easy_setopt(easy, CURLOPT_OPENSOCKETFUNCTION, open_socket);
   curl_easy_setopt(easy, CURLOPT_FOLLOWLOCATION, 0L);
@@ -203,9 +219,9 @@ static void set_bounds (ae_exchange *e, const ae_request *request) {
 static bool set_options (ae_exchange *e, const ae_request *request) {
   CURL *easy = e->easy;
   e->error[0] = '\0';
-  if (request->body.data != NULL && !set_body(e, request->body)) return false;
-  if (strcmp(request->method, "HEAD") == 0) curl_easy_setopt(easy, CURLOPT_NOBODY, 1L);
-  set_manners(easy);
+  e->way = request->carriage.way;
+  if (request->body.data != NULL && !keep_body(e, request->body)) return false;
+  set_manners(easy, e->way);
   set_bounds(e, request);
   ae_exchange_receive(e);
   curl_easy_setopt(easy, CURLOPT_ERRORBUFFER, e->error);
@@ -213,14 +229,21 @@ static bool set_options (ae_exchange *e, const ae_request *request) {
   if (request->ca_file != NULL &&
       curl_easy_setopt(easy, CURLOPT_CAINFO, request->ca_file) != CURLE_OK)
     return false;
-  return curl_easy_setopt(easy, CURLOPT_CUSTOMREQUEST, request->method) == CURLE_OK &&
-         curl_easy_setopt(easy, CURLOPT_URL, request->url) == CURLE_OK;
+  return curl_easy_setopt(easy, CURLOPT_URL, request->url) == CURLE_OK;
+}
+
+static bool set_http (ae_exchange *e, const ae_request *request) {
+  if (request->body.data != NULL && !set_body(e, request->body)) return false;
+  if (strcmp(request->method, "HEAD") == 0) curl_easy_setopt(e->easy, CURLOPT_NOBODY, 1L);
+  return curl_easy_setopt(e->easy, CURLOPT_CUSTOMREQUEST, request->method) == CURLE_OK &&
+         set_fields(e, request);
 }
 
 bool ae_exchange_prepare (ae_exchange *e, const ae_request *request, ae_sites *sites) {
-  if (!set_options(e, request) || !set_fields(e, request)) return false;
+  if (!set_options(e, request)) return false;
+  if (!(e->way == AE_WAY_HTTP ? set_http : ae_exchange_carry)(e, request)) return false;
   place p = place_of(request->url);
-  bool ready = set_proxy(e, &p) && enter_site(e, &p, sites);
+  bool ready = set_proxy(e, &p, request->proxy) && enter_site(e, &p, sites);
   place_free(&p);
   return ready;
 }

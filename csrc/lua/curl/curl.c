@@ -114,6 +114,72 @@ static lua_Number field_number (lua_State *L, const char *name) {
   return value;
 }
 
+/* A text of the table at `index`; NULL: none. */
+static const char *text_of (lua_State *L, int index, const char *name) {
+  lua_getfield(L, index, name);
+  if (lua_isnil(L, -1)) return NULL;
+  if (lua_type(L, -1) != LUA_TSTRING) luaL_error(L, "request.%s must be a string", name);
+  ae_slice text = to_slice(L, -1);
+  if (strlen(text.data) != text.length || !is_clean(text))
+    luaL_error(L, "request.%s holds a line break or a NUL", name);
+  return text.data;
+}
+
+/* The recipients of mail.to, in a userdata left on the stack. */
+static void read_recipients (lua_State *L, int mail, ae_carriage *carriage) {
+  lua_getfield(L, mail, "to");
+  if (lua_isnil(L, -1)) return;
+  luaL_checktype(L, -1, LUA_TTABLE);
+  int list = lua_gettop(L);
+  size_t count = lua_rawlen(L, list);
+  const char **to = lua_newuserdata(L, (count + 1) * sizeof *to);
+  for (size_t i = 0; i < count; i++) {
+    lua_rawgeti(L, list, (int)i + 1);
+    if (lua_type(L, -1) != LUA_TSTRING) luaL_error(L, "mail.to: strings are wanted");
+    ae_slice text = to_slice(L, -1); /* stays in the list */
+    if (strlen(text.data) != text.length || !is_clean(text))
+      luaL_error(L, "mail.to holds a line break or a NUL");
+    to[i] = text.data;
+    lua_pop(L, 1);
+  }
+  carriage->to = to;
+  carriage->to_count = count;
+}
+
+/* request.mail = { from, to = { … }, plain }, or request.upload = { rename, known_hosts,
+** key_file }; user and password of both. Texts stay on the stack. */
+static void read_carriage (lua_State *L, ae_carriage *carriage) {
+  luaL_checkstack(L, 16, "request");
+  lua_getfield(L, 2, "mail");
+  lua_getfield(L, 2, "upload");
+  int upload = lua_gettop(L), mail = upload - 1;
+  bool is_mail = lua_istable(L, mail), is_upload = lua_istable(L, upload);
+  if (!is_mail && !is_upload) return;
+  int table = is_mail ? mail : upload;
+  carriage->way = is_mail ? AE_WAY_MAIL : AE_WAY_UPLOAD;
+  carriage->user = text_of(L, table, "user");
+  carriage->password = text_of(L, table, "password");
+  if (is_mail) {
+    carriage->from = text_of(L, table, "from");
+    lua_getfield(L, table, "plain");
+    carriage->plain = lua_toboolean(L, -1);
+    read_recipients(L, table, carriage);
+  } else {
+    carriage->rename = text_of(L, table, "rename");
+    carriage->known_hosts = text_of(L, table, "known_hosts");
+    carriage->key_file = text_of(L, table, "key_file");
+    if (carriage->known_hosts == NULL) luaL_error(L, "upload.known_hosts is missing");
+  }
+}
+
+/* request.proxy: an address; false: none; nil: the one of the environment. */
+static const char *read_proxy (lua_State *L) {
+  lua_getfield(L, 2, "proxy");
+  if (lua_isboolean(L, -1) && !lua_toboolean(L, -1)) return "";
+  lua_pop(L, 1);
+  return text_of(L, 2, "proxy");
+}
+
 /* multi:add(request) -> id. With request.sink (true, or a function that is not
 ** called here) multi:step returns the body of a 2xx reply in parts. */
 static int multi_add (lua_State *L) {
@@ -141,8 +207,10 @@ static int multi_add (lua_State *L) {
     luaL_checktype(L, -1, LUA_TTABLE);
     request.headers = read_headers(L, lua_gettop(L), &request.header_count);
   }
+  request.proxy = read_proxy(L);
+  read_carriage(L, &request.carriage);
   uint64_t id = ae_curl_add(curl, &request);
-  if (id == 0) return luaL_error(L, "out of memory");
+  if (id == 0) return luaL_error(L, "the request cannot be prepared: out of memory?");
   lua_pushinteger(L, (lua_Integer)id);
   return 1;
 }
@@ -302,7 +370,14 @@ static const luaL_Reg methods[] = {{"add", multi_add},       {"step", multi_step
                                    {"more", multi_more},     {"perform", multi_perform},
                                    {"close", multi_close},   {NULL, NULL}};
 
-static const luaL_Reg functions[] = {{"new", curl_new}, {NULL, NULL}};
+/* has_sftp() -> whether libcurl carries files over SFTP */
+static int curl_has_sftp (lua_State *L) {
+  lua_pushboolean(L, ae_curl_has_sftp());
+  return 1;
+}
+
+static const luaL_Reg functions[] = {
+  {"new", curl_new}, {"has_sftp", curl_has_sftp}, {NULL, NULL}};
 
 AE_EXPORT int luaopen_altinn_events_curl (lua_State *L);
 AE_EXPORT int luaopen_altinn_events_curl (lua_State *L) {

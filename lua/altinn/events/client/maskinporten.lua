@@ -4,6 +4,7 @@ local cache = require "altinn.events.client.token_cache"
 local core = require "altinn.events.core"
 local grant = require("altinn.events.support.libraries").load "altinn.events.grant"
 local json = require "altinn.events.support.json"
+local retry = require "altinn.events.client.retry"
 local reply_reader = require "altinn.events.client.token_reply"
 local http_date = require "altinn.events.support.http_date"
 local suggest = require "altinn.events.support.suggest"
@@ -283,17 +284,8 @@ end
 ---@return boolean again
 function Source:refused(token, code)
   local state = private[self]
-<<<<<<< HEAD
-  local entry, now = state.entry, state.settings.clock()
   if code ~= nil and retry.is_denied(tonumber(tostring(code):match("%d+"))) then return false end
-  if entry.token ~= token then return true end
-  if entry.forced and now < entry.forced + FORCE_SECONDS and is_past(entry.forced, now) then return false end
-  entry.forced, entry.token = now, nil
-  return true
-=======
-  if code ~= nil and PERMANENT[tonumber(tostring(code):match("%d+"))] then return false end
   return cache.refused(state.entry, state.settings.clock(), token)
->>>>>>> 9dc7178 (Effects to CloudEvents webhooks, Slack and Teams; tokens of OAuth 2 and Maskinporten for targets)
 end
 
 --- The same as refused, under the name that a client calls.

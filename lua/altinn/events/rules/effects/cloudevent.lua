@@ -1,5 +1,6 @@
 -- Effects of the kind `send.cloudevent`: an event to a webhook, by the CloudEvents HTTP binding 1.0.2, after the
 -- handshake of the webhook specification 1.0.2.
+local cjson = require("cjson.safe").new()  -- an own instance: settings of the shared one would reach other code
 local core = require "altinn.events.core"
 local events = require "altinn.events"
 local http = require "altinn.events.rules.effects.http"
@@ -48,12 +49,16 @@ local function header_value(value)
   return (tostring(value):gsub('[^!#$&-~]', function(byte) return ("%%%02X"):format(byte:byte()) end))
 end
 
--- The octets of an event's data.
-local function octets(event, media)
+-- The octets of an event's data. A text is either octets (they came as such) or a JSON value: the event's own JSON text
+-- tells, where octets of JSON stand as their value, and others as data_base64.
+local function octets(event)
   local data = event.data
   if data == nil then return "" end
-  if type(data) == "string" and not core.is_json(media or "application/json") then return data end
-  return json.encode(data)
+  if type(data) ~= "string" then return json.encode(data) end
+  if not core.is_json(event.datacontenttype or "application/json") then return data end
+  local written = cjson.decode(core.encode(event))
+  if written and written.data == data then return json.encode(data) end
+  return data
 end
 
 local function binary(event)
@@ -61,7 +66,7 @@ local function binary(event)
   for name, value in events.pairs(event) do
     if name ~= "data" and name ~= "datacontenttype" then headers["ce-" .. name] = header_value(value) end
   end
-  local body, message = octets(event, media)
+  local body, message = octets(event)
   if not body then return nil, "the event's data: " .. message end
   if event.data ~= nil then headers["Content-Type"] = media or "application/json" end
   return { headers = headers, body = body }

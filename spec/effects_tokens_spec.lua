@@ -100,7 +100,8 @@ describe("a target's token", function()
       { "return { status = 503 }", "server", "answers 503 without a token" },
       { [[return { status = 200, body = "<html>" }]], "server", "is token.url right?" },
       { [[return { status = 200, body = '{"access_token":"a\\nb"}' }]], "server", "without a token" },
-      { [[return { status = 200, body = '{"access_token":"abc","token_type":"mac"}' }]], "unsupported", "another type" },
+      { [[return { status = 200, body = '{"access_token":"abc","token_type":"mac"}' }]], "unsupported",
+        "another type" },
     } do
       serve("true", "do " .. case[1] .. " end")
       local outcome = sender.new(target()).send("http", "work", {})

@@ -162,7 +162,8 @@ describe("the host", function()
         secret = "s-e-c-r-e-t-s-e-c-r-e-t", targets = { hook = { url = "%s" } } }]]):format(server.url),
     }
     for number = 1, 5 do
-      assert.are.equal(200, (one:post(sample.text { id = "e" .. number }, nil, "/events/s-e-c-r-e-t-s-e-c-r-e-t")))
+      local text = sample.text { id = "e" .. number, resourceinstance = "letter-" .. number }
+      assert.are.equal(200, (one:post(text, nil, "/events/s-e-c-r-e-t-s-e-c-r-e-t")))
     end
     assert(one:settle())
     local ids, options = {}, 0

@@ -28,14 +28,21 @@ local function by_name(list)
   return set
 end
 
-local function add_targets(add)
-  local sorts, all = effects.sorts, effects.sorts.all
-  add_key_class(add, "altinn.events.target", ("A target of effects: it has one of %s."):format(
-    table.concat(sorts.names, ", ")), all)
-  for _, name in ipairs(sorted(all)) do
-    local key = all[name]
-    if key.shape then add_key_class(add, key.type, key.about, by_name(key.shape)) end
+-- The classes of the tables among keys.
+local function add_shapes(add, keys)
+  for _, name in ipairs(sorted(keys)) do
+    local key = keys[name]
+    if key.shape then
+      add_key_class(add, key.type, key.about, by_name(key.shape))
+      add_shapes(add, by_name(key.shape))
+    end
   end
+end
+
+local function add_targets(add)
+  add_key_class(add, "altinn.events.target", ("A target of effects: it has one of %s."):format(
+    table.concat(effects.sorts.names, ", ")), effects.sorts.all)
+  add_shapes(add, effects.sorts.all)
 end
 
 local function add_kind(add, name, kind)

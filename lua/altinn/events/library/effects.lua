@@ -36,7 +36,7 @@
 ---  it must hold something of the event, unless it is a text with a colon; left out: this event, this place
 ---@field title string|nil the first line
 ---@field text string|nil below it
----@field facts { [1]: string, [2]: string|number }[]|nil a list of { title, value }
+---@field facts (string|number)[][]|nil a list of { title, value }
 ---@field card table|nil an Adaptive Card of your own, instead of the others
 ---@field probe string|nil a body of the rule: asked after an unknown outcome, it returns sent or not_sent
 
@@ -101,6 +101,11 @@ function send.teams(target) end
 ---@field system_user altinn.events.target_system_user|nil the system user to act for
 ---@field timeout integer|nil seconds
 ---@field token_url string|nil instead of the issuer's
+
+--- the system user to act for
+---@class altinn.events.target_system_user
+---@field organisation string|nil number of the customer's organisation
+---@field reference string|nil with which it was made
 
 --- a token of OAuth 2.0 by client credentials for each request: `{ url =, client_id =, client_secret =, scope = }`
 ---@class altinn.events.target_token

@@ -15,7 +15,7 @@ M.stand_ins = { title = "title", text = "text", facts = {}, card = {} }
 M.words = {
   { "title", "string|nil", "the first line" },
   { "text", "string|nil", "below it" },
-  { "facts", "{ [1]: string, [2]: string|number }[]|nil", "a list of { title, value }" },
+  { "facts", "(string|number)[][]|nil", "a list of { title, value }" },
   { "card", "table|nil", "an Adaptive Card of your own, instead of the others" },
 }
 

@@ -54,8 +54,10 @@ static size_t on_header (char *data, size_t size, size_t count, void *user) {
   size_t length = size * count;
   if (length > 5 && memcmp(data, "HTTP/", 5) == 0) {
     e->header.length = 0;
+    e->in_header = true;
     return length;
   }
+  if (length > 0 && (data[0] == '\r' || data[0] == '\n')) e->in_header = false;
   if (text_add(&e->header, data, length, MAX_HEADER)) return length;
   e->overflow = true;
   return 0;

@@ -65,6 +65,8 @@ void ae_exchange_judge (ae_exchange *e, CURLcode result) {
     return;
   }
   long written = bytes_written(e);
+  /* libcurl takes an answer whose header breaks off for a whole one. */
+  if (result == CURLE_OK && e->in_header) result = CURLE_RECV_ERROR;
   e->code = e->overflow ? AE_TOO_LARGE : ae_exchange_code(result);
   /* The address has another protocol; or, when a request was written, the answer is not
   ** HTTP/1.0 or later. */

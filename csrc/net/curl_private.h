@@ -49,9 +49,10 @@ struct ae_exchange {
     deadline;   /* seconds; `began`, `deadline`: ae_curl_clock, once running */
   bool running; /* libcurl has it */
   bool overflow;
-  bool stream;   /* parts were asked for */
-  bool part_out; /* the body's bytes are in use until ae_curl_more */
-  bool paused;   /* libcurl was told to pause the body */
+  bool in_header; /* the header of an answer of HTTP has begun and not ended */
+  bool stream;    /* parts were asked for */
+  bool part_out;  /* the body's bytes are in use until ae_curl_more */
+  bool paused;    /* libcurl was told to pause the body */
   bool proxied;
   bool own_proxy; /* the request named it */
   bool not_sent;

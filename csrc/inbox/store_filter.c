@@ -103,8 +103,9 @@ int ae_ask_next_group (ae_ask *ask, ae_asked_group *group) {
 ae_code ae_ask_references (ae_ask *ask, ae_error *error) {
   return ae_ask_put(ask,
                     "SELECT r.rule, coalesce(r.entry, 'run') AS body, r.version,"
-                    " count(CASE WHEN r.state = 'later' THEN 1 END),"
-                    " count(CASE WHEN r.state <> 'later' THEN 1 END), min(r.due)"
+                    " count(CASE WHEN r.state = 'later' THEN r.timer END),"
+                    " count(CASE WHEN r.state <> 'later' OR r.timer IS NULL THEN 1 END),"
+                    " min(r.due)"
                     " FROM run r WHERE r." AE_SQL_IS_OPEN " GROUP BY r.rule, r.version, body"
                     " ORDER BY r.rule, r.version, body",
                     error);

@@ -11,6 +11,8 @@ function M.options(check)
   options.add(check, "config", "json", "rules")
   check:flag("--list", "list the rules")
   check:flag("--strict", "fail also with warnings")
+  check:option("--inbox", "also look at the timers and paused runs of this inbox: which versions and bodies they "
+    .. "refer to, and which of these are not there"):argname "FILE"
   check:option("--format", "text (default) or json"):choices { "text", "json" }
 end
 
@@ -33,6 +35,26 @@ local function print_text(prepared, list, args)
   end
 end
 
+-- With --inbox: the references of its runs; their findings are added to the list.
+local function add_references(args, prepared, list)
+  if not args.inbox or not prepared.set then return nil end
+  local references = require "altinn.events.host.references"
+  local found, message = references.of(args.inbox)
+  if not found then
+    list[#list + 1] = { severity = "error", code = "inbox", message = message }
+    return nil
+  end
+  for _, finding in ipairs(references.findings(found, prepared.set)) do list[#list + 1] = finding end
+  return found
+end
+
+local function print_references(found)
+  local references = require "altinn.events.host.references"
+  for _, one in ipairs(found) do
+    output.line("%s, body %s%s", references.text(one), one.body, one.due and ", due from " .. one.due or "")
+  end
+end
+
 --- Runs the verb.
 ---@param args table
 ---@return integer status 0 fine, 1 a rule is wrong, 2 the configuration is
@@ -40,11 +62,13 @@ function M.run(args)
   local prepared, list = require("altinn.events.host.prepare").all {
     config = args.config, env_file = args.env_file, values = options.values(args), needs = {},
   }
+  local found = add_references(args, prepared, list)
   local ok = not findings.has(list, "error")
   if args.json or args.format == "json" then
-    output.json { ok = ok, rules = rows_of(prepared.set), findings = output.list(list) }
+    output.json { ok = ok, rules = rows_of(prepared.set), findings = output.list(list), references = found }
   else
     print_text(prepared, list, args)
+    print_references(found or {})
   end
   if not ok then return prepared.config and 1 or 2 end
   return args.strict and findings.has(list, "warning") and 1 or 0

@@ -174,7 +174,7 @@ local function report(act, args, text, result)
     output.out(found and verdicts_text(found) ~= "" and ("%s: %s"):format(text, verdicts_text(found)) or text)
   end
   if not found or not found[""] then return 0 end
-  output.complain(("%s not taken up in %d seconds; does the host run?"):format(counted(found[""], "run"), seconds))
+  output.complain(("%s not taken up in %g seconds; does the host run?"):format(counted(found[""], "run"), seconds))
   return 1
 end
 

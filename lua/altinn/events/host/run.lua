@@ -5,6 +5,7 @@ local config_module = require "altinn.events.host.config"
 local findings = require "altinn.events.rules.findings"
 local host = require("altinn.events.support.libraries").load "altinn.events.host"
 local prepare = require "altinn.events.host.prepare"
+local references = require "altinn.events.host.references"
 local rules = require "altinn.events.rules.loading"
 local logs = require "altinn.events.host.log"
 local urls = require "altinn.events.support.url"
@@ -50,27 +51,30 @@ local function report(log, list)
   end
 end
 
--- Reads the rule files and puts their rules in force. Gives the number of rules; or nil and a reason, and then the old
--- rules stay in force.
-local function renew(handle, config, log)
+-- Reads the rule files and puts their rules in force. Gives the rules; or nil and a reason, and then the old rules,
+-- `before`, stay in force.
+local function renew(handle, config, log, before)
   local set, list = prepare.rules(config)
   report(log, list)
   if not set then return nil, "the new rules are broken" end
+  report(log, references.lost(config.inbox, before, set))
   local done, message = handle:reload(rules.heads(set, config.limits), settings_of(config, set))
   if not done then return nil, tostring(message) end
-  return #set
+  return set
 end
 
--- Reloads the rules. An error in it is logged and does not end the host.
-local function reload(handle, config, log)
-  local called, count, message = xpcall(renew, debug.traceback, handle, config, log)
-  if not called then count, message = nil, tostring(count) end
-  if not count then
+-- Reloads the rules; gives those in force. An error in it is logged and does not end the host.
+local function reload(handle, config, log, before)
+  local called, set, message = xpcall(renew, debug.traceback, handle, config, log, before)
+  if not called then set, message = nil, tostring(set) end
+  if not set then
     handle:reload_refused()
     log("error", "reload", { reason = message .. "; the old ones stay in force" })
-    return
+    return before
   end
+  local count = #set
   log("info", "reload", { reason = ("%d rule%s in force"):format(count, count == 1 and " is" or "s are") })
+  return set
 end
 
 -- Tells systemd the state, when systemd started the host.
@@ -91,11 +95,11 @@ local function tell_health(handle, log)
   else log("error", "inbox", { reason = message }) end
 end
 
-local function serve(handle, config, log)
+local function serve(handle, config, log, set)
   local pause = watchdog()
   while true do
     local what = handle:wait(pause)
-    if what == "hup" then reload(handle, config, log)
+    if what == "hup" then set = reload(handle, config, log, set)
     elseif what == "unwell" or what == "well" then tell_health(handle, log)
     elseif what then return what end
     tell(log, "WATCHDOG=1")
@@ -128,7 +132,7 @@ function M.run(config)
   end
   announce(handle, config, set, log)
   tell(log, "READY=1")
-  local why = serve(handle, config, log)
+  local why = serve(handle, config, log, set)
   if why ~= "idle" then log("info", "stopping", { reason = why }) end
   tell(log, "STOPPING=1")
   local whole = handle:stop()

@@ -67,7 +67,8 @@ describe("the plan of an act", function()
     assert.are.equal(2, status)
     says(out, "to be put back: 3 runs of 3 events\n", "  dead  print: print answered 422 (version a1b2c3d4e5f6)\n",
       "  dead  print: print.lua:12: x\n",
-      "effects: 4 would go out again (1 recorded, 1 unknown, 1 not_sent, 1 refused); 2 were sent before, and will not go out again\n")
+      "effects: 4 would go out again (1 recorded, 1 unknown, 1 not_sent, 1 refused); "
+      .. "2 were sent before, and will not go out again\n")
     says(err, "nothing was done: without a terminal this needs --reason TEXT and --yes")
     assert.are.equal(3, count_of "run WHERE state = 'dead'")
     assert.are.equal(0, count_of "act")

@@ -155,11 +155,13 @@ describe("inbox show", function()
   it("has attempts with versions and causes, steps, the timer, the memory of the letter; all masked", function()
     local uuid = "0198c3a2-7b1d-7c55-8f0e-2a4b6c8d0e1f"
     execute("UPDATE event SET body = CAST(? AS BLOB) WHERE sequence = 1", ('{"specversion":"1.0","id":"id-1",'
-      .. '"source":"/x","type":"no.altinn.correspondence.correspondencepublished","resourceinstance":"%s"}'):format(uuid))
+      .. '"source":"/x","type":"no.altinn.correspondence.correspondencepublished","resourceinstance":"%s"}')
+      :format(uuid))
     add_run(1, { rule = "paper", state = "retry", cause = "print answered 503", version = 0xa1b2c3d4e5f6,
       due = 1790000000000, reason = "first" })
     execute("UPDATE run SET state = 'later', due = 1790000000000, version = ?, cause = NULL, entry = 'paper',"
-      .. " timer = ?", 0xb1b2c3d4e5f6, ('{"set":1780000000000,"due":1790000000000,"key":"k","with":{"to":"%s"}}'):format(person))
+      .. " timer = ?", 0xb1b2c3d4e5f6,
+      ('{"set":1780000000000,"due":1790000000000,"key":"k","with":{"to":"%s"}}'):format(person))
     execute("INSERT INTO timer VALUES (?, 'paper', 'k', 1, ?)", "letter:" .. uuid,
       "no.altinn.correspondence.correspondencereceiverread\nno.altinn.correspondence.correspondencepurged")
     execute("INSERT INTO step VALUES (1, 'paper', 'confirm', 1, ?, ?, 1780000000000)", ('"%s"'):format(person),

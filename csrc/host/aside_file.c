@@ -111,7 +111,7 @@ static void write_into (ae_action *action, int folder) {
     return;
   }
   if (renameat(folder, temporary, folder, action->name) != 0) {
-    fail(action, AE_ASIDE_NOT_SENT, action->name);
+    fail(action, AE_ASIDE_NOT_SENT, action->place);
     (void)unlinkat(folder, temporary, 0);
   } else if (fsync(folder) != 0) {
     fail(action, AE_ASIDE_UNKNOWN, action->place);

@@ -99,6 +99,17 @@ static int fate (const char *call) {
     return real(file, bytes, size, at); \
   }
 
+ssize_t write (int file, const void *bytes, size_t size) {
+  REAL(ssize_t, "write", int, const void *, size_t);
+  int what = is_named(file) ? fate("write") : GO_ON;
+  if (what == FAIL) return -1;
+  if (what == TEAR) {
+    (void)!real(file, bytes, size / 2);
+    die();
+  }
+  return real(file, bytes, size);
+}
+
 #define READ(name, offset) \
   ssize_t name (int file, void *bytes, size_t size, offset at) { \
     REAL(ssize_t, #name, int, void *, size_t, offset); \

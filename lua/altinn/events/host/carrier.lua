@@ -1,4 +1,5 @@
 -- Carries the requests of effects out of the host: over libcurl, with the tokens and the handshake of their targets.
+local aside = require "altinn.events.host.aside"
 local client = require "altinn.events.client.transport"
 local delivery = require "altinn.events.rules.delivery"
 local events = require "altinn.events"
@@ -12,6 +13,8 @@ local carriers = {}
 function carriers.http(request) return scheduler.request(request) end
 
 carriers.curl = carriers.http
+
+function carriers.aside(request, worker) return aside.carry(worker, request) end
 
 --- What the engine's port `send` does.
 ---@param worker { jobs: table, settings: table }

@@ -93,6 +93,12 @@ function M.sleep(seconds) return wait("sleep", seconds) end
 ---@return any ... what wake was given
 function M.park(register) return wait("park", register) end
 
+---The task waits for something that keeps its own time: the task's does not run meanwhile, and begins anew afterwards.
+---@param begin fun(back: fun(...: any)) called at once, outside the task; `back`, called once, goes on with the task
+---@param drop fun() called when the task ends without having gone on
+---@return any ... what `back` was given
+function M.away(begin, drop) return wait("away", { begin = begin, drop = drop }) end
+
 ---Calls `call` once, `seconds` from now.
 ---@param seconds number
 ---@param call fun()
@@ -163,6 +169,7 @@ local function finish(self, task, ok, value)
     self.multi:cancel(id)
     leave(self, task, id)
   end
+  if task.drop then task.drop() end
   local why
   if not ok then
     why = task.plain and value or traceback(task.co, text_of(self, task, value):sub(1, TEXT_BYTES))
@@ -267,6 +274,21 @@ end
 function waits.park(self, task, register)
   local fine, message = pcall(register, task)
   if not fine then return finish(self, task, false, message) end
+end
+
+-- Lets a task wait for something that keeps its own time.
+function waits.away(self, task, door)
+  task.held, task.drop = true, door.drop
+  local fine, message = pcall(door.begin, function(...)
+    if task.ended then return end
+    task.held, task.drop = nil, nil
+    self:forget(task.timer)
+    task.timer = self:after(task.wall, function() self:expire(task, task.wall) end)
+    return self:resume(task, ...)
+  end)
+  if fine then return end
+  task.held, task.drop = nil, nil
+  return finish(self, task, false, message)
 end
 
 local function settle(self, task, outer, ok, mark, kind, value)

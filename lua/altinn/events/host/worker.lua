@@ -3,6 +3,7 @@
 --
 -- A worker has only runs that may run now; the inbox keeps to a rule's `limit.at_once`, over all workers. Each rule has
 -- its turn (altinn.events.host.turns); a rule's rest after an overrun holds back the runs that would begin.
+local aside = require "altinn.events.host.aside"
 local cjson = require("cjson.safe").new()
 local engine = require "altinn.events.rules.engine"
 local events = require "altinn.events"
@@ -272,6 +273,7 @@ function messages.cancel(self, order)
 end
 
 function messages.ack(self, ack)
+  if ack.reply then return aside.answer(self, ack) end
   local task = self.tickets[ack.ticket]
   self.tickets[ack.ticket] = nil
   if task then self.scheduler:wake(task, ack) end
@@ -358,7 +360,8 @@ local function new(jobs, budget)
   end
   local write = function(line) jobs:log(line) end
   local self = setmetatable({
-    jobs = jobs, budget = budget, look_at = 0, states = {}, flights = {}, tickets = {}, ticket = 0, rules = {},
+    jobs = jobs, budget = budget, look_at = 0, states = {}, flights = {}, tickets = {}, asides = {}, ticket = 0,
+    rules = {},
     share = shares.new(CONNECTIONS), bytes = 0, write = write, log = logs.new(nil, write),
   }, Worker)
   self.turns = turns.new(clock, function(name) return may_begin(self, name) end)

@@ -192,8 +192,9 @@ function M.effect_fault(kind, target, fields, event)
   local effect, message = M.effect_of(kind, target, fields)
   if not effect then return message end
   local made
+  local one = effects.kinds[kind]
   made, message = effects.prepare(effect, { rule = "r", event = event, place = 1 },
-    { [target] = effects.kinds[kind].sample })
+    { [target] = one.sample_for and one.sample_for(fields) or one.sample })
   return not made and message or nil
 end
 

@@ -1,6 +1,7 @@
 -- Effects: actions that a rule wants outside of the host, and the keys under which each is done once. Each kind has a
 -- file in effects/.
 local cjson = require("cjson.safe").new()
+local digest = require "altinn.events.support.digest"
 local json = require "altinn.events.support.json"
 local suggest = require "altinn.events.support.suggest"
 local targets_module = require "altinn.events.rules.effects.target"
@@ -8,7 +9,7 @@ local targets_module = require "altinn.events.rules.effects.target"
 local M = {}
 
 -- The names of the kinds. To add one: its file in effects/, and its name here.
-local NAMES = { "http", "cloudevent", "slack", "teams" }
+local NAMES = { "http", "cloudevent", "slack", "teams", "file", "command" }
 
 ---@class altinn.events.effect_kind
 ---A kind of effects, send.NAME(target) { … }: a file in effects/.
@@ -23,9 +24,11 @@ local NAMES = { "http", "cloudevent", "slack", "teams" }
 ---@field check fun(fields: table): string|nil a mistake that raises when the effect is made
 ---@field record fun(effect: table, target: table, about: table): table|nil, string|nil a table that JSON can hold
 ---@field target_problem (fun(target: table): string|nil)|nil beside its keys
----@field request fun(record: table, target: table, key: string): table what the carrier takes
+---@field request fun(record: table, target: table, key: string, again: boolean|nil): table|nil, string|nil what the
+---  carrier takes; again: an earlier attempt may have been carried out
 ---@field judge fun(name: string, target: table, reply: table): altinn.events.effect_outcome
 ---@field sample table a target, for trying constants of a rule's text
+---@field sample_for (fun(fields: table): table)|nil the same, where it depends on the fields
 ---@field stand_ins table values of fields that are known at run time only, for the same
 
 --- The kinds by name.
@@ -47,20 +50,10 @@ local RECORD_BYTES = 1024 * 1024
 
 -- Keys.
 
--- 64 bits of a text, in arithmetic that every Lua has.
-local function digest(text)
-  local first, second = 5381, 7
-  for index = 1, #text do
-    local byte = text:byte(index)
-    first, second = (first * 33 + byte) % 4294967291, (second * 65599 + byte) % 4294967291
-  end
-  return ("%08x%08x"):format(first, second)
-end
-
 --- An event as a part of a key: its id is unique within its source only.
 ---@param event table
 ---@return string
-function M.event_part(event) return ("%s.%s"):format(event.id, digest(event.source)) end
+function M.event_part(event) return ("%s.%s"):format(event.id, digest.hex(event.source)) end
 
 local function part_text(part)
   if type(part) == "number" and part % 1 == 0 and math.abs(part) < 2 ^ 53 then return ("%d"):format(part) end
@@ -165,6 +158,7 @@ end
 ---@field target string its name
 ---@field key string
 ---@field text string the record as JSON, at most 1 MiB
+---@field again boolean|nil an earlier attempt may have carried the effect out
 
 --- Makes an effect ready to be recorded.
 ---@param effect table what send.KIND(target) { … } made
@@ -204,7 +198,11 @@ function M.carry(item, text, targets)
   local record = cjson.decode(text)
   local kind = type(record) == "table" and M.kinds[record.kind]
   if not kind then return fail(item, "what was recorded of it cannot be read") end
-  return kind.request(record, target, item.key), nil, function(reply) return kind.judge(item.target, target, reply) end
+  local request
+  request, message = kind.request(record, target, item.key, item.again)
+  if not request then return fail(item, message) end
+  if kind.carrier == "aside" then request.target = item.target end
+  return request, nil, function(reply) return kind.judge(item.target, target, reply) end
 end
 
 return M

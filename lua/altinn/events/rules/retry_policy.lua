@@ -30,10 +30,10 @@ end
 
 --- Whether a target's answer may be followed by another attempt: by the table, or because the rule says so.
 ---@param rule table|nil
----@param status integer
+---@param kind integer|string a status, or the class of an answer without one
 ---@return boolean
-function M.is_temporary(rule, status)
-  local failure = { kind = status }
+function M.is_temporary(rule, kind)
+  local failure = { kind = kind }
   return retry_table.overridden(rule, failure) ~= nil or retry_table.is_named(rule, failure) == true
     or retry_table.verdict(failure) ~= "never"
 end

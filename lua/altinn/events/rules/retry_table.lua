@@ -65,6 +65,20 @@ for _, entry in ipairs(known.numbers) do
     failure = { kind = class, status = entry.first, number = entry.number } }
 end
 
+-- What befalls effects on the host's own machine: { class, verdict, why }.
+local OF_MACHINE = {
+  { "file", "again", "the folder, the file or the disk is at fault, and may be mended meanwhile" },
+  { "command", "again", "the program could not be started, or nobody knows how it ended" },
+  { "tempfail", "again", "the program ended with status 75: it asks to be called again (EX_TEMPFAIL)" },
+  { "exit", "never", "the program ended with a status that is neither 0 nor 75" },
+}
+
+for _, entry in ipairs(OF_MACHINE) do
+  by_class[entry[1]] = { verdict = entry[2], why = entry[3], is_sure = true }
+  classes[#classes + 1] = { kind = "class", what = entry[1], from = "target", verdict = entry[2], why = entry[3],
+    failure = { kind = entry[1], target = "local" } }
+end
+
 -- What befalls a rule: { class, verdict, why }.
 local OF_RULES = {
   { "error", "again", "the body raised an error or returned no verdict: the rule may be mended meanwhile" },
@@ -102,6 +116,7 @@ end
 local function of_target(failure)
   if type(failure.kind) ~= "number" then
     local entry = by_class[failure.kind]
+    if entry and entry.is_sure then return entry.verdict, entry.why end
     return "again", entry and entry.verdict == "again" and entry.why or "there was no answer"
   end
   local entry = entry_of_status(failure.kind)

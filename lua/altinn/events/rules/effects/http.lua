@@ -2,6 +2,7 @@
 local core = require "altinn.events.core"
 local field = require "altinn.events.support.http_field"
 local json = require "altinn.events.support.json"
+local octets = require "altinn.events.support.octets"
 local targets = require "altinn.events.rules.effects.target"
 local text = require "altinn.events.support.text"
 local url = require "altinn.events.support.url"
@@ -65,20 +66,6 @@ local function has_header(headers, wanted)
   return false
 end
 
--- JSON cannot hold a body that is not UTF-8, so each byte is stored as the character with the byte's number.
-local function octets_of(bytes)
-  return (bytes:gsub("[\128-\255]", function(byte)
-    byte = byte:byte()
-    return string.char(192 + math.floor(byte / 64), 128 + byte % 64)
-  end))
-end
-
-local function bytes_of(octets)
-  return (octets:gsub("([\194\195])([\128-\191])", function(first, second)
-    return string.char((first:byte() - 192) * 64 + second:byte() - 128)
-  end))
-end
-
 local function set_body(record, effect)
   if effect.json ~= nil then
     if core.is_event(effect.json) then
@@ -89,7 +76,7 @@ local function set_body(record, effect)
     record.body, record.media = body, "application/json"
   elseif effect.body ~= nil then
     if type(effect.body) ~= "string" then return nil, "body must be a text" end
-    if core.is_utf8(effect.body) then record.body = effect.body else record.octets = octets_of(effect.body) end
+    octets.store(record, effect.body)
     record.media = "application/octet-stream"
   end
   return true
@@ -142,7 +129,7 @@ function M.to(address, record, target, key)
   return {
     method = record.method, headers = headers, timeout = tonumber(target.timeout) or TIMEOUT,
     ca_file = target.ca_file, proxy = target.proxy, url = url.join(address, record.path),
-    body = record.octets and bytes_of(record.octets) or record.body or "",
+    body = octets.content(record),
     credentials = (target.token or target.maskinporten)
       and { token = target.token, maskinporten = target.maskinporten } or nil,
   }
@@ -183,7 +170,8 @@ local BY_OWN = ", by way of the target's proxy"
 ---@field status integer|nil of the answer
 ---@field answer string|nil the first KiB of the answer's body, masked
 ---@field reason string|nil why it is not "sent"
----@field kind string|nil class of a failure without an answer: network, timeout, tls, …
+---@field kind string|nil class of a failure without a status: network, timeout, tls, …
+---@field cause string|nil a text that is the same for the same fault; nil: made of kind or status
 ---@field headers table|nil of the answer, when the state is "refused"
 
 -- What a reply without an answer comes to.

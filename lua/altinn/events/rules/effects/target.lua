@@ -13,6 +13,7 @@ local M = {}
 ---@field check (fun(value: any): string|nil)|nil gives what is wrong; nil: `shape` says all
 ---@field type string of LuaCATS
 ---@field about string
+---@field of string|nil the sort of targets that has it, where its kind takes several
 ---@field shape altinn.events.target_key[]|nil the value is a table with these keys
 ---@field number boolean|nil a variable's text becomes a number
 ---@field switch boolean|nil a variable's text may be "false"
@@ -128,7 +129,7 @@ end
 
 --- The seconds that an effect may take.
 M.timeout = { name = "timeout", check = M.whole(1, 3600), type = "integer", number = true,
-  about = "seconds, from when the request goes out; 30 when it is left out" }
+  about = "seconds, from when the request goes out or the program starts; 30 when it is left out" }
 
 --- The authorities that are trusted.
 M.ca_file = { name = "ca_file", check = M.authorities, type = "string",
@@ -213,9 +214,14 @@ local function add_kind(self, kind, one)
 end
 
 -- A kind may take several sorts: the key of another sort is no key of this one.
+local function belongs(self, key, sort)
+  if self.keys[key.name] then return key.name == sort end
+  return (key.of or sort) == sort
+end
+
 local function add_keys(self, sort, keys)
   for _, key in ipairs(keys) do
-    if key.name == sort or not self.keys[key.name] then self.keys[sort][key.name], self.all[key.name] = key, key end
+    if belongs(self, key, sort) then self.keys[sort][key.name], self.all[key.name] = key, key end
   end
 end
 

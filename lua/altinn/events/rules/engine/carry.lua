@@ -37,11 +37,12 @@ end
 -- The run's outcome after an effect that was not sent; `final`: because such an answer does not change.
 local function failed(job, ports, item, result)
   local refused = result.state == "refused"
+  local kind = result.kind or refused and result.status or nil
   local outcome = outcomes.failed(job, ports, {
-    reason = result.reason, kind = refused and result.status or result.kind, target = item.target,
+    reason = result.reason, kind = kind, target = item.target, cause = result.cause,
     after = result.headers and retries.after(result.headers),
   })
-  outcome.final = refused and outcome.state == "dead" and not policy.is_temporary(job.rule, result.status)
+  outcome.final = refused and outcome.state == "dead" and not policy.is_temporary(job.rule, kind)
   return outcome
 end
 
@@ -125,7 +126,8 @@ local function carry(job, ports, item, state, text, owner, done)
     return outcomes.failed(job, ports, { kind = "host",
       reason = ("another run is to send the effect with the key %s"):format(item.key) })
   end
-  local outcome, failure = M.send(job, ports, item, state == "unknown" and text or item.text)
+  item.again = state == "unknown"
+  local outcome, failure = M.send(job, ports, item, item.again and text or item.text)
   if outcome then done.outcomes[#done.outcomes + 1] = outcome end
   if outcome and not failure then done.sent[#done.sent + 1] = item.target end
   return failure

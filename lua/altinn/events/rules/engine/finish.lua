@@ -17,7 +17,7 @@ local function item_of(effect)
   record = type(record) == "table" and record or {}
   return {
     key = effect.key, target = effect.target, text = effect.request, record = record, kind = record.kind or "http",
-    probe = record.probe,
+    probe = record.probe, again = true,
   }
 end
 

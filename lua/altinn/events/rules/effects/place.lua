@@ -1,0 +1,30 @@
+-- What effects on the host's own machine (files, programs) have in common: the host carries them out aside.
+local text = require "altinn.events.support.text"
+
+local M = {}
+
+--- Why the handler in nginx does not take their targets.
+M.NGINX = "is for the host: nginx must not wait for files and programs"
+
+---@class altinn.events.aside_reply
+---@field outcome "sent"|"not_sent"|"refused"|"unknown"
+---@field code integer exit status of a program
+---@field text string why the outcome is not "sent", and what to do
+---@field answer string the first output of a program
+
+--- The outcome of an effect.
+---@param name string the target's
+---@param reply altinn.events.aside_reply
+---@param kind string class of a failure; see altinn.events.rules.retry_table
+---@return altinn.events.effect_outcome outcome
+function M.judge(name, reply, kind)
+  local answer = reply.answer and reply.answer ~= "" and text.excerpt(reply.answer) or nil
+  if reply.outcome == "sent" then
+    return { state = "sent", status = reply.code, answer = answer }
+  end
+  return { state = reply.outcome, status = reply.code, answer = answer, kind = kind,
+    cause = ("%s: %s"):format(name, reply.text),
+    reason = ("target '%s': %s%s"):format(name, reply.text, answer and ": " .. text.cut(answer, 200) or "") }
+end
+
+return M

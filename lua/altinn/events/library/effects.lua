@@ -12,6 +12,27 @@
 ---@field mode "structured"|"binary"|nil structured when it is left out
 ---@field probe string|nil a body of the rule: asked after an unknown outcome, it returns sent or not_sent
 
+--- Fields of send.command: a call of a program on this machine, without a shell.
+---@class altinn.events.command_effect
+---@field key altinn.events.key_part|altinn.events.key_part[]|nil the same key is not sent again once it has succeeded;
+---  it must hold something of the event, unless it is a text with a colon; left out: this event, this place
+---@field arguments (string|number)[]|nil after those of the target
+---@field json any a value, as JSON on the program's standard input
+---@field text string|nil on the program's standard input
+---@field body string|nil octets, instead of text
+---@field probe string|nil a body of the rule: asked after an unknown outcome, it returns sent or not_sent
+
+--- Fields of send.file: a file, or a line of a file.
+---@class altinn.events.file_effect
+---@field key altinn.events.key_part|altinn.events.key_part[]|nil the same key is not sent again once it has succeeded;
+---  it must hold something of the event, unless it is a text with a colon; left out: this event, this place
+---@field name string|nil of the file in the folder, which replaces one of that name; left out: made of the key
+---@field text string|nil the content
+---@field json any a value: the content, or the line, as JSON
+---@field body string|nil octets, instead of text
+---@field line string|nil of a target with `append`: no line break, and something that no other line has
+---@field probe string|nil a body of the rule: asked after an unknown outcome, it returns sent or not_sent
+
 --- Fields of send.http: an HTTP request.
 ---@class altinn.events.http_effect
 ---@field key altinn.events.key_part|altinn.events.key_part[]|nil the same key is not sent again once it has succeeded;
@@ -49,6 +70,16 @@ local send = {}
 ---@return fun(fields: altinn.events.cloudevent_effect): altinn.events.verdict
 function send.cloudevent(target) end
 
+--- A call of a program on this machine, without a shell to a target of the configuration with command.
+---@param target string the target's name
+---@return fun(fields: altinn.events.command_effect): altinn.events.verdict
+function send.command(target) end
+
+--- A file, or a line of a file to a target of the configuration with folder or append.
+---@param target string the target's name
+---@return fun(fields: altinn.events.file_effect): altinn.events.verdict
+function send.file(target) end
+
 --- An HTTP request to a target of the configuration with url.
 ---@param target string the target's name
 ---@return fun(fields: altinn.events.http_effect): altinn.events.verdict
@@ -64,17 +95,23 @@ function send.slack(target) end
 ---@return fun(fields: altinn.events.teams_effect): altinn.events.verdict
 function send.teams(target) end
 
---- A target of effects: it has one of slack, teams, url.
+--- A target of effects: it has one of append, command, folder, slack, teams, url.
 ---@class altinn.events.target
+---@field append string|nil the file to which send.file adds a line for each effect
+---@field at_once integer|nil programs of the target at the same time; 4 when it is left out
 ---@field ca_file string|nil PEM file of authorities that are trusted instead of the system's
+---@field command string[]|nil the program that send.command starts, and its first arguments; there is no shell
+---@field directory string|nil the program's working folder; the host's when it is left out
+---@field folder string|nil where send.file puts a file for each effect
 ---@field handshake boolean|nil `false`: send.cloudevent does not ask the target for permission (OPTIONS) before its first event
+---@field header string|nil first line of a new file of lines
 ---@field headers table<string, string>|nil sent with each request
 ---@field maskinporten altinn.events.target_maskinporten|nil a token of Maskinporten for each request: what events.maskinporten takes; `environment` is the configuration's; `exchange = false` for services that take Maskinporten's own token
 ---@field origin string|nil the name by which send.cloudevent asks for permission; the host of `endpoint` when it is left out
 ---@field proxy string|false|nil address of the proxy to ask by, instead of the one that the environment names; `false`: none
 ---@field slack string|nil address of an incoming webhook; a secret
 ---@field teams string|nil address of a workflow "when a Teams webhook request is received"; a secret
----@field timeout integer|nil seconds, from when the request goes out; 30 when it is left out
+---@field timeout integer|nil seconds, from when the request goes out or the program starts; 30 when it is left out
 ---@field token altinn.events.target_token|nil a token of OAuth 2.0 by client credentials for each request: `{ url =, client_id =, client_secret =, scope = }`
 ---@field url string|nil address that requests go to; an effect's path is put after it, before its query
 

@@ -250,6 +250,21 @@ describe("trust = \"confirmed\"", function()
     assert.are.equal("usage", things.failure(value).code)
   end)
 
+  it("lets no forged event stand in the way of the event that it forestalls: Altinn's first one runs", function()
+    history = { "Published", "Read" }
+    local read = { type = type_of "correspondencereceiverread", subject = SENDER }
+    local job = job_of(CONFIRMED, read, { repeats = 1 })
+    assert.are.equal("held", check(job).state)
+    registered = { event_of { id = "x", type = read.type, subject = SENDER, resourceinstance = OTHER }, event_of(read) }
+    assert.is_nil(check(job))
+    registered[3] = event_of { id = "e-2", type = read.type, subject = SENDER }
+    local second = job_of(CONFIRMED, { id = "e-2", type = read.type, subject = SENDER }, { repeats = 2 })
+    assert.are.equal("skipped", check(second).state)
+    says(check(second).reason, "2 events before meant the same")
+    second.rule.repeats = true
+    assert.is_nil(check(second))
+  end)
+
   it("was settled before a timer of the event is due", function()
     assert.is_nil(check(job_of(CONFIRMED, { resourceinstance = OTHER }, { timer = "{}" })))
     assert.are.same({}, asked)

@@ -1,6 +1,7 @@
 -- The language of rules: rule{…} part by part, verdicts, effects.
 local events = require "altinn.events"
 local head = require "altinn.events.event.head"
+local retry_table = require "altinn.events.rules.retry_table"
 local rule = require "altinn.events.rule"
 
 local function nothing() end
@@ -155,12 +156,12 @@ describe("a rule's parts:", function()
     local on = assert(new { retry = { on = { "server", "throttled", 404 } } })
     for _, case in ipairs { { 503, true }, { 429, true }, { 404, true }, { "server", true }, { "throttled", true },
       { 408, false }, { 400, false }, { "network", false } } do
-      assert.are.equal(case[2], rule.names_failure(on, case[1]), tostring(case[1]))
+      assert.are.equal(case[2], retry_table.is_named(on, { kind = case[1] }), tostring(case[1]))
     end
     local statuses = assert(new { retry = { on = { 503 } } })
-    assert.is_true(rule.names_failure(statuses, "server", 503))
-    assert.is_false(rule.names_failure(statuses, "server", 500))
-    assert.is_nil(rule.names_failure(assert(new {}), 503))
+    assert.is_true(retry_table.is_named(statuses, { kind = "server", status = 503 }))
+    assert.is_false(retry_table.is_named(statuses, { kind = "server", status = 500 }))
+    assert.is_nil(retry_table.is_named(assert(new {}), { kind = 503 }))
   end)
 
   it("may is a list of powers", function()

@@ -27,14 +27,17 @@ local function happens_once(meaning)
   return type ~= nil and type.once
 end
 
+local function is_repeated(job, meaning)
+  return (job.repeats or 0) > 0 and not job.rule.repeats and happens_once(meaning)
+end
+
 local function repeated(job, meaning)
-  local count = job.repeats or 0
-  if count == 0 or job.rule.repeats or not happens_once(meaning) then return nil end
+  local count = job.repeats
   return {
     state = "skipped", cause = "repeated event",
-    reason = ("%s event%s before meant the same (%s, the same %s and subject), which happens once; repeats = true"
-      .. " would run for each"):format(count == 1 and "an" or ("%d"):format(count), count == 1 and "" or "s",
-      meaning.name, meaning.about or "thing"),
+    reason = ("%s before meant the same (%s, the same %s and subject), which happens once; repeats = true would run"
+      .. " for each"):format(count == 1 and "an event" or ("%d events"):format(count), meaning.name,
+      meaning.about or "thing"),
   }
 end
 
@@ -60,16 +63,37 @@ local function unvouched(job, ports)
     reason = "Altinn has not vouched for the event yet (trust = \"confirmed\")" }
 end
 
-local function distrusted(job, ports, meaning, ask)
-  if job.rule.trust ~= "confirmed" or job.came_by == "pull" then return nil end
+-- The client, to ask Altinn about the event itself. Raises when there is none.
+local function asker(ask)
   local client, message, code = ask()
-  if not client then return things.fail(("Altinn cannot be asked: %s"):format(message), code or "usage") end
-  local vouched, detail
-  vouched, message, code, detail = vouching.ask(client, job.rule, job.event, meaning)
-  if vouched == nil then
-    return things.fail(("trust = \"confirmed\" asks Altinn for the event: %s"):format(message), code, detail)
+  return client or things.fail(("Altinn cannot be asked: %s"):format(message), code or "usage")
+end
+
+local function check_asked(answer, message, code, detail)
+  if answer == nil then
+    things.fail(("trust = \"confirmed\" asks Altinn for the event: %s"):format(message), code, detail)
   end
+  return answer
+end
+
+local function distrusted(job, ports, meaning, ask)
+  if job.came_by == "pull" then return nil end
+  local vouched = check_asked(vouching.ask(asker(ask), job.rule, job.event, meaning))
   return not vouched and unvouched(job, ports) or nil
+end
+
+-- A rule that trusts Altinn alone must not take a forged event for the earlier one: Altinn says which was the first.
+local function distrusted_or_repeated(job, ports, meaning, ask)
+  if not is_repeated(job, meaning) then return distrusted(job, ports, meaning, ask) end
+  local first = check_asked(vouching.first(asker(ask), job.event))
+  if not first then return unvouched(job, ports) end
+  return first == "other" and repeated(job, meaning) or nil
+end
+
+-- What stands in the way of the event, whatever its letter is.
+local function of_event(job, ports, meaning, ask)
+  if job.rule.trust == "confirmed" then return distrusted_or_repeated(job, ports, meaning, ask) end
+  return is_repeated(job, meaning) and repeated(job, meaning) or nil
 end
 
 -- Unless.
@@ -123,7 +147,7 @@ function M.check(job, ports, ask)
   if not (rule.unless or rule.trust == "confirmed" or (job.repeats or 0) > 0) then return nil end
   local meaning = events.describe(job.event) or {}
   if job.timer == nil then
-    local outcome = repeated(job, meaning) or distrusted(job, ports, meaning, ask)
+    local outcome = of_event(job, ports, meaning, ask)
     if outcome then return outcome end
   end
   return excluded(job, ports, meaning, ask)

@@ -227,15 +227,6 @@ local function check_keys(fields, problems)
   end
 end
 
---- Whether a rule's retry.on names a failure: by its status, or by its class.
----@param rule table
----@param kind any a status, or a class such as "network"
----@param status integer|nil that came with a class
----@return boolean|nil named nil: the rule names none
-function M.names_failure(rule, kind, status)
-  return retry_table.is_named(rule, { kind = kind, status = status })
-end
-
 local function normal_retry(retry)
   if not retry then return nil end
   return { within = retry.within and duration.parse(retry.within), attempts = retry.attempts, on = retry.on }

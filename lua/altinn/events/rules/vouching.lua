@@ -104,13 +104,16 @@ local function mark(marks, new, event)
   if time and (not last or time >= last.time + SPACING) then new[#new + 1] = { time = time, id = event.id } end
 end
 
-local function search(client, event, marks)
-  local new, count = {}, 0
-  local iterator = client:events {
+local function each(client, event, after)
+  return client:events {
     resource = event.resource, type = event.type, subject = event.subject, size = 1000, odd = function() end,
-    after = start_of(marks, time_of(event)),
+    after = after,
   }
-  for one in iterator do
+end
+
+local function search(client, event)
+  local marks, new, count = marks_for(client, event), {}, 0
+  for one in each(client, event, start_of(marks, time_of(event))) do
     if is_same_event(one, event) then return true end
     count = count + 1
     mark(marks, new, one)
@@ -121,10 +124,18 @@ local function search(client, event, marks)
   return false
 end
 
--- Events without a resource are found nowhere, and a text that Altinn refuses as a filter is in no event of its.
-local function is_registered(client, event)
+local function search_first(client, event)
+  for one in each(client, event) do
+    if one.resourceinstance == event.resourceinstance then return is_same_event(one, event) and "this" or "other" end
+  end
+  return false
+end
+
+-- What a search through the events API finds; nil, message, code, detail when Altinn cannot be asked. Events without a
+-- resource are found nowhere, and a text that Altinn refuses as a filter is in no event of its.
+local function found_by(finder, client, event)
   if not event.resource then return false end
-  local ok, found = pcall(search, client, event, marks_for(client, event))
+  local ok, found = pcall(finder, client, event)
   if ok then return found end
   if type(found) ~= "table" or type(found.code) ~= "string" then error(found, 0) end
   if found.code == "invalid" then return false end
@@ -158,7 +169,17 @@ function M.ask(client, rule, event, meaning)
     if vouched == nil then return nil, message, code, detail end
     if vouched then return true end
   end
-  return is_registered(client, event)
+  return found_by(search, client, event)
 end
+
+--- Asks Altinn which event of this meaning (type, thing, subject) it registered first. What was pushed here before may
+--- be forged, and must not stand in an event's way. Waits.
+---@param client table
+---@param event table
+---@return "this"|"other"|false|nil first false: none; nil: Altinn could not be asked
+---@return string|nil message
+---@return string|nil code
+---@return table|nil detail
+function M.first(client, event) return found_by(search_first, client, event) end
 
 return M

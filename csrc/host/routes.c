@@ -155,6 +155,10 @@ static ae_code read_event (ae_routes *routes, ae_slice body) {
   return code;
 }
 
+const ae_event *ae_routes_event (ae_routes *routes, ae_slice body) {
+  return read_event(routes, body) == AE_OK ? &routes->event : NULL;
+}
+
 /* Writes the numbers of the heads that want the event to heads->found. Returns how many
 ** there are, or AE_MATCH_MEMORY. The matcher may find a head several times, by its
 ** alternatives, and needs room for each time. With the lock held. */

@@ -94,6 +94,9 @@ ae_slice ae_routes_key (ae_routes *routes, ae_slice body, const ae_event *event,
 ** the event names no thing. The slices live until the next call. Writer thread. */
 bool ae_routes_meaning (ae_routes *routes, ae_slice body, const ae_event *event,
                         ae_slice parts[AE_MEANING_PARTS]);
+/* The event of the body; it lives until the next call. NULL: it cannot be read, or there
+** is no memory. Writer thread. */
+const ae_event *ae_routes_event (ae_routes *routes, ae_slice body);
 /* Whether a rule of that name is in force. Any thread. */
 bool ae_routes_in_force (ae_routes *routes, ae_slice rule);
 /* How many runs of the rule may be in flight; 0: the rule does not say. Any thread. */

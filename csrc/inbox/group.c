@@ -10,10 +10,14 @@
 void ae_group_free (ae_group *group) {
   free(group->added);
   free(group->plans);
+  free(group->timed);
+  free(group->ended);
+  free(group->found);
 }
 
 static void group_reset (ae_group *group) {
   group->added_count = group->plan_count = 0;
+  group->timed_count = group->ended_count = 0;
   memset(&group->change, 0, sizeof group->change);
 }
 
@@ -95,7 +99,7 @@ static bool append (ae_inbox *inbox, ae_work *work) {
   work->sequence = ++inbox->sequence;
   if (!ae_store_append(inbox->store, work)) return false;
   change->stored++;
-  return note_meaning(inbox, work) && match(inbox, work);
+  return note_meaning(inbox, work) && match(inbox, work) && ae_timers_cancel(inbox, work);
 }
 
 /* Counts a run that is over. With its last run the event waits no more. */
@@ -134,6 +138,7 @@ static bool settle (ae_inbox *inbox, ae_work *work, const ae_work *works) {
     work->since = flight->since;
   work->line = flight->line;
   work->tries = flight->tries + 1;
+  work->timed = ae_timers_is_new(work);
   if (!flight->holds && !final) {
     work->kind = AE_WORK_RELEASE;
     return true;
@@ -141,6 +146,7 @@ static bool settle (ae_inbox *inbox, ae_work *work, const ae_work *works) {
   if (!final && work->due <= inbox->horizon) work->due = inbox->horizon + 1;
   if (!ae_store_settle(inbox->store, work, &work->changed)) return false;
   if (!work->changed) return true;
+  if (work->timed && !ae_timers_set(inbox, work)) return false;
   return keep(inbox, work, works) && (!final || is_over(inbox, work));
 }
 
@@ -254,4 +260,5 @@ void ae_group_run (ae_inbox *inbox, ae_work *works) {
   if (stored) committed(inbox);
   else refused(inbox, works);
   finish(inbox, works, stored);
+  if (stored) ae_timers_landed(inbox);
 }

@@ -207,7 +207,7 @@ static ae_code load (ae_inbox *inbox, ae_error *error) {
   if (more < 0 || !ae_store_number_read(inbox->store, AE_NUMBER_LAST, &inbox->sequence) ||
       !ae_store_number_read(inbox->store, AE_NUMBER_ACT, &inbox->act) ||
       !ae_store_number_read(inbox->store, AE_NUMBER_VERSION, &inbox->version) ||
-      !load_memory(inbox) || !ae_look_numbers(inbox))
+      !load_memory(inbox) || !ae_timers_load(inbox) || !ae_look_numbers(inbox))
     return ae_store_explain(inbox->store, error);
   inbox->begun = inbox->sequence;
   trim();
@@ -244,6 +244,7 @@ static void inbox_free (ae_inbox *inbox) {
   ae_fingerprints_free(inbox->seen);
   ae_meanings_free(&inbox->meanings);
   ae_map_free(&inbox->unreadable);
+  ae_map_free(&inbox->cancels);
   ae_lines_free(&inbox->lines);
   ae_lanes_free(&inbox->lanes);
   ae_flights_free(&inbox->flights);
@@ -254,6 +255,7 @@ static void inbox_free (ae_inbox *inbox) {
   free(inbox->having.data);
   free(inbox->body.data);
   free(inbox->due_rule.data);
+  free(inbox->thing.data);
   free(inbox->visits);
   pthread_cond_destroy(&inbox->more);
   pthread_mutex_destroy(&inbox->lock);

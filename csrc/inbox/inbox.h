@@ -101,6 +101,7 @@ struct ae_work {
   int64_t tries;    /* the inbox's own: attempts so far */
   int64_t repeats;  /* the inbox's own: APPEND: earlier events that mean the same */
   bool changed;     /* the inbox's own: the store wrote the new state */
+  bool timed;       /* the inbox's own: the run has a new timer, and stands in no line */
   ae_slice key;     /* RECORD, OUTCOME: unique over all effects */
   ae_slice target;  /* RECORD */
   ae_slice request; /* RECORD: JSON, the whole effect as the rule made it */
@@ -175,6 +176,9 @@ typedef struct ae_inbox_options {
   ** room), or one of the two values above. `event` is `body` parsed, or NULL. */
   size_t (*match)(void *context, ae_slice body, const ae_event *event, ae_slice *rules,
                   size_t capacity);
+  /* Parses the body of an event; the event lives until the next call of a function of
+  ** the host's. NULL: it cannot be read, or there is no memory. */
+  const ae_event *(*parse)(void *context, ae_slice body);
   /* Whether a rule of that name is in force. */
   bool (*in_force)(void *context, ae_slice rule);
   /* A hash of the rule and the event's order key; 0: the run has no order. */

@@ -154,6 +154,7 @@ static void look_at_file (ae_inbox *inbox, int64_t now) {
   if (now - inbox->moved < MOVED_MS) return;
   inbox->moved = now;
   look_at_oldest(inbox);
+  ae_timers_look(inbox);
   if (ae_inbox_health(inbox, NULL) != AE_OK || ae_store_moved(inbox->store)) probe(inbox);
 }
 

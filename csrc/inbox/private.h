@@ -4,13 +4,14 @@
 **     inbox.c   the queue of works, and the writer thread's turns
 **     group.c   one transaction for all works that wait
 **     runs.c    the path of a run: line, backlog, dispatch, and its end
+**     timers.c  timers: set, replaced, cancelled
 **     scan.c    all waiting events, at the start and after a reload
 **     look.c    periodic checks: runs that are due, acts by hand, the clock
 **
 ** A run that is not over is in one of these places:
 **
-**     in the file only       it has an open state and is not due
-**                            (its line is blocked: the head is asleep)
+**     in the file only       it has an open state and is not due. Its line is
+**                            blocked: the head is asleep. A timer stands in no line
 **     behind in its line     another run with its order key comes first
 **     in its lane's backlog  it may start, and waits for room in the window
 **     in flight              a worker has it
@@ -40,12 +41,25 @@ typedef struct ae_plan {
   uint64_t line;
 } ae_plan;
 
+/* A run, and the line that it stands in. */
+typedef struct ae_place {
+  int64_t sequence;
+  ae_lane *lane;
+  uint64_t line; /* 0: none, or not known */
+} ae_place;
+
 /* The changes that the transaction in progress makes to memory. */
 typedef struct ae_group {
   ae_fingerprint *added; /* new in `seen`, and to be stored */
   size_t added_count, added_capacity;
   ae_plan *plans;
   size_t plan_count, plan_capacity;
+  ae_place *timed; /* runs whose timer was set */
+  size_t timed_count, timed_capacity;
+  ae_place *ended; /* runs whose timer was replaced or cancelled: not in flight */
+  size_t ended_count, ended_capacity;
+  ae_place *found; /* timers that the event at work cancels */
+  size_t found_count, found_capacity;
   ae_inbox_counts change; /* added to the counts (waiting: modulo 2^64) */
 } ae_group;
 
@@ -83,6 +97,8 @@ struct ae_inbox {
   ae_flights flights;
   ae_lanes lanes;
   ae_lines lines;
+  ae_map cancels;    /* hash of a type whose event may cancel a timer -> 1 */
+  ae_copy thing;     /* that the event at work is about */
   ae_map unreadable; /* sequence of a waiting event -> 1: reported */
   ae_group group;
   ae_slice *rules; /* room for what `match` finds */
@@ -162,6 +178,23 @@ bool ae_runs_fill (ae_inbox *inbox);
 /* Tells workers of their runs that were taken back, and the host of runs that were
 ** abandoned. */
 void ae_runs_tell (ae_inbox *inbox);
+
+/* timers.c */
+
+/* Whether the work, a SETTLE, sets a timer: then the run leaves its line. */
+bool ae_timers_is_new (const ae_work *work);
+/* Within the transaction: a run was settled with a new timer. Writes it down, and ends
+** the run of the timer that it replaces. False: the store fails, or no memory. */
+bool ae_timers_set (ae_inbox *inbox, const ae_work *work);
+/* Within the transaction: an event was appended. Ends the runs of the timers that it
+** cancels. False: as above. */
+bool ae_timers_cancel (ae_inbox *inbox, const ae_work *work);
+/* After the commit: the runs that the transaction ended leave their lines. */
+void ae_timers_landed (ae_inbox *inbox);
+/* At the start: reads the types that cancel timers. False: as above. */
+bool ae_timers_load (ae_inbox *inbox);
+/* Once a second: without timers no event needs to be looked at. */
+void ae_timers_look (ae_inbox *inbox);
 
 /* scan.c */
 

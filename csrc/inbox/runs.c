@@ -147,12 +147,29 @@ static void fall_asleep (ae_inbox *inbox, int64_t sequence, uint64_t line, int64
   if (due < inbox->next_due) inbox->next_due = due;
 }
 
+/* The same for a timer, which stands in no line meanwhile. */
+static void step_out (ae_inbox *inbox, int64_t sequence, uint64_t line, int64_t due) {
+  leave(inbox, sequence, line);
+  if (due < inbox->next_due) inbox->next_due = due;
+}
+
+/* A run waits for its time again. */
+static void wait_again (ae_inbox *inbox, int64_t sequence, uint64_t line,
+                        const ae_store_run *run) {
+  if (run->free) step_out(inbox, sequence, line, run->due);
+  else fall_asleep(inbox, sequence, line, run->due);
+}
+
 void ae_runs_settled (ae_inbox *inbox, const ae_work *work) {
   const ae_flight *flight = ae_runs_flight(inbox, work);
   if (flight == NULL) return;
   (void)land(inbox, flight);
   if (!work->changed || ae_run_state_is_final(work->run_state)) {
     leave(inbox, work->sequence, work->line);
+    return;
+  }
+  if (work->timed) {
+    step_out(inbox, work->sequence, work->line, work->due);
     return;
   }
   fall_asleep(inbox, work->sequence, work->line, work->due);
@@ -172,7 +189,7 @@ void ae_runs_released (ae_inbox *inbox, const ae_work *work) {
     inbox->begun = landed.sequence;
   if (ae_run_state_is_final(run.state)) leave(inbox, landed.sequence, landed.line);
   else if (run.state != AE_RUN_NONE && run.due > inbox->horizon)
-    fall_asleep(inbox, landed.sequence, landed.line, run.due);
+    wait_again(inbox, landed.sequence, landed.line, &run);
   else push(inbox, landed.lane, landed.sequence, landed.line);
 }
 
@@ -207,7 +224,10 @@ static taken take (ae_inbox *inbox, ae_lane *lane, ae_lane_item item,
     return STUCK;
   if (ae_run_state_is_final(known.state)) return ENDED;
   if (ae_flights_find(&inbox->flights, item.sequence, lane->hash) != NULL) return GONE_OUT;
-  if (known.state != AE_RUN_NONE && known.due > inbox->horizon) return GONE_OUT;
+  if (known.state != AE_RUN_NONE && known.due > inbox->horizon) {
+    wait_again(inbox, item.sequence, item.line, &known);
+    return GONE_OUT;
+  }
   if (!ae_runs_match(inbox, event->body, NULL, &count) ||
       !ae_meanings_repeats(&inbox->meanings, inbox->store, item.sequence, &repeats))
     return STUCK;

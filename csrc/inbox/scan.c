@@ -67,29 +67,37 @@ static uint64_t line_of (const ae_inbox *inbox, ae_slice rule) {
 }
 
 /* The due time, corrected when the clock was set back: no run waits longer than
-** was asked for. */
+** was asked for. A timer is for a time of the clock, and is not corrected. */
 static int64_t due_by_clock (const ae_store_run *run, int64_t now) {
   if (run->changed <= now) return run->due;
   return run->due - run->changed < run->due - now ? now + (run->due - run->changed) : run->due;
 }
 
-/* Takes a run that is not over into memory: into its line and backlog, or asleep
-** until it is due. False: the store fails. */
-static bool resume (ae_inbox *inbox, const sight *event, ae_lane *lane,
-                    const ae_store_run *run) {
+/* Puts a run to sleep, at the head of its line, until it is due. False: the store
+** fails. */
+static bool put_to_sleep (ae_inbox *inbox, const sight *event, ae_lane *lane,
+                          const ae_store_run *run, int64_t due) {
   uint64_t line = run->has_line ? run->line : line_of(inbox, ae_lane_rule(lane));
-  int64_t due = due_by_clock(run, event->now);
-  if (ae_flights_find(&inbox->flights, event->sequence, lane->hash) != NULL) return true;
-  if (run->state == AE_RUN_NONE || due <= inbox->horizon) {
-    ae_runs_admit(inbox, lane, event->sequence, line);
-    return true;
-  }
   if (line != 0 && !ae_lines_block(&inbox->lines, line, event->sequence))
     inbox->rebuild = true;
-  if (due < inbox->next_due) inbox->next_due = due;
   if (run->has_line && due == run->due) return true;
   return ae_store_redue(inbox->store, event->sequence, ae_lane_rule(lane), due,
                         due == run->due ? run->changed : event->now, line);
+}
+
+/* Takes a run that is not over into memory: into its line and backlog, or asleep
+** until it is due. A timer waits in the file only. False: the store fails. */
+static bool resume (ae_inbox *inbox, const sight *event, ae_lane *lane,
+                    const ae_store_run *run) {
+  int64_t due = run->free ? run->due : due_by_clock(run, event->now);
+  if (ae_flights_find(&inbox->flights, event->sequence, lane->hash) != NULL) return true;
+  if (run->state == AE_RUN_NONE || due <= inbox->horizon) {
+    uint64_t line = run->has_line ? run->line : line_of(inbox, ae_lane_rule(lane));
+    ae_runs_admit(inbox, lane, event->sequence, line);
+    return true;
+  }
+  if (due < inbox->next_due) inbox->next_due = due;
+  return run->free || put_to_sleep(inbox, event, lane, run, due);
 }
 
 /* Whether the rule came too late for the event, of which it has no run yet. */

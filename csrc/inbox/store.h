@@ -34,6 +34,7 @@ typedef enum ae_store_number {
   AE_NUMBER_LAST, /* the highest sequence ever seen */
   AE_NUMBER_WAITING,
   AE_NUMBER_DEAD,
+  AE_NUMBER_TIMERS, /* 0 = there is none */
   AE_NUMBER_ACT,    /* the last act by hand */
   AE_NUMBER_VERSION /* changes when another connection writes */
 } ae_store_number;
@@ -46,7 +47,7 @@ typedef struct ae_store_run {
   int64_t tries; /* all attempts: failed ones, and those that asked for a later time */
   bool has_line;
   uint64_t line; /* see lines.h */
-  bool timed;    /* a timer started it or will start it */
+  bool free;     /* it waits for its timer: it stands in no line */
 } ae_store_run;
 
 /* What a run goes on with: see ae_run. */
@@ -130,6 +131,15 @@ bool ae_store_recall (ae_store *store, ae_work *work);
 bool ae_store_mean (ae_store *store, const void *bytes, size_t size);
 /* The event means the same as an earlier one. */
 bool ae_store_repeated (ae_store *store, int64_t meaning, int64_t sequence);
+/* The timer of the work's thing, rule and key: 1 = found, *sequence is the event of its
+** run; 0 = there is none; -1 = failed. */
+int ae_store_timer_find (ae_store *store, const ae_work *work, int64_t *sequence);
+/* Writes the work's timer, in place of the run's timer before, and of one of its thing,
+** rule and key. */
+bool ae_store_timer_set (ae_store *store, const ae_work *work);
+/* A timer's run is over before it was due, and is skipped; *changed: it was not over. */
+bool ae_store_end_timer (ae_store *store, int64_t sequence, ae_slice rule, ae_slice reason,
+                         int64_t time, bool *changed);
 /* A write without meaning: it shows whether the file can be written. */
 bool ae_store_touch (ae_store *store);
 
@@ -165,6 +175,15 @@ void ae_store_due_end (ae_store *store);
 /* The due time of the next open run that is due later than `after`; INT64_MAX:
 ** there is none. */
 bool ae_store_next_due (ae_store *store, int64_t after, int64_t *due);
+
+/* Walks the timers of the thing that an event of the type cancels: 1 = a timer, 0 = the
+** end, -1 = failed. End the walk in any case. */
+void ae_store_timers_from (ae_store *store, ae_slice thing, ae_slice type);
+int ae_store_timers_next (ae_store *store, ae_slice *rule, int64_t *sequence);
+void ae_store_timers_end (ae_store *store);
+/* Walks the lists of types, one a line, that cancel timers: 1 = a list, 0 = the end,
+** -1 = failed. Walk to the end. */
+int ae_store_cancels_next (ae_store *store, ae_slice *types);
 
 /* Walks the acts after `number`, at most `limit` of them. End the walk in any
 ** case. */

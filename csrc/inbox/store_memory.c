@@ -1,6 +1,6 @@
 /*
 ** store_memory.c: what the inbox's file holds of a run beside its state: the results
-** of its steps, the memory of its rule, its unfinished effects.
+** of its steps, the memory of its rule, its unfinished effects, its timer.
 */
 #include "inbox/store_private.h"
 
@@ -128,4 +128,65 @@ int ae_store_remembers_next (ae_store *store, ae_slice after, ae_slice *rule) {
   *rule = ae_sql_column(s, 0);
   if (rule->data != NULL) return 1;
   return sqlite3_reset(s) == SQLITE_OK ? 0 : -1;
+}
+
+static sqlite3_stmt *use_timer (ae_store *store, int which, const ae_work *work) {
+  sqlite3_stmt *s = ae_store_use(store, which);
+  ae_sql_text(s, 1, work->thing);
+  ae_sql_text(s, 2, work->rule);
+  ae_sql_text(s, 3, work->timer_key.data == NULL ? AE_LITERAL("") : work->timer_key);
+  return s;
+}
+
+int ae_store_timer_find (ae_store *store, const ae_work *work, int64_t *sequence) {
+  sqlite3_stmt *s = use_timer(store, AE_SQL_TIMER, work);
+  int found = ae_sql_step(s);
+  if (found != 1) return found;
+  *sequence = sqlite3_column_int64(s, 0);
+  return sqlite3_reset(s) == SQLITE_OK ? 1 : -1;
+}
+
+bool ae_store_timer_set (ae_store *store, const ae_work *work) {
+  sqlite3_stmt *s = use_timer(store, AE_SQL_TIMER_SET, work);
+  sqlite3_bind_int64(s, 4, work->sequence);
+  ae_sql_text(s, 5, work->cancel);
+  return ae_sql_run(use_run(store, AE_SQL_TIMER_GONE, work->sequence, work->rule)) &&
+         ae_sql_run(s);
+}
+
+bool ae_store_end_timer (ae_store *store, int64_t sequence, ae_slice rule, ae_slice reason,
+                         int64_t time, bool *changed) {
+  sqlite3_stmt *s = use_run(store, AE_SQL_TIMER_END, sequence, rule);
+  ae_sql_text(s, 3, reason);
+  sqlite3_bind_int64(s, 4, time);
+  if (!ae_sql_run(s)) return false;
+  *changed = sqlite3_changes(store->db) > 0;
+  return true;
+}
+
+void ae_store_timers_from (ae_store *store, ae_slice thing, ae_slice type) {
+  sqlite3_stmt *s = ae_store_use(store, AE_SQL_TIMERS);
+  sqlite3_reset(s);
+  ae_sql_text(s, 1, thing);
+  ae_sql_text(s, 2, type);
+}
+
+int ae_store_timers_next (ae_store *store, ae_slice *rule, int64_t *sequence) {
+  sqlite3_stmt *s = ae_store_use(store, AE_SQL_TIMERS);
+  int more = ae_sql_step(s);
+  if (more != 1) return more;
+  *rule = ae_sql_column(s, 0);
+  *sequence = sqlite3_column_int64(s, 1);
+  return 1;
+}
+
+void ae_store_timers_end (ae_store *store) {
+  sqlite3_reset(ae_store_use(store, AE_SQL_TIMERS));
+}
+
+int ae_store_cancels_next (ae_store *store, ae_slice *types) {
+  sqlite3_stmt *s = ae_store_use(store, AE_SQL_CANCELS);
+  int more = ae_sql_step(s);
+  if (more == 1) *types = ae_sql_column(s, 0);
+  return more;
 }

@@ -1,9 +1,9 @@
 /*
 ** store_private.h: what the files of the SQLite store share: store_sqlite.c
 ** (opening, transactions), store_schema.c (tables), store_runs.c (events,
-** runs and effects), store_memory.c (steps and memory), store_meanings.c (meanings of
-** events), store_check.c (takes hold of the file before SQLite), store_files.c (the
-** database, its log and their names).
+** runs and effects), store_memory.c (steps, memory, timers), store_meanings.c
+** (meanings of events), store_check.c (takes hold of the file before SQLite),
+** store_files.c (the database, its log and their names).
 */
 #ifndef ALTINN_EVENTS_STORE_PRIVATE_H
 #define ALTINN_EVENTS_STORE_PRIVATE_H
@@ -94,6 +94,16 @@ typedef struct sqlite3_stmt sqlite3_stmt;
   X(UNFINISHED, "SELECT key, target, request, state FROM effect WHERE sequence = ?1" \
                 " AND rule = ?2 AND state IN ('recorded', 'unknown')" \
                 " AND request IS NOT NULL ORDER BY recorded, place, key") \
+  X(TIMER, "SELECT sequence FROM timer WHERE thing = ?1 AND rule = ?2 AND key = ?3") \
+  X(TIMER_GONE, "DELETE FROM timer WHERE sequence = ?1 AND rule = ?2") \
+  X(TIMER_SET, "REPLACE INTO timer(thing, rule, key, sequence, cancel)" \
+               " VALUES(?1, ?2, ?3, ?4, ?5)") \
+  X(TIMER_END, "UPDATE run SET state = 'skipped', due = 0, reason = ?3, changed = ?4," \
+               " line = NULL WHERE sequence = ?1 AND rule = ?2 AND " AE_SQL_IS_OPEN) \
+  X(TIMERS, "SELECT rule, sequence FROM timer WHERE thing = ?1 AND " \
+            AE_SQL_LISTED("cancel", "?2")) \
+  X(ANY_TIMER, "SELECT EXISTS (SELECT 1 FROM timer)") \
+  X(CANCELS, "SELECT DISTINCT cancel FROM timer WHERE cancel <> ''") \
   X(REMEMBERS, "SELECT min(rule) FROM memory WHERE rule > ?1") \
   X(DUE, "SELECT sequence, rule, due, line FROM run WHERE " AE_SQL_IS_OPEN \
          " AND due <= ?1 AND (due, sequence, rule) > (?2, ?3, ?4)" \

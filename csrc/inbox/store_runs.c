@@ -74,7 +74,7 @@ static bool settle (ae_store *store, int which, const ae_work *work, bool *chang
   ae_sql_text(s, 6, work->reason);
   sqlite3_bind_int64(s, 7, work->time);
   sqlite3_bind_int64(s, 8, work->since);
-  if (ae_run_state_is_final(work->run_state)) sqlite3_bind_null(s, 9);
+  if (ae_run_state_is_final(work->run_state) || work->timed) sqlite3_bind_null(s, 9);
   else sqlite3_bind_int64(s, 9, (int64_t)work->line);
   sqlite3_bind_int64(s, 10, work->tries);
   ae_sql_version(s, 11, work->version);
@@ -215,10 +215,11 @@ bool ae_store_number_read (ae_store *store, ae_store_number which, int64_t *out)
   sqlite3_stmt *s;
   bool found;
   if (which == AE_NUMBER_LAST) return ae_store_number_of(store, LAST_SQL, out);
-  s = ae_store_use(store, which == AE_NUMBER_WAITING ? AE_SQL_COUNT_WAITING
-                          : which == AE_NUMBER_DEAD  ? AE_SQL_COUNT_DEAD
-                          : which == AE_NUMBER_ACT   ? AE_SQL_LAST_ACT
-                                                     : AE_SQL_DATA_VERSION);
+  s = ae_store_use(store, which == AE_NUMBER_WAITING  ? AE_SQL_COUNT_WAITING
+                          : which == AE_NUMBER_DEAD   ? AE_SQL_COUNT_DEAD
+                          : which == AE_NUMBER_TIMERS ? AE_SQL_ANY_TIMER
+                          : which == AE_NUMBER_ACT    ? AE_SQL_LAST_ACT
+                                                      : AE_SQL_DATA_VERSION);
   found = sqlite3_step(s) == SQLITE_ROW;
   if (found) *out = sqlite3_column_int64(s, 0);
   return sqlite3_reset(s) == SQLITE_OK && found;
@@ -252,7 +253,7 @@ static void read_run (sqlite3_stmt *s, ae_store_run *run) {
   run->has_line = sqlite3_column_type(s, 6) != SQLITE_NULL;
   run->line = (uint64_t)sqlite3_column_int64(s, 6);
   run->tries = sqlite3_column_int64(s, 7);
-  run->timed = sqlite3_column_int(s, 8) != 0;
+  run->free = run->state == AE_RUN_LATER && sqlite3_column_int(s, 8) != 0 && !run->has_line;
   /* A state that is not in the list is another program's: treat the run as over. */
   if (run->state == AE_RUN_NONE) run->state = AE_RUN_DISCARDED;
 }

@@ -32,6 +32,11 @@ static size_t on_match (void *context, ae_slice body, const ae_event *event, ae_
   return ae_routes_match(&host->routes, body, event, rules, capacity);
 }
 
+static const ae_event *on_parse (void *context, ae_slice body) {
+  ae_host *host = context;
+  return ae_routes_event(&host->routes, body);
+}
+
 static bool on_in_force (void *context, ae_slice rule) {
   ae_host *host = context;
   return ae_routes_in_force(&host->routes, rule);
@@ -239,6 +244,7 @@ static ae_code open_inbox (ae_host *host, const ae_host_options *options, ae_err
   memset(&inbox, 0, sizeof inbox);
   inbox.path = options->inbox;
   inbox.match = on_match;
+  inbox.parse = on_parse;
   inbox.in_force = on_in_force;
   inbox.line = on_line;
   inbox.meaning = on_meaning;

@@ -21,7 +21,7 @@ end)
 
 local PRINT = [[
   rule {
-    name = "print", on = "correspondencepublished",
+    name = "print", on = "correspondencepublished", repeats = true,
     run = function(event) return send.http("print") { key = "job:" .. event.id, path = "/" .. event.id } end,
   }]]
 
@@ -83,7 +83,8 @@ describe("inbox discard", function()
     local letters = {}
     for i = 1, 2 do letters[i] = altinn:letter { resource = "acme-letters" }.id end
     one = host.start { rules = { purge = [[
-      rule { name = "purge", on = "correspondencepublished", may = { "purge" }, run = function(event, letter, context)
+      rule { name = "purge", on = "correspondencepublished", repeats = true, may = { "purge" },
+        run = function(event, letter, context)
         if event.id == "next" then return skip "next" end
         if context.attempt == 1 then return retry_after("2s", "soon") end
         letter:purge()
@@ -108,7 +109,8 @@ describe("inbox discard", function()
       return { delay = 1, body = '{"correspondenceId":"0198c3a2-7b1d-7c55-8f0e-2a4b6c8d0e1f","status":"Read",' ..
         '"statusHistory":[]}' }]]
     one = host.start { rules = { purge = [[
-      rule { name = "purge", on = "correspondencepublished", order = "id", may = { "read:details", "purge" },
+      rule { name = "purge", on = "correspondencepublished", repeats = true, order = "id",
+        may = { "read:details", "purge" },
         run = function(event, letter)
           log("began " .. event.id)
           letter:details()
@@ -280,7 +282,7 @@ end)
 describe("an act on many runs", function()
   it("leaves the host its turns: what comes in meanwhile is stored", function()
     one = host.start { rules = { wait = [[
-      rule { name = "wait", on = "correspondencepublished", order = false,
+      rule { name = "wait", on = "correspondencepublished", repeats = true, order = false,
         run = function() return retry_after("9h") end }]] } }
     local list = {}
     for i = 1, 4000 do list[i] = sample.text { id = "e-" .. i } end

@@ -6,6 +6,7 @@ local host = require "spec.support.host"
 local process = require "spec.support.process"
 local sample = require "spec.support.sample"
 local script = require "spec.support.script"
+local sql = require "spec.support.sql"
 local target = require "spec.support.target"
 
 local LETTER = "0198c3a2-7b1d-7c55-8f0e-2a4b6c8d0e1f"
@@ -232,6 +233,94 @@ describe("inbox retry", function()
     assert(one:settle())
     assert.are.equal(list[1].headers["idempotency-key"], list[3].headers["idempotency-key"])
     assert.are.equal("done", state_of(1, "print"))
+  end)
+end)
+
+describe("a run that a timer starts", function()
+  local PAPER = [[
+    rule { name = "paper", on = "correspondencepublished",
+      run = function(event) return later { at = event.id:match "^(%d+s)" or "3d", run = "paper" } end,
+      paper = function(event) log("printed " .. event.id) end }]]
+
+  -- Event number `number` with a timer, and the id as it says when.
+  local function set(number, id, letter)
+    post(id, letter)
+    assert(process.wait(30, function() return state_of(number, "paper") == "later" or nil end))
+  end
+
+  local function printed(id) return one:wait_log("printed " .. id) end
+
+  it("is moved earlier and later, and made due now, in a running host", function()
+    one = host.start { rules = { paper = PAPER } }
+    set(1, "a", "letter-1")
+    assert.is_truthy(act("list", "--state", "later"):find("then the body paper", 1, true))
+    act("later", "1", "--at", "1s", "--reason", "it is needed now")
+    assert(printed "a")
+    set(2, "b", "letter-2")
+    assert.are.equal("1 run put back: it waited for a time, and may go now\n", act("retry", "2"))
+    assert(printed "b")
+    set(3, "4s", "letter-3")
+    act("later", "3", "--at", "1h")
+    set(4, "5s", "letter-4")
+    assert(printed "5s")
+    assert.is_nil(one:log():find("printed 4s", 1, true))
+    assert.are.equal("later", state_of(3, "paper"))
+    act("retry", "3")
+    assert(printed "4s")
+    assert(one:settle())
+    local what = {}
+    for index, one_act in ipairs(show(3).acts) do what[index] = one_act.what .. " " .. one_act.before end
+    assert.are.same({ "later later", "retry later" }, what)
+  end)
+
+  it("keeps its time over a restart when it was moved without a host", function()
+    one = host.start { rules = { paper = PAPER } }
+    set(1, "a", "letter-1")
+    one:stop()
+    act("later", "1", "--at", "1s")
+    assert(one:launch())
+    assert(printed "a")
+    assert(one:settle())
+    assert.are.equal("done", state_of(1, "paper"))
+  end)
+
+  it("is discarded with its timer", function()
+    one = host.start { rules = { paper = PAPER } }
+    set(1, "a", "letter-1")
+    act("discard", "1", "--reason", "on paper already")
+    assert.are.equal("discarded", state_of(1, "paper"))
+    assert(one:settle())
+    assert.are.equal(0, #sql.query(one.inbox, "SELECT 1 FROM timer"))
+    act("retry", "1")  -- put back, it goes on at the body that the timer would have started
+    assert(printed "a")
+    assert(one:settle())
+  end)
+end)
+
+describe("a reload that takes a body away", function()
+  it("warns once of the timers that need it, and a reload that takes none away does not", function()
+    local rule = [[rule { name = "paper", on = "correspondencepublished",
+      run = function() return later { at = "3d", run = "%s" } end,
+      %s = function() end }]]
+    one = host.start { rules = { paper = rule:format("paper", "paper") } }
+    for number = 1, 2 do
+      post("e-" .. number, "letter-" .. number)
+      assert(process.wait(30, function() return state_of(number, "paper") == "later" or nil end))
+    end
+    local function reload(body)
+      local _, before = one:log():gsub("msg=reload ", "")
+      one:rewrite { paper = rule:format(body, body) }
+      one:signal "HUP"
+      assert(process.wait(30, function() return select(2, one:log():gsub("msg=reload ", "")) > before or nil end))
+    end
+    reload "paper"
+    assert.is_nil(one:log():find("2 timers", 1, true))
+    reload "letter"
+    local warned = one:log():match "level=warn msg=rules [^\n]*2 timers of rule paper[^\n]*"
+    assert.is_truthy(warned, one:log())
+    assert.is_truthy(warned:find("the body 'paper' they need no longer exists", 1, true), warned)
+    reload "letter"
+    assert.are.equal(1, select(2, one:log():gsub("2 timers of rule paper", "")))
   end)
 end)
 

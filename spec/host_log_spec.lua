@@ -187,21 +187,21 @@ describe("the emulator", function()
   end)
 end)
 
-describe("host.log", function()
+describe("host.fact", function()
   it("takes whole lines, and says what it took", function()
     local program = require("altinn.events.host")
-    assert.has_error(function() program.log() end)
+    assert.has_error(function() program.fact() end)
     local code = [[
       local host = require "altinn.events.host"
-      for i = 1, 1000 do assert(host.log("line " .. i)) end
-      assert(not host.log(("x"):rep(2000000)))
-      assert(host.log "last")]]
+      for i = 1, 1000 do assert(host.fact(false, "info", "line", { n = i })) end
+      assert(not host.fact(false, "info", ("x"):rep(2000000), {}))
+      assert(host.fact(false, "info", "last", {}))]]
     local pipe = io.popen(("lua5.4 -e %s 2>&1"):format(process.quote(code)))
     local said = pipe:read "a"
     pipe:close()
-    assert.truthy(said:find("^line 1\nline 2\n"), said:sub(1, 100))
+    assert.truthy(said:find("^time=%S+ level=info msg=line n=1\ntime=%S+ level=info msg=line n=2\n"), said:sub(1, 100))
     assert.truthy(said:find("1 lines of the log were lost here", 1, true))
-    assert.truthy(said:find("line 1000\n", 1, true))
-    assert.truthy(said:find("last\n$"))
+    assert.truthy(said:find("msg=line n=1000\n", 1, true))
+    assert.truthy(said:find("msg=last\n$"))
   end)
 end)

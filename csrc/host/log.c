@@ -14,6 +14,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#define LINE_BYTES ((size_t)4 << 10) /* longer lines than this are made in the heap */
 #define RING_BYTES ((size_t)1 << 20)
 #define CHUNK_BYTES ((size_t)64 << 10)
 #define GATHER_NS 2000000 /* pause after the buffer was emptied: lines gather */
@@ -68,14 +69,15 @@ static uint64_t lines_in (const char *bytes, size_t size) {
 }
 
 /* Makes a line that tells how many lines are missing at its place. Returns its length. */
-static size_t make_gap (char line[AE_LOG_LINE_BYTES + 1], uint64_t lines, bool json) {
+static size_t make_gap (char line[LINE_BYTES + 1], uint64_t lines, bool json) {
   char reason[80];
   ae_log_field field = {"reason", {reason, 0}};
+  const ae_log_fields fields = {&field, NULL, 1};
   int length = snprintf(reason, sizeof reason, "%llu lines of the log were lost here",
                         (unsigned long long)lines);
   size_t size;
   field.text.length = length > 0 ? (size_t)length : 0;
-  size = ae_log_make(line, json, AE_WARN, "log", &field, 1);
+  size = ae_log_make(line, json, AE_WARN, AE_LITERAL("log"), &fields);
   line[size++] = '\n';
   return size;
 }
@@ -83,7 +85,7 @@ static size_t make_gap (char line[AE_LOG_LINE_BYTES + 1], uint64_t lines, bool j
 /* Writes a line that reports lost lines. False: it cannot be written either. *broken:
 ** whether the last byte written does not end a line; read and set. */
 static bool tell (uint64_t lines, bool *broken, bool json) {
-  char line[AE_LOG_LINE_BYTES + 2];
+  char line[LINE_BYTES + 2];
   size_t done, size = 0;
   bool told;
   if (*broken) line[size++] = '\n';
@@ -186,7 +188,7 @@ static bool has_room (size_t size) {
 }
 
 static bool take (ae_slice line) {
-  char gap[AE_LOG_LINE_BYTES + 1];
+  char gap[LINE_BYTES + 1];
   size_t size = 0;
   if (!start()) return false;
   if (the_log.untaken > 0) size = make_gap(gap, the_log.untaken, the_log.json);
@@ -218,14 +220,33 @@ void ae_log_json (bool json) {
   pthread_mutex_unlock(&the_log.lock);
 }
 
+static bool drop (void) {
+  pthread_mutex_lock(&the_log.lock);
+  the_log.dropped++;
+  the_log.untaken++;
+  pthread_mutex_unlock(&the_log.lock);
+  return false;
+}
+
+bool ae_log_write (bool json, ae_level level, ae_slice message, const ae_log_fields *fields) {
+  char line[LINE_BYTES], *text = line;
+  const size_t bound = ae_log_bound(message, fields);
+  bool taken;
+  if (bound > sizeof line) text = malloc(bound);
+  if (text == NULL) return drop();
+  taken = ae_log_line((ae_slice){text, ae_log_make(text, json, level, message, fields)});
+  if (text != line) free(text);
+  return taken;
+}
+
 void ae_log_fact (ae_level level, const char *message, const ae_log_field *fields,
                   size_t count) {
-  char line[AE_LOG_LINE_BYTES];
+  const ae_log_fields all = {fields, NULL, count};
   bool json;
   pthread_mutex_lock(&the_log.lock);
   json = the_log.json;
   pthread_mutex_unlock(&the_log.lock);
-  (void)ae_log_line((ae_slice){line, ae_log_make(line, json, level, message, fields, count)});
+  (void)ae_log_write(json, level, (ae_slice){message, strlen(message)}, &all);
 }
 
 void ae_log_reason (ae_level level, const char *message, const char *reason) {

@@ -27,8 +27,10 @@ void ae_log_json (bool json);
 ** descriptor. False: it was dropped. Any thread. */
 bool ae_log_line (ae_slice line);
 
-/* Makes a line of a fact, with the time, and hands it over. Identity numbers
-** are masked, control characters escaped. Any thread. */
+/* Makes a line of a fact, with the time, in the format asked for, and hands it over:
+** see ae_log_make. False: it was dropped. Any thread. */
+bool ae_log_write (bool json, ae_level level, ae_slice message, const ae_log_fields *fields);
+/* The same in the format of the lines that C writes. Any thread. */
 void ae_log_fact (ae_level level, const char *message, const ae_log_field *fields,
                   size_t count);
 

@@ -1,5 +1,6 @@
 -- The worker of the host in the spec's own Lua, on a virtual clock: the host's door, the budget and libcurl are tables.
 local cjson = require "cjson.safe"
+local logfmt = require "altinn.events.support.logfmt"
 local sample = require "spec.support.sample"
 
 local M = {}
@@ -98,7 +99,8 @@ local function door(self)
     return true
   end
   -- A rule says how long it computes: log("spend", seconds).
-  function jobs.log(_, line)
+  function jobs.fact(_, _, level, message, fields)
+    local line = ("time=T level=%s %s"):format(level, logfmt.line(message, fields))
     local seconds = line:match('reason="spend ([%d.]+)"')
     if seconds then self.now = self.now + tonumber(seconds) else self.lines[#self.lines + 1] = line end
   end

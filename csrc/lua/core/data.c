@@ -13,6 +13,7 @@
 
 #include "core/json.h"
 #include "core/judge.h"
+#include "lua/numbers.h"
 
 #define ARRAY_NAME "altinn.events.array"
 /* The deepest nesting that is written. Such a text can be read again with the
@@ -263,26 +264,10 @@ static void write_string (writer *w, int index) {
 }
 
 static void write_number (writer *w, int index) {
-  char text[40];
-  int64_t integer;
-  int length;
-  if (ae_to_integer(w->L, index, &integer))
-    length = snprintf(text, sizeof(text), "%lld", (long long)integer);
-  else {
-    lua_Number number = lua_tonumber(w->L, index);
-    if (number != number || number - number != 0)
-      luaL_error(w->L, "data: JSON has no infinite number and no NaN");
-    int digits = 15; /* as few as read back to the same number; 17 always do */
-    do length = snprintf(text, sizeof(text), "%.*g", digits++, number);
-    while (digits <= 17 && strtod(text, NULL) != number);
-    for (char *c = text; *c; c++)
-      if (*c == ',') *c = '.';  /* a locale's comma */
-    if (!strpbrk(text, ".e")) { /* beyond 2^53: so that it is read as a float again */
-      memcpy(text + length, ".0", 3);
-      length += 2;
-    }
-  }
-  put(w, text, (size_t)length);
+  char text[AE_NUMBER_BYTES];
+  size_t length = ae_lua_number_text(w->L, index, text);
+  if (length == 0) luaL_error(w->L, "data: JSON has no infinite number and no NaN");
+  put(w, text, length);
 }
 
 /* An array has the keys 1..n; an empty table is one when it is marked. */

@@ -12,6 +12,7 @@
 #include <lauxlib.h>
 
 #include "host/log.h"
+#include "lua/host/fact.h"
 #include "lua/compat.h"
 #include "lua/host/aside.h"
 #include "lua/host/heads.h"
@@ -245,12 +246,9 @@ static int host_metrics (lua_State *L) {
   return 1;
 }
 
-/* log(line) -> whether the log took it; never waits */
-static int host_log (lua_State *L) {
-  ae_slice line;
-  line.data = luaL_checklstring(L, 1, &line.length);
-  lua_pushboolean(L, ae_log_line(line));
-  return 1;
+/* fact(json, level, message, fields) -> whether the log took it: see fact.h */
+static int host_fact (lua_State *L) {
+  return ae_lua_fact(L, 1);
 }
 
 /* leave(status): ends the process when a thread of it hangs. What exit() would
@@ -284,18 +282,13 @@ static int host_hold_reload (lua_State *L) {
   return 0;
 }
 
-static const luaL_Reg functions[] = {{"start", host_start},
-                                     {"hold_reload", host_hold_reload},
-                                     {"inbox", ae_host_inbox},
-                                     {"who", ae_host_who},
-                                     {"terminal", ae_host_terminal},
-                                     {"sleep", ae_host_sleep},
-                                     {"server", ae_host_server},
-                                     {"notify", ae_host_notify},
-                                     {"is_fit", ae_host_is_fit},
-                                     {"log", host_log},
-                                     {"leave", host_leave},
-                                     {NULL, NULL}};
+static const luaL_Reg functions[] = {
+  {"start", host_start},          {"hold_reload", host_hold_reload},
+  {"inbox", ae_host_inbox},       {"who", ae_host_who},
+  {"terminal", ae_host_terminal}, {"sleep", ae_host_sleep},
+  {"server", ae_host_server},     {"notify", ae_host_notify},
+  {"is_fit", ae_host_is_fit},     {"fact", host_fact},
+  {"leave", host_leave},          {NULL, NULL}};
 
 AE_EXPORT int luaopen_altinn_events_host (lua_State *L) {
   ae_log_descriptors();

@@ -8,7 +8,7 @@
 
 #include <lauxlib.h>
 
-#include "host/log.h"
+#include "lua/host/fact.h"
 #include "lua/host/aside.h"
 
 #define JOBS "altinn.events.host.jobs"
@@ -430,13 +430,10 @@ static int jobs_now (lua_State *L) {
   return 2;
 }
 
-/* jobs:log(line) -> whether the log took it; never waits */
-static int jobs_log (lua_State *L) {
-  ae_slice line;
+/* jobs:fact(json, level, message, fields) -> whether the log took it: see fact.h */
+static int jobs_fact (lua_State *L) {
   (void)check_worker(L);
-  line.data = luaL_checklstring(L, 2, &line.length);
-  lua_pushboolean(L, ae_log_line(line));
-  return 1;
+  return ae_lua_fact(L, 2);
 }
 
 static const luaL_Reg methods[] = {{"take", jobs_take},
@@ -447,7 +444,7 @@ static const luaL_Reg methods[] = {{"take", jobs_take},
                                    {"verdict", jobs_verdict},
                                    {"effect", jobs_effect},
                                    {"now", jobs_now},
-                                   {"log", jobs_log},
+                                   {"fact", jobs_fact},
                                    {"admit", jobs_admit},
                                    {"report", jobs_report},
                                    {"aside", jobs_aside},

@@ -86,7 +86,7 @@ function M.new(options)
     issuer = options.issuer or base .. "/", multi = curl.new { connections = PUSHES_AT_ONCE },
     clock = clock.new(function() return server:now() end, options.speed or 1), skew = 0,
     pipeline = options.pipeline or "new", timeout = options.timeout or 45,
-    http_endpoints = options.http_endpoints or "loopback", log = logs.new(options.log, host.log), goals = {},
+    http_endpoints = options.http_endpoints or "loopback", log = logs.new(options.log, host.fact), goals = {},
     world = options.world or world.new {},
   }, Emulator)
   self:reset()

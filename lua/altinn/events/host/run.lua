@@ -120,7 +120,7 @@ end
 ---@param config table what altinn.events.config.load gave
 ---@return integer status 0 fine, 1 failed
 function M.run(config)
-  local log = logs.new(config.log, host.log)
+  local log = logs.new(config.log, host.fact)
   report(log, config_module.findings(nil, config))
   local set, list = prepare.rules(config)
   report(log, list)

@@ -91,7 +91,7 @@ local function apply(self, text)
   if not set then return nil, message end
   self.settings, self.rules, self.text = settings, by_name(set), text
   self.ports.targets, self.ports.holidays = settings.targets, settings.holidays
-  self.log = logs.new(settings.log, self.write)
+  self.log = logs.new(settings.log, self.fact)
   self.share:expect(count_of(self.rules))
   return true
 end
@@ -358,11 +358,10 @@ local function new(jobs, budget)
     local _, steady = jobs:now()
     return steady
   end
-  local write = function(line) jobs:log(line) end
+  local fact = function(...) return jobs:fact(...) end
   local self = setmetatable({
     jobs = jobs, budget = budget, look_at = 0, states = {}, flights = {}, tickets = {}, asides = {}, ticket = 0,
-    rules = {},
-    share = shares.new(CONNECTIONS), bytes = 0, write = write, log = logs.new(nil, write),
+    rules = {}, share = shares.new(CONNECTIONS), bytes = 0, fact = fact, log = logs.new(nil, fact),
   }, Worker)
   self.turns = turns.new(clock, function(name) return may_begin(self, name) end)
   -- Rules get coroutine functions in which waiting works, and `print` writes a masked line to the log.

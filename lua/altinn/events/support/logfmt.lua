@@ -1,5 +1,5 @@
--- Lines of a log. Identity numbers are masked, and characters are escaped that could end the line, pass for another
--- field, or control a terminal.
+-- Lines of a log, for hosts without csrc/host/log_line.c, which makes the same. Identity numbers are masked, and
+-- characters are escaped that could end the line, pass for another field, or control a terminal.
 local core = require "altinn.events.core"
 local json = require "altinn.events.support.json"
 local texts = require "altinn.events.support.text"
@@ -27,11 +27,13 @@ local ESCAPES = { ["\n"] = "\\n", ["\t"] = "\\t", ["\r"] = "\\r", ['"'] = '\\"',
 function M.value(value)
   value = tostring(value)
   if value:find("^[%w.:/_-]+$") then return value end  -- most values need no quotes
-  if value:find("^[ !#-<>-%[%]-~]+$") then return '"' .. value .. '"' end  -- sentences in ASCII
+  if value:find(" ", 1, true) and not value:find('[^ -~]') and not value:find('["\\]') then
+    return '"' .. value .. '"'  -- sentences in ASCII
+  end
   value = texts.readable(value)
-  if value ~= "" and not value:find('[%s"=%c\\\127]') and not value:find("\194[\128-\159]") then return value end
-  value = value:gsub('["\\\n\t\r]', ESCAPES)
-  return '"' .. texts.visible(value, "") .. '"'
+  local escaped = texts.visible(value:gsub('["\\\n\t\r]', ESCAPES), "")
+  if value ~= "" and escaped == value and not value:find("[ =]") then return value end
+  return '"' .. escaped .. '"'
 end
 
 local ORDER = { "address", "admin", "rule", "event", "type", "verdict", "reason", "target", "status", "attempt", "ms" }

@@ -34,9 +34,13 @@ ae_slice ae_box_optional (lua_State *L, int at);
 /* Milliseconds since 1970. */
 int64_t ae_box_now (void);
 
+/* inbox:pick(hand, filter) -> runs, events */
 int ae_box_pick (lua_State *L);
+/* inbox:plan() -> groups */
 int ae_box_plan (lua_State *L);
+/* inbox:carry_out(deed, most) -> more, runs, events */
 int ae_box_carry_out (lua_State *L);
+/* inbox:counts(what) -> { { name =, count = } } */
 int ae_box_counts (lua_State *L);
 
 #define AE_BOX_HAND_METHODS \

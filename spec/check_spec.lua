@@ -296,7 +296,7 @@ describe("unless", function()
     assert.are.equal("", (found(rule(unless))))
     assert.are.equal("", (found(rule(unless .. ' may = { "read:details" },'))))
     says(found(rule(unless .. " may = {},")),
-      'error one.lua:1: rule \'a\': unless needs "read:details" in may: add "read:details" to may')
+      "error one.lua:1: rule 'a': unless asks Altinn for the letter's details: add \"read:details\" to may")
     local text = 'rule { name = "a", on = %s, unless = { been = { "Read" } }, run = function() end }'
     says(found(text:format '"notificationcreated"'), "unless: these events are about no letter")
     for _, on in ipairs { '"*"', '{ "notificationcreated", "correspondencepublished" }', '"com.example.made"' } do

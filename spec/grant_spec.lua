@@ -535,6 +535,40 @@ describe("random", function()
   end)
 end)
 
+describe("digests", function()
+  local TEXTS = { "", "abc", ("a"):rep(1000000), "\0\1\255", "rule { name = 'x' }\n" }
+
+  -- What openssl prints for a text, by a command that ends with the text's file.
+  local function of_openssl(arguments, text)
+    process.write(path "digested", text)
+    return openssl(arguments .. " digested"):match "(%x+)%s*$"
+  end
+
+  it("are SHA-256", function()
+    -- FIPS 180-4, examples of the National Institute of Standards and Technology.
+    assert.are.equal("ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad", grant.sha256 "abc")
+    assert.are.equal("e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855", grant.sha256 "")
+    for _, text in ipairs(TEXTS) do assert.are.equal(of_openssl("dgst -sha256", text), grant.sha256(text)) end
+    assert.has_error(function() grant.sha256() end)
+  end)
+
+  it("are HMAC-SHA-256 under a key of bytes", function()
+    -- RFC 4231, test cases 1, 2 and 6.
+    assert.are.equal("b0344c61d8db38535ca8afceaf0bf12b881dc200c9833da726e9376c2e32cff7",
+      grant.hmac_sha256(("\11"):rep(20), "Hi There"))
+    assert.are.equal("5bdcc146bf60754e6a042426089575c75a003f089d2739839dec58b964ec3843",
+      grant.hmac_sha256("Jefe", "what do ya want for nothing?"))
+    assert.are.equal("60e431591ee0b67f0d8a26aacbf5b77f8e0bc6213728c5140546040f0ee37f54",
+      grant.hmac_sha256(("\170"):rep(131), "Test Using Larger Than Block-Size Key - Hash Key First"))
+    for _, text in ipairs(TEXTS) do
+      assert.are.equal(of_openssl("dgst -sha256 -mac HMAC -macopt hexkey:00ff41", text),
+        grant.hmac_sha256("\0\255A", text))
+    end
+    assert.are.equal(64, #grant.hmac_sha256("", "x"))
+    assert.has_error(function() grant.hmac_sha256 "key" end)
+  end)
+end)
+
 describe("any bytes", function()
   -- Each damaged in a few places, in the same way every time.
   local function damage(text, seed)

@@ -451,3 +451,77 @@ describe("rules.heads", function()
     assert.are.same({}, matcher:match(event))
   end)
 end)
+
+describe("the version of a rule", function()
+  local grant = require "altinn.events.grant"
+
+  local FILES = {
+    ["one.lua"] = 'local words = require "words"\n' .. file("a", "return done(words.text)") .. file("b"),
+    ["two.lua"] = file("c"), ["lib/words.lua"] = "local more = require 'more'\nreturn { text = more }",
+    ["lib/more.lua"] = "return 'x'", ["lib/other.lua"] = "return 1",
+  }
+
+  -- The versions by rule of these files, some of them changed.
+  local function versions_of(changes, options)
+    local files = {}
+    for name, text in pairs(FILES) do files[name] = changes and changes[name] or text end
+    local set = assert(load_all(files, options or { digest = grant.sha256 }))
+    local versions = {}
+    for _, one in ipairs(set) do versions[one.name] = one.version end
+    return versions, set
+  end
+
+  it("is twelve digits of a digest over its file and what that requires", function()
+    local before = versions_of()
+    for _, name in ipairs { "a", "b", "c" } do assert.is_truthy(before[name]:find("^" .. ("%x"):rep(12) .. "$")) end
+    assert.are.equal(before.a, before.b)
+    assert.are_not.equal(before.a, before.c)
+    assert.are.same(before, versions_of())
+    for _, name in ipairs { "one.lua", "lib/words.lua", "lib/more.lua" } do
+      local after = versions_of { [name] = FILES[name] .. " " }
+      assert.are_not.equal(before.a, after.a, name)
+      assert.are.equal(before.c, after.c, name)
+    end
+    assert.are.same(before, versions_of { ["lib/other.lua"] = "return 2" })
+    assert.are_not.equal(before.c, versions_of { ["two.lua"] = file("c", "") .. "-- \255" }.c)
+  end)
+
+  it("holds the modules that the file requires while it is loaded, however it names them", function()
+    local text = 'local name = "ot" .. "her" local other = require(name)\n' .. file("a", "return done(other)")
+      .. file "b"
+    local before = versions_of { ["one.lua"] = text }
+    assert.are_not.equal(before.a, versions_of { ["one.lua"] = text, ["lib/other.lua"] = "return 2" }.a)
+    assert.are.same(before, versions_of { ["one.lua"] = text, ["lib/more.lua"] = "return 'y'" })
+  end)
+
+  it("is the same in any folder, and when the texts come from elsewhere", function()
+    local before, set = versions_of()
+    local sources = {}
+    for path, text in pairs(set.sources) do sources["/elsewhere" .. path:sub(#folder + 1)] = text end
+    local again = assert(rules.load({ "/elsewhere/one.lua", "/elsewhere/two.lua" },
+      { sources = sources, digest = grant.sha256 }))
+    assert.are.same({ before.a, before.b, before.c }, { again[1].version, again[2].version, again[3].version })
+  end)
+
+  it("comes with the texts, by names that do not depend on the folder", function()
+    local cjson = require "cjson"
+    local before, set = versions_of()
+    assert.are.equal(3, #set.versions)
+    for index, name in ipairs { "a", "b", "c" } do
+      local one = set.versions[index]
+      assert.are.same({ name, before[name], folder .. (name == "c" and "/two.lua" or "/one.lua") },
+        { one.rule, one.version, one.file })
+    end
+    assert.are.same({ ["one.lua"] = FILES["one.lua"], ["lib/words.lua"] = FILES["lib/words.lua"],
+      ["lib/more.lua"] = FILES["lib/more.lua"] }, cjson.decode(set.versions[1].text))
+    assert.are.same({ ["two.lua"] = FILES["two.lua"] }, cjson.decode(set.versions[3].text))
+    local _, odd = versions_of { ["two.lua"] = file("c") .. "-- bl\229" }
+    assert.are.equal(file("c") .. "-- bl\239\191\189", cjson.decode(odd.versions[3].text)["two.lua"])
+  end)
+
+  it("may be given, and is nil without a digest", function()
+    assert.are.same({ a = "0123456789ab", c = "1" }, (versions_of(nil, { versions = { a = "0123456789ab", c = "1" } })))
+    local versions, set = versions_of(nil, {})
+    assert.are.same({ {}, {} }, { versions, set.versions })
+  end)
+end)

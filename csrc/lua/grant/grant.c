@@ -260,9 +260,38 @@ static int grant_random (lua_State *L) {
   return 1;
 }
 
+static const char hex_digits[] = "0123456789abcdef";
+
+/* Pushes a digest as 64 hexadecimal digits in lower case. */
+static int push_digest (lua_State *L, const unsigned char digest[AE_GRANT_SHA256]) {
+  char text[2 * AE_GRANT_SHA256];
+  for (size_t i = 0; i < AE_GRANT_SHA256; i++) {
+    text[2 * i] = hex_digits[digest[i] >> 4];
+    text[2 * i + 1] = hex_digits[digest[i] & 15];
+  }
+  lua_pushlstring(L, text, sizeof text);
+  return 1;
+}
+
+/* sha256(text) -> 64 hexadecimal digits */
+static int grant_sha256 (lua_State *L) {
+  unsigned char digest[AE_GRANT_SHA256];
+  if (!ae_grant_sha256(check_slice(L, 1), digest))
+    return luaL_error(L, "OpenSSL gives no SHA-256 digest");
+  return push_digest(L, digest);
+}
+
+/* hmac_sha256(key, text) -> 64 hexadecimal digits; the key is bytes, not their hexadecimal form */
+static int grant_hmac_sha256 (lua_State *L) {
+  unsigned char digest[AE_GRANT_SHA256];
+  ae_slice key = check_slice(L, 1), text = check_slice(L, 2);
+  if (!ae_grant_hmac_sha256(key, text, digest))
+    return luaL_error(L, "OpenSSL gives no HMAC of SHA-256");
+  return push_digest(L, digest);
+}
+
 /* uuid() -> a random UUID (RFC 9562 §5.4) */
 static int grant_uuid (lua_State *L) {
-  static const char digits[] = "0123456789abcdef";
   unsigned char octets[16];
   char text[36];
   size_t at = 0;
@@ -272,8 +301,8 @@ static int grant_uuid (lua_State *L) {
   octets[8] = (unsigned char)((octets[8] & 0x3F) | 0x80);
   for (size_t i = 0; i < sizeof octets; i++) {
     if (i == 4 || i == 6 || i == 8 || i == 10) text[at++] = '-';
-    text[at++] = digits[octets[i] >> 4];
-    text[at++] = digits[octets[i] & 15];
+    text[at++] = hex_digits[octets[i] >> 4];
+    text[at++] = hex_digits[octets[i] & 15];
   }
   lua_pushlstring(L, text, sizeof text);
   return 1;
@@ -287,9 +316,14 @@ static const luaL_Reg methods[] = {{"sign", key_sign},
                                    {"close", key_close},
                                    {NULL, NULL}};
 
-static const luaL_Reg functions[] = {{"key", grant_key},         {"verify", grant_verify},
-                                     {"inspect", grant_inspect}, {"random", grant_random},
-                                     {"uuid", grant_uuid},       {NULL, NULL}};
+static const luaL_Reg functions[] = {{"key", grant_key},
+                                     {"verify", grant_verify},
+                                     {"inspect", grant_inspect},
+                                     {"random", grant_random},
+                                     {"uuid", grant_uuid},
+                                     {"sha256", grant_sha256},
+                                     {"hmac_sha256", grant_hmac_sha256},
+                                     {NULL, NULL}};
 
 static void make_metatables (lua_State *L) {
   if (luaL_newmetatable(L, BYTES)) {

@@ -3,6 +3,7 @@
 local config_module = require "altinn.events.host.config"
 local events = require "altinn.events"
 local findings = require "altinn.events.rules.findings"
+local grant = require("altinn.events.support.libraries").load "altinn.events.grant"
 local rules = require "altinn.events.rules.loading"
 
 local M = {}
@@ -55,7 +56,7 @@ end
 ---@return table|nil set nil when there is an error among the findings
 ---@return altinn.events.finding[] findings
 function M.rules(config)
-  local set, problems = rules.load(config.rules)
+  local set, problems = rules.load(config.rules, { digest = grant.sha256 })
   if not set then
     local list = {}
     for index, problem in ipairs(problems) do list[index] = findings.of_problem(with_folder(problem)) end

@@ -15,8 +15,10 @@ local M = {}
 -- The settings of the workers. They hold the texts of the rules that were checked, so that all workers run one
 -- version.
 local function settings_of(config, set)
+  local versions = {}
+  for _, rule in ipairs(set) do versions[rule.name] = rule.version end
   return assert(cjson.encode {  -- not our json: a key may be binary
-    rules = set.files, sources = set.sources, hidden = config.asked, holidays = config.holidays,
+    rules = set.files, sources = set.sources, versions = versions, hidden = config.asked, holidays = config.holidays,
     targets = config.targets, limits = config.limits, log = config.log,
     environment = config.environment, base_url = config.base_url, token = config.token,
     credentials = config.credentials, ca_file = config.ca_file,
@@ -51,6 +53,11 @@ local function report(log, list)
   end
 end
 
+-- Keeps the texts of the rules by their versions, for `why` and for comparing.
+local function keep_versions(handle, set)
+  if handle.keep_versions then handle:keep_versions(set.versions) end
+end
+
 -- Reads the rule files and puts their rules in force. Gives the rules; or nil and a reason, and then the old rules,
 -- `before`, stay in force.
 local function renew(handle, config, log, before)
@@ -58,6 +65,7 @@ local function renew(handle, config, log, before)
   report(log, list)
   if not set then return nil, "the new rules are broken" end
   report(log, references.lost(config.inbox, before, set))
+  keep_versions(handle, set)
   local done, message = handle:reload(rules.heads(set, config.limits), settings_of(config, set))
   if not done then return nil, tostring(message) end
   return set
@@ -130,6 +138,7 @@ function M.run(config)
     log("error", "start", { reason = message })
     return 1
   end
+  keep_versions(handle, set)
   announce(handle, config, set, log)
   tell(log, "READY=1")
   local why = serve(handle, config, log, set)

@@ -58,7 +58,8 @@ local function load_rules(self, settings)
   self.scheduler:spawn({
     run = function()
       return { require("altinn.events.rules.loading").load(settings.rules or {},
-        { globals = self.globals, sources = settings.sources, hidden = settings.hidden }) }
+        { globals = self.globals, sources = settings.sources, versions = settings.versions,
+          hidden = settings.hidden }) }
     end,
     seconds = 10, memory = 1 << 30,
     finished = function(_, ok, value)

@@ -81,9 +81,6 @@ end
 -- `unless` asks Altinn of the letter.
 local function check_unless(list, rule)
   if not rule.unless then return end
-  if not language.may(rule, "read:details") then
-    list:add("error", "power", place_in(rule), "unless needs \"read:details\" in may", "add \"read:details\" to may")
-  end
   local kinds = uses.kinds_of(rule)
   if kinds and not kinds.letter then
     list:add("error", "thing", place_in(rule), "unless: these events are about no letter, and only letters have these"

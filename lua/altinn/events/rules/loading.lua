@@ -1,6 +1,7 @@
 -- Loading rule files: each file has its own environment, all problems are collected, and loading has no effect
 -- outside.
 local core = require "altinn.events.core"
+local json = require "altinn.events.support.json"
 local rule = require "altinn.events.rules.language"
 local sandbox = require "altinn.events.rules.sandbox"
 local sources_module = require "altinn.events.rules.sources"
@@ -9,7 +10,7 @@ local texts = require "altinn.events.support.text"
 
 local M = {}
 
-local option_keys = { globals = true, seconds = true, sources = true, hidden = true }
+local option_keys = { globals = true, seconds = true, sources = true, hidden = true, digest = true, versions = true }
 
 -- "rules/print.lua:12: message" -> file, line, message
 local function place(text, file)
@@ -113,6 +114,28 @@ local function syntax_problem(message, file, text)
   return problem
 end
 
+local VERSION_DIGITS = 12
+
+-- The version of a file's rules: the first digits of a digest over the file and the modules in lib/ that it requires,
+-- by name in its text or while it is loaded. The folder's own name has no part in it.
+local function give_version(set, first, state, options)
+  if options.versions then
+    for index = first, #set do set[index].version = options.versions[set[index].name] end
+  end
+  if not options.digest or first > #set then return end
+  local folder, parts, texts_of = sandbox.folder_of(state.file), {}, {}
+  for index, part in ipairs(state.sources:parts(folder, state.file, state.modules)) do
+    parts[index] = ("%s\0%d\0%s"):format(part.name, #part.text, part.text)
+    texts_of[texts.readable(part.name)] = texts.readable(part.text)
+  end
+  local version = options.digest(table.concat(parts)):sub(1, VERSION_DIGITS)
+  local text = json.encode(texts_of)
+  for index = first, #set do
+    set[index].version = version
+    set.versions[#set.versions + 1] = { rule = set[index].name, version = version, file = state.file, text = text }
+  end
+end
+
 local function load_file(set, problems, names, file, options)
   local sources = options.sources
   local text, why = sources:read(file)
@@ -120,7 +143,7 @@ local function load_file(set, problems, names, file, options)
     problems[#problems + 1] = { file = file, message = why }
     return
   end
-  local state = { file = file, loading = true, sources = sources, text = text, hidden = options.hidden }
+  local state = { file = file, loading = true, sources = sources, text = text, hidden = options.hidden, modules = {} }
   local env = sandbox.environment(state, options.globals, function(fields)
     if not state.loading then error("rule { … } stands at the top of a file, not inside a run", 2) end
     add_rule(set, problems, names, state, fields)
@@ -130,8 +153,8 @@ local function load_file(set, problems, names, file, options)
     problems[#problems + 1] = syntax_problem(message, file, text)
     return
   end
-  local before, faults = #set + #problems, {}
-  sources:follow(sandbox.folder_of(file), text, faults)
+  local before, first, faults = #set + #problems, #set + 1, {}
+  sources:follow(sandbox.folder_of(file), text, faults, state.modules)
   local ok, result = run_file(chunk, options.seconds or LOAD_SECONDS)
   state.loading = false
   if not ok then
@@ -140,6 +163,7 @@ local function load_file(set, problems, names, file, options)
     problems[#problems + 1] = { file = file, message = no_rule(file, result) }
   end
   for _, fault in ipairs(ok and faults or {}) do problems[#problems + 1] = { file = file, message = fault } end
+  give_version(set, first, state, options)
 end
 
 --- The rule files that paths name: files as they are, folders by their
@@ -151,14 +175,22 @@ function M.files(paths)
   return sources_module.new():files(paths)
 end
 
+---@class altinn.events.loading_options
+---@field globals table<string, any>|nil more names in scope of rule files
+---@field seconds integer|nil what loading a file may take; 10 when it is left out
+---@field sources table<string, string>|nil the texts by path; then paths are files among them, and nothing is read from
+---  the disk
+---@field hidden table<string, boolean>|nil names of variables that os.getenv does not give
+---@field digest (fun(text: string): string)|nil gives the SHA-256 of a text as hexadecimal digits: rules get their
+---  versions by it
+---@field versions table<string, string>|nil versions of rules by their names, instead of a digest
+
 --- Loads rule files and folders of them.
 ---@param paths string[]
----@param options { globals: table<string, any>|nil, seconds: integer|nil, sources: table<string, string>|nil,
----  hidden: table<string, boolean>|nil }|nil hidden: names of variables that os.getenv does not give;
----  globals: more names in scope of rule files; seconds: what loading a file may take (default 10);
----  sources: the texts by path; then paths are files among them, and nothing is read from the disk
----@return table[]|nil set the rules in the order of files and lines; rules[i].name, .run, .conditions, .file, .line, …;
----  set.files, and set.sources: the text of every file that was read, of modules too, by path
+---@param options altinn.events.loading_options|nil
+---@return table[]|nil set the rules in the order of files and lines; rules[i].name, .bodies, .conditions, .file, .line,
+---  .version, …; set.files; set.sources: the text of every file that was read, of modules too, by path; set.versions:
+---  { rule, version, file, text } of each rule, for the inbox, when there is a digest; text is JSON, name -> text
 ---@return table[]|nil problems all that was wrong, each { file, line, message, rule }
 function M.load(paths, options)
   options = options or {}
@@ -170,8 +202,10 @@ function M.load(paths, options)
   local sources = sources_module.new(options.sources)
   local files, missing = sources:files(paths)
   if not files then return nil, missing end
-  local set, problems, names = { files = files, sources = sources.texts }, {}, {}
-  local loading = { globals = options.globals, seconds = options.seconds, sources = sources, hidden = options.hidden }
+  local set, problems, names = { files = files, sources = sources.texts, versions = {} }, {}, {}
+  local loading = {}
+  for name, value in pairs(options) do loading[name] = value end
+  loading.sources = sources
   for _, file in ipairs(files) do load_file(set, problems, names, file, loading) end
   if #problems > 0 then return nil, problems end
   return set

@@ -273,6 +273,7 @@ local function load_module(state, name)
   end
   local chunk, message = M.chunk(text, "@" .. path, state.environment)
   if not chunk then error(message, 3) end
+  if state.modules then state.modules[path] = true end
   local value = chunk(name, path)
   return value == nil and true or value
 end
@@ -350,7 +351,8 @@ local function guard_names(env)
 end
 
 --- The environment of a rule file.
----@param state { file: string, loading: boolean, sources: table } is given `environment`
+---@param state { file: string, loading: boolean, sources: table, modules: table<string, true>|nil } is given
+---  `environment`; modules: gets the paths of the modules in lib/ that are required
 ---@param globals table<string, any>|nil what the host adds
 ---@param register function what `rule` does
 ---@return table env

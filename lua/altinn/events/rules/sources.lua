@@ -75,7 +75,7 @@ end
 ---@param given table<string, string>|nil path -> text: nothing is read from the disk; nil: the disk
 ---@return table sources `texts` (path -> text of each file that was read), `fixed` (nothing is read from the disk)
 function M.new(given)
-  return setmetatable({ texts = given or {}, fixed = given ~= nil, kinds = {} }, Sources)
+  return setmetatable({ texts = given or {}, fixed = given ~= nil, kinds = {}, absent = {} }, Sources)
 end
 
 --- The text of a file.
@@ -169,17 +169,37 @@ end
 --- later gets the same version.
 ---@param folder string of the rule file
 ---@param text string
----@param faults string[] gets a message for each module that cannot be read
-function Sources:follow(folder, text, faults)
-  if self.fixed then return end
+---@param faults string[] gets a message for each module that cannot be read, once in a load
+---@param found table<string, true> gets the paths of the modules
+function Sources:follow(folder, text, faults, found)
   for name in text:gmatch("require%s*%(?%s*[\"']([%w_%.%-]+)[\"']") do
-    self.followed = self.followed or {}
-    if not self.followed[folder .. "\0" .. name] then
-      self.followed[folder .. "\0" .. name] = true
-      local path, found = self:module(folder, name)
-      if path then self:follow(folder, found, faults) else faults[#faults + 1] = found end
+    local wanted = folder .. "\0" .. name
+    local path, inner
+    if not self.absent[wanted] then path, inner = self:module(folder, name) end
+    if not path then
+      faults[#faults + 1], self.absent[wanted] = inner, true
+    elseif not found[path] then
+      found[path] = true
+      self:follow(folder, inner, faults, found)
     end
   end
+end
+
+-- A path as it is seen from the folder of the rule file.
+local function relative(folder, path)
+  return path:sub(1, #folder + 1) == folder .. "/" and path:sub(#folder + 2) or path
+end
+
+--- The texts that make a rule file: its own, and those of the modules that it requires.
+---@param folder string of the rule file
+---@param file string
+---@param found table<string, true> the paths of its modules
+---@return { name: string, text: string }[] parts in the order of their names, which do not depend on the folder
+function Sources:parts(folder, file, found)
+  local list = { { name = relative(folder, file), text = self.texts[file] } }
+  for path in pairs(found) do list[#list + 1] = { name = relative(folder, path), text = self.texts[path] } end
+  table.sort(list, function(a, b) return a.name < b.name end)
+  return list
 end
 
 return M

@@ -231,4 +231,49 @@ describe("the inbox keeps, beside a run's state,", function()
     assert.is_truthy(lines[1]:find("a work without 'name'", 1, true))
     assert.is_truthy(lines[7]:find("is no version: 12 hex digits", 1, true))
   end)
+
+  it("versions of rules with their text, each once", function()
+    start "on.run = nil"
+    local first = { rule = "r", version = "00000000000a", file = "r.lua", text = '{"r.lua":"one"}' }
+    local other = { rule = "s", version = "00000000000a", file = "s.lua", text = "{}" }
+    assert.is_true(one.handle:keep_versions { first, other })
+    assert.is_true(one.handle:keep_versions {})
+    assert.is_true(one.handle:keep_versions { { rule = "r", version = "00000000000a", file = "x", text = "x" },
+      { rule = "r", version = "ffffffffffff", file = "r.lua", text = '{"r.lua":"two"}' } })
+    local rows = one:query "SELECT version, rule, file, text FROM version ORDER BY rule, version"
+    assert.are.same({
+      { version = 10, rule = "r", file = "r.lua", text = '{"r.lua":"one"}' },
+      { version = 0xffffffffffff, rule = "r", file = "r.lua", text = '{"r.lua":"two"}' },
+      { version = 10, rule = "s", file = "s.lua", text = "{}" },
+    }, rows)
+    for _, broken in ipairs { { rule = "r" }, { rule = "r", version = "xyz", file = "f", text = "" },
+      { rule = "r", version = 0, file = "f", text = "" } } do
+      assert.is_false((pcall(one.handle.keep_versions, one.handle, { broken })))
+    end
+    -- An inbox that cannot store says so.
+    assert(os.rename(one.inbox, one.inbox .. ".away"))
+    local ok, message, code = one.handle:keep_versions { first }
+    assert(os.rename(one.inbox .. ".away", one.inbox))
+    assert.is_nil(ok)
+    assert.is_truthy(message:find("was removed or replaced", 1, true))
+    assert.are.equal("storage", code)
+  end)
+
+  it("a key of pseudonyms, the same over restarts, that workers and the host see", function()
+    start [[ function on.run(run) say(jobs:pseudonym_key()) settle(run, "done") end ]]
+    local key = one.handle:pseudonym_key()
+    assert.are.equal(64, #key)
+    assert.are.equal(key:upper(), one:query("SELECT hex(value) AS h FROM secret WHERE name = 'pseudonym'")[1].h)
+    post "e"
+    assert(one:said(key))
+    one.handle:stop()
+    one:launch()
+    assert.are.equal(key, one.handle:pseudonym_key())
+    one.handle:stop()
+    one:execute "DELETE FROM secret"
+    local fine, message = pcall(one.launch, one)
+    one.handle = nil
+    assert.is_false(fine)
+    assert.is_truthy(message:find("it is no inbox, or damaged", 1, true), message)
+  end)
 end)

@@ -180,6 +180,7 @@ static bool carry_out (ae_inbox *inbox, ae_work *work, const ae_work *works) {
     case AE_WORK_OUTCOME: return ae_store_outcome(inbox->store, work);
     case AE_WORK_STEP: return !goes_on(inbox, work) || ae_store_step(inbox->store, work);
     case AE_WORK_RECALL: return recall(inbox, work);
+    case AE_WORK_VERSION: return ae_store_version(inbox->store, work);
     default: return true;
   }
 }

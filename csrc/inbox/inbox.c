@@ -333,6 +333,10 @@ uint64_t ae_inbox_claim (ae_inbox *inbox, int64_t sequence, ae_slice rule, bool 
   return ae_flights_claim(&inbox->flights, sequence, rule, holds);
 }
 
+const unsigned char *ae_inbox_key (const ae_inbox *inbox) {
+  return inbox->meanings.key; /* does not change */
+}
+
 bool ae_inbox_is_idle (ae_inbox *inbox) {
   bool idle;
   pthread_mutex_lock(&inbox->lock);

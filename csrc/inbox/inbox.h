@@ -15,6 +15,9 @@
 
 typedef struct ae_inbox ae_inbox;
 
+/* The length of the file's own secret key. */
+#define AE_INBOX_KEY_BYTES 32
+
 /* The largest body of an event that the inbox stores, in bytes. SQLite's limit
 ** for a whole row is 10^9 (https://sqlite.org/limits.html, SQLITE_MAX_LENGTH). */
 #define AE_MOST_STORED 999000000u
@@ -28,6 +31,7 @@ typedef enum ae_work_kind {
   AE_WORK_OUTCOME,  /* what became of an effect */
   AE_WORK_STEP,     /* the result of a step, before the run goes on */
   AE_WORK_RECALL,   /* reads what the file holds of a run */
+  AE_WORK_VERSION,  /* a version of a rule that is about to be in force */
   AE_WORK_RELEASE   /* a worker let go of a run that was taken back */
 } ae_work_kind;
 
@@ -113,7 +117,7 @@ struct ae_work {
                                    caller frees it. NULL unless AE_PRIOR_UNKNOWN */
   size_t earlier_length;
 
-  int64_t version; /* SETTLE, RECORD, STEP: of the rule, 48 bits; 0: not known */
+  int64_t version; /* SETTLE, RECORD, STEP, VERSION: of the rule, 48 bits; 0: not known */
   ae_slice cause;  /* SETTLE: why it failed, without ids; absent: it did not */
   ae_slice entry;  /* SETTLE with a timer: the body that runs when due; absent: "run" */
   ae_slice timer;  /* SETTLE: JSON, of the timer that starts it; without entry and timer
@@ -123,8 +127,9 @@ struct ae_work {
   ae_slice timer_key, cancel; /* SETTLE with a new timer: a timer of the same thing, rule
                                  and key is replaced; full types, one a line, whose
                                  event about the thing ends it */
-  ae_slice name;              /* REMEMBER, STEP */
-  ae_slice value;             /* REMEMBER: JSON, absent: forget; STEP: JSON */
+  ae_slice name;              /* REMEMBER, STEP; VERSION: the rule's file */
+  ae_slice value;             /* REMEMBER: JSON, absent: forget; STEP: JSON; VERSION: JSON,
+                                 path -> text */
   int64_t expires;            /* REMEMBER: ms since 1970, 0: never */
   int64_t place;              /* STEP, RECORD: its place among the run's */
   ae_recalled *recalled;      /* RECALL, out: the caller frees it */
@@ -240,6 +245,9 @@ void ae_inbox_rescan (ae_inbox *inbox);
 ** with this claim. 0: the run is not in flight. *holds: the run was not taken
 ** back (by hand, or because its rule is gone). Any thread; cheap. */
 uint64_t ae_inbox_claim (ae_inbox *inbox, int64_t sequence, ae_slice rule, bool *holds);
+
+/* The file's own secret key, AE_INBOX_KEY_BYTES that it was made with. Any thread. */
+const unsigned char *ae_inbox_key (const ae_inbox *inbox);
 
 /* Whether no run is in flight or may start now: every run that is left waits for
 ** its time or for an operator. Any thread. */

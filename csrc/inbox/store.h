@@ -11,8 +11,8 @@
 
 #define AE_STORE_VERSION 3
 
-/* The length of the file's secret keys. */
-#define AE_STORE_KEY_BYTES 32
+/* The length of the file's own secret key. */
+#define AE_STORE_KEY_BYTES AE_INBOX_KEY_BYTES
 
 /* Opaque: the SQLite store is behind store_private.h. */
 typedef struct ae_store ae_store;
@@ -131,6 +131,8 @@ bool ae_store_recall (ae_store *store, ae_work *work);
 bool ae_store_mean (ae_store *store, const void *bytes, size_t size);
 /* The event means the same as an earlier one. */
 bool ae_store_repeated (ae_store *store, int64_t meaning, int64_t sequence);
+/* Keeps a version of a rule. One that is kept already stays. */
+bool ae_store_version (ae_store *store, const ae_work *work);
 /* The timer of the work's thing, rule and key: 1 = found, *sequence is the event of its
 ** run; 0 = there is none; -1 = failed. */
 int ae_store_timer_find (ae_store *store, const ae_work *work, int64_t *sequence);

@@ -10,6 +10,7 @@ bool ae_store_key (ae_store *store, uint8_t key[AE_STORE_KEY_BYTES]) {
   bool found = ae_sql_step(s) == 1 && sqlite3_column_bytes(s, 0) == AE_STORE_KEY_BYTES;
   if (found) memcpy(key, sqlite3_column_blob(s, 0), AE_STORE_KEY_BYTES);
   sqlite3_reset(s);
+  if (!found && store->failure == SQLITE_OK) store->failure = SQLITE_CORRUPT;
   return found;
 }
 

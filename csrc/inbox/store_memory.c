@@ -1,6 +1,7 @@
 /*
 ** store_memory.c: what the inbox's file holds of a run beside its state: the results
-** of its steps, the memory of its rule, its unfinished effects, its timer.
+** of its steps, the memory of its rule, its unfinished effects, its timer;
+** and versions of rules.
 */
 #include "inbox/store_private.h"
 
@@ -189,4 +190,12 @@ int ae_store_cancels_next (ae_store *store, ae_slice *types) {
   int more = ae_sql_step(s);
   if (more == 1) *types = ae_sql_column(s, 0);
   return more;
+}
+
+bool ae_store_version (ae_store *store, const ae_work *work) {
+  sqlite3_stmt *s = use_run(store, AE_SQL_VERSION, work->version, work->rule);
+  ae_sql_text(s, 3, work->name);
+  ae_sql_text(s, 4, work->value);
+  sqlite3_bind_int64(s, 5, work->time);
+  return ae_sql_run(s);
 }

@@ -104,6 +104,8 @@ typedef struct sqlite3_stmt sqlite3_stmt;
             AE_SQL_LISTED("cancel", "?2")) \
   X(ANY_TIMER, "SELECT EXISTS (SELECT 1 FROM timer)") \
   X(CANCELS, "SELECT DISTINCT cancel FROM timer WHERE cancel <> ''") \
+  X(VERSION, "INSERT OR IGNORE INTO version(version, rule, file, text, first)" \
+             " VALUES(?1, ?2, ?3, ?4, ?5)") \
   X(REMEMBERS, "SELECT min(rule) FROM memory WHERE rule > ?1") \
   X(DUE, "SELECT sequence, rule, due, line FROM run WHERE " AE_SQL_IS_OPEN \
          " AND due <= ?1 AND (due, sequence, rule) > (?2, ?3, ?4)" \

@@ -19,6 +19,7 @@
 #include "lua/host/inbox.h"
 #include "lua/host/options.h"
 #include "lua/host/server.h"
+#include "lua/host/versions.h"
 
 #define HOST "altinn.events.host"
 
@@ -215,6 +216,17 @@ static int host_reload (lua_State *L) {
   return 1;
 }
 
+/* keep_versions(list) -> true | nil, message, code: stores versions of rules that are
+** about to be in force; see versions.h */
+static int host_keep_versions (lua_State *L) {
+  return ae_versions_keep(L, check_host(L)->shared.inbox);
+}
+
+/* pseudonym_key() -> 64 hex digits: the key of pseudonyms */
+static int host_pseudonym_key (lua_State *L) {
+  return ae_versions_key(L, check_host(L)->shared.inbox);
+}
+
 /* reload_refused(): counts a reload that was refused, in the metrics */
 static int host_reload_refused (lua_State *L) {
   ae_metrics_reload(&check_host(L)->shared.metrics, false);
@@ -265,6 +277,8 @@ static const luaL_Reg methods[] = {{"port", host_port},
                                    {"wait", host_wait},
                                    {"health", host_health},
                                    {"reload", host_reload},
+                                   {"keep_versions", host_keep_versions},
+                                   {"pseudonym_key", host_pseudonym_key},
                                    {"stop", host_stop},
                                    {"metrics", host_metrics},
                                    {"reload_refused", host_reload_refused},

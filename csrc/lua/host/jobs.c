@@ -9,6 +9,7 @@
 #include <lauxlib.h>
 
 #include "lua/host/fact.h"
+#include "lua/host/versions.h"
 #include "lua/host/aside.h"
 
 #define JOBS "altinn.events.host.jobs"
@@ -430,6 +431,11 @@ static int jobs_now (lua_State *L) {
   return 2;
 }
 
+/* jobs:pseudonym_key() -> 64 hex digits: the key of pseudonyms */
+static int jobs_pseudonym_key (lua_State *L) {
+  return ae_versions_key(L, check_worker(L)->shared->inbox);
+}
+
 /* jobs:fact(json, level, message, fields) -> whether the log took it: see fact.h */
 static int jobs_fact (lua_State *L) {
   (void)check_worker(L);
@@ -449,6 +455,7 @@ static const luaL_Reg methods[] = {{"take", jobs_take},
                                    {"report", jobs_report},
                                    {"aside", jobs_aside},
                                    {"drop_aside", jobs_drop_aside},
+                                   {"pseudonym_key", jobs_pseudonym_key},
                                    {NULL, NULL}};
 
 void ae_jobs_push (lua_State *L, ae_worker *worker) {

@@ -126,8 +126,13 @@ local function check_target(target, at, problems)
     if misplaced then problems[#problems + 1] = ("%s.%s %s"):format(at, name, misplaced)
     else rest[name] = value end
   end
+  local before = #problems
   check_table(rest, target_shapes[sort] or target_shape, at, problems)
-  if not sort then problems[#problems + 1] = ("%s %s"):format(at, message) end
+  if sort and #problems == before then
+    local complete = effects.kinds[sorts.kinds_of[sort][1]].complete
+    message = complete and complete(target)
+  end
+  if message then problems[#problems + 1] = ("%s %s"):format(at, message) end
 end
 
 local function targets(value, path, problems)

@@ -44,6 +44,15 @@
 ---@field body string|nil octets, instead of json
 ---@field probe string|nil a body of the rule: asked after an unknown outcome, it returns sent or not_sent
 
+--- Fields of send.mail: a mail of plain text.
+---@class altinn.events.mail_effect
+---@field key altinn.events.key_part|altinn.events.key_part[]|nil the same key is not sent again once it has succeeded;
+---  it must hold something of the event, unless it is a text with a colon; left out: this event, this place
+---@field to string|string[] addresses, such as "post@agency.example" or "The Agency <post@agency.example>"
+---@field subject string one line, without an identity number
+---@field text string the message
+---@field probe string|nil a body of the rule: asked after an unknown outcome, it returns sent or not_sent
+
 --- Fields of send.slack: a message in Slack, as it is: no formatting, no mentions.
 ---@class altinn.events.slack_effect
 ---@field key altinn.events.key_part|altinn.events.key_part[]|nil the same key is not sent again once it has succeeded;
@@ -85,6 +94,11 @@ function send.file(target) end
 ---@return fun(fields: altinn.events.http_effect): altinn.events.verdict
 function send.http(target) end
 
+--- A mail of plain text to a target of the configuration with mail.
+---@param target string the target's name
+---@return fun(fields: altinn.events.mail_effect): altinn.events.verdict
+function send.mail(target) end
+
 --- A message in Slack, as it is: no formatting, no mentions to a target of the configuration with slack.
 ---@param target string the target's name
 ---@return fun(fields: altinn.events.slack_effect): altinn.events.verdict
@@ -95,7 +109,7 @@ function send.slack(target) end
 ---@return fun(fields: altinn.events.teams_effect): altinn.events.verdict
 function send.teams(target) end
 
---- A target of effects: it has one of append, command, folder, slack, teams, url.
+--- A target of effects: it has one of append, command, folder, mail, slack, teams, url.
 ---@class altinn.events.target
 ---@field append string|nil the file to which send.file adds a line for each effect
 ---@field at_once integer|nil programs of the target at the same time; 4 when it is left out
@@ -103,17 +117,22 @@ function send.teams(target) end
 ---@field command string[]|nil the program that send.command starts, and its first arguments; there is no shell
 ---@field directory string|nil the program's working folder; the host's when it is left out
 ---@field folder string|nil where send.file puts a file for each effect
+---@field from string|nil address of the sender
 ---@field handshake boolean|nil `false`: send.cloudevent does not ask the target for permission (OPTIONS) before its first event
 ---@field header string|nil first line of a new file of lines
 ---@field headers table<string, string>|nil sent with each request
+---@field mail string|nil the server that takes mail: `smtps://host`, or `smtp://host`, where STARTTLS must succeed
 ---@field maskinporten altinn.events.target_maskinporten|nil a token of Maskinporten for each request: what events.maskinporten takes; `environment` is the configuration's; `exchange = false` for services that take Maskinporten's own token
 ---@field origin string|nil the name by which send.cloudevent asks for permission; the host of `endpoint` when it is left out
+---@field password string|nil of the user
+---@field plain boolean|nil `true`: `smtp://` without TLS; `false`: with STARTTLS also on this machine, where it is not needed
 ---@field proxy string|false|nil address of the proxy to ask by, instead of the one that the environment names; `false`: none
 ---@field slack string|nil address of an incoming webhook; a secret
 ---@field teams string|nil address of a workflow "when a Teams webhook request is received"; a secret
 ---@field timeout integer|nil seconds, from when the request goes out or the program starts; 30 when it is left out
 ---@field token altinn.events.target_token|nil a token of OAuth 2.0 by client credentials for each request: `{ url =, client_id =, client_secret =, scope = }`
 ---@field url string|nil address that requests go to; an effect's path is put after it, before its query
+---@field user string|nil who signs in at the server
 
 --- a token of Maskinporten for each request: what events.maskinporten takes; `environment` is the configuration's; `exchange = false` for services that take Maskinporten's own token
 ---@class altinn.events.target_maskinporten

@@ -1,6 +1,7 @@
 -- Effects: actions that a rule wants outside of the host, and the keys under which each is done once. Each kind has a
 -- file in effects/.
 local cjson = require("cjson.safe").new()
+local core = require "altinn.events.core"
 local digest = require "altinn.events.support.digest"
 local json = require "altinn.events.support.json"
 local suggest = require "altinn.events.support.suggest"
@@ -9,7 +10,7 @@ local targets_module = require "altinn.events.rules.effects.target"
 local M = {}
 
 -- The names of the kinds. To add one: its file in effects/, and its name here.
-local NAMES = { "http", "cloudevent", "slack", "teams", "file", "command" }
+local NAMES = { "http", "cloudevent", "mail", "slack", "teams", "file", "command" }
 
 ---@class altinn.events.effect_kind
 ---A kind of effects, send.NAME(target) { … }: a file in effects/.
@@ -23,7 +24,8 @@ local NAMES = { "http", "cloudevent", "slack", "teams", "file", "command" }
 ---@field carrier "http"|"curl"|"aside" who carries its requests: "http" works in nginx too
 ---@field check fun(fields: table): string|nil a mistake that raises when the effect is made
 ---@field record fun(effect: table, target: table, about: table): table|nil, string|nil a table that JSON can hold
----@field target_problem (fun(target: table): string|nil)|nil beside its keys
+---@field complete (fun(target: table): string|nil)|nil what a target of the configuration lacks
+---@field target_problem (fun(target: table): string|nil)|nil what is wrong with a target beside its keys
 ---@field request fun(record: table, target: table, key: string, again: boolean|nil): table|nil, string|nil what the
 ---  carrier takes; again: an earlier attempt may have been carried out
 ---@field judge fun(name: string, target: table, reply: table): altinn.events.effect_outcome
@@ -79,15 +81,41 @@ local function escaped(text)
   return (text:gsub("[%%/]", { ["%"] = "%25", ["/"] = "%2F" }))
 end
 
+-- The number's digits, as they are when they are written together.
+local function digits_of(marked)
+  return (marked:gsub("%%(%x%x)", function(code) return string.char(tonumber(code, 16)) end):gsub("%D", ""))
+end
+
+-- A part of a key with each person's number as its pseudonym. core.mask writes a star over each byte of a digit, and
+-- keeps the length; a number that is written in any other way than by its digits makes the whole part a pseudonym.
+local function without_numbers(part, pseudonym)
+  local masked = core.mask(part)
+  if masked == part then return part end
+  if not pseudonym then return nil end
+  local made, at = {}, 1
+  for from, stop in masked:gmatch("()%*[%*%s%-._+]*%*()") do
+    local number = digits_of(part:sub(from, stop - 1))
+    local name = pseudonym(#number == 11 and number or part)
+    if not name then return nil end
+    if #number ~= 11 then return name end
+    made[#made + 1], at = part:sub(at, from - 1) .. name, stop
+  end
+  local text = table.concat(made) .. part:sub(at)
+  return core.mask(text) == text and text or pseudonym(part)
+end
+
 -- The text of a key: its parts joined by slashes. A slash inside a part is escaped, so that two different keys never
 -- have the same text.
-local function key_text(effect, parts, rule_name, composed)
+local function key_text(effect, parts, about, composed)
   local texts = {}
   for index, part in ipairs(parts) do
-    texts[index] = part_text(part)
+    texts[index] = without_numbers(part_text(part), about.pseudonym)
+    if not texts[index] then
+      return nil, "the key holds an identity number, and there is no secret here to make a pseudonym of it"
+    end
     if #parts > 1 then texts[index] = escaped(texts[index]) end
   end
-  if not composed then table.insert(texts, 1, escaped(rule_name)) end
+  if not composed then table.insert(texts, 1, escaped(about.rule)) end
   local text = effect.target .. ":" .. table.concat(texts, "/")
   if text:find("[%z\1-\31\127]") then return nil, "the key holds a control character" end
   if #text > KEY_BYTES then return nil, ("the key is longer than %d bytes"):format(KEY_BYTES) end
@@ -112,14 +140,14 @@ end
 local function key_of(effect, about)
   local parts = effect.key
   if parts == nil then  -- the rule may return the same effect again: nothing is written into it
-    return key_text(effect, { M.event_part(about.event), effect.place or about.place }, about.rule)
+    return key_text(effect, { M.event_part(about.event), effect.place or about.place }, about)
   end
   local composed = is_composed(parts, about.event)
   if not composed and not is_of_event(parts, about.event, about.thing) then
     return nil, "the key holds nothing of this event, so that it would be sent for the first event only: put the"
       .. " letter or the event into it (or write a text with a colon, if that is meant)"
   end
-  return key_text(effect, parts, about.rule, composed)
+  return key_text(effect, parts, about, composed)
 end
 
 -- Records.
@@ -128,18 +156,29 @@ local function fail(effect, message)
   return nil, ("effect for target '%s': %s"):format(tostring(effect.target), message)
 end
 
+--- Why effects of a kind cannot be sent to a target of this sort.
+---@param kind string
+---@param target table
+---@return string|nil message
+function M.sort_fault(kind, target)
+  local sort, message = M.sorts:of(target)
+  if not sort then return "the target " .. message end
+  for _, one in ipairs(M.kinds[kind].takes) do
+    if one == sort then return nil end
+  end
+  return ("the target has %s, and send.%s sends to targets with %s: write %s"):format(sort, kind,
+    table.concat(M.kinds[kind].takes, " or "), M.sorts:words(sort))
+end
+
 --- What is wrong with a target of the configuration, for a kind.
 ---@param kind string
 ---@param target table
 ---@return string|nil message
 function M.target_fault(kind, target)
-  local sort, message = M.sorts:of(target)
-  if not sort then return "the target " .. message end
-  for _, one in ipairs(M.kinds[kind].takes) do
-    if one == sort then return M.kinds[kind].target_problem and M.kinds[kind].target_problem(target) end
-  end
-  return ("the target has %s, and send.%s sends to targets with %s: write %s"):format(sort, kind,
-    table.concat(M.kinds[kind].takes, " or "), M.sorts:words(sort))
+  local message, problem = M.sort_fault(kind, target), M.kinds[kind].target_problem
+  if message then return message end
+  message = problem and problem(target)
+  return message and "the target " .. message
 end
 
 local function find_target(effect, targets)
@@ -162,20 +201,21 @@ end
 
 --- Makes an effect ready to be recorded.
 ---@param effect table what send.KIND(target) { … } made
----@param about { rule: string, event: table, thing: table|nil, place: integer } the run: its rule's name, and the
----  place of the effect among those of the run
+---@param about { rule: string, event: table, thing: table|nil, place: integer, now: number|nil, pseudonym: (fun(number:
+---  string): string|nil)|nil } the run: its rule's name, and the place of the effect among those of the run; now: seconds
+---  since 1970; pseudonym: of a person's number, without it a key that holds one is refused
 ---@param targets table<string, table>
 ---@return altinn.events.effect_item|nil item
 ---@return string|nil message what is wrong with the effect
 function M.prepare(effect, about, targets)
   local target, message = find_target(effect, targets)
   if not target then return fail(effect, message) end
-  local record
-  record, message = M.kinds[effect.kind].record(effect, target, about)
-  if not record then return fail(effect, message) end
-  local item = { kind = effect.kind, target = effect.target }
+  local item, record = { kind = effect.kind, target = effect.target }, nil
   item.key, message = key_of(effect, about)
   if not item.key then return fail(effect, message) end
+  record, message = M.kinds[effect.kind].record(effect, target, { event = about.event, now = about.now,
+    key = item.key, key_digest = digest.hex(item.key) .. digest.hex(item.key:reverse()) })
+  if not record then return fail(effect, message) end
   record.kind, record.probe = effect.kind, effect.probe
   item.text, message = json.encode(record)
   if not item.text then return fail(effect, message) end

@@ -100,7 +100,7 @@ end
 -- none.
 local function check_sort(list, rule, send, target)
   if not target or not effects.sorts:of(target) then return end
-  local message = effects.target_fault(send.kind, target)
+  local message = effects.sort_fault(send.kind, target)
   if not message then return end
   list:add("error", "target", place_in(rule, send), ("send.%s(%q): %s"):format(send.kind, send.target, message))
 end

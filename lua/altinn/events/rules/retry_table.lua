@@ -65,15 +65,17 @@ for _, entry in ipairs(known.numbers) do
     failure = { kind = class, status = entry.first, number = entry.number } }
 end
 
--- What befalls effects on the host's own machine: { class, verdict, why }.
-local OF_MACHINE = {
+-- What befalls effects that are no requests of HTTP: { class, verdict, why }.
+local OF_EFFECTS = {
   { "file", "again", "the folder, the file or the disk is at fault, and may be mended meanwhile" },
   { "command", "again", "the program could not be started, or nobody knows how it ended" },
   { "tempfail", "again", "the program ended with status 75: it asks to be called again (EX_TEMPFAIL)" },
   { "exit", "never", "the program ended with a status that is neither 0 nor 75" },
+  { "deferred", "again", "the mail server answered 4yz: it may take the mail later" },
+  { "rejected", "never", "the mail server answered 5yz: it will not take the mail" },
 }
 
-for _, entry in ipairs(OF_MACHINE) do
+for _, entry in ipairs(OF_EFFECTS) do
   by_class[entry[1]] = { verdict = entry[2], why = entry[3], is_sure = true }
   classes[#classes + 1] = { kind = "class", what = entry[1], from = "target", verdict = entry[2], why = entry[3],
     failure = { kind = entry[1], target = "local" } }

@@ -105,12 +105,22 @@ function M.record(effect)
   return record
 end
 
+--- What a target lacks, or what excludes each other in it.
+---@param target table
+---@return string|nil message
+function M.complete(target)
+  if target.token and target.maskinporten then return "has token and maskinporten, which exclude each other" end
+  for _, name in ipairs { "url", "client_id", "client_secret" } do
+    if target.token and target.token[name] == nil then return ("lacks token.%s"):format(name) end
+  end
+end
+
 --- What is wrong with a target beside its keys.
 ---@param target table
 ---@return string|nil message
 function M.target_problem(target)
   local _, message = add_headers({}, target.headers)
-  return message
+  return message or M.complete(target)
 end
 
 --- The request that carries a record to an address.

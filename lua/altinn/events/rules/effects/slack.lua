@@ -48,6 +48,6 @@ end
 ---@return table request
 function M.request(record, target, key) return http.to(target.slack, record, target, key) end
 
-M.judge, M.target_problem = http.judge, http.target_problem
+M.judge, M.target_problem, M.complete = http.judge, http.target_problem, http.complete
 
 return M

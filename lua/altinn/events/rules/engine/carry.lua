@@ -29,7 +29,8 @@ end
 
 local function report(ports, item, result)
   if not ports.report then return end
-  ports.report(item.target, result.state == "sent" or result.state == "refused" and (result.status or 0) < 500)
+  local answered = result.state == "refused" and (result.kind ~= nil or (result.status or 0) < 500)
+  ports.report(item.target, result.state == "sent" or answered)
 end
 
 -- Sending.

@@ -55,7 +55,7 @@ local function prepare_one(job, ports, effect, index)
   local meaning = events.describe(job.event)
   return effects.prepare(effect, {
     rule = job.rule.name, event = job.event, thing = meaning and meaning.about and meaning or nil, place = index,
-    pseudonym = ports.pseudonym,
+    pseudonym = ports.pseudonym, now = (ports.clock()),
   }, ports.targets)
 end
 

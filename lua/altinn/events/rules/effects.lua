@@ -202,17 +202,18 @@ end
 --- Makes an effect ready to be recorded.
 ---@param effect table what send.KIND(target) { … } made
 ---@param about { rule: string, event: table, thing: table|nil, place: integer, now: number|nil, pseudonym: (fun(number:
----  string): string|nil)|nil } the run: its rule's name, and the place of the effect among those of the run; now: seconds
----  since 1970; pseudonym: of a person's number, without it a key that holds one is refused
+---  string): string|nil)|nil } the run: its rule's name, and the place of the effect among those of the run; now:
+---  seconds since 1970; pseudonym: of a person's number, without it a key that holds one is refused
 ---@param targets table<string, table>
 ---@return altinn.events.effect_item|nil item
 ---@return string|nil message what is wrong with the effect
 function M.prepare(effect, about, targets)
   local target, message = find_target(effect, targets)
   if not target then return fail(effect, message) end
-  local item, record = { kind = effect.kind, target = effect.target }, nil
+  local item = { kind = effect.kind, target = effect.target }
   item.key, message = key_of(effect, about)
   if not item.key then return fail(effect, message) end
+  local record
   record, message = M.kinds[effect.kind].record(effect, target, { event = about.event, now = about.now,
     key = item.key, key_digest = digest.hex(item.key) .. digest.hex(item.key:reverse()) })
   if not record then return fail(effect, message) end

@@ -61,7 +61,9 @@ end
 ---@return string|nil message
 function M.complete(target)
   if not target.from then return "lacks from: whose mail is it?" end
-  if (target.user == nil) ~= (target.password == nil) then return "has one of user and password: they belong together" end
+  if (target.user == nil) ~= (target.password == nil) then
+    return "has one of user and password: they belong together"
+  end
   if target.plain and target.password and not is_loopback(target) then
     return "has plain, which would send the password unencrypted: leave plain out"
   end

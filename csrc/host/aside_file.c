@@ -366,7 +366,13 @@ static bool is_fit_file (char text[AE_ASIDE_TEXT], const char *place) {
 static bool is_fit_program (char text[AE_ASIDE_TEXT], const char *name) {
   const char *path = getenv("PATH"), *at, *stop;
   char file[PATH_MAX];
-  if (strchr(name, '/') != NULL) return is_of_kind(text, name, false) && may(text, name, X_OK);
+  if (strchr(name, '/') != NULL && access(name, F_OK) == 0)
+    return is_of_kind(text, name, false) && may(text, name, X_OK);
+  if (strchr(name, '/') != NULL) {
+    (void)snprintf(text, AE_ASIDE_TEXT, "%s: it is not there: install it, or correct its path",
+                   name);
+    return false;
+  }
   for (at = path == NULL ? "/bin:/usr/bin" : path;; at = stop + 1) {
     int length;
     stop = strchr(at, ':');

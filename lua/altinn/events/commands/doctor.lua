@@ -7,6 +7,7 @@ local http_date = require "altinn.events.support.http_date"
 local libraries = require "altinn.events.support.libraries"
 local options = require "altinn.events.commands.options"
 local output = require "altinn.events.commands.output"
+local places = require "altinn.events.host.places"
 local plan = require "altinn.events.subscriptions.plan"
 local prepare = require "altinn.events.host.prepare"
 local probe = require "altinn.events.commands.probe"
@@ -267,8 +268,10 @@ local function check_rules(visit)
   local set, list = prepare.rules(visit.config)
   local kinds = { error = "failed", warning = "warning", hint = "warning" }
   for _, finding in ipairs(list) do
-    visit:find("rules", kinds[finding.severity], findings.text(finding), finding.severity == "error"
-      and "'altinn-events check' tells all, and 'run' refuses it" or nil)
+    if finding.code ~= "place" then  -- check_places tells of these
+      visit:find("rules", kinds[finding.severity], findings.text(finding), finding.severity == "error"
+        and "'altinn-events check' tells all, and 'run' refuses it" or nil)
+    end
   end
   if not set then return end
   local made = plan.compute(set, { resources = visit.config.resources, narrow = visit.config.narrow })
@@ -296,9 +299,21 @@ local function check_rules(visit)
   end
 end
 
+local function check_places(visit)
+  local faults, count = places.faults(visit.config.targets)
+  for _, fault in ipairs(faults) do
+    visit:find("targets", "failed", ("%s: %s"):format(fault.target, fault.message),
+      "effects for it wait until then; run this as the user that 'run' runs as")
+  end
+  if #faults == 0 and count > 0 then
+    visit:find("targets", "ok", ("folders, files and programs of %d target%s are there, and this user may use them")
+      :format(count, count == 1 and "" or "s"))
+  end
+end
+
 local checks = {
   check_configuration, check_platform, check_clock, check_credentials, check_scopes, check_rights, check_endpoint,
-  check_addresses, check_subscriptions, check_rules,
+  check_addresses, check_subscriptions, check_rules, check_places,
 }
 
 local signs = { ok = "ok", warning = "WARNING", failed = "FAILED", skipped = "skipped" }

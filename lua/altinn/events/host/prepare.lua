@@ -4,6 +4,7 @@ local config_module = require "altinn.events.host.config"
 local events = require "altinn.events"
 local findings = require "altinn.events.rules.findings"
 local grant = require("altinn.events.support.libraries").load "altinn.events.grant"
+local places = require "altinn.events.host.places"
 local rules = require "altinn.events.rules.loading"
 
 local M = {}
@@ -51,6 +52,14 @@ local function check_index(set, list)
   end
 end
 
+-- Folders, files and programs of targets: they may be made before the first effect, so this is no error.
+local function check_places(config, list)
+  for _, fault in ipairs((places.faults(config.targets))) do
+    list[#list + 1] = { code = "place", severity = "warning", file = config.file,
+      message = ("targets.%s: %s"):format(fault.target, fault.message) }
+  end
+end
+
 --- The rules of a configuration, judged against it.
 ---@param config table of altinn.events.host.config
 ---@return table|nil set nil when there is an error among the findings
@@ -64,6 +73,7 @@ function M.rules(config)
   end
   local list = findings.of(set, config.targets, names_altinn(config))
   check_index(set, list)
+  check_places(config, list)
   if findings.has(list, "error") then return nil, list end
   return set, list
 end

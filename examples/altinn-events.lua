@@ -29,6 +29,11 @@ return {
     },
     alert = { url = "https://alerts.example.no" },
     archive = { url = "https://archive.example.no", timeout = 30 },
+    -- On this machine: send.file("out") { … } and send.file("list") { line = … }, send.command("load") { json = … }.
+    -- Under systemd, ReadWritePaths= of the unit names the folder.
+    out = { folder = "/srv/letters" },
+    list = { append = "/srv/letters/all.csv", header = "letter;resource;published" },
+    load = { command = { "/usr/local/bin/load-letter", "--quiet" }, timeout = 60, at_once = 1 },
   },
 
   log = { format = "json" },

@@ -1,12 +1,14 @@
--- altinn-events why: why a rule wants an event, or not.
+-- altinn-events why: why a rule wants an event, or not; and of an event of the inbox what became of it: why it was
+-- done, why not, why not yet, why again.
 local events = require "altinn.events"
 local findings = require "altinn.events.rules.findings"
 local options = require "altinn.events.commands.options"
 local output = require "altinn.events.commands.output"
 local prepare = require "altinn.events.host.prepare"
+local runs = require "altinn.events.commands.why_run"
 local why = require "altinn.events.rules.why"
 
-local M = { summary = "why a rule wants an event, or not", needs = {} }
+local M = { summary = "why a rule wants an event or not, and what became of it: why not yet, why again", needs = {} }
 
 --- Adds its options to the parser.
 ---@param command table
@@ -29,7 +31,9 @@ local function stored(word, config)
   local body
   body, message = inbox.body(config.inbox, sequence)
   if not body then return nil, message end
-  return events.parse(body, { max_bytes = #body })
+  local event
+  event, message = events.parse(body, { max_bytes = #body })
+  return event, message, event and sequence
 end
 
 local function event_of(word, config)
@@ -45,6 +49,25 @@ local function event_of(word, config)
   return parse(word, text)
 end
 
+-- Adds the stories of the runs; those of rules that are no longer there stand at the end.
+local function add_runs(list, stories, name)
+  for _, explanation in ipairs(list) do
+    explanation.run, stories[explanation.rule] = stories[explanation.rule], nil
+  end
+  local others = {}
+  for rule in pairs(stories) do others[#others + 1] = rule end
+  table.sort(others)
+  for _, rule in ipairs(others) do
+    if name == nil or name == rule then list[#list + 1] = { rule = rule, gone = true, run = stories[rule] } end
+  end
+end
+
+local function print_one(explanation)
+  if explanation.gone then output.line("%s is not among the rules", explanation.rule)
+  else output.out(why.text(explanation)) end
+  if explanation.run then output.out(runs.text(explanation.run)) end
+end
+
 --- Runs the verb.
 ---@param args table
 ---@param config table
@@ -53,16 +76,22 @@ function M.run(args, config)
   local set, list = prepare.rules(config)
   for _, finding in ipairs(set and {} or list) do output.note(findings.text(finding)) end
   if not set then return 1 end
-  local event, message = event_of(args.event, config)
+  local event, message, sequence = event_of(args.event, config)
   if not event then return output.failure(message) end
   list, message = why.explain(set, event, args.rule)
   if not list then return output.failure(message) end
+  if sequence then
+    local stories
+    stories, message = runs.of(config.inbox, sequence, event, set)
+    if not stories then return output.failure(message) end
+    add_runs(list, stories, args.rule)
+  end
   if args.json then
-    output.json { event = tostring(event), rules = list }
+    output.json { event = tostring(event), sequence = sequence, rules = list }
     return 0
   end
   output.line("%s", tostring(event))
-  for _, explanation in ipairs(list) do output.out(why.text(explanation)) end
+  for _, explanation in ipairs(list) do print_one(explanation) end
   return 0
 end
 

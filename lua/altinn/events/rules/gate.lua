@@ -155,12 +155,12 @@ end
 
 -- For `why`: what the gate will ask of an event.
 
-local function shown(attribute, wants) return { attribute = attribute, wants = wants, asked = true } end
+local function shown(attribute, wants) return { attribute = attribute, wants = wants } end
 
 --- The conditions that are asked when a run begins.
 ---@param rule table
 ---@param event table
----@return { attribute: string, wants: string, asked: true }[]
+---@return { attribute: string, wants: string }[]
 function M.conditions(rule, event)
   local list, meaning = json.list {}, events.describe(event) or {}
   if not rule.repeats and happens_once(meaning) then

@@ -107,7 +107,7 @@ $(OUT)/grant.so: $(call objects,csrc/core/slice.c csrc/core/json.c csrc/core/bas
 $(OUT)/grant.so: LIBS = -lcrypto
 $(OUT)/host.so: $(call objects,$(CORE_C) $(BOTH_C) $(HOST_C) $(call binding,host))
 # The thread of the log may outlive the Lua state that loaded the module: it is never unloaded.
-$(OUT)/host.so: LIBS = -lmicrohttpd -lsqlite3 -lcrypto -lpthread -Wl,-z,nodelete
+$(OUT)/host.so: LIBS = -lmicrohttpd -lsqlite3 -lpthread -Wl,-z,nodelete
 $(OUT)/%.so: $(BUILD)/flags $(BUILD)/sources
 	@mkdir -p $(@D)
 	@echo '  LINK  $@'

@@ -29,7 +29,7 @@ local LIBRARIES = {
   ["^microhttpd"] = { "^http/" },
   ["^sqlite3"] = { "^inbox/store_[%w_]+%.c$" },
   ["^libpq"] = { "^inbox/store_postgresql" },
-  ["^openssl/"] = { "^net/grant", "^inbox/fingerprints%.c$", "^host/webhook" },
+  ["^openssl/"] = { "^net/grant" },
 }
 
 local function room_of(path) return path:match "^(lua/%w+)/" or path:match "^(%w+)/" end

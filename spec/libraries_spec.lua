@@ -53,8 +53,6 @@ describe("without the header of a library", function()
       { "csrc/net/grant_sign.c", "openssl", "libssl-dev", "openssl-devel", "openssl-dev", "openssl@3 (Homebrew)" },
       { "csrc/http/http.c", "microhttpd.h", "libmicrohttpd-dev", "libmicrohttpd-devel", "(Homebrew)" },
       { "csrc/inbox/store_sqlite.c", "sqlite3.h", "libsqlite3-dev", "sqlite-devel", "sqlite-dev", "sqlite (Homebrew)" },
-      { "csrc/inbox/fingerprints.c", "openssl", "libssl-dev", "openssl-devel", "openssl-dev", "openssl@3 (Homebrew)" },
-      { "csrc/host/webhook_head.c", "openssl", "libssl-dev" },
       { "csrc/lua/core/core.c", "lua5.4", "liblua5.4-dev", "lua-devel", "lua5.4-dev", "lua (Homebrew)" },
     } do
       local source = table.remove(case, 1)

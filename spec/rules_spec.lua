@@ -453,7 +453,7 @@ describe("rules.heads", function()
 end)
 
 describe("the version of a rule", function()
-  local grant = require "altinn.events.grant"
+  local core = require "altinn.events.core"
 
   local FILES = {
     ["one.lua"] = 'local words = require "words"\n' .. file("a", "return done(words.text)") .. file("b"),
@@ -465,7 +465,7 @@ describe("the version of a rule", function()
   local function versions_of(changes, options)
     local files = {}
     for name, text in pairs(FILES) do files[name] = changes and changes[name] or text end
-    local set = assert(load_all(files, options or { digest = grant.sha256 }))
+    local set = assert(load_all(files, options or { digest = core.sha256 }))
     local versions = {}
     for _, one in ipairs(set) do versions[one.name] = one.version end
     return versions, set
@@ -499,7 +499,7 @@ describe("the version of a rule", function()
     local sources = {}
     for path, text in pairs(set.sources) do sources["/elsewhere" .. path:sub(#folder + 1)] = text end
     local again = assert(rules.load({ "/elsewhere/one.lua", "/elsewhere/two.lua" },
-      { sources = sources, digest = grant.sha256 }))
+      { sources = sources, digest = core.sha256 }))
     assert.are.same({ before.a, before.b, before.c }, { again[1].version, again[2].version, again[3].version })
   end)
 

@@ -2,13 +2,11 @@
 ** webhook_head.c: may this request bring events? Path, method, secret,
 ** lengths and media type, before the body is looked at.
 */
-#include "host/libraries.h"
-
-#include <openssl/crypto.h>
 #include <stdlib.h>
 #include <strings.h>
 
 #include "core/judge.h"
+#include "core/sha256.h"
 #include "host/webhook_private.h"
 
 /* The facts of the headers that decide about a request. */
@@ -126,8 +124,7 @@ static bool take_name (ae_delivery *d, const char *name) {
 /* The name after the secret, or ""; NULL: the path has another secret. */
 static const char *after_secret (const char *rest, ae_slice secret) {
   size_t length = strlen(rest);
-  if (length < secret.length || CRYPTO_memcmp(rest, secret.data, secret.length) != 0)
-    return NULL;
+  if (length < secret.length || !ae_same_secret(rest, secret.data, secret.length)) return NULL;
   if (rest[secret.length] == '\0') return "";
   return rest[secret.length] == '/' ? rest + secret.length + 1 : NULL;
 }

@@ -5,11 +5,11 @@
 ** 0.8 to 0.9 full, so growing one table moves few items and takes little memory.
 */
 #include "inbox/fingerprints.h"
-#include "inbox/libraries.h"
 
 #include <assert.h>
-#include <openssl/evp.h>
 #include <stdlib.h>
+
+#include "core/sha256.h"
 
 #define TABLES 256
 #define FIRST_CAPACITY 8u
@@ -32,8 +32,6 @@ struct ae_fingerprints {
   size_t width;  /* bytes of a slot */
   size_t second; /* where the last word begins */
   uint64_t mask; /* the bytes of a word that belong to the slot */
-  EVP_MD *algorithm;
-  EVP_MD_CTX *digest;
 };
 
 static uint64_t word_at (const uint8_t *bytes, uint64_t mask) {
@@ -98,42 +96,31 @@ ae_fingerprints *ae_fingerprints_new (size_t size) {
   set->width = size - 1;
   set->second = set->width > sizeof set->mask ? set->width - sizeof set->mask : 0;
   memset(&set->mask, 0xff, set->width < sizeof set->mask ? set->width : sizeof set->mask);
-  set->algorithm = EVP_MD_fetch(NULL, "SHA256", NULL);
-  set->digest = EVP_MD_CTX_new();
-  if (set->algorithm != NULL && set->digest != NULL) return set;
-  ae_fingerprints_free(set);
-  return NULL;
+  return set;
 }
 
 void ae_fingerprints_free (ae_fingerprints *set) {
   if (set == NULL) return;
   for (size_t i = 0; i < TABLES; i++) free(set->tables[i].slots);
-  EVP_MD_CTX_free(set->digest);
-  EVP_MD_free(set->algorithm);
   free(set);
 }
 
 /* The length of each text but the last goes first: ("a", "bc") is not ("ab", "c"). */
-static bool digest_texts (EVP_MD_CTX *digest, const ae_slice *texts, size_t count) {
+ae_fingerprint ae_fingerprint_make (const ae_fingerprints *set, const ae_slice *texts,
+                                    size_t count) {
+  unsigned char digest[AE_SHA256_BYTES];
+  ae_fingerprint made;
+  ae_sha256 sum;
+  ae_sha256_begin(&sum);
   for (size_t i = 0; i < count; i++) {
     uint64_t length = texts[i].length;
-    if ((i + 1 < count && EVP_DigestUpdate(digest, &length, sizeof length) != 1) ||
-        EVP_DigestUpdate(digest, texts[i].data, texts[i].length) != 1)
-      return false;
+    if (i + 1 < count) ae_sha256_add(&sum, &length, sizeof length);
+    ae_sha256_add(&sum, texts[i].data, texts[i].length);
   }
-  return true;
-}
-
-bool ae_fingerprint_make (ae_fingerprints *set, const ae_slice *texts, size_t count,
-                          ae_fingerprint *out) {
-  unsigned char sum[EVP_MAX_MD_SIZE];
-  if (EVP_DigestInit_ex2(set->digest, set->algorithm, NULL) != 1 ||
-      !digest_texts(set->digest, texts, count) ||
-      EVP_DigestFinal_ex(set->digest, sum, NULL) != 1)
-    return false;
-  memcpy(out->bytes, sum, sizeof out->bytes);
-  if (is_free(item_of(set, out))) out->bytes[set->width] = 1;
-  return true;
+  ae_sha256_end(&sum, digest);
+  memcpy(made.bytes, digest, sizeof made.bytes);
+  if (is_free(item_of(set, &made))) made.bytes[set->width] = 1;
+  return made;
 }
 
 static bool grow (const ae_fingerprints *set, table *t) {

@@ -23,9 +23,9 @@ ae_fingerprints *ae_fingerprints_new (size_t size);
 /* NULL is allowed. */
 void ae_fingerprints_free (ae_fingerprints *set);
 
-/* The fingerprint of `count` texts. False: no memory. */
-bool ae_fingerprint_make (ae_fingerprints *set, const ae_slice *texts, size_t count,
-                          ae_fingerprint *out);
+/* The fingerprint of `count` texts, as the set has them. */
+ae_fingerprint ae_fingerprint_make (const ae_fingerprints *set, const ae_slice *texts,
+                                    size_t count);
 
 typedef enum ae_adding { AE_ADDED, AE_PRESENT_ALREADY, AE_NO_ROOM } ae_adding;
 

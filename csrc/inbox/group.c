@@ -28,9 +28,9 @@ static bool remember (ae_inbox *inbox, ae_work *work) {
   const ae_slice key[] = {work->source, work->id};
   ae_fingerprint item;
   if (!ae_room(&group->added, &group->added_capacity, group->added_count + 1,
-               sizeof *group->added) ||
-      !ae_fingerprint_make(inbox->seen, key, 2, &item))
+               sizeof *group->added))
     return false;
+  item = ae_fingerprint_make(inbox->seen, key, 2);
   switch (ae_fingerprints_add(inbox->seen, &item)) {
     case AE_ADDED: group->added[group->added_count++] = item; return true;
     case AE_PRESENT_ALREADY: work->result = AE_WORK_DUPLICATE; return true;

@@ -10,10 +10,6 @@
 #error \
   "sqlite3.h not found: install libsqlite3-dev (Debian, Ubuntu), sqlite-devel (Fedora), sqlite-dev (Alpine) or sqlite (Homebrew)"
 #endif
-#if !__has_include(<openssl/evp.h>)
-#error \
-  "openssl/evp.h not found: install libssl-dev (Debian, Ubuntu), openssl-devel (Fedora), openssl-dev (Alpine) or openssl@3 (Homebrew)"
-#endif
 #endif
 
 #endif

@@ -36,11 +36,11 @@ void ae_meanings_free (ae_meanings *meanings) {
   free(meanings->added);
 }
 
-static bool fingerprint (ae_meanings *meanings, const ae_slice parts[AE_MEANING_PARTS],
-                         ae_fingerprint *out) {
+static ae_fingerprint fingerprint (const ae_meanings *meanings,
+                                   const ae_slice parts[AE_MEANING_PARTS]) {
   ae_slice all[AE_MEANING_PARTS + 1] = {{(const char *)meanings->key, sizeof meanings->key}};
   for (size_t i = 0; i < AE_MEANING_PARTS; i++) all[i + 1] = parts[i];
-  return ae_fingerprint_make(meanings->set, all, AE_MEANING_PARTS + 1, out);
+  return ae_fingerprint_make(meanings->set, all, AE_MEANING_PARTS + 1);
 }
 
 /* The fingerprint as a number, as the table `repeated` has it. */
@@ -57,9 +57,9 @@ bool ae_meanings_note (ae_meanings *meanings, ae_store *store, int64_t sequence,
   ae_fingerprint item;
   *repeats = 0;
   if (!ae_room(&meanings->added, &meanings->added_capacity, meanings->added_count + 1,
-               sizeof *meanings->added) ||
-      !fingerprint(meanings, parts, &item))
+               sizeof *meanings->added))
     return false;
+  item = fingerprint(meanings, parts);
   switch (ae_fingerprints_add(meanings->set, &item)) {
     case AE_ADDED: meanings->added[meanings->added_count++] = item; return true;
     case AE_NO_ROOM: return false;

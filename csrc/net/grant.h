@@ -68,9 +68,6 @@ bool ae_grant_random (unsigned char *out, size_t size);
 /* The length of a SHA-256 digest, bytes. */
 #define AE_GRANT_SHA256 32
 
-/* The SHA-256 digest of a text; false: OpenSSL failed, and the digest holds nothing. */
-bool ae_grant_sha256 (ae_slice text, unsigned char digest[AE_GRANT_SHA256]);
-
 /* The HMAC-SHA-256 of a text under a key of any bytes; false: OpenSSL failed. */
 bool ae_grant_hmac_sha256 (ae_slice key, ae_slice text, unsigned char digest[AE_GRANT_SHA256]);
 

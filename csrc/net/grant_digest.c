@@ -1,18 +1,10 @@
 /*
-** grant_digest.c: SHA-256 (FIPS 180-4) and HMAC-SHA-256 (RFC 2104).
+** grant_digest.c: HMAC-SHA-256 (RFC 2104).
 */
 #include "net/grant_private.h"
 
 #include <limits.h>
 #include <openssl/hmac.h>
-
-bool ae_grant_sha256 (ae_slice text, unsigned char digest[AE_GRANT_SHA256]) {
-  unsigned int length = 0;
-  ae_grant_enter();
-  bool done = EVP_Digest(text.data, text.length, digest, &length, EVP_sha256(), NULL) == 1;
-  ae_grant_leave();
-  return done && length == AE_GRANT_SHA256;
-}
 
 bool ae_grant_hmac_sha256 (ae_slice key, ae_slice text,
                            unsigned char digest[AE_GRANT_SHA256]) {

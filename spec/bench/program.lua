@@ -43,6 +43,6 @@ function M.compile(name, options)
   return program
 end
 
-M.HOST_LIBRARIES = "-lmicrohttpd -lsqlite3 -lcrypto -lpthread"
+M.HOST_LIBRARIES = "-lmicrohttpd -lsqlite3 -lpthread"
 
 return M

@@ -9,12 +9,32 @@
 #include "core/judge.h"
 #include "core/loopback.h"
 #include "core/mask.h"
+#include "core/sha256.h"
 
 static ae_slice check_slice (lua_State *L, int index) {
   ae_slice text;
   luaL_checktype(L, index, LUA_TSTRING);
   text.data = lua_tolstring(L, index, &text.length);
   return text;
+}
+
+/* sha256(text) -> 64 hexadecimal digits */
+static int core_sha256 (lua_State *L) {
+  static const char digits[] = "0123456789abcdef";
+  unsigned char digest[AE_SHA256_BYTES];
+  char hex[2 * AE_SHA256_BYTES];
+  size_t length;
+  const char *text = luaL_checklstring(L, 1, &length);
+  ae_sha256 sum;
+  ae_sha256_begin(&sum);
+  ae_sha256_add(&sum, text, length);
+  ae_sha256_end(&sum, digest);
+  for (size_t i = 0; i < sizeof digest; i++) {
+    hex[2 * i] = digits[digest[i] >> 4];
+    hex[2 * i + 1] = digits[digest[i] & 15];
+  }
+  lua_pushlstring(L, hex, sizeof hex);
+  return 1;
 }
 
 /* mask(text) -> text */
@@ -173,6 +193,7 @@ static const luaL_Reg functions[] = {{"parse", ae_lua_parse},
                                      {"is_loopback", core_is_loopback},
                                      {"json", core_json},
                                      {"mask", core_mask},
+                                     {"sha256", core_sha256},
                                      {"is_event", core_is_event},
                                      {"partial", ae_lua_partial_new},
                                      {NULL, NULL}};

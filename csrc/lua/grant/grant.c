@@ -273,14 +273,6 @@ static int push_digest (lua_State *L, const unsigned char digest[AE_GRANT_SHA256
   return 1;
 }
 
-/* sha256(text) -> 64 hexadecimal digits */
-static int grant_sha256 (lua_State *L) {
-  unsigned char digest[AE_GRANT_SHA256];
-  if (!ae_grant_sha256(check_slice(L, 1), digest))
-    return luaL_error(L, "OpenSSL gives no SHA-256 digest");
-  return push_digest(L, digest);
-}
-
 /* hmac_sha256(key, text) -> 64 hexadecimal digits; the key is bytes, not their hexadecimal form */
 static int grant_hmac_sha256 (lua_State *L) {
   unsigned char digest[AE_GRANT_SHA256];
@@ -321,7 +313,6 @@ static const luaL_Reg functions[] = {{"key", grant_key},
                                      {"inspect", grant_inspect},
                                      {"random", grant_random},
                                      {"uuid", grant_uuid},
-                                     {"sha256", grant_sha256},
                                      {"hmac_sha256", grant_hmac_sha256},
                                      {NULL, NULL}};
 

@@ -1,9 +1,9 @@
 -- Reads the configuration and the rules, and finds their mistakes. `run`, a reload, `check`, `doctor`,
 -- `plan`, `apply` and `why` all begin with this, so they refuse the same.
 local config_module = require "altinn.events.host.config"
+local core = require "altinn.events.core"
 local events = require "altinn.events"
 local findings = require "altinn.events.rules.findings"
-local grant = require("altinn.events.support.libraries").load "altinn.events.grant"
 local places = require "altinn.events.host.places"
 local rules = require "altinn.events.rules.loading"
 
@@ -65,7 +65,7 @@ end
 ---@return table|nil set nil when there is an error among the findings
 ---@return altinn.events.finding[] findings
 function M.rules(config)
-  local set, problems = rules.load(config.rules, { digest = grant.sha256 })
+  local set, problems = rules.load(config.rules, { digest = core.sha256 })
   if not set then
     local list = {}
     for index, problem in ipairs(problems) do list[index] = findings.of_problem(with_folder(problem)) end

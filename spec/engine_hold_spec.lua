@@ -63,6 +63,32 @@ describe("a target that is out of order", function()
     end
   end)
 
+  it("is told of an admission that the body did not use", function()
+    local world, wanted = breaking(200), true
+    world.closed_for.print = 1
+    local job = world:job { run = function()
+      return wanted and rules.send.http "print" { key = "a:b" } or nil
+    end }
+    world:attempt(job)
+    world.closed_for.print, wanted, world.notes = nil, false, {}
+    assert.are.equal("done", world:attempt(job).state)
+    assert.are.same({ "admit print", "release print", "settle done" }, world.notes)
+  end)
+
+  it("begins the time of retry.within no more anew than a failure does", function()
+    local world = breaking(503)
+    local job = world:job { run = body, retry = { within = "1h" } }
+    local _, settlement = world:attempt(job)
+    local since = settlement.since
+    world.closed_for.print, world.now = 1, world.now + 1800
+    _, settlement = world:attempt(job)
+    assert.are.same({ "held", since }, { settlement.state, settlement.since })
+    world.closed_for.print, world.now = nil, world.now + 1800
+    local outcome = world:attempt(job)
+    assert.are.equal("dead", outcome.state)
+    assert.is_truthy(outcome.reason:find("gave up after 1 h", 1, true), outcome.reason)
+  end)
+
   it("lets the effects before its own go out", function()
     local world = breaking(200)
     world.closed_for.print = 1

@@ -89,6 +89,17 @@ void ae_breakers_report (ae_breakers *breakers, const char *target, bool good, i
   pthread_mutex_unlock(&breakers->lock);
 }
 
+void ae_breakers_release (ae_breakers *breakers, const char *target, int64_t now) {
+  ae_breaker *breaker;
+  pthread_mutex_lock(&breakers->lock);
+  breaker = find(breakers, target);
+  if (breaker != NULL && breaker->trying) {
+    breaker->trying = false;
+    breaker->until = now;
+  }
+  pthread_mutex_unlock(&breakers->lock);
+}
+
 void ae_breakers_each (ae_breakers *breakers,
                        void (*visit)(void *context, const char *target, bool open),
                        void *context) {

@@ -47,11 +47,14 @@ void ae_breakers_free (ae_breakers *breakers);
 ** its attempts are admitted. */
 void ae_breakers_expect (ae_breakers *breakers, const char *target);
 /* Whether an attempt to reach the target may begin: 0, or how many ms to wait before
-** asking again. After 0 the caller owes a report. */
+** asking again. After 0 the caller owes a report, or a release. */
 int64_t ae_breakers_admit (ae_breakers *breakers, const char *target, int64_t now);
 /* Reports an attempt: good, or failed in a way that speaks against the target as a whole
 ** (no connection, a timeout, a 5xx answer, an unknown outcome). */
 void ae_breakers_report (ae_breakers *breakers, const char *target, bool good, int64_t now);
+/* Takes the admission back: the attempt does not take place, and says nothing of the
+** target, so that another one is admitted in its place. */
+void ae_breakers_release (ae_breakers *breakers, const char *target, int64_t now);
 /* Calls `visit` for each target, under the lock; `open`: it is not closed. */
 void ae_breakers_each (ae_breakers *breakers,
                        void (*visit)(void *context, const char *target, bool open),

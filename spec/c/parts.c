@@ -239,6 +239,23 @@ static void try_silence (ae_breakers *breakers) {
   must(ae_breakers_admit(breakers, "silent", now) == 0, "shut for ever", 0);
 }
 
+/* An admission that is not used goes to the next one who asks, at once. */
+static void try_release (ae_breakers *breakers) {
+  int64_t now = 90000000;
+  for (int i = 0; i < AE_BREAKER_FAILURES; i++)
+    ae_breakers_report(breakers, "left", false, now);
+  ae_breakers_release(breakers, "left", now);
+  must(ae_breakers_admit(breakers, "left", now) > 0, "a release opened it", 0);
+  now += AE_BREAKER_SHORTEST;
+  must(ae_breakers_admit(breakers, "left", now) == 0, "no attempt", 0);
+  must(ae_breakers_admit(breakers, "left", now) > 0, "a second attempt", 0);
+  ae_breakers_release(breakers, "left", now);
+  must(ae_breakers_admit(breakers, "left", now) == 0, "the release is lost", 0);
+  ae_breakers_report(breakers, "left", true, now);
+  ae_breakers_release(breakers, "left", now);
+  must(ae_breakers_admit(breakers, "left", now) == 0, "a release shut it", 0);
+}
+
 /* Attempts at random times that end at random: a closed breaker admits each, an open one
 ** admits one in its shortest pause at most. */
 static void try_any_times (ae_breakers *breakers) {
@@ -272,6 +289,7 @@ static void try_breaker (void) {
   ae_breakers_expect(&breakers, "down");
   try_pauses(&breakers);
   try_silence(&breakers);
+  try_release(&breakers);
   ae_breakers_each(&breakers, count_open, &open);
   must(open == 2, "not two are open", 0);
   try_any_times(&breakers);

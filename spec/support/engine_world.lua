@@ -129,6 +129,7 @@ function M.new(options)
       self:note("admit " .. target)
       return self.closed_for and self.closed_for[target]
     end,
+    release = options.breaker and function(target) self:note("release " .. target) end,
     report = options.breaker and function(target, good)
       self:note(("report %s %s"):format(target, good and "good" or "bad"))
     end,

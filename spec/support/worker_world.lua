@@ -88,6 +88,7 @@ local function door(self)
   function jobs.effect() end
   function jobs.admit() end
   function jobs.report() end
+  function jobs.release() end
   function jobs.record(_, works, ticket)
     local states, recalled = {}, {}
     for index, work in ipairs(works) do

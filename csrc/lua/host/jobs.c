@@ -405,7 +405,7 @@ static int jobs_effect (lua_State *L) {
 }
 
 /* jobs:admit(target) -> nil: an attempt to send to the target may begin, and jobs:report
-** is owed; or the seconds to wait before asking again. */
+** or jobs:release is owed; or the seconds to wait before asking again. */
 static int jobs_admit (lua_State *L) {
   ae_breakers *breakers = &check_worker(L)->shared->breakers;
   int64_t wait = ae_breakers_admit(breakers, luaL_checkstring(L, 2), monotonic() / 1000000);
@@ -421,6 +421,13 @@ static int jobs_report (lua_State *L) {
   luaL_checkany(L, 3);
   ae_breakers_report(breakers, luaL_checkstring(L, 2), lua_toboolean(L, 3),
                      monotonic() / 1000000);
+  return 0;
+}
+
+/* jobs:release(target): the attempt that was admitted does not take place. */
+static int jobs_release (lua_State *L) {
+  ae_breakers *breakers = &check_worker(L)->shared->breakers;
+  ae_breakers_release(breakers, luaL_checkstring(L, 2), monotonic() / 1000000);
   return 0;
 }
 
@@ -453,6 +460,7 @@ static const luaL_Reg methods[] = {{"take", jobs_take},
                                    {"fact", jobs_fact},
                                    {"admit", jobs_admit},
                                    {"report", jobs_report},
+                                   {"release", jobs_release},
                                    {"aside", jobs_aside},
                                    {"drop_aside", jobs_drop_aside},
                                    {"pseudonym_key", jobs_pseudonym_key},

@@ -2,6 +2,7 @@
 --
 -- A job of the engine is the table that jobs:take gave, with `name`, the rule's name, and `rule`, the rule itself.
 local carrier = require "altinn.events.host.carrier"
+local libraries = require "altinn.events.support.libraries"
 local outcomes_of = require "altinn.events.rules.engine.outcome"
 local scheduler = require "altinn.events.host.scheduler"
 
@@ -96,6 +97,17 @@ local function connect(worker)
   return worker.client
 end
 
+-- The pseudonym of a person's number, in letters alone, so that nothing takes it for a number: 120 bits of a digest
+-- with the inbox's own key.
+local function pseudonyms(worker)
+  local key
+  return function(number)
+    key = key or worker.jobs:pseudonym_key():gsub("%x%x", function(pair) return string.char(tonumber(pair, 16)) end)
+    local digest = libraries.load("altinn.events.grant").hmac_sha256(key, number)
+    return "person-" .. digest:sub(1, 30):gsub("%d", function(digit) return string.char(103 + digit) end)
+  end
+end
+
 ---@param worker table
 ---@return altinn.events.ports
 function M.new(worker)
@@ -107,6 +119,7 @@ function M.new(worker)
     may_wait = coroutine.isyieldable, log = function(...) return worker.log(...) end, targets = {},
     admit = function(target) return worker.jobs:admit(target) end,
     report = function(target, good) worker.jobs:report(target, good) end,
+    release = function(target) worker.jobs:release(target) end, pseudonym = pseudonyms(worker),
   }
 end
 

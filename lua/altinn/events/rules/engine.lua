@@ -53,6 +53,7 @@ local DROPPED = outcomes.DROPPED
 ---@field ladder (fun(job: table): number|nil)|nil seconds until the last attempt that the host can make; nil: no end
 ---@field admit (fun(target: string): number|nil)|nil nil: the target may be tried; else seconds until it may
 ---@field report fun(target: string, good: boolean)|nil told of each attempt at a target
+---@field release fun(target: string)|nil told of an admission that was not used
 ---@field holidays table|nil days that are no working days, see altinn.events.rules.calendar
 ---@field pseudonym (fun(number: string): string|nil)|nil an identity number's pseudonym in keys
 
@@ -212,6 +213,13 @@ end
 
 local LEVELS = { dead = "error", retry = "warn", abandoned = "warn" }
 
+-- Gives back what the breaker admitted and the attempt did not use.
+local function release(job, ports)
+  for target, is_unused in pairs(job.own and ports.release and job.own.admitted or {}) do
+    if is_unused then ports.release(target) end
+  end
+end
+
 local function outcomes_of(job, outcome)
   local list = {}
   for _, one in ipairs(job.own and job.own.outcomes or {}) do list[#list + 1] = one end
@@ -225,6 +233,7 @@ end
 ---@param outcome table
 ---@return table outcome the same
 function M.settle(job, ports, outcome)
+  release(job, ports)
   if outcome == DROPPED or not ports.memory:holds(job) then return DROPPED end
   local settlement = outcomes.settlement(job, ports, outcome)
   ports.memory:settle(job, settlement, outcomes_of(job, outcome))

@@ -21,16 +21,25 @@ local DROPPED = outcomes.DROPPED
 ---@param target string
 ---@return table|nil outcome of the run when the target is to be left alone
 function M.left_alone(job, ports, target)
-  if not ports.admit or job.own.admitted[target] then return nil end
+  if not ports.admit or job.own.admitted[target] ~= nil then return nil end
   local seconds = ports.admit(target)
   if seconds then return outcomes.held(ports, target, seconds) end
   job.own.admitted[target] = true
 end
 
-local function report(ports, item, result)
+---Tells the breaker of an attempt at a target.
+---@param job altinn.events.job
+---@param ports altinn.events.ports
+---@param target string
+---@param good boolean
+function M.report(job, ports, target, good)
   if not ports.report then return end
-  local answered = result.state == "refused" and (result.kind ~= nil or (result.status or 0) < 500)
-  ports.report(item.target, result.state == "sent" or answered)
+  job.own.admitted[target] = false
+  ports.report(target, good)
+end
+
+local function is_good(result)
+  return result.state == "sent" or result.state == "refused" and (result.kind ~= nil or (result.status or 0) < 500)
 end
 
 -- Sending.
@@ -59,7 +68,7 @@ function M.send(job, ports, item, text)
   if not request then return nil, { state = "dead", reason = message } end
   if not ports.memory:holds(job) then return nil, DROPPED end
   local result = judge(ports.send(request, job, item))
-  report(ports, item, result)
+  M.report(job, ports, item.target, is_good(result))
   local outcome = M.outcome(job, item, result)
   ports.memory:sent(job, outcome)
   if result.state == "sent" then return outcome end

@@ -102,7 +102,10 @@ local function get_of(job, ports, asked)
     request.headers["Idempotency-Key"], request.body = nil, nil
     local reply = ports.send(request, job, asked)
     local status = reply.status or 0
-    if ports.report then ports.report(asked.target, status > 0 and status < 500) end
+    if ports.report then
+      job.own.admitted[asked.target] = false
+      ports.report(asked.target, status > 0 and status < 500)
+    end
     if status == 0 or reply.error then
       error(("target '%s' cannot be asked about %s: %s"):format(asked.target, asked.key, reply.error or "no answer"), 0)
     end

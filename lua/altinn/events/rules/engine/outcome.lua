@@ -127,6 +127,12 @@ local function cause_of(outcome)
   return causes.of { kind = "fail", reason = outcome.reason }
 end
 
+-- When the failures began: a target that is out of order meanwhile does not begin their time anew.
+local function since_of(job, outcome, wall)
+  if outcome.state == "held" then return job.since end
+  return outcome.state == "retry" and (job.since or outcome.counted and (job.began or wall)) or nil
+end
+
 ---What is stored of an attempt's end.
 ---@param job altinn.events.job
 ---@param ports altinn.events.ports
@@ -139,7 +145,7 @@ function M.settlement(job, ports, outcome)
     state = outcome.state, reason = logfmt.short(outcome.reason), attempt = failures_of(job, outcome),
     tries = (job.tries or job.failures) + 1, taken = clock - (job.started or clock),
     due = open and (outcome.timer and outcome.timer.due or wall + outcome.pause) or nil,
-    since = outcome.state == "retry" and (job.since or outcome.counted and (job.began or wall)) or nil,
+    since = since_of(job, outcome, wall),
     cause = cause_of(outcome), version = M.version(job), entry = timer.entry, timer = timer.timer, thing = timer.thing,
     timer_key = timer.timer_key, cancel = timer.cancel, memory = outcome.memory,
     would = job.would and #job.would > 0 and (json.encode(json.list(job.would))) or nil,

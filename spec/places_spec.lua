@@ -72,11 +72,11 @@ describe("the places of targets", function()
     configure 'out = { folder = "HERE/nowhere" }, load = { command = { "true" } }'
     local status, text = run("doctor")
     assert.are.equal(1, status)
-    assert.is_truthy(text:find("FAILED   targets        out: " .. folder .. "/nowhere: it is not there", 1, true), text)
+    assert.is_truthy(text:find("FAILED   target out     " .. folder .. "/nowhere: it is not there", 1, true), text)
     configure 'out = { folder = "HERE/letters" }, load = { command = { "true" } }'
     text = select(2, run("doctor"))
-    assert.is_truthy(text:find("ok       targets        folders, files and programs of 2 targets are there", 1, true),
-      text)
+    assert.is_truthy(text:find("ok       target out     " .. folder .. "/letters is there", 1, true), text)
+    assert.is_truthy(text:find("ok       target load    true is there, and this user may use it", 1, true), text)
   end)
 end)
 

@@ -7,11 +7,11 @@ local http_date = require "altinn.events.support.http_date"
 local libraries = require "altinn.events.support.libraries"
 local options = require "altinn.events.commands.options"
 local output = require "altinn.events.commands.output"
-local places = require "altinn.events.host.places"
 local plan = require "altinn.events.subscriptions.plan"
 local prepare = require "altinn.events.host.prepare"
 local probe = require "altinn.events.commands.probe"
 local rules = require "altinn.events.rules.loading"
+local targets = require "altinn.events.commands.targets"
 local urls = require "altinn.events.support.url"
 
 local M = {
@@ -45,7 +45,7 @@ end
 
 function Visit:perform(request)
   self.multi = self.multi or libraries.load("altinn.events.curl").new { connections = 1 }
-  request.timeout = TIMEOUT
+  request.timeout = math.min(request.timeout or TIMEOUT, TIMEOUT)
   return self.multi:perform(request)
 end
 
@@ -299,21 +299,9 @@ local function check_rules(visit)
   end
 end
 
-local function check_places(visit)
-  local faults, count = places.faults(visit.config.targets)
-  for _, fault in ipairs(faults) do
-    visit:find("targets", "failed", ("%s: %s"):format(fault.target, fault.message),
-      "effects for it wait until then; run this as the user that 'run' runs as")
-  end
-  if #faults == 0 and count > 0 then
-    visit:find("targets", "ok", ("folders, files and programs of %d target%s are there, and this user may use them")
-      :format(count, count == 1 and "" or "s"))
-  end
-end
-
 local checks = {
   check_configuration, check_platform, check_clock, check_credentials, check_scopes, check_rights, check_endpoint,
-  check_addresses, check_subscriptions, check_rules, check_places,
+  check_addresses, check_subscriptions, check_rules, targets.try,
 }
 
 local signs = { ok = "ok", warning = "WARNING", failed = "FAILED", skipped = "skipped" }
@@ -322,6 +310,7 @@ local signs = { ok = "ok", warning = "WARNING", failed = "FAILED", skipped = "sk
 ---@param doctor table
 function M.options(doctor)
   options.add(doctor, "config", "altinn", "json")
+  doctor:option("--target", "try only this target of effects; nothing is sent that has an effect"):argname "NAME"
   doctor:epilog "Exit status: 0 nothing failed, though there may be warnings; 1 something failed; 2 wrong usage."
 end
 
@@ -331,7 +320,10 @@ end
 ---@return integer status 1 when something failed
 function M.run(args, config)
   local visit = setmetatable({ config = config, findings = output.list {} }, Visit)
-  for _, check in ipairs(checks) do check(visit) end
+  if args.target then targets.try(visit, args.target)
+  else
+    for _, check in ipairs(checks) do check(visit) end
+  end
   if visit.multi then visit.multi:close() end
   local ok = true
   for _, finding in ipairs(visit.findings) do ok = ok and finding.status ~= "failed" end

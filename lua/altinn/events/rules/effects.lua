@@ -29,6 +29,8 @@ local NAMES = { "http", "cloudevent", "mail", "slack", "teams", "file", "command
 ---@field request fun(record: table, target: table, key: string, again: boolean|nil): table|nil, string|nil what the
 ---  carrier takes; again: an earlier attempt may have been carried out
 ---@field judge fun(name: string, target: table, reply: table): altinn.events.effect_outcome
+---@field try fun(target: table, tools: table): "ok"|"warning"|"failed", string, string|nil tries a target without an
+---  effect there: status, message, fix; tools: send(request), is_fit(kind, place), origin
 ---@field sample table a target, for trying constants of a rule's text
 ---@field sample_for (fun(fields: table): table)|nil the same, where it depends on the fields
 ---@field stand_ins table values of fields that are known at run time only, for the same

@@ -110,6 +110,6 @@ function M.request(record, target, key)
   return request
 end
 
-M.judge, M.target_problem, M.complete = http.judge, http.target_problem, http.complete
+M.judge, M.target_problem, M.complete, M.try = http.judge, http.target_problem, http.complete, http.try
 
 return M

@@ -138,4 +138,12 @@ function M.judge(name, _, reply)
   return place.judge(name, reply, refused and (reply.code == TRY_AGAIN and "tempfail" or "exit") or "command")
 end
 
+--- Tries a target: whether this user may start the program. It is not started.
+---@param target table
+---@param tools table
+---@return "ok"|"failed" status
+---@return string message
+---@return string|nil fix
+function M.try(target, tools) return place.try(tools, "command", target.command[1]) end
+
 return M

@@ -157,4 +157,14 @@ end
 ---@return altinn.events.effect_outcome outcome
 function M.judge(name, _, reply) return place.judge(name, reply, "file") end
 
+--- Tries a target: whether this user can write there.
+---@param target table
+---@param tools table
+---@return "ok"|"failed" status
+---@return string message
+---@return string|nil fix
+function M.try(target, tools)
+  return place.try(tools, target.folder and "file" or "append", target.folder or target.append)
+end
+
 return M

@@ -216,4 +216,54 @@ function M.judge(name, target, reply)
   }
 end
 
+local FIXES = {
+  tls = "is its certificate trusted? ca_file in the target names its authorities",
+  timeout = "does a firewall or a proxy stand between? proxy in the target names a proxy",
+  network = "is the address right, does its name resolve, and may this machine reach it?",
+  auth = "correct token or maskinporten in the target", forbidden = "correct token or maskinporten in the target",
+}
+
+-- What the answer to OPTIONS says of send.cloudevent.
+local function permission(target, reply, origin)
+  local allowed = reply.headers and reply.headers["webhook-allowed-origin"]
+  if allowed then return ("; send.cloudevent may come from %s"):format(text.harmless(allowed)) end
+  if target.handshake == false or not target.url or not origin then return "" end
+  return "; it gives no permission for send.cloudevent, which handshake = false does without"
+end
+
+--- Tries a target: connects, with TLS and a token, and asks OPTIONS.
+---@param address string
+---@param target table
+---@param tools { send: (fun(request: table): table), origin: string|nil }
+---@return "ok"|"warning"|"failed" status
+---@return string message
+---@return string|nil fix
+function M.try_at(address, target, tools)
+  local request = M.to(address, { method = "OPTIONS", headers = {} }, target, "doctor")
+  local origin = target.origin or tools.origin
+  request.headers["Idempotency-Key"], request.body = nil, nil
+  if target.url then request.headers["WebHook-Request-Origin"] = origin end
+  local reply = tools.send(request)
+  local status = reply.status or 0
+  if status == 0 then
+    return "failed", hide(tostring(reply.error), target, reply.hidden), FIXES[reply.code] or FIXES.network
+  end
+  local secure = address:find("^https:") and ", its certificate is trusted" or ""
+  local token = request.credentials and ", a token was fetched" or ""
+  if status == 401 or status == 407 then
+    return "warning", ("it answers OPTIONS with %d%s"):format(status, token),
+      "are headers or token of the target right? Some servers want none for OPTIONS"
+  end
+  return status >= 500 and status ~= 501 and "warning" or "ok",
+    ("it answers (OPTIONS: %d)%s%s%s"):format(status, secure, token, permission(target, reply, origin))
+end
+
+--- Tries a target without an effect there.
+---@param target table
+---@param tools table
+---@return "ok"|"warning"|"failed" status
+---@return string message
+---@return string|nil fix
+function M.try(target, tools) return M.try_at(target.url, target, tools) end
+
 return M

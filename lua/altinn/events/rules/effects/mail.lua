@@ -186,4 +186,27 @@ function M.judge(name, target, reply)
     reason = ("target '%s' answered %s"):format(name, text.cut(answer, 200)) }
 end
 
+local FIXES = {
+  tls = "is its certificate trusted (ca_file in the target), does it offer STARTTLS (else smtps://)?",
+  auth = "correct user and password in the target",
+  timeout = "does a firewall stand between? Is it the right port (smtps:// 465, smtp:// 587)?",
+}
+
+--- Tries a target: connects, with TLS, signs in, and sends no mail.
+---@param target table
+---@param tools { send: (fun(request: table): table) }
+---@return "ok"|"failed" status
+---@return string message
+---@return string|nil fix
+function M.try(target, tools)
+  local outcome = M.judge("", target, tools.send(M.request({}, target)))
+  if outcome.state == "sent" then
+    return "ok", ("it greets%s%s"):format(target.mail:find("^smtps") and " over TLS" or target.plain and ""
+      or not is_loopback(target) and " over TLS" or "", target.user and ", and lets the user in" or "")
+  end
+  local fix = outcome.state == "refused" and target.user and FIXES.auth or FIXES[outcome.kind]
+  return "failed", (outcome.reason:gsub("^target '': ?", ""):gsub("^target '' ", "it ")),
+    fix or "is the address right, does its name resolve, and may this machine reach it?"
+end
+
 return M

@@ -27,4 +27,17 @@ function M.judge(name, reply, kind)
     reason = ("target '%s': %s%s"):format(name, reply.text, answer and ": " .. text.cut(answer, 200) or "") }
 end
 
+--- Tries a target: whether this user could carry its effects out just now.
+---@param tools { is_fit: fun(kind: string, place: string): boolean, string|nil }
+---@param kind "file"|"append"|"command"
+---@param where string folder, file or program
+---@return "ok"|"failed" status
+---@return string message
+---@return string|nil fix
+function M.try(tools, kind, where)
+  local fit, message = tools.is_fit(kind, where)
+  if fit then return "ok", ("%s is there, and this user may use it"):format(where) end
+  return "failed", message, "effects for it wait until then; run this as the user that 'run' runs as"
+end
+
 return M

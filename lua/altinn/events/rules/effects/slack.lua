@@ -50,4 +50,12 @@ function M.request(record, target, key) return http.to(target.slack, record, tar
 
 M.judge, M.target_problem, M.complete = http.judge, http.target_problem, http.complete
 
+--- Tries a target without an effect there: see http.lua.
+---@param target table
+---@param tools table
+---@return "ok"|"warning"|"failed" status
+---@return string message
+---@return string|nil fix
+function M.try(target, tools) return http.try_at(target.slack, target, tools) end
+
 return M

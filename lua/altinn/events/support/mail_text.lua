@@ -9,17 +9,17 @@ local LINE = 76        -- characters of a line, of a body and of a folded header
 
 -- Addresses.
 
-local function domain_fault(domain)
-  if #domain > 255 or not domain:find("^[%w%-.]+$") then return true end
-  for label in (domain .. "."):gmatch("([^.]*)%.") do
+local function host_fault(host)
+  if #host > 255 or not host:find("^[%w%-.]+$") then return true end
+  for label in (host .. "."):gmatch("([^.]*)%.") do
     if label == "" or #label > 63 or label:find("^%-") or label:find("%-$") then return true end
   end
 end
 
 local function is_address(text)
-  local name, domain = text:match("^([^@]+)@([^@]+)$")
+  local name, host = text:match("^([^@]+)@([^@]+)$")
   if not name or #name > 64 or not name:find("^[%w!#$%%&'*+/=?^_`{|}~.-]+$") then return false end
-  return not (name:find("^%.") or name:find("%.$") or name:find("..", 1, true) or domain_fault(domain))
+  return not (name:find("^%.") or name:find("%.$") or name:find("..", 1, true) or host_fault(host))
 end
 
 --- Reads an address: "a@example.no" or "A. Name <a@example.no>".

@@ -72,8 +72,8 @@ describe("a rule with two bodies", function()
     awaits("later")
     local path = one.folder .. "/rules/paper.lua"
     local text = process.read(path)
-    local pipe = assert(io.popen(("{ printf '%%s\\0%%d\\0' paper.lua %d; cat %s; } | openssl dgst -sha256 -r"):format(#text,
-      process.quote(path))))
+    local command = "{ printf '%%s\\0%%d\\0' paper.lua %d; cat %s; } | openssl dgst -sha256 -r"
+    local pipe = assert(io.popen(command:format(#text, process.quote(path))))
     local digits = pipe:read("a"):sub(1, 12)
     pipe:close()
     assert.are.equal(tonumber(digits, 16), sql.query(one.inbox, "SELECT version FROM run")[1].version)

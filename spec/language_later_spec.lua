@@ -271,15 +271,14 @@ end)
 describe("a probe", function()
   it("is a body that an effect of any kind names", function()
     in_run({ look = nothing }, function()
-      for kind in pairs(rule.send) do
-        local made = rule.send[kind] "a" { probe = "look" }
-        assert.are.equal("look", rule.verdict(made).effects[1].probe)
-        raises(("send.%s: probe: the rule has no body 'lok' (did you mean 'look'?)"):format(kind), rule.send[kind] "a",
-          { probe = "lok" })
-        raises("probe: run is the body itself", rule.send[kind] "a", { probe = "run" })
-        raises("probe: the name of a body is a text", rule.send[kind] "a", { probe = nothing })
-      end
+      local made = rule.send.http "a" { probe = "look" }
+      assert.are.equal("look", rule.verdict(made).effects[1].probe)
+      raises("send.http: probe: the rule has no body 'lok' (did you mean 'look'?)", rule.send.http "a",
+        { probe = "lok" })
+      raises("probe: run is the body itself", rule.send.http "a", { probe = "run" })
+      raises("probe: the name of a body is a text", rule.send.http "a", { probe = nothing })
     end)
+    for name, kind in pairs(require("altinn.events.rules.effects").kinds) do assert.is_true(kind.fields.probe, name) end
   end)
 
   it("returns sent or not_sent, which are no verdicts", function()

@@ -54,8 +54,9 @@ local function report(log, list)
 end
 
 -- Keeps the texts of the rules by their versions, for `why` and for comparing.
-local function keep_versions(handle, set)
-  if handle.keep_versions then handle:keep_versions(set.versions) end
+local function keep_versions(handle, set, log)
+  local kept, message = handle:keep_versions(set.versions)
+  if not kept then log("error", "rules", { reason = "the texts of the rules are not kept: " .. tostring(message) }) end
 end
 
 -- Reads the rule files and puts their rules in force. Gives the rules; or nil and a reason, and then the old rules,
@@ -65,7 +66,7 @@ local function renew(handle, config, log, before)
   report(log, list)
   if not set then return nil, "the new rules are broken" end
   report(log, references.lost(config.inbox, before, set))
-  keep_versions(handle, set)
+  keep_versions(handle, set, log)
   local done, message = handle:reload(rules.heads(set, config.limits), settings_of(config, set))
   if not done then return nil, tostring(message) end
   return set
@@ -138,7 +139,7 @@ function M.run(config)
     log("error", "start", { reason = message })
     return 1
   end
-  keep_versions(handle, set)
+  keep_versions(handle, set, log)
   announce(handle, config, set, log)
   tell(log, "READY=1")
   local why = serve(handle, config, log, set)

@@ -1,6 +1,7 @@
 -- altinn-events explain: words, and the table of retries.
 local cjson = require "cjson"
 local command = require "spec.support.command"
+local process = require "spec.support.process"
 
 local run, says, silent = command.run, command.says, command.silent
 
@@ -23,16 +24,28 @@ local function explained(...)
   return cjson.decode(out)
 end
 
+local function line_of(what, from, verdict, why)
+  return ("\n  %-14s %-6s %-7s %s"):format(what, from, verdict, why or "")
+end
+
 describe("altinn-events explain retry", function()
   it("prints the whole table, aligned, one row a line", function()
     local status, out, err = run("explain", "retry")
     assert.are.equal(0, status, err)
     says(out, "below 1 s, 2 s, 4 s … 1 h", "for 36 h.", "Statuses of HTTP", "Classes of failures",
-      "Error numbers of Altinn", "\n  401        Altinn  refresh  the token is not accepted",
-      "\n  401        target  never    a target with",
-      "\n  422        both    never    ", "\n  503        both    again    ", "\n  network    both    again    ",
-      "\n  1001       Altinn  never    ", "\n  4001       Altinn  never    ", "\n  error      host    again    ")
+      "Error numbers of Altinn")
+    says(out, line_of("401", "Altinn", "refresh", "the token is not accepted"),
+      line_of("401", "target", "never", "a target with"), line_of("422", "both", "never"),
+      line_of("503", "both", "again"), line_of("network", "both", "again"),
+      line_of("not_cloudevent", "Altinn", "again"), line_of("1001", "Altinn", "never"),
+      line_of("4001", "Altinn", "never"), line_of("error", "host", "again"))
     for line in out:gmatch("[^\n]+") do assert.is_true(#line < 200, line) end
+  end)
+
+  it("prints what the README shows of it", function()
+    local _, out = run("explain", "retry")
+    local excerpt = process.read("README.md"):match("\n### The table of retries\n.-\n```\n(.-)\n```\n")
+    for line in excerpt:gmatch("[^\n]+") do says(out, line .. "\n") end
   end)
 
   it("--json has the same rows", function()
@@ -50,8 +63,8 @@ describe("altinn-events explain retry", function()
     command.rules(RULES)
     local status, out, err = run("explain", "retry", "--rule", "paper")
     assert.are.equal(0, status, err)
-    says(out, "for 12 h and 9 attempts", "\n  422        both    again    the content is refused [override]",
-      "\n  503        both    never    ", "[not retried: override]", "\n  1044       Altinn  again    ")
+    says(out, "for 12 h and 9 attempts", line_of("422", "both", "again", "the content is refused [override]"),
+      line_of("503", "both", "never"), "[not retried: override]", line_of("1044", "Altinn", "again"))
     local changed = {}
     for _, row in ipairs(explained("retry", "--rule", "narrow", "rules/one.lua").rows) do
       changed[row.from .. row.what] = row.rule and row.verdict

@@ -235,6 +235,7 @@ const ae_failure *ae_failure_of_status (int status);
 /* The entry of an error number of Altinn; NULL: it is not in the list. */
 const ae_failure *ae_failure_of_number (int32_t number);
 
+/* The name of a remedy, a static string. */
 const char *ae_remedy_name (ae_remedy remedy);
 
 #endif

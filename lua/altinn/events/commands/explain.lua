@@ -63,7 +63,7 @@ local TITLES = {
 }
 
 local function print_row(row)
-  output.line("  %-10s %-7s %-8s %s%s", row.what, row.from, row.verdict, row.why,
+  output.line("  %-14s %-6s %-7s %s%s", row.what, row.from, row.verdict, row.why,
     row.rule and (" [%s]"):format(row.rule) or "")
 end
 

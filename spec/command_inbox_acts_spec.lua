@@ -1,5 +1,6 @@
 -- Acts by hand from the command line: a filter's plan, reason and confirmation, slices, steps that are forgotten, and
 -- runs that are moved to another time.
+local acts = require "altinn.events.host.inbox_acts"
 local cjson = require "cjson"
 local command = require "spec.support.command"
 local inbox_file = require "spec.support.inbox_file"
@@ -73,7 +74,7 @@ describe("the plan of an act", function()
     assert.are.equal(3, count_of "run WHERE state = 'dead'")
     assert.are.equal(0, count_of "act")
     out = select(2, run("inbox", "discard", "--cause", "print.lua", "--reason", "x", "--yes"))
-    says(out, "to be discarded: 1 run of 1 event\n", "did not go out for certain, and will not", "1 run discarded")
+    says(out, "to be discarded: 1 run of 1 event\n", "would go out no more (", "1 run discarded")
   end)
 
   it("in JSON", function()
@@ -145,7 +146,7 @@ describe("a filter", function()
   it("of a discard reaches runs that wait and were never tried, too", function()
     add_dead(2)
     execute "INSERT INTO waiting VALUES (2, 2, 'new' || char(10) || 'other')"
-    says(select(2, run("inbox", "discard", "--rule", "new", "--reason", "x", "--yes")), "waiting  new: ",
+    says(select(2, run("inbox", "discard", "--rule", "new", "--reason", "x", "--yes")), "waiting  new: not tried yet\n",
       "1 run discarded, of 1 event")
     assert.are.same({ { state = "waiting" } }, query "SELECT state FROM act")
     assert.are.same({ { sequence = 2, runs = 1 } }, query "SELECT sequence, runs FROM waiting")
@@ -195,6 +196,23 @@ describe("an act on many runs", function()
     assert.are.equal(6000, count_of "act")
     assert.are.equal(6000, query("SELECT count(DISTINCT sequence) AS n FROM act")[1].n)
     assert.are.equal(0, count_of "run WHERE state = 'dead'")
+  end)
+end)
+
+describe("a run that changed since it was picked", function()
+  it("is left alone: in another state, with another cause, or gone", function()
+    add_dead(4)
+    local act <close> = assert(acts.begin(folder .. "/altinn-events.db", "retry", { rule = "print" }))
+    assert.are.equal(4, act.runs)
+    execute "UPDATE run SET state = 'done' WHERE sequence = 1"
+    execute "UPDATE run SET cause = 'another' WHERE sequence = 2"
+    execute "DELETE FROM run WHERE sequence = 3"
+    local runs, events = act:carry_out { reason = "x" }
+    assert.are.same({ 1, 1 }, { runs, events })
+    assert.are.same({ dead = 1 }, act:before())
+    assert.are.same({ [""] = 1 }, act:after())  -- no host has taken it up yet
+    assert.are.same({ { sequence = 4 } }, query "SELECT sequence FROM act")
+    assert.are.same({ { sequence = 4, runs = 1, rules = "print" } }, query "SELECT * FROM waiting")
   end)
 end)
 

@@ -167,10 +167,11 @@ ae_code ae_ask_plan_steps (ae_ask *ask, ae_error *error);
 
 /* Carries the act out on the next runs that were picked, at most `most`, and records
 ** each in the table `act`, in one transaction: the host cannot store meanwhile. A run
-** that has left its state or its cause since it was picked is left alone. When there
-** are more, waits a moment in which the host has its turn. */
-ae_code ae_ask_do (ae_ask *ask, const ae_ask_deed *deed, int64_t most, bool *more,
-                   ae_error *error);
+** that has left its state or its cause since it was picked is left alone. *reached: the
+** number of runs that were changed; *more: others are left to do. Then waits a moment in
+** which the host has its turn. */
+ae_code ae_ask_do (ae_ask *ask, const ae_ask_deed *deed, int64_t most, int64_t *reached,
+                   bool *more, ae_error *error);
 
 /* The numbers of runs picked, and of their events; `acted`: those that the act has
 ** changed. */

@@ -22,6 +22,7 @@ static const char TABLE[] =
   "CREATE TEMP TABLE IF NOT EXISTS picked(number INTEGER PRIMARY KEY, sequence INTEGER,"
   " rule TEXT, state TEXT, cause TEXT, entry TEXT, version INTEGER, due INTEGER,"
   " changed INTEGER, acted INTEGER NOT NULL DEFAULT 0);"
+  "CREATE INDEX IF NOT EXISTS temp.picked_event ON picked(sequence);"
   "DELETE FROM temp.picked;";
 
 #define PICK \
@@ -179,15 +180,15 @@ ae_code ae_ask_plan_steps (ae_ask *ask, ae_error *error) {
 
 /* Carrying out. */
 
-/* The slice and the texts that the statements take. */
+/* The slice and the texts that the statements take, and how many runs it reaches. */
 typedef struct deed {
   const ae_ask_deed *deed;
   const char *what;
   char reason[400]; /* for the run's row */
-  int64_t from, to;
+  int64_t from, to, reached;
 } deed;
 
-static bool step (ae_ask *ask, const char *sql, const deed *d) {
+static bool step (ae_ask *ask, const char *sql, deed *d) {
   sqlite3_stmt *s = NULL;
   bool fine = sqlite3_prepare_v2(ask->db, sql, -1, &s, NULL) == SQLITE_OK;
   if (fine) {
@@ -201,12 +202,13 @@ static bool step (ae_ask *ask, const char *sql, const deed *d) {
     sqlite3_bind_int64(s, 8, d->deed->due);
     ae_sql_text(s, 9, d->deed->step);
     fine = ae_sql_run(s);
+    if (sql == MARK) d->reached = sqlite3_changes(ask->db);
   }
   sqlite3_finalize(s);
   return fine;
 }
 
-static ae_code transact (ae_ask *ask, const deed *d, ae_error *error) {
+static ae_code transact (ae_ask *ask, deed *d, ae_error *error) {
   const char *const *sql = acts[ask->hand].statements;
   ae_code code = AE_OK;
   bool fine = execute(ask, "BEGIN IMMEDIATE");
@@ -234,8 +236,8 @@ static bool last_picked (ae_ask *ask, int64_t *last, ae_error *error) {
   return fine;
 }
 
-ae_code ae_ask_do (ae_ask *ask, const ae_ask_deed *given, int64_t most, bool *more,
-                   ae_error *error) {
+ae_code ae_ask_do (ae_ask *ask, const ae_ask_deed *given, int64_t most, int64_t *reached,
+                   bool *more, ae_error *error) {
   const struct timespec turn = {0, TURN_MS * 1000000L};
   deed d = {.deed = given, .what = acts[ask->hand].name, .from = ask->done};
   int64_t last;
@@ -247,6 +249,7 @@ ae_code ae_ask_do (ae_ask *ask, const ae_ask_deed *given, int64_t most, bool *mo
   code = transact(ask, &d, error);
   if (code != AE_OK) return code;
   ask->done = d.to;
+  *reached = d.reached;
   *more = d.to < last;
   if (*more) (void)nanosleep(&turn, NULL);
   return AE_OK;

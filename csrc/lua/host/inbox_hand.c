@@ -4,9 +4,9 @@
 **     inbox:pick("retry" | "discard" | "later", filter)   runs, events: the numbers picked
 **     inbox:plan()                                        groups of the picked runs
 **     inbox:counts("effects" | "steps" | "before" | "after")   { { name =, count = } }
-**     inbox:carry_out({ who, reason, step, due }, most)   more (boolean), runs, events
-**
-** `runs` and `events` of carry_out are the numbers that the act has changed so far.
+**     inbox:carry_out({ who, reason, step, due }, most)   more (boolean), runs: the number
+**                                                         that this slice has changed
+**     inbox:changed()                                     runs, events: all that it has
 */
 #include "lua/host/inbox_private.h"
 
@@ -30,14 +30,14 @@ int64_t ae_box_now (void) {
 }
 
 /* Pushes the numbers of runs and events picked, or those that the act has changed. */
-static int push_picked (lua_State *L, ae_ask *ask, bool acted, int pushed) {
+static int push_picked (lua_State *L, ae_ask *ask, bool acted) {
   int64_t runs, events;
   ae_error error;
   if (ae_ask_picked(ask, acted, &runs, &events, &error) != AE_OK)
     return ae_host_fail(L, &error);
   lua_pushinteger(L, runs);
   lua_pushinteger(L, events);
-  return pushed + 2;
+  return 2;
 }
 
 int ae_box_pick (lua_State *L) {
@@ -52,7 +52,11 @@ int ae_box_pick (lua_State *L) {
   lua_remove(L, 2);
   filter = ae_box_filter(L);
   if (ae_ask_pick(ask, hand, &filter, &error) != AE_OK) return ae_host_fail(L, &error);
-  return push_picked(L, ask, false, 0);
+  return push_picked(L, ask, false);
+}
+
+int ae_box_changed (lua_State *L) {
+  return push_picked(L, ae_box_check(L), true);
 }
 
 int ae_box_plan (lua_State *L) {
@@ -88,7 +92,7 @@ static ae_slice deed_text (lua_State *L, const char *name) {
 
 int ae_box_carry_out (lua_State *L) {
   ae_ask *ask = ae_box_check(L);
-  int64_t most = luaL_checkinteger(L, 3);
+  int64_t most = luaL_checkinteger(L, 3), reached;
   ae_ask_deed deed = {.time = ae_box_now()};
   bool more;
   ae_error error;
@@ -98,9 +102,11 @@ int ae_box_carry_out (lua_State *L) {
   deed.step = deed_text(L, "step");
   lua_getfield(L, 2, "due");
   deed.due = luaL_optinteger(L, -1, 0);
-  if (ae_ask_do(ask, &deed, most, &more, &error) != AE_OK) return ae_host_fail(L, &error);
+  if (ae_ask_do(ask, &deed, most, &reached, &more, &error) != AE_OK)
+    return ae_host_fail(L, &error);
   lua_pushboolean(L, more);
-  return push_picked(L, ask, true, 1);
+  lua_pushinteger(L, reached);
+  return 2;
 }
 
 /* who() -> the user behind the command, for the record of acts: the name and

@@ -38,13 +38,16 @@ int64_t ae_box_now (void);
 int ae_box_pick (lua_State *L);
 /* inbox:plan() -> groups */
 int ae_box_plan (lua_State *L);
-/* inbox:carry_out(deed, most) -> more, runs, events */
+/* inbox:carry_out(deed, most) -> more, runs */
 int ae_box_carry_out (lua_State *L);
+/* inbox:changed() -> runs, events */
+int ae_box_changed (lua_State *L);
 /* inbox:counts(what) -> { { name =, count = } } */
 int ae_box_counts (lua_State *L);
 
 #define AE_BOX_HAND_METHODS \
-  {"pick", ae_box_pick}, {"plan", ae_box_plan}, {"carry_out", ae_box_carry_out}, { \
+  {"pick", ae_box_pick}, {"plan", ae_box_plan}, {"carry_out", ae_box_carry_out}, \
+    {"changed", ae_box_changed}, { \
     "counts", ae_box_counts \
   }
 

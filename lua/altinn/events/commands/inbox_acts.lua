@@ -41,6 +41,7 @@ end
 ---@param group table of inbox_shown
 ---@return string
 function M.cause(group)
+  if group.state == "waiting" then return "not tried yet" end
   if group.body then return "waits for its time, then the body " .. group.body end
   return group.cause or group.reason or "no cause was recorded"
 end
@@ -77,9 +78,9 @@ local function effects_text(name, effects)
     open = open + (effects[state] or 0)
     parts[index] = ("%d %s"):format(effects[state] or 0, state)
   end
-  return ("effects: %d %s (%s); %d %s sent before, and will not go out again"):format(open,
-    name == "retry" and "would go out again" or "did not go out for certain, and will not",
-    table.concat(parts, ", "), effects.sent or 0, (effects.sent or 0) == 1 and "was" or "were")
+  return ("effects: %d %s (%s); %d %s sent before%s"):format(open,
+    name == "retry" and "would go out again" or "would go out no more", table.concat(parts, ", "), effects.sent or 0,
+    effects.sent == 1 and "was" or "were", name == "retry" and ", and will not go out again" or "")
 end
 
 local function print_plan(name, act, step)

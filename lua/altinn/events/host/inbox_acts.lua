@@ -77,13 +77,15 @@ local TOGETHER = 500  -- runs in a transaction; the host stores incoming events 
 ---@return string|nil code
 function Act:carry_out(deed, progress)
   local wanted = { who = host.who(), reason = shown.masked(deed.reason), step = deed.step, due = deed.due }
-  local more, runs, events
+  local done = 0
+  local more, runs, code
   repeat
-    more, runs, events = self.inbox:carry_out(wanted, TOGETHER)
-    if more == nil then return nil, runs, events end
-    if progress then progress(runs) end
+    more, runs, code = self.inbox:carry_out(wanted, TOGETHER)
+    if more == nil then return nil, runs, code end
+    done = done + runs
+    if progress then progress(done) end
   until not more
-  return runs, events
+  return self.inbox:changed()
 end
 
 --- How many of the runs that the act changed were in which state before.

@@ -190,7 +190,7 @@ describe("inbox show", function()
     says(out, "version b1b2c3d4e5f6; timer k of the body paper, set 2026-05-28T20:26:40Z", "cancelled by no.altinn",
       "step of paper: confirm (place 1) gave \"***********\"", "paper remembers of letter:" .. uuid
       .. ": printed = {\"for\":\"***********\"} until 2030-03-17T17:46:40Z",
-      "retry attempt 1 version a1b2c3d4e5f6: first")
+      "retry attempt 1: first (version a1b2c3d4e5f6)")
   end)
 
   it("says what a rule in the shadow would have done, without what may be a secret", function()

@@ -93,7 +93,7 @@ end
 
 local function print_attempt(run)
   output.line("    before: %s  %s %s attempt %d%s%s", run.changed, run.rule, run.verdict, run.attempt,
-    run.version and " version " .. run.version or "", detail(run.reason))
+    detail(run.reason), run.version and " (version " .. run.version .. ")" or "")
 end
 
 local function print_effect(effect, word)

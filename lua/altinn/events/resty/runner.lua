@@ -1,6 +1,7 @@
 -- Runs the rules that want an event, within a request of nginx. Altinn's own redeliveries are the queue: while a run
 -- is not over the request is answered 503, and Altinn sends the event again.
 -- luacheck: globals ngx
+local bodies = require "altinn.events.rules.bodies"
 local engine = require "altinn.events.rules.engine"
 local events = require "altinn.events"
 local loader = require "altinn.events.rules.loading"
@@ -27,6 +28,8 @@ local function order_key(job)
   if order == "letter" then
     local meaning = events.describe(job.event)
     value = meaning and meaning.id
+  elseif type(order) == "table" then
+    value = order.constant
   elseif order then
     value = job.event[order]
   end
@@ -142,9 +145,32 @@ local function missing_targets(set, targets)
   return problems
 end
 
+local function calls_later(rule)
+  for _, facts in ipairs(rule.facts) do
+    for _, entry in ipairs(facts.words) do
+      if entry.name == "later" then return entry end
+    end
+  end
+end
+
+-- Problems: rules that set timers, as far as their text shows it.
+local function timers(set, problems)
+  for _, file in ipairs(set.files) do
+    local read = bodies.read(set.sources[file])
+    for _, rule in ipairs(read and read.rules or {}) do
+      local entry = calls_later(rule)
+      if entry then
+        problems[#problems + 1] = { file = file, line = entry.line, rule = rule.name,
+          message = "later { … } needs the host (altinn-events run): nginx keeps no timers; retry_after may do" }
+      end
+    end
+  end
+  return problems
+end
+
 local function load(paths, targets, globals)
   local set, problems = loader.load(paths, { globals = globals })
-  if set then problems = missing_targets(set, targets) end
+  if set then problems = timers(set, missing_targets(set, targets)) end
   if #problems > 0 then error("rules: " .. problems_text(problems), 4) end
   return set
 end

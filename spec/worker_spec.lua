@@ -61,6 +61,21 @@ describe("a rule with a long backlog", function()
     assert.is_truthy(world:verdict("slow", 100))
   end)
 
+  it("of slow runs holds an effect of another rule up for two of its runs at most", function()
+    local world = worlds.new { targets = targets "t", answer = function() return 0.005 end, rules = { ["r.lua"] = [[
+      rule { name = "slow", on = "*", order = false, run = function() log("spend", 0.3) end }
+      rule { name = "sends", on = "*", order = false, run = function() return send.http("t") {} end }]] } }
+    for number = 1, 100 do world:run_at(0, "slow", number) end
+    for number = 1, 20 do world:run_at(number + 0.13 * number, "sends", number) end
+    world:run()
+    for number = 1, 20 do
+      local took = world:verdict("sends", number).at - number * 1.13
+      assert.is_true(took < 0.65, ("effect %d took %.2f s"):format(number, took))
+    end
+    local all = world:verdict("slow", 100).at
+    assert.is_true(all < 30 * 1.06, "the slow rule lost time: " .. all)
+  end)
+
   it("that was idle has saved no time up", function()
     local world = worlds.new { answer = function() return 0 end, rules = { ["r.lua"] = [[
       rule { name = "old", on = "*", order = false, run = function() log("spend", 0.1) end }

@@ -8,6 +8,7 @@ local Turns = {}
 Turns.__index = Turns
 
 local QUANTUM = 0.005  -- seconds; the length of a rule's turn
+local LONG = 0.05      -- seconds; a call that takes longer is made alone, so that the worker can look around before it
 
 local function queue() return { first = 1, last = 0 } end
 
@@ -35,7 +36,7 @@ end
 local function rule_of(self, name)
   local rule = self.rules[name]
   if not rule then
-    rule = { name = name, used = 0, going_on = queue(), beginning = queue() }
+    rule = { name = name, used = 0, last = 0, going_on = queue(), beginning = queue() }
     self.rules[name] = rule
   end
   return rule
@@ -110,18 +111,26 @@ local function serve(self, rule)
     call()
     used = self.clock() - begun
   until used >= QUANTUM or not may_go(self, rule)
-  rule.used = rule.used + used
+  rule.used, rule.last = rule.used + used, used
 end
 
----Makes calls until there is none, or the time is over.
+---Makes calls until there is none, or the time is over, or one is next that is likely to take long.
 ---@param seconds number
 function Turns:run(seconds)
-  local ends = self.clock() + seconds
+  local ends, served = self.clock() + seconds, false
   repeat
     local rule = next_rule(self)
-    if not rule then return end
+    if not rule or served and rule.last >= LONG then return end
     serve(self, rule)
+    served = true
   until self.clock() >= ends
+end
+
+---How long the next call is likely to take, when that is long: as long as the last turn of its rule.
+---@return number|nil seconds
+function Turns:long()
+  local rule = next_rule(self)
+  return rule and rule.last >= LONG and rule.last or nil
 end
 
 ---Whether a call could be made now.

@@ -22,6 +22,7 @@ local TAKE = 256            -- messages taken in one call
 local TAKE_SECONDS = 0.02   -- the worker takes messages for so long at most before it runs rules again
 local TAKE_BYTES = 64 << 20 -- or until the events that wait in this worker are larger than this
 local TURN_SECONDS = 0.1    -- rules run for so long before the worker looks at answers and messages again
+local AROUND = 0.05         -- the share of a long call's time that others have before it
 local STALE_SECONDS = 10    -- pause before the retry of a run whose rule this worker could not load
 local STOP_SECONDS = 10     -- time that runs in flight have to finish when the host stops
 local REST = 10             -- a rule that overran its budget rests so many times as long as it computed
@@ -322,6 +323,20 @@ local function take_all(self, list)
   end
 end
 
+-- Before a call that is likely to take long: runs of other rules that wait for an answer have a moment, so that they do
+-- not wait for the whole call after each step of a request.
+local function look_around(self)
+  local long = self.turns:long()
+  local ends = long and self.scheduler.clock() + long * AROUND
+  while long and self.scheduler.clock() < ends do
+    local transfers, left = self.scheduler:transfer_count() > 0, ends - self.scheduler.clock()
+    if not transfers and not next(self.tickets) then return end
+    if transfers then self.scheduler:step(left) end
+    take_all(self, self.jobs:take(TAKE, transfers and 0 or left))
+    long = self.turns:long()
+  end
+end
+
 local function turn(self)
   local pause = self.turns:is_ready() and 0 or self.scheduler:pause(60)
   if self.scheduler:transfer_count() > 0 then
@@ -330,6 +345,7 @@ local function turn(self)
   end
   take_all(self, self.jobs:take(TAKE, pause))
   self.scheduler:ring()
+  look_around(self)
   self.turns:run(TURN_SECONDS)
   look_at_memory(self)
 end

@@ -236,6 +236,34 @@ describe("inbox retry", function()
   end)
 end)
 
+describe("inbox later", function()
+  it("of a run that is under way takes it back: it waits until then, and the rest of its letter behind it", function()
+    start [[return number == 1 and { status = 503, headers = { ["Retry-After"] = "3600" } }
+      or { delay = number == 2 and 8 or 0 }]]
+    post "first"
+    assert(one:wait_log "verdict=retry")
+    act("retry", "1")
+    local function sent(count)
+      return process.wait(30, function() return #service:requests() >= count or nil end)
+    end
+    assert(sent(2))
+    post "next"
+    act("later", "1", "--at", "1h")
+    assert(process.wait(30, function()
+      local run = show(1).runs[1]
+      return run.verdict == "retry" and run.due > os.date("!%Y-%m-%dT%H:%M:%SZ", os.time() + 1800) or nil
+    end))
+    post("other", "letter-2")
+    assert(waits_for "/other")
+    assert.are.equal(0, count_of "/next")
+    act("retry", "1")
+    assert(waits_for "/next")
+    assert(one:settle())
+    assert.are.equal("done", state_of(1, "print"))
+    assert.are.same({ "retry", "later", "retry" }, { show(1).acts[1].what, show(1).acts[2].what, show(1).acts[3].what })
+  end)
+end)
+
 describe("a run that a timer starts", function()
   local PAPER = [[
     rule { name = "paper", on = "correspondencepublished",
@@ -313,12 +341,22 @@ describe("a reload that takes a body away", function()
       one:signal "HUP"
       assert(process.wait(30, function() return select(2, one:log():gsub("msg=reload ", "")) > before or nil end))
     end
+    local function check()
+      local _, out, err = one:run("check", one.folder .. "/rules", "--config", one.folder .. "/altinn-events.lua",
+        "--inbox", one.inbox)
+      return out .. err
+    end
+    local listed = check()
+    assert.is_truthy(listed:find "2 timers of rule paper refer to version %x+ %(the present one%), body paper", listed)
     reload "paper"
     assert.is_nil(one:log():find("2 timers", 1, true))
     reload "letter"
     local warned = one:log():match "level=warn msg=rules [^\n]*2 timers of rule paper[^\n]*"
     assert.is_truthy(warned, one:log())
     assert.is_truthy(warned:find("the body 'paper' they need no longer exists", 1, true), warned)
+    listed = check()
+    assert.is_truthy(listed:find("the body 'paper' they need no longer exists", 1, true), listed)
+    assert.is_nil(listed:find("the present one", 1, true))
     reload "letter"
     assert.are.equal(1, select(2, one:log():gsub("2 timers of rule paper", "")))
   end)

@@ -48,10 +48,11 @@ local function add_references(args, prepared, list)
   return found
 end
 
-local function print_references(found)
+local function print_references(found, set)
   local references = require "altinn.events.host.references"
   for _, one in ipairs(found) do
-    output.line("%s, body %s%s", references.text(one), one.body, one.due and ", due from " .. one.due or "")
+    output.line("%s%s, body %s%s", references.text(one), references.is_present(one, set) and " (the present one)" or "",
+      one.body, one.due and ", due from " .. one.due or "")
   end
 end
 
@@ -68,7 +69,7 @@ function M.run(args)
     output.json { ok = ok, rules = rows_of(prepared.set), findings = output.list(list), references = found }
   else
     print_text(prepared, list, args)
-    print_references(found or {})
+    print_references(found or {}, prepared.set)
   end
   if not ok then return prepared.config and 1 or 2 end
   return args.strict and findings.has(list, "warning") and 1 or 0

@@ -42,6 +42,15 @@ local function rules_by_name(set)
   return rules
 end
 
+--- Whether a reference is to the version of its rule that is in force.
+---@param reference table
+---@param set table the rules
+---@return boolean
+function M.is_present(reference, set)
+  local rule = rules_by_name(set)[reference.rule]
+  return rule ~= nil and rule.version ~= nil and rule.version == reference.version
+end
+
 -- What the rules lack of a reference's needs; nil: nothing.
 local function lacks(reference, rules)
   local rule = rules[reference.rule]

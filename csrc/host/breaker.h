@@ -40,6 +40,7 @@ typedef struct ae_breakers {
   ae_breaker *list;
 } ae_breakers;
 
+/* Begins with no target. */
 void ae_breakers_init (ae_breakers *breakers);
 /* Frees them; no thread may use them any more. */
 void ae_breakers_free (ae_breakers *breakers);

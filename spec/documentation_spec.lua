@@ -1,4 +1,10 @@
 -- What the documentation says is tried: the README's examples run, and every public name has its comment.
+local cjson = require "cjson"
+local events = require "altinn.events"
+local findings = require "altinn.events.rules.findings"
+local process = require "spec.support.process"
+local rules = require "altinn.events.rules"
+local worlds = require "spec.support.engine_world"
 
 local function read(path)
   local file = assert(io.open(path, "rb"))
@@ -88,25 +94,90 @@ describe("README.md", function()
     assert.is_true(count > 0)
   end)
 
-  it("has rules that load", function()
+  -- The rules of a block "rule NAME".
+  local function rules_of(block, name)
+    local folder = process.folder()
+    process.write(folder .. "/" .. name, block.text .. "\n")
+    local set, problems = rules.load({ folder .. "/" .. name })
+    process.remove(folder)
+    return assert(set, problems and rules.describe_problem(problems[1]))
+  end
+
+  it("has rules that load, and of which check says nothing", function()
+    local targets = { print = { url = "https://print.example.no" }, archive = { url = "https://archive.example.no" } }
     local count = 0
     for _, block in ipairs(list) do
       local name = block.marker and block.marker:match("^rule ([%w_.]+)$")
       if name then
-        local folder = os.tmpname()
-        os.remove(folder)
-        assert(os.execute("mkdir " .. folder))
-        local path = folder .. "/" .. name
-        local file = assert(io.open(path, "wb"))
-        file:write(block.text, "\n")
-        file:close()
-        local set, problems = require("altinn.events.rules").load({ path })
-        os.execute("rm -r " .. folder)
-        assert.is_truthy(set, problems and problems[1] and problems[1].message)
+        for _, one in ipairs(findings.of(rules_of(block, name), targets)) do error(findings.text(one)) end
         count = count + 1
       end
     end
     assert.is_true(count > 0)
+  end)
+
+  -- An attempt after another at a run of the README's rule in a world, with a letter of these statuses.
+  local function world_of(name, replies, statuses)
+    local rule
+    for _, block in ipairs(list) do
+      if block.marker == "rule " .. name then rule = rules_of(block, name)[1] end
+    end
+    local world = worlds.new { replies = replies, targets = { print = { url = "https://print.example.no" },
+      archive = { url = "https://archive.example.no" } } }
+    local asked = {}
+    local options = { base_url = "http://127.0.0.1:1", token = "a-token-of-a-spec" }
+    function options.transport(request)
+      asked[#asked + 1] = request.method .. " " .. request.url:match "([^/]*)$"
+      local history = {}
+      for index, status in ipairs(statuses) do
+        history[index] = { status = status, statusText = status, statusChanged = "2026-11-20T08:00:00+00:00" }
+      end
+      local id = request.url:match "(%x+%-%x+%-[%x-]+)"
+      if request.method == "POST" then return { status = 200, headers = {}, body = ('"%s"'):format(id) } end
+      return { status = 200, headers = {}, body = (cjson.encode { correspondenceId = id, resourceId = "acme-letters",
+        sender = "urn:altinn:organization:identifier-no:991825827", sendersReference = "case 1", status = "Published",
+        recipient = "urn:altinn:organization:identifier-no:987654321", statusChanged = "2026-11-20T08:00:00+00:00",
+        statusHistory = history, content = { language = "nb", messageTitle = "About case 1", messageSummary = "",
+        messageBody = "b", attachments = {} } }:gsub('"attachments":{}', '"attachments":[]')) }
+    end
+    local client = events.client(options)
+    world.ports.ask = function() return client end
+    local job = world:job { run = print }
+    job.rule = rule
+    return world, job, asked
+  end
+
+  it("has a rule that sends on paper after two working days", function()
+    local world, job, asked = world_of("paper.lua", { 200 }, { "Published" })
+    local outcome, settlement = world:attempt(job)
+    assert.are.same({ "later", "paper" }, { outcome.state, settlement.entry }, outcome.reason)
+    assert.is_truthy(settlement.cancel:find("correspondencereceiverread", 1, true))
+    world.now = settlement.due  -- 2027-01-15 is a Friday
+    assert.are.equal("Tue Jan 19", os.date("!%a %b %d", settlement.due))
+    assert.are.equal("done", world:attempt(job).state)
+    assert.are.equal(1, #world.requests)
+    assert.are.same({ reference = "case 1", letter = job.event.resourceinstance },
+      cjson.decode(world.requests[1].body))
+    assert.are.same({ "printed" }, { world.memory.settlements[2].memory[1].name })
+    assert.is_true(#asked > 0)
+
+    world, job = world_of("paper.lua", { 200 }, { "Published", "Read" })
+    assert.are.equal("skipped", world:attempt(job).state)
+    assert.are.equal(0, #world.requests)
+  end)
+
+  it("has a rule that confirms once, and asks after an unknown outcome", function()
+    local broken = { error = "the connection broke", code = "network" }
+    local found = { status = 200, headers = {}, body = "" }
+    local world, job, asked = world_of("confirmed.lua", { broken, found }, { "Published" })
+    local outcome = world:attempt(job)
+    assert.are.equal("retry", outcome.state, outcome.reason)
+    outcome = world:attempt(job)
+    assert.are.equal("done", outcome.state, outcome.reason)
+    assert.are.same({ "POST", "GET" }, { world.requests[1].method, world.requests[2].method })
+    local confirmed = 0
+    for _, call in ipairs(asked) do confirmed = confirmed + (call == "POST confirm" and 1 or 0) end
+    assert.are.equal(1, confirmed)
   end)
 
   -- Runs the steps with this marker in a folder of their own, on ports that are not the usual ones; what they print.

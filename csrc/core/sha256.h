@@ -16,6 +16,7 @@ typedef struct ae_sha256 {
   unsigned char block[AE_SHA256_BLOCK];
 } ae_sha256;
 
+/* The digest of bytes that come in parts: begin, add as often as wanted, end. */
 void ae_sha256_begin (ae_sha256 *sum);
 void ae_sha256_add (ae_sha256 *sum, const void *bytes, size_t length);
 void ae_sha256_end (ae_sha256 *sum, unsigned char digest[AE_SHA256_BYTES]);

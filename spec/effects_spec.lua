@@ -340,3 +340,35 @@ describe("JSON texts of requests", function()
     end
   end)
 end)
+
+describe("a person's number", function()
+  local function keyed(key, pseudonym)
+    return effects.prepare(effect { key = key }, { rule = "r", place = 1, event = ABOUT.event, pseudonym = pseudonym },
+      targets)
+  end
+
+  it("in a key is its pseudonym, however it is written", function()
+    local seen = {}
+    local function pseudonym(number)
+      seen[#seen + 1] = number
+      return "<" .. #number .. ">"
+    end
+    assert.are.equal("bare:case:<11>", keyed("case:12057012345", pseudonym).key)
+    assert.are.equal("bare:case:a <11> b", keyed("case:a 120570 12345 b", pseudonym).key)
+    assert.are.equal("bare:case:<11>/x", keyed("case:12.05.70-12345/x", pseudonym).key)
+    assert.are.equal("bare:r/b/<11>", keyed({ "b", 12057012345 }, pseudonym).key)
+    assert.are.same({ "12057012345", "12057012345", "12057012345", "12057012345" }, seen)
+    -- What cannot be read as eleven digits makes the whole part a pseudonym.
+    local whole = keyed("case:\239\188\145\239\188\146" .. "057012345", pseudonym).key
+    assert.is_nil(whole:find("57012345", 1, true), whole)
+    assert.are.equal("bare:case:1205701234", keyed("case:1205701234", pseudonym).key)
+  end)
+
+  it("in a key is refused where nothing makes pseudonyms; in a path always", function()
+    local item, message = keyed "case:12057012345"
+    assert.is_nil(item)
+    assert.is_truthy(message:find("no secret here to make a pseudonym", 1, true), message)
+    assert.is_nil(message:find("12057012345", 1, true))
+    refused({ path = "/people/12057012345" }, "the path holds an identity number (/people/***********)")
+  end)
+end)

@@ -145,11 +145,18 @@ bool ae_exchange_carry (ae_exchange *e, const ae_request *request) {
 ** Replies
 ** ===================================================================== */
 
+/* Whether the transfer itself was about to begin. */
+static bool has_begun (const ae_exchange *e) {
+  curl_off_t microseconds = 0;
+  curl_easy_getinfo(e->easy, CURLINFO_PRETRANSFER_TIME_T, &microseconds);
+  return microseconds > 0;
+}
+
 bool ae_exchange_carried_nothing (const ae_exchange *e) {
   assert(e->way != AE_WAY_HTTP);
   /* The file has another name until all of it was uploaded. */
-  if (e->way == AE_WAY_UPLOAD) return e->given < e->length || e->length == 0;
-  return e->given == 0;
+  if (e->way == AE_WAY_UPLOAD && e->length > 0) return e->given < e->length;
+  return e->given == 0 && (e->way == AE_WAY_MAIL || !has_begun(e));
 }
 
 /* Whether the mail server's last reply is why the transfer failed. */

@@ -116,11 +116,13 @@ function send.teams(target) end
 ---@field ca_file string|nil PEM file of authorities that are trusted instead of the system's
 ---@field command string[]|nil the program that send.command starts, and its first arguments; there is no shell
 ---@field directory string|nil the program's working folder; the host's when it is left out
----@field folder string|nil where send.file puts a file for each effect
+---@field folder string|nil where send.file puts a file for each effect; also `sftp://host/folder`, where libcurl has SFTP
 ---@field from string|nil address of the sender
 ---@field handshake boolean|nil `false`: send.cloudevent does not ask the target for permission (OPTIONS) before its first event
 ---@field header string|nil first line of a new file of lines
 ---@field headers table<string, string>|nil sent with each request
+---@field key_file string|nil the user's private key for `sftp://`, instead of a password; password is then the key's
+---@field known_hosts string|nil the keys of servers for `sftp://`, as OpenSSH keeps them: another key is refused
 ---@field mail string|nil the server that takes mail: `smtps://host`, or `smtp://host`, where STARTTLS must succeed
 ---@field maskinporten altinn.events.target_maskinporten|nil a token of Maskinporten for each request: what events.maskinporten takes; `environment` is the configuration's; `exchange = false` for services that take Maskinporten's own token
 ---@field origin string|nil the name by which send.cloudevent asks for permission; the host of `endpoint` when it is left out

@@ -4,6 +4,7 @@ local digest = require "altinn.events.support.digest"
 local json = require "altinn.events.support.json"
 local octets = require "altinn.events.support.octets"
 local place = require "altinn.events.rules.effects.place"
+local sftp = require "altinn.events.rules.effects.sftp"
 local target_keys = require "altinn.events.rules.effects.target"
 
 local M = {}
@@ -39,14 +40,30 @@ local function header_fault(value)
   if value:find("[%z\r\n]") then return "must be one line" end
 end
 
+local function folder_fault(value)
+  return target_keys.file_name(value) or sftp.is_remote(value) and sftp.folder_fault(value) or nil
+end
+
 M.keys = {
-  { name = "folder", check = target_keys.file_name, type = "string", nginx = place.NGINX,
-    about = "where send.file puts a file for each effect" },
+  { name = "folder", check = folder_fault, type = "string", nginx = place.NGINX,
+    about = "where send.file puts a file for each effect; also `sftp://host/folder`, where libcurl has SFTP" },
   { name = "append", check = target_keys.file_name, type = "string", nginx = place.NGINX,
     about = "the file to which send.file adds a line for each effect" },
   { name = "header", of = "append", check = header_fault, type = "string", nginx = place.NGINX,
     about = "first line of a new file of lines" },
 }
+
+for _, key in ipairs(sftp.keys) do
+  key.nginx = place.NGINX
+  M.keys[#M.keys + 1] = key
+end
+
+--- What a target lacks.
+---@param target table
+---@return string|nil message
+function M.complete(target) return target.folder and sftp.complete(target) or nil end
+
+M.target_problem = M.complete
 
 local CONTENTS = { "text", "json", "body", "line" }
 
@@ -136,11 +153,13 @@ end
 ---@param target table
 ---@param key string
 ---@param again boolean|nil an earlier attempt may have been carried out
----@return table|nil request of jobs:aside
+---@return table|nil request of jobs:aside, or of altinn.events.curl
 ---@return string|nil message
 function M.request(record, target, key, again)
   local body = octets.content(record)
-  if target.folder then
+  if sftp.is_remote(target.folder) then
+    return sftp.request(target, key, record.name or name_of(key, record.ending), body)
+  elseif target.folder then
     return { carrier = M.carrier, kind = "file", key = key, place = target.folder, body = body,
       name = record.name or name_of(key, record.ending) }
   elseif line_fault(body) then
@@ -152,10 +171,13 @@ end
 
 --- The outcome of an effect, by the reply to its request.
 ---@param name string the target's
----@param _ table the target
----@param reply altinn.events.aside_reply
+---@param target table
+---@param reply altinn.events.aside_reply|table
 ---@return altinn.events.effect_outcome outcome
-function M.judge(name, _, reply) return place.judge(name, reply, "file") end
+function M.judge(name, target, reply)
+  if sftp.is_remote(target.folder) then return sftp.judge(name, target, reply) end
+  return place.judge(name, reply, "file")
+end
 
 --- Tries a target: whether this user can write there.
 ---@param target table
@@ -164,6 +186,7 @@ function M.judge(name, _, reply) return place.judge(name, reply, "file") end
 ---@return string message
 ---@return string|nil fix
 function M.try(target, tools)
+  if sftp.is_remote(target.folder) then return sftp.try(target, tools) end
   return place.try(tools, target.folder and "file" or "append", target.folder or target.append)
 end
 

@@ -6,6 +6,7 @@ local WHAT = {
   lines = "stand whole at the end of the file, each once",
   commands = "get their input, their key and few variables, and are judged by how they end",
   turns = "are taken by targets, so that slow programs hold up nothing else",
+  crowd = "of programs leaves threads to files",
   stop = "ends programs that run, and drops what has not begun",
 }
 

@@ -11,7 +11,7 @@
 #include <signal.h>
 #include <stdlib.h>
 
-/* How long ae_aside_stop waits between two looks. */
+/* How long ae_aside_end waits between two looks. */
 #define LOOK_MS 5
 
 typedef struct line {
@@ -258,14 +258,20 @@ static bool await (ae_aside *aside, int64_t until) {
   }
 }
 
-bool ae_aside_stop (ae_aside *aside, int64_t until) {
+bool ae_aside_end (ae_aside *aside, int64_t until) {
   line *one;
   pthread_mutex_lock(&aside->lock);
   atomic_store(&aside->stopping, true);
   for (one = aside->first; one != NULL; one = one->next) ae_list_free(&one->waiting);
+  aside->waiting = 0;
   pthread_cond_broadcast(&aside->work);
   pthread_mutex_unlock(&aside->lock);
-  if (!await(aside, until)) return false;
+  return await(aside, until);
+}
+
+void ae_aside_free (ae_aside *aside) {
+  line *one;
+  if (aside == NULL) return;
   for (unsigned i = 0; i < aside->count; i++) pthread_join(aside->threads[i], NULL);
   while ((one = aside->first) != NULL) {
     take_out(aside, one);
@@ -274,5 +280,4 @@ bool ae_aside_stop (ae_aside *aside, int64_t until) {
   pthread_cond_destroy(&aside->work);
   pthread_mutex_destroy(&aside->lock);
   free(aside);
-  return true;
 }

@@ -73,7 +73,7 @@ typedef struct ae_aside ae_aside;
 ae_aside *ae_aside_new (void);
 
 /* Carries an action out, in turn; takes it over. Its answer goes to the action's queue,
-** which must live until ae_aside_stop. Any thread. */
+** which must live until ae_aside_end. Any thread. */
 void ae_aside_begin (ae_aside *aside, ae_action *action);
 
 /* Nobody waits for the answer of this action any more: it is not begun, and a program
@@ -81,9 +81,11 @@ void ae_aside_begin (ae_aside *aside, ae_action *action);
 void ae_aside_drop (ae_aside *aside, const ae_queue *queue, int64_t ticket);
 
 /* Ends: what has not begun is dropped, programs are ended, and their outcome is
-** unknown. Waits for the threads until `until` (ns, CLOCK_MONOTONIC), and frees `aside`.
-** False: a thread hangs in the system, and `aside` is left as it is. */
-bool ae_aside_stop (ae_aside *aside, int64_t until);
+** unknown; what comes later is not sent. Waits for the threads until `until` (ns,
+** CLOCK_MONOTONIC). False: one hangs in the system, and `aside` must not be freed. */
+bool ae_aside_end (ae_aside *aside, int64_t until);
+/* To be called after ae_aside_end; NULL is allowed. */
+void ae_aside_free (ae_aside *aside);
 
 /* Writes a sentence to `text` when actions at this place cannot be carried out just now:
 ** the folder of files is missing or may not be written, a program is not there. `place` is

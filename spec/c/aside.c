@@ -269,6 +269,17 @@ static void turns (void) {
   free(next());
 }
 
+/* Slow programs of so many targets that they could take all threads: files go on meanwhile. */
+static void crowd (void) {
+  for (int i = 0; i < 60; i++) {
+    char target[16];
+    snprintf(target, sizeof target, "slow-%d", i % 6);
+    ae_aside_begin(aside, command(1000 + i, target, "sleep 300"));
+  }
+  expect(file(1, "file", "x"), AE_ASIDE_SENT);
+  expect(line(1, "lines", "x", false), AE_ASIDE_SENT);
+}
+
 /* A stop ends what is under way, and drops what is not. */
 static void stop (void) {
   int64_t begun;
@@ -276,13 +287,15 @@ static void stop (void) {
   ae_aside_begin(aside, command(100, "quick", "exit 0"));
   free(next());
   begun = ae_aside_now();
-  CHECK(ae_aside_stop(aside, begun + 30 * SECOND));
+  CHECK(ae_aside_end(aside, begun + 30 * SECOND));
   for (int i = 0; i < 4; i++) {
     ae_action *answer = next();
     CHECK(answer->outcome == AE_ASIDE_UNKNOWN);
     free(answer);
   }
   CHECK(ae_queue_take(&queue, 1) == NULL);
+  expect(file(1, "late", "x"), AE_ASIDE_NOT_SENT);
+  ae_aside_free(aside);
   aside = ae_aside_new();
 }
 
@@ -290,14 +303,15 @@ int main (int count, char **arguments) {
   static const struct {
     const char *name;
     void (*run)(void);
-  } parts[] = {{"files", files}, {"lines", lines}, {"commands", commands}, {"turns", turns}, {"stop", stop}};
+  } parts[] = {{"files", files}, {"lines", lines}, {"commands", commands}, {"turns", turns}, {"crowd", crowd}, {"stop", stop}};
   CHECK(count == 3 && ae_queue_init(&queue));
   snprintf(folder, sizeof folder, "%s", arguments[2]);
   aside = ae_aside_new();
   CHECK(aside != NULL);
   for (size_t i = 0; i < sizeof parts / sizeof parts[0]; i++)
     if (strcmp(parts[i].name, arguments[1]) == 0) parts[i].run();
-  CHECK(ae_aside_stop(aside, ae_aside_now() + 30 * SECOND));
+  CHECK(ae_aside_end(aside, ae_aside_now() + 30 * SECOND));
+  ae_aside_free(aside);
   ae_queue_free(&queue);
   printf("%s: fine\n", arguments[1]);
   return 0;

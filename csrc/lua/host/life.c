@@ -381,11 +381,9 @@ static int64_t seconds_from_now (int64_t seconds) {
 }
 
 /* Ends the actions that are still under way. False: one hangs in the system. */
-static bool stop_aside (ae_host *host) {
-  if (host->shared.aside == NULL) return true;
-  if (!ae_aside_stop(host->shared.aside, seconds_from_now(ASIDE_SECONDS))) return false;
-  host->shared.aside = NULL;
-  return true;
+static bool end_aside (ae_host *host) {
+  ae_aside *aside = host->shared.aside;
+  return aside == NULL || ae_aside_end(aside, seconds_from_now(ASIDE_SECONDS));
 }
 
 /* Hands over the verdicts that the inbox refused once more. */
@@ -405,6 +403,8 @@ static void flush_workers (ae_host *host) {
 static void free_all (ae_host *host) {
   size_t i;
   for (i = 0; i < host->count; i++) ae_worker_free(&host->workers[i]);
+  ae_aside_free(host->shared.aside);
+  host->shared.aside = NULL;
   free(host->workers);
   free(host->shared.path);
   free(host->shared.cpath);
@@ -423,7 +423,7 @@ bool ae_host_stop (ae_host *host) {
   if (host->receiver != NULL) ae_webhook_drain(host->receiver);
   stop_workers(host);
   joined = join_workers(host);
-  if (joined) joined = stop_aside(host);
+  if (!end_aside(host)) joined = false; /* no program outlives a worker that hangs */
   if (host->admin != NULL) ae_admin_stop(host->admin); /* it reads the receiver */
   if (host->receiver != NULL) ae_webhook_stop(host->receiver);
   host->receiver = NULL;

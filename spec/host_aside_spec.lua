@@ -68,6 +68,10 @@ local function effects_of(id)
   return cjson.decode(text).effects
 end
 
+local function count_of(target, outcome)
+  return one:metrics()[('effects_total{target="%s",outcome="%s"}'):format(target, outcome)] or 0
+end
+
 local function listed()
   local pipe = io.popen("ls -A " .. place .. "/letters")
   local names = {}
@@ -139,7 +143,7 @@ describe("a file of a rule", function()
     local run = run_of("1/a", "retry")
     assert.is_truthy(run.reason:find("target 'missing': " .. place .. "/missing: it is not there: make it", 1, true),
       run.reason)
-    assert.are.equal("not_sent", effects_of("1")[1].state)
+    assert.is_true(count_of("missing", "not_sent") >= 1)  -- not its state: it may be under way again by now
     assert(os.execute("mkdir " .. place .. "/missing"))
     run_of("1/a", "done")
     assert.is_string(process.read(place .. "/missing/1.json"))
@@ -236,7 +240,7 @@ describe("a program of a rule", function()
     assert.are.equal(200, (post(1)))
     local run = run_of("1/a", "retry")
     assert.is_truthy(run.reason:find("load: it is not there", 1, true), run.reason)
-    assert.are.equal("not_sent", effects_of("1")[1].state)
+    assert.is_true(count_of("load", "not_sent") >= 1)
   end)
 
   it("that a signal ends gets the same key and input again", function()

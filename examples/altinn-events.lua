@@ -27,8 +27,16 @@ return {
       headers = { Authorization = env "PRINT_AUTHORIZATION" },
       timeout = 10,
     },
-    alert = { url = "https://alerts.example.no" },
     archive = { url = "https://archive.example.no", timeout = 30 },
+    cases = { url = "https://cases.example.no", timeout = 30 },
+    mail = {
+      mail = "smtps://mail.example.no",
+      from = "altinn@agency.example",
+      user = "altinn",
+      password = env "MAIL_PASSWORD",
+    },
+    duty = { teams = env "TEAMS_ADDRESS" }, -- the address of a workflow is a secret
+    receipts = { append = "/srv/letters/receipts.csv", header = "time;what;letter;reference;event" },
     -- On this machine: send.file("out") { … } and send.file("list") { line = … }, send.command("load") { json = … }.
     -- Under systemd, ReadWritePaths= of the unit names the folder.
     out = { folder = "/srv/letters" },

@@ -5,12 +5,13 @@ local events = require "altinn.events"
 local emulator = require "spec.support.emulator"
 local host = require "spec.support.host"
 local process = require "spec.support.process"
+local target = require "spec.support.target"
 
 local SECRET = "0123456789abcdef0123456789abcdef"
 local SCOPES = "altinn:events.subscribe altinn:correspondence.read"
 local US, OTHERS = "987654321", "910000004"
 
-local altinn, running, config
+local altinn, cases, running, config
 
 local ARCHIVE = process.read "examples/rules/archive.lua"
 local README = process.read("README.md"):match "<!%-%- rule mine%.lua %-%->\n```lua\n(.-)```"
@@ -34,13 +35,14 @@ end
 local function archive_rule() return (ARCHIVE:gsub("/srv/letters", running.folder .. "/letters")) end
 
 local function start()
-  altinn = emulator.start { speed = 1 }
-  running = host.start { config = ("return { secret = %q, base_url = %q, token = %q }"):format(SECRET, altinn.base,
-    altinn:token { scopes = SCOPES, orgNo = US }), rules = { mine = UNNAMED } }
+  altinn, cases = emulator.start { speed = 1 }, target.start()
+  running = host.start { rules = { mine = UNNAMED },
+    config = ("return { secret = %q, base_url = %q, token = %q, targets = { cases = { url = %q } } }"):format(SECRET,
+      altinn.base, altinn:token { scopes = SCOPES, orgNo = US }, cases.url) }
   config = running.folder .. "/commands.lua"
   process.write(config, ([[return { secret = %q, base_url = %q, token = %q, rules = { %q },
-    endpoint = "http://127.0.0.1:%d/events" }]]):format(SECRET, altinn.base,
-    altinn:token { scopes = SCOPES, orgNo = US }, running.folder .. "/rules", running.port))
+    endpoint = "http://127.0.0.1:%d/events", targets = { cases = { url = %q } } }]]):format(SECRET, altinn.base,
+    altinn:token { scopes = SCOPES, orgNo = US }, running.folder .. "/rules", running.port, cases.url))
   assert(os.execute("mkdir " .. process.quote(running.folder .. "/letters")))
 end
 
@@ -49,6 +51,7 @@ describe("a recipient", function()
   teardown(function()
     if running then running:close() end
     if altinn then altinn:close() end
+    if cases then cases:close() end
   end)
 
   it("is told to name itself, and refused by Altinn when it does not", function()
@@ -138,9 +141,10 @@ describe("a recipient", function()
       body = "Dear us", isConfirmationNeeded = true, dueDateTime = "2099-01-01T00:00:00Z",
       attachments = { { fileName = "offer.txt", content = "An offer." } } })
     local function file(name) return process.read(running.folder .. "/letters/" .. letter.id .. name) end
-    assert(running:wait_log("verdict=skipped[^\n]*archived in", 60), running:log())
+    assert(running:wait_log("rule=archive%-letter[^\n]*verdict=done[^\n]*archived", 60), running:log())
     assert(running:wait_log("rule=letters%-to%-us[^\n]*verdict=skipped[^\n]*noted", 60), running:log())
-    assert.are.equal("# Ours\n\nDear us\n", file ".md")
+    local record = cjson.decode(cases:requests()[1].body)
+    assert.are.same({ "Ours", "Dear us" }, { record.title, record.text })
     assert.are.equal("An offer.", file "-1-offer.txt")
     local statuses = process.wait(30, function()
       local text = cjson.encode(altinn:control("GET", "/letters/" .. letter.id))

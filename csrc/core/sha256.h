@@ -16,9 +16,11 @@ typedef struct ae_sha256 {
   unsigned char block[AE_SHA256_BLOCK];
 } ae_sha256;
 
-/* The digest of bytes that come in parts: begin, add as often as wanted, end. */
+/* Begins a digest. */
 void ae_sha256_begin (ae_sha256 *sum);
+/* Adds bytes. */
 void ae_sha256_add (ae_sha256 *sum, const void *bytes, size_t length);
+/* Ends the digest and writes it. */
 void ae_sha256_end (ae_sha256 *sum, unsigned char digest[AE_SHA256_BYTES]);
 
 /* Whether the first `length` bytes are equal; the time that it takes does not depend on

@@ -1,57 +1,56 @@
--- Run by `busted examples/rules`, or by `make test` with all others.
-local events = require "altinn.events"
-local rule = require "altinn.events.rule"
-local rules = require "altinn.events.rules"
+-- Run by `make test`: the whole host, Altinn in the emulator, a case system.
+local process = require "spec.support.process"
+local story = require "spec.support.story"
 
-local path = debug.getinfo(1, "S").source:match("^@(.*)_spec%.lua$") .. ".lua"
+local RULE = "archive-letter"
+local OPTIONS = { rules = { "examples/rules/archive.lua" }, services = { "cases" },
+  targets = [[cases = { url = "$cases" }]], party = "987654321", scopes = "altinn:correspondence.read",
+  replace = { ["/srv/letters"] = "$FOLDER/letters" } }
 
-local function event(recipient)
-  return assert(events.parse(([[{
-    "specversion": "1.0", "id": "1", "type": "no.altinn.correspondence.correspondencepublished",
-    "source": "https://platform.tt02.altinn.no/correspondence/api/v1/correspondence",
-    "resource": "urn:altinn:resource:acme-letters", "resourceinstance": "0198c3a2-7b1d-7c55-8f0e-2a4b6c8d0e1f",
-    "subject": "urn:altinn:organization:identifier-no:%s", "time": "2026-08-20T07:22:19Z"
-  }]]):format(recipient)))
+local function letter_with_files(one, values)
+  values.title, values.body = "An offer", "As *discussed*"
+  values.attachments = { { fileName = "../offer.pdf", content = "the offer" },
+    { fileName = "terms.txt", content = "terms" } }
+  return one:letter(values)
 end
 
--- A letter that notes what is done with it, and a rule that writes nothing.
-local function archived(overview)
-  local done = {}
-  local letter = { id = "0198c3a2-7b1d-7c55-8f0e-2a4b6c8d0e1f" }
-  function letter.overview() return overview end
-  function letter.download(_, attachment, place) done[#done + 1] = "download " .. attachment.id .. " " .. place end
-  function letter.mark_read() done[#done + 1] = "read" end
-  function letter.confirm() done[#done + 1] = "confirm" end
-  local file = { write = function(_, text)
-    done[#done + 1] = text
-    return true
-  end, close = function() return true end }
-  local subject = assert(rules.load({ path }, { globals = { io = { open = function(place)
-    done[#done + 1] = "open " .. place
-    return file
-  end } } }))[1]
-  local verdict = rule.verdict(subject.run(event "987654321", letter, { attempt = 1 }))
-  return done, verdict, subject
+local function statuses(one, letter)
+  local has = {}
+  for _, entry in ipairs(one.altinn:control("GET", "/letters/" .. letter.id).statusHistory) do
+    has[entry.status] = true
+  end
+  return has
 end
 
-describe("archive-letter", function()
-  local base = "/srv/letters/0198c3a2-7b1d-7c55-8f0e-2a4b6c8d0e1f"
-
-  it("archives first, then tells Altinn", function()
-    local done, verdict = archived { isConfirmationNeeded = true, content = { messageTitle = "Hello",
-      messageBody = "A *letter*", attachments = { { id = "a", fileName = "../offer.pdf" } } } }
-    assert.are.same({ "download a " .. base .. "-1-__offer.pdf", "open " .. base .. ".md",
-      "# Hello\n\nA *letter*\n", "read", "confirm" }, done)
-    assert.are.equal("archived in /srv/letters", verdict.reason)
+describe(RULE, function()
+  it("archives first, then tells Altinn, wherever the host is killed", function()
+    local kills = story.with_crashes(OPTIONS, function(one)
+      local letter = letter_with_files(one, { isConfirmationNeeded = true, dueDateTime = "2099-01-01T00:00:00Z" })
+      one:advance(300)
+      local json, folder = one:only("cases").json, one.folder .. "/letters/" .. letter.id
+      assert.are.equal("As *discussed*", json.text)
+      assert.are.same({ folder .. "-1-__offer.pdf", folder .. "-2-terms.txt" }, json.files)
+      assert.are.equal("the offer", process.read(json.files[1]))
+      assert.are.equal("terms", process.read(json.files[2]))
+      assert.is_true(statuses(one, letter).Read)
+      assert.is_true(statuses(one, letter).Confirmed)
+      assert.are.same({ "done" }, one:states(RULE))
+    end)
+    assert.is_truthy(kills > 0)
   end)
 
-  it("confirms only where the sender asks for it", function()
-    local done, _, subject = archived { isConfirmationNeeded = false, content = { messageTitle = "t", messageBody = "b",
-      attachments = {} } }
-    assert.are.equal("read", done[#done])
-    local matcher = events.matcher()
-    matcher:add(subject.name, { on = subject.on, when = subject.when })
-    assert.are.equal(1, #matcher:match(event "987654321"))
-    assert.are.equal(0, #matcher:match(event "123456789"))
+  it("tells Altinn nothing while the case system refuses the letter", function()
+    local one <close> = story.start(OPTIONS)
+    one.targets.cases:answer { "422", "201" }
+    local letter = one:letter()
+    one:advance(60)
+    assert.is_nil(statuses(one, letter).Read)
+    assert.are.same({ "dead: target 'cases' answered 422" }, one:verdicts(RULE))
+    assert.are.equal(0, (one.host:run("inbox", "retry", "--inbox", one.host.inbox, "--state", "dead", "--all", "--yes",
+      "--reason", "the case system is mended")))
+    one:advance(60)
+    assert.is_true(statuses(one, letter).Read)
+    assert.is_nil(statuses(one, letter).Confirmed)  -- its sender asks for none
+    assert.are.same({ "done: archived, and Altinn knows" }, one:verdicts(RULE))
   end)
 end)

@@ -42,13 +42,16 @@ function M.remove(path)
   os.execute("rm -rf " .. M.quote(path))
 end
 
+--- Pauses between two looks; a spec that does several things at once puts a function that yields here.
+M.pause = socket.sleep
+
 --- Calls `check` until it gives something; nil after so many seconds.
 function M.wait(seconds, check, ...)
   local deadline = socket.gettime() + seconds
   repeat
     local value = check(...)
     if value then return value end
-    socket.sleep(0.005)
+    M.pause(0.005)
   until socket.gettime() > deadline
   return nil
 end

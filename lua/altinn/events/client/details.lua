@@ -75,15 +75,18 @@ local function is_concealed(details, wanted)
   return (number_of[details.status] or math.huge) > number_of[wanted]
 end
 
-local Details = { __name = "altinn.events.details" }
-Details.__index = Details
+local methods = {}
+local Details = { __name = "altinn.events.details", __index = methods }
+
+--- The methods of details, by name.
+M.methods = methods
 
 --- Whether the letter has ever had one of the statuses. (`status` alone is the status with the highest number, not the
 --- latest one.)
 ---@param ... string
 ---@return boolean|nil was nil: Altinn does not tell this asker, a sender without altinn:serviceowner
 ---@return string|nil message with nil: which status cannot be known
-function Details:has_been(...)
+function methods:has_been(...)
   M.check_statuses(2, ...)
   local concealed
   for index = 1, select("#", ...) do
@@ -149,7 +152,7 @@ end
 --- whether an address was reached, one failed, and an outcome is still to come. An order that was not sent yet is
 --- missing.
 ---@return altinn.events.notified orders see library/client.lua
-function Details:notified()
+function methods:notified()
   local orders = { reached = false, failed = false, pending = false }
   for index, notification in ipairs(self.notifications or {}) do
     local order = order_of(notification)

@@ -99,10 +99,12 @@ local function check_answer(add, entry, kinds)
   local known = shape_at(whole, entry.path)
   if not known then return end
   local has_history = #entry.path == 0 and entry.method == "details" and (kinds == nil or kinds.letter)
-  if entry.name == "has_been" and has_history then
-    if entry.arguments then check_statuses(add, entry) end
+  local methods = has_history and details.methods or {}
+  if methods[entry.name] then
+    if entry.name == "has_been" and entry.arguments then check_statuses(add, entry) end
   elseif known[entry.name] == nil or entry.arguments then
-    local all = { has_been = has_history or nil }
+    local all = {}
+    for name in pairs(methods) do all[name] = true end
     for name in pairs(known) do all[name] = true end
     add("error", "member", entry, strict.message(entry.method, entry.name, all))
   end

@@ -233,7 +233,21 @@ describe("a named body", function()
       .. " or not_sent end,", "    %s\n    return send.http('print') { probe = 'look' }")
     assert.are.equal("", (found(text:format "")))
     says(found(text:format "log(context.effect.key)"),
-      "warning one.lua:4: warning: rule 'a': context.effect is nil here: only a body that an effect names as its probe")
+      "warning one.lua:4: warning: rule 'a': context.effect is there in a probe only, and no effect names this body")
+  end)
+end)
+
+describe("a probe", function()
+  local PROBE = [[rule { name = "a", on = "correspondencepublished",
+    run = function() return send.http("print") { probe = "look" } end,
+    look = function(event, letter, context) %s end }]]
+
+  it("returns sent or not_sent, and does nothing else", function()
+    assert.are.equal("", (found(PROBE:format "if context.get('/').status == 200 then return sent end return not_sent")))
+    says(found(PROBE:format "return done()"),
+      "error one.lua:3: rule 'a': a probe returns sent or not_sent: there is no done(…) in it")
+    says(found(PROBE:format "step('a', log) return sent"), "there is no step(…) in it")
+    says(found(PROBE:format "return send.http('print') {}"), "there is no send.http in it")
   end)
 end)
 
@@ -284,7 +298,7 @@ describe("the arguments of words", function()
 
   it("name each step of a body once: a warning", function()
     says(found(rule("", "    step('a', function() return step('b', log) end)\n    return step('a', log)")),
-      "warning one.lua:5: warning: rule 'a': the step 'a' stands in line 4 too: the second gets the result of the")
+      "warning one.lua:5: warning: rule 'a': the step 'a' stands in line 4 too, and a run may call only one")
     assert.are.equal("", (found(rule(" other = function() return step('a', log) end,",
       "    step('a', log) return later { at = 1, run = 'other' }"))))
   end)

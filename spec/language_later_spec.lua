@@ -163,6 +163,9 @@ describe("workdays", function()
       raises("workdays: the time of day is a text from \"00:00\" to \"23:59\"", rule.workdays, 1, clock)
     end
     for _, clock in ipairs { "00:00", "23:59", "02:30" } do assert.is_truthy(rule.workdays(1, clock)) end
+    local changed = rule.workdays(1)
+    changed.workdays = 1e9
+    raises("later: at: workdays wants a whole number", rule.later, { at = changed })
   end)
 end)
 

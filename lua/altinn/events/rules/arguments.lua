@@ -229,7 +229,11 @@ local WHEN = "at = \"3d\", at = \"2026-12-24T09:00:00+01:00\", or at = workdays(
 -- The moment of a timer: { span = }, { time = }, or { workdays =, clock = }.
 local function moment_of(at)
   if at == nil then return nil, "at is missing: when is it to run? " .. WHEN end
-  if getmetatable(at) == M.Workdays then return { workdays = at.workdays, clock = at.clock } end
+  if getmetatable(at) == M.Workdays then
+    local message = faults.workdays(at.workdays, at.clock)  -- the rule may have changed them
+    if message then return nil, "at: " .. message end
+    return { workdays = at.workdays, clock = at.clock }
+  end
   if type(at) == "string" and at:find("^%d%d%d%d%-") then
     local time = time_of(at)
     if time then return { time = time } end

@@ -199,9 +199,23 @@ local OF_PROBES = { effect = true, get = true }
 local function check_context_of(list, rule, facts)
   for _, entry in ipairs(facts.context) do
     if OF_PROBES[entry.name] and not entry.owner then
-      list:add("warning", "probe", place_in(rule, entry), ("context.%s is nil here: only a body that an effect names"
-        .. " as its probe has it"):format(entry.name))
+      list:add("warning", "probe", place_in(rule, entry), ("context.%s is there in a probe only, and no effect names"
+        .. " this body as its probe"):format(entry.name))
     end
+  end
+end
+
+-- A probe returns sent or not_sent, and does nothing else.
+local function check_probe(list, rule, facts)
+  for _, entry in ipairs(facts.words) do
+    if language.words[entry.name] == "verdict" or entry.name == "step" then
+      list:add("error", "probe", place_in(rule, entry), ("a probe returns sent or not_sent: there is no %s(…) in it")
+        :format(entry.name))
+    end
+  end
+  for _, send in ipairs(facts.sends) do
+    list:add("error", "probe", place_in(rule, send), ("a probe returns sent or not_sent: there is no send.%s in it")
+      :format(send.kind))
   end
 end
 
@@ -222,7 +236,8 @@ local function check_named(list, set, rule, found)
       list:add("hint", "body", place_in(rule, facts), ("nothing starts the body '%s'%s"):format(name,
         suggest.hint(name, language.keys)), ("return later { at = …, run = %q } where it is to run"):format(name))
     end
-    if not started.probes[name] and not started.open then check_context_of(list, rule, facts) end
+    if started.probes[name] then check_probe(list, rule, facts)
+    elseif not started.open then check_context_of(list, rule, facts) end
     check_path(list, rule, name, facts)
   end
 end

@@ -229,13 +229,13 @@ local function check_word(add, entry, rule)
   elseif entry.name == "later" then check_timer(add, entry, rule, language.timer_of(first)) end
 end
 
--- A step is found again by its name: a second one of the same name would get the result of the first.
+-- A step is found again by its name, so that a run cannot call two of one name.
 local function check_steps(add, words)
   local seen = {}
   for _, entry in ipairs(words) do
     local name = entry.name == "step" and entry.arguments[1]
     if type(name) == "string" and seen[name] then
-      add("warning", "step", entry, ("the step '%s' stands in line %d too: the second gets the result of the first")
+      add("warning", "step", entry, ("the step '%s' stands in line %d too, and a run may call only one of that name")
         :format(name, seen[name]), "give each step its own name")
     elseif name then seen[name] = entry.line end
   end

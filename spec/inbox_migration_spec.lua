@@ -20,7 +20,7 @@ local function shape(path)
   return sql.query(path, "SELECT name FROM sqlite_master ORDER BY name"),
     sql.query(path, "SELECT m.name AS t, c.name AS c FROM sqlite_master m, pragma_table_info(m.name) c "
       .. "WHERE m.type = 'table' ORDER BY 1, 2"),
-    sql.query(path, "SELECT name, sql FROM sqlite_master WHERE type = 'trigger' ORDER BY 1")
+    sql.query(path, "SELECT name, sql FROM sqlite_master WHERE type IN ('trigger', 'index') ORDER BY 1")
 end
 
 local function secret(path)

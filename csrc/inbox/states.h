@@ -79,10 +79,17 @@ typedef enum ae_effect_state {
 #define AE_SQL_IS_OPEN "state IN (''" AE_OPEN_RUN_STATES(AE_STATE_SQL_ITEM) ")"
 #define AE_SQL_IS_FINAL "state IN (''" AE_FINAL_RUN_STATES(AE_STATE_SQL_ITEM) ")"
 #define AE_SQL_IS_RETURNABLE "state IN (''" AE_RETURNABLE_RUN_STATES(AE_STATE_SQL_ITEM) ")"
-/* A run that waits for a time or needs an operator: there is an index of these by
-** cause. */
-#define AE_SQL_HAS_CAUSE \
-  "state IN (''" AE_OPEN_RUN_STATES(AE_STATE_SQL_ITEM) ",'dead','abandoned')"
+/* The conditions of the partial indexes, and of the queries that use these: the text of
+** both is the same, with `r` for the table run or without. They have no IN: for a list
+** of it SQLite would build a table at each insert into `run`. */
+#define AE_STATE_SQL_OR(name, text) " OR state = '" text "'"
+#define AE_STATE_SQL_OR_R(name, text) " OR r.state = '" text "'"
+/* Runs in an open state are indexed by due time. */
+#define AE_SQL_HAS_TIME "(state = ''" AE_OPEN_RUN_STATES(AE_STATE_SQL_OR) ")"
+/* Runs that wait for a time or need an operator are indexed by cause. */
+#define AE_STATES_WITH_CAUSE(X) AE_OPEN_RUN_STATES(X) X(DEAD, "dead") X(ABANDONED, "abandoned")
+#define AE_SQL_HAS_CAUSE "(state = ''" AE_STATES_WITH_CAUSE(AE_STATE_SQL_OR) ")"
+#define AE_SQL_R_HAS_CAUSE "(r.state = ''" AE_STATES_WITH_CAUSE(AE_STATE_SQL_OR_R) ")"
 
 /* The name of a state; "waiting" for AE_RUN_NONE, "" for AE_EFFECT_NONE. */
 const char *ae_run_state_name (ae_run_state state);

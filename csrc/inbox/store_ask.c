@@ -189,7 +189,7 @@ static ae_code put_filter (ae_ask *ask, const char *columns, const ae_ask_filter
                            const char *end, ae_error *error) {
   char passes[AE_ASK_SQL] = "", sql[2 * AE_ASK_SQL];
   ae_code code;
-  if (has_cause(filter)) ae_ask_run_passes(passes, filter, "r." AE_SQL_HAS_CAUSE);
+  if (has_cause(filter)) ae_ask_run_passes(passes, filter, AE_SQL_R_HAS_CAUSE);
   if (has_cause(filter))
     snprintf(sql, sizeof sql,
              "%s FROM event e WHERE e.sequence IN (SELECT r.sequence FROM run r WHERE %s)%s",

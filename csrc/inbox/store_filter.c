@@ -64,7 +64,7 @@ bool ae_ask_functions (ae_ask *ask) {
 ae_code ae_ask_groups (ae_ask *ask, const ae_ask_filter *filter, ae_error *error) {
   char passes[AE_ASK_SQL], sql[AE_ASK_SQL + 1000];
   ae_code code;
-  ae_ask_run_passes(passes, filter, "r." AE_SQL_HAS_CAUSE);
+  ae_ask_run_passes(passes, filter, AE_SQL_R_HAS_CAUSE);
   snprintf(sql, sizeof sql,
            "SELECT" GROUP_COLUMNS ", NULL FROM run r WHERE %s GROUP BY r.state, r.rule, why"
            " ORDER BY count(*) DESC, r.state, r.rule, why",

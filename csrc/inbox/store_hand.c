@@ -124,14 +124,14 @@ static bool execute (ae_ask *ask, const char *sql) {
 static const char *states_of (ae_ask_hand hand, const ae_ask_filter *filter) {
   switch (hand) {
     case AE_HAND_LATER: return "r." AE_SQL_IS_OPEN;
-    case AE_HAND_DISCARD: return "r." AE_SQL_HAS_CAUSE;
+    case AE_HAND_DISCARD: return AE_SQL_R_HAS_CAUSE;
     default: break;
   }
   if (filter->sequence != 0) return "(r." AE_SQL_IS_OPEN " OR r." AE_SQL_IS_RETURNABLE ")";
   if (ae_run_state_of(filter->state) == AE_RUN_DISCARDED) return "r." AE_SQL_IS_RETURNABLE;
-  return filter->state.data == NULL ? "r." AE_SQL_HAS_CAUSE
-                                      " AND r.state <> 'later' AND NOT " PUT_BACK
-                                    : "r." AE_SQL_HAS_CAUSE " AND NOT " PUT_BACK;
+  return filter->state.data == NULL ? AE_SQL_R_HAS_CAUSE
+           " AND r.state <> 'later' AND NOT " PUT_BACK
+                                    : AE_SQL_R_HAS_CAUSE " AND NOT " PUT_BACK;
 }
 
 static ae_code run_put (ae_ask *ask, const char *sql, const ae_ask_filter *filter,

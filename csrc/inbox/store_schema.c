@@ -64,7 +64,6 @@
 
 /* The tables that are new in version 2. */
 #define SINCE_2 \
-  "CREATE INDEX run_due ON run(due) WHERE " AE_SQL_IS_OPEN ";" \
   "CREATE TABLE attempt(number INTEGER PRIMARY KEY, sequence INTEGER NOT NULL," \
   " rule TEXT NOT NULL, state TEXT, attempt INTEGER, due INTEGER, reason TEXT," \
   " changed INTEGER);" \
@@ -94,7 +93,9 @@
   "ALTER TABLE effect ADD COLUMN place INTEGER;" \
   "ALTER TABLE effect_attempt ADD COLUMN version INTEGER;" \
   "CREATE INDEX run_cause ON run(state, rule, cause, entry, due, changed)" \
-  " WHERE " AE_SQL_HAS_CAUSE ";"
+  " WHERE " AE_SQL_HAS_CAUSE ";" \
+  "DROP INDEX IF EXISTS run_due;" \
+  "CREATE INDEX run_due ON run(due) WHERE " AE_SQL_HAS_TIME ";"
 #define TABLES_3 \
   "CREATE TABLE step(sequence INTEGER, rule TEXT, name TEXT, place INTEGER NOT NULL," \
   " result TEXT, version INTEGER, time INTEGER NOT NULL," \

@@ -412,13 +412,13 @@ describe("an act on many runs", function()
       rule { name = "wait", on = "correspondencepublished", repeats = true, order = false,
         run = function() return retry_after("9h") end }]] } }
     local list = {}
-    for i = 1, 4000 do list[i] = sample.text { id = "e-" .. i } end
+    for i = 1, 12000 do list[i] = sample.text { id = "e-" .. i } end
     for first = 1, #list, 400 do
       assert.are.equal(200, (one:post("[" .. table.concat(list, ",", first, first + 399) .. "]",
         { ["Content-Type"] = "application/cloudevents-batch+json" })))
     end
     assert(process.wait(60, function()
-      return one:metrics()['verdicts_total{rule="wait",verdict="later"}'] == 4000 or nil
+      return sql.query(one.inbox, "SELECT count(*) AS n FROM run WHERE state = 'later'")[1].n == #list or nil
     end))
     local command = process.start(one.folder, "act", ("%s inbox discard --state later --reason x --yes --inbox %s")
       :format(host.program(), process.quote(one.inbox)))
@@ -429,8 +429,8 @@ describe("an act on many runs", function()
     until command:status()
     assert.are.equal(0, command:status())
     local reached = tonumber(command:output():match("\n(%d+) runs discarded"))
-    assert.is_true(reached > 2000, command:output())  -- verdicts are counted before they are stored
-    assert.is_true(posts > 5)
+    assert.is_true(reached >= #list, command:output())
+    assert.is_true(posts > 5, posts .. " posts; " .. command:output())
     assert.is_nil(one:log():find("keeps it locked", 1, true))
   end)
 end)

@@ -66,13 +66,20 @@ function Memory:sent(job, outcome)
   self.worker.jobs:settle { outcome_work(job, outcome) }
 end
 
+-- Members that most settlements do not have: without them the table is small.
+local RARE = { "cause", "entry", "timer", "thing", "timer_key", "cancel", "would" }
+
 local function settle_work(job, settlement)
-  return {
+  local work = {
     kind = "settle", sequence = job.sequence, rule = job.name, state = settlement.state, reason = settlement.reason,
-    attempt = settlement.attempt, due = milliseconds(settlement.due), since = milliseconds(settlement.since),
-    version = settlement.version, cause = settlement.cause, entry = settlement.entry, timer = settlement.timer,
-    thing = settlement.thing, timer_key = settlement.timer_key, cancel = settlement.cancel, would = settlement.would,
+    attempt = settlement.attempt, version = settlement.version,
   }
+  if settlement.due then work.due = milliseconds(settlement.due) end
+  if settlement.since then work.since = milliseconds(settlement.since) end
+  for _, name in ipairs(RARE) do
+    if settlement[name] ~= nil then work[name] = settlement[name] end
+  end
+  return work
 end
 
 -- Sends the outcomes again with the settlement, because the inbox may have refused one before.

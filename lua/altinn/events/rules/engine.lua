@@ -94,8 +94,8 @@ function M.context(job, log) return context.new(job, { log = log }) end
 function M.begin(job, ports)
   if not ports.memory:holds(job) then return false end
   job.began, job.started = ports.clock()
-  job.own = { steps = {}, step_count = 0, admitted = {}, finished_keys = {}, outcomes = {}, rounds = 0 }
-  job.made, job.would, job.step = {}, {}, steps.of(job, ports)
+  job.own = { ports = ports, step_count = 0, rounds = 0 }
+  job.would, job.step = nil, steps.step
   return true
 end
 
@@ -121,7 +121,7 @@ local function call_body(job, ports)
   local name = job.entry or "run"
   local body = decisions.body(job.rule, name)
   if not body then return { outcome = { state = "abandoned", reason = decisions.no_body(job.rule, name) } } end
-  job.made, job.body, job.own.steps, job.own.step_count = {}, body, {}, 0
+  job.made, job.body, job.own.steps, job.own.step_count = {}, body, nil, 0
   return decisions.of(job, ports, body, body(job.event, context.thing(job, ports), context.new(job, ports)))
 end
 
@@ -215,16 +215,18 @@ local LEVELS = { dead = "error", retry = "warn", abandoned = "warn" }
 
 -- Gives back what the breaker admitted and the attempt did not use.
 local function release(job, ports)
-  for target, is_unused in pairs(job.own and ports.release and job.own.admitted or {}) do
+  local admitted = job.own and job.own.admitted
+  if not (admitted and ports.release) then return end
+  for target, is_unused in pairs(admitted) do
     if is_unused then ports.release(target) end
   end
 end
 
 local function outcomes_of(job, outcome)
-  local list = {}
-  for _, one in ipairs(job.own and job.own.outcomes or {}) do list[#list + 1] = one end
-  for _, one in ipairs(outcome.outcomes or {}) do list[#list + 1] = one end
-  return list
+  local earlier, list = job.own and job.own.outcomes, outcome.outcomes or {}
+  if not earlier then return list end
+  for _, one in ipairs(list) do earlier[#earlier + 1] = one end
+  return earlier
 end
 
 ---Writes the end of an attempt to the memory and to the log.

@@ -21,10 +21,12 @@ local DROPPED = outcomes.DROPPED
 ---@param target string
 ---@return table|nil outcome of the run when the target is to be left alone
 function M.left_alone(job, ports, target)
-  if not ports.admit or job.own.admitted[target] ~= nil then return nil end
+  if not ports.admit then return nil end
+  local admitted = outcomes.own(job, "admitted")
+  if admitted[target] ~= nil then return nil end
   local seconds = ports.admit(target)
   if seconds then return outcomes.held(ports, target, seconds) end
-  job.own.admitted[target] = true
+  admitted[target] = true
 end
 
 ---Tells the breaker of an attempt at a target.
@@ -34,7 +36,7 @@ end
 ---@param good boolean
 function M.report(job, ports, target, good)
   if not ports.report then return end
-  job.own.admitted[target] = false
+  outcomes.own(job, "admitted")[target] = false
   ports.report(target, good)
 end
 
@@ -108,7 +110,7 @@ end
 -- A chunk of effects.
 
 local function note_sent(job, item, owner, done)
-  if job.own.finished_keys[item.key] then
+  if job.own.finished_keys and job.own.finished_keys[item.key] then
     done.sent[#done.sent + 1] = item.target
   elseif owner ~= nil and owner ~= job.sequence then
     done.elsewhere[#done.elsewhere + 1] = ("event %s has sent %s"):format(tostring(owner), item.key)

@@ -103,7 +103,7 @@ local function get_of(job, ports, asked)
     local reply = ports.send(request, job, asked)
     local status = reply.status or 0
     if ports.report then
-      job.own.admitted[asked.target] = false
+      outcomes.own(job, "admitted")[asked.target] = false
       ports.report(asked.target, status > 0 and status < 500)
     end
     if status == 0 or reply.error then
@@ -117,47 +117,55 @@ end
 
 local MEMBERS = language.context
 
--- Members that are made when a body reads them, each by a function of the body's run; absent ones are nil.
+-- Members that are made when a body reads them, each for the run that runs; absent ones are nil.
 local made = {}
-function made.log(run) return M.log(run.ports.log, place.run) end
-function made.memory(run) return memory_of(run.job, run.ports) end
-function made.timer(run) return timer_of(run.job) end
-function made.effect(run) return run.asked and effect_of(run.asked) end
-function made.get(run) return run.asked and get_of(run.job, run.ports, run.asked) end
+function made.log(_, ports) return M.log(ports.log, place.run) end
+function made.memory(job, ports) return memory_of(job, ports) end
+function made.timer(job) return timer_of(job) end
+function made.effect(job) return job.own.asked and effect_of(job.own.asked) end
+function made.get(job, ports) return job.own.asked and get_of(job, ports, job.own.asked) end
 
 local IN_PROBES = { effect = true, get = true }
 
--- Each context finds its run here, so that a rule finds its values alone.
-local runs = setmetatable({}, { __mode = "k" })
-
-local Context = { __name = "altinn.events.context" }
-
-function Context.__index(self, name)
-  local make = made[name]
+local function member_of(self, name, ports)
+  local make, job = made[name], place.run()
   if not make then
     if MEMBERS[name] then return nil end
-    place.mistake(("there is no '%s' in context%s"):format(tostring(name), suggest.hint(tostring(name), MEMBERS)), 2)
+    place.mistake(("there is no '%s' in context%s"):format(tostring(name), suggest.hint(tostring(name), MEMBERS)), 3)
   end
-  local value = make(runs[self])
-  if value == nil and IN_PROBES[name] then
-    place.mistake(("context.%s is there in a probe only, which is asked about an effect"):format(name), 2)
+  if not job and name ~= "log" then return nil end
+  if job and job.sequence ~= rawget(self, "sequence") then
+    place.mistake("this context is of another run, which is over: do not keep it", 3)
+  end
+  local value = make(job, ports)
+  if not value and IN_PROBES[name] then
+    place.mistake(("context.%s is there in a probe only, which is asked about an effect"):format(name), 3)
   end
   rawset(self, name, value)
   return value
 end
 
+-- The metatables of contexts, by the ports of their host. Each context makes its own `log` when a body reads it, so
+-- that a rule cannot change another rule's.
+local contexts = setmetatable({}, { __mode = "k" })
+
+local function class_of(ports)
+  contexts[ports] = contexts[ports] or { __name = "altinn.events.context", __index = function(self, name)
+    local value = member_of(self, name, ports)
+    return value
+  end }
+  return contexts[ports]
+end
+
 ---The third argument of a body.
 ---@param job altinn.events.job
 ---@param ports altinn.events.ports
----@param asked table|nil the effect that a probe is asked about
 ---@return table
-function M.new(job, ports, asked)
-  local context = setmetatable({
+function M.new(job, ports)
+  return setmetatable({
     attempt = (job.tries or job.failures) + 1, received = job.received, sequence = job.sequence,
     subscription = job.subscription, came_by = job.came_by or "push", repeats = job.repeats or 0,
-  }, Context)
-  runs[context] = { job = job, ports = ports, asked = asked }
-  return context
+  }, class_of(ports))
 end
 
 return M

@@ -12,6 +12,8 @@ local recall = require "altinn.events.rules.engine.recall"
 
 local M = {}
 
+local NONE = {}
+
 local function item_of(effect)
   local record = cjson.decode(effect.request or "")
   record = type(record) == "table" and record or {}
@@ -28,9 +30,9 @@ local function answer_of(job, ports, item)
     error(("nobody knows whether the effect %s was sent, and its probe is gone: %s; put it back, to say sent or"
       .. " not_sent"):format(item.key, decisions.no_body(job.rule, item.probe)), 0)
   end
-  job.made, job.body, job.own.asking = {}, probe, true
-  local value = probe(job.event, context.thing(job, ports), context.new(job, ports, item))
-  job.own.asking = nil
+  job.made, job.body, job.own.asked = {}, probe, item
+  local value = probe(job.event, context.thing(job, ports), context.new(job, ports))
+  job.own.asked = nil
   if value == language.sent then return "sent" end
   if value == language.not_sent then return "not_sent" end
   error(("%s: the probe '%s' returns sent or not_sent, not a %s"):format(place.of(probe), item.probe, type(value)), 0)
@@ -43,14 +45,13 @@ local function note(job, ports, items, index, state)
   local item = items[index]
   local outcome = carry.outcome(job, item, { state = state, reason = REASONS[state] })
   ports.memory:sent(job, outcome)
-  job.own.outcomes[#job.own.outcomes + 1] = outcome
+  local stored = outcomes.own(job, "outcomes")
+  stored[#stored + 1] = outcome
   if state == "sent" then
-    job.own.finished_keys[item.key] = true
+    outcomes.own(job, "finished_keys")[item.key] = true
     return
   end
-  for _, one in ipairs(carry.give_up(job, ports, items, index + 1)) do
-    job.own.outcomes[#job.own.outcomes + 1] = one
-  end
+  for _, one in ipairs(carry.give_up(job, ports, items, index + 1)) do stored[#stored + 1] = one end
 end
 
 ---Asks the probes of the effects that are not finished. Runs code of the rule; raises the errors of the probes.
@@ -59,9 +60,10 @@ end
 ---@return altinn.events.effect_item[] items that are to be sent again
 ---@return table|nil outcome of the run, when a target is to be left alone
 function M.ask(job, ports)
+  local left = recall.of_run(job, ports).effects
+  if #left == 0 or job.rule.shadow then return NONE end
   local items, again = {}, {}
-  for index, effect in ipairs(recall.of_run(job, ports).effects) do items[index] = item_of(effect) end
-  if job.rule.shadow then return again end
+  for index, effect in ipairs(left) do items[index] = item_of(effect) end
   for index, item in ipairs(items) do
     if not item.probe then
       again[#again + 1] = item
@@ -91,8 +93,9 @@ local function again(job, ports, item)
       reason = ("another run is sending the effect with the key %s"):format(item.key) })
   end
   local outcome, failure = carry.send(job, ports, item, item.text)
-  if outcome then job.own.outcomes[#job.own.outcomes + 1] = outcome end
-  if outcome and not failure then job.own.finished_keys[item.key] = true end
+  local stored = outcomes.own(job, "outcomes")
+  stored[#stored + 1] = outcome
+  if outcome and not failure then outcomes.own(job, "finished_keys")[item.key] = true end
   if failure and failure.final then return nil end
   return failure
 end

@@ -35,6 +35,20 @@ function M.check_held(job, ports)
   if not ports.memory:holds(job) then M.stop(job, M.DROPPED) end
 end
 
+--- A table of the attempt's own state, which is made when it is needed.
+---@param job altinn.events.job
+---@param name "admitted"|"finished_keys"|"outcomes"|"steps"
+---@return table
+function M.own(job, name)
+  local own = job.own
+  local value = own[name]
+  if not value then
+    value = {}
+    own[name] = value
+  end
+  return value
+end
+
 local function now(ports) return (ports.clock()) end
 
 local function run_of(job, ports)
@@ -106,14 +120,14 @@ end
 local OPEN = { retry = true, later = true, held = true }
 
 -- The body that runs next and its timer: those that the outcome sets, or those that started this attempt.
-local function timer_of(job, outcome)
+local function set_timer(settlement, job, outcome)
   local timer = outcome.timer
   if timer then
-    return { entry = timer.run, timer = timer.text, thing = timer.thing, timer_key = timer.key, cancel = timer.cancel }
+    settlement.entry, settlement.timer, settlement.thing = timer.run, timer.text, timer.thing
+    settlement.timer_key, settlement.cancel = timer.key, timer.cancel
   elseif OPEN[outcome.state] and job.timer then
-    return { entry = job.entry, timer = job.timer }
+    settlement.entry, settlement.timer = job.entry, job.timer
   end
-  return {}
 end
 
 -- Failures that count: those of the rule and of its targets. A body that a timer starts has its own.
@@ -140,16 +154,18 @@ end
 ---@return altinn.events.settlement
 function M.settlement(job, ports, outcome)
   local wall, clock = ports.clock()
-  local timer, open = timer_of(job, outcome), OPEN[outcome.state]
-  return {
+  local settlement = {
     state = outcome.state, reason = logfmt.short(outcome.reason), attempt = failures_of(job, outcome),
     tries = (job.tries or job.failures) + 1, taken = clock - (job.started or clock),
-    due = open and (outcome.timer and outcome.timer.due or wall + outcome.pause) or nil,
-    since = since_of(job, outcome, wall),
-    cause = cause_of(outcome), version = M.version(job), entry = timer.entry, timer = timer.timer, thing = timer.thing,
-    timer_key = timer.timer_key, cancel = timer.cancel, memory = outcome.memory,
-    would = job.would and #job.would > 0 and (json.encode(json.list(job.would))) or nil,
+    since = since_of(job, outcome, wall), version = M.version(job),
   }
+  if OPEN[outcome.state] then settlement.due = outcome.timer and outcome.timer.due or wall + outcome.pause end
+  if outcome.timer or job.timer then set_timer(settlement, job, outcome) end
+  local cause = cause_of(outcome)  -- most have none: such a table stays small
+  if cause then settlement.cause = cause end
+  if outcome.memory then settlement.memory = outcome.memory end
+  if job.would and #job.would > 0 then settlement.would = json.encode(json.list(job.would)) end
+  return settlement
 end
 
 ---The version of the job's rule as a number of 48 bits; nil when it is not known.

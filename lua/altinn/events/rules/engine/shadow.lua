@@ -32,6 +32,7 @@ end
 ---@param job altinn.events.job
 ---@param items altinn.events.effect_item[]
 function M.note(job, items)
+  job.would = job.would or {}
   for _, item in ipairs(items) do
     job.would[#job.would + 1] = { kind = item.kind, target = item.target, key = item.key, summary = summary_of(item) }
   end
@@ -44,7 +45,7 @@ local OVER = { done = true, skipped = true }
 ---@param outcome table
 ---@return table outcome
 function M.outcome(job, outcome)
-  if not OVER[outcome.state] or #job.would == 0 then return outcome end
+  if not OVER[outcome.state] or not job.would or #job.would == 0 then return outcome end
   outcome.state, outcome.reason = "shadowed", reason_of(job.would)
   return outcome
 end

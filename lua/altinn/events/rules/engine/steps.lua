@@ -11,9 +11,9 @@ local RESULT_BYTES = 256 * 1024
 
 local function check(job, ports, name)
   local own = job.own
-  if own.asking then place.mistake("a probe only asks: there is no step in it", 3) end
+  if own.asked then place.mistake("a probe only asks: there is no step in it", 3) end
   if own.step then place.mistake(("step %q stands inside of step %q"):format(name, own.step), 3) end
-  if own.steps[name] then
+  if own.steps and own.steps[name] then
     place.mistake(("step %q is there twice in one run: each needs its own name"):format(name), 3)
   end
   if ports.may_wait and not ports.may_wait() then
@@ -57,24 +57,23 @@ local function recorded(name, value)
   return text
 end
 
---- The function that the word `step` calls in a run's body; the word has checked its arguments.
----@param job altinn.events.job
----@param ports altinn.events.ports
----@return fun(name: string, fn: fun(): any): any
-function M.of(job, ports)
-  return function(name, fn)
-    if job.own.ended then outcomes.stop(job, job.own.ended) end
-    check(job, ports, name)
-    outcomes.check_held(job, ports)
-    local own = job.own
-    own.steps[name], own.step_count = true, own.step_count + 1
-    local text = known(job, ports, name)
-    if not text then
-      text = recorded(name, called(job, name, fn))
-      store(job, ports, name, text)
-    end
-    return recall.decoded(text)
+--- What the word `step` calls in a body of the run that runs; the word has checked its arguments.
+---@param name string
+---@param fn fun(): any
+---@return any result
+function M.step(name, fn)
+  local job = place.run()
+  local own, ports = job.own, job.own.ports
+  if own.ended then outcomes.stop(job, own.ended) end
+  check(job, ports, name)
+  outcomes.check_held(job, ports)
+  outcomes.own(job, "steps")[name], own.step_count = true, own.step_count + 1
+  local text = known(job, ports, name)
+  if not text then
+    text = recorded(name, called(job, name, fn))
+    store(job, ports, name, text)
   end
+  return recall.decoded(text)
 end
 
 return M

@@ -192,7 +192,8 @@ describe("a named body", function()
       "error one.lua:5: rule 'a': send.http: there is no target 'prnt'")
     says(found(named("    letter:detials()")), "error one.lua:5: rule 'a': the letter has no 'detials'")
     says(found(named("    log(context.atempt)")), "error one.lua:5: rule 'a': there is no 'atempt' in context")
-    says(found(named("    log(context.timer.wiht)")), "timer has no 'wiht' (did you mean 'with'?)")
+    says(found(named("    log(context.timer.wiht)")),
+      "warning one.lua:5: warning: rule 'a': timer has no 'wiht' (did you mean 'with'?)")
     says(found(named("    later { at = 1 }")), "error one.lua:5: rule 'a': later(…) is made and not returned")
     says(found(named("    remember { a = 1 } forget('b')")), "remember(…) is made and not", "forget(…) is made and not")
     says(found(named("    if event.id then return done() end")),

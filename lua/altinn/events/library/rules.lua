@@ -137,9 +137,10 @@ present = nil
 
 --- An effect as it was recorded.
 ---@class altinn.events.recorded_effect
+---@field kind string "http", …
 ---@field target string
 ---@field key string
----@field [string] any
+---@field [string] any what else is recorded: method, path, body, …
 
 --- A target's answer to context.get.
 ---@class altinn.events.answer

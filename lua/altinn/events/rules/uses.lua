@@ -116,8 +116,9 @@ local PARTS = { log = language.levels, timer = { set = true, due = true, with = 
 local function check_context(add, entry)
   local known = PARTS[entry.owner]
   if entry.owner then
-    if known and not known[entry.name] then
-      add("error", "member", entry, strict.message(entry.owner, entry.name, known))
+    if known and not known[entry.name] then  -- the log raises, of a timer it is nil
+      add(entry.owner == "log" and "error" or "warning", "member", entry,
+        strict.message(entry.owner, entry.name, known))
     end
   elseif not language.context[entry.name] then
     add("error", "member", entry, ("there is no '%s' in context%s"):format(entry.name,

@@ -154,6 +154,18 @@ describe("a filter", function()
     assert.are.equal(0, count_of "waiting")
   end)
 
+  it("of a retry leaves runs alone that were put back and not tried since", function()
+    add_dead(2)
+    says(select(2, run("inbox", "retry", "--rule", "print", "--reason", "x", "--yes")), "2 runs put back")
+    for _, words in ipairs { { "--rule", "print" }, { "--state", "retry" }, { "--all" } } do
+      local list = { "inbox", "retry", "--reason", "x", "--yes", table.unpack(words) }
+      assert.are.equal(1, (run(table.unpack(list))), words[1])
+    end
+    assert.are.equal(2, count_of "act")
+    execute "UPDATE run SET attempt = 1 WHERE sequence = 1"
+    says(select(2, run("inbox", "retry", "--state", "retry", "--reason", "x", "--yes")), "1 run put back")
+  end)
+
   it("of a time, a type and a cause", function()
     add_dead(5)
     local words = { "inbox", "retry", "--since", "2026-05-28T20:26:42Z", "--until", "2026-05-28T20:26:44Z", "--type",

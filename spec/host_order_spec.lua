@@ -19,7 +19,7 @@ local function rule_of(name, fields)
   return ([[
     rule { name = "%s", on = "x.order", %s, run = function(event, _, context)
       log(("%%s begin %%s %%s %%d"):format("%s", event.subject, event.id, context.attempt))
-      local ends = os.clock() + 0.002
+      local ends = os.clock() + 0.006
       while os.clock() < ends do end
       local what = event.data[context.attempt] or "done"
       log(("%%s end %%s %%s %%s"):format("%s", event.subject, event.id, what))

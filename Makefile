@@ -61,7 +61,8 @@ MODULE_SPECS = $(wildcard spec/events_spec.lua spec/vectors_spec.lua spec/match_
   spec/json_spec.lua spec/roundtrip_spec.lua spec/paging_spec.lua spec/corpus_spec.lua \
   spec/grant_spec.lua spec/maskinporten_spec.lua spec/maskinporten_cache_spec.lua \
   spec/plan_spec.lua spec/client_module_spec.lua spec/thing_spec.lua spec/engine_spec.lua spec/effects_spec.lua \
-  spec/calendar_spec.lua spec/language_later_spec.lua \
+  spec/calendar_spec.lua spec/language_later_spec.lua spec/retry_table_spec.lua spec/cause_spec.lua \
+  spec/gate_spec.lua \
   spec/effects_file_spec.lua spec/effects_command_spec.lua)
 
 ENV = PATH='$(CURDIR)/$(BUILD)/bin':"$$PATH" AE_BUILD='$(BUILD)' \

@@ -78,6 +78,8 @@ describe("the cause of a failure", function()
       ["print answered 422"] = { reason = "target 'print' answered 422: no such case 4711", kind = 422,
         target = "print" },
       ["print: timeout"] = { reason = "target 'print': no answer in 30 s", kind = "timeout", target = "print" },
+      ["print: connect"] = { reason = "…", kind = "network", stage = "connect", target = "print" },
+      ["network (resolve)"] = { reason = "…", kind = "network", stage = "resolve" },
       ["forbidden (4001)"] = { reason = "…", kind = "forbidden", status = 401, number = 4001 },
       ["server (503)"] = { reason = "…", kind = "server", status = 503 },
       ["network"] = { reason = "Altinn was not reached: …", kind = "network" },

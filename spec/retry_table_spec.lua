@@ -196,6 +196,19 @@ describe("a rule", function()
       { reason = "x", kind = 404 }))
   end)
 
+  it("changes the table for a stage of the network alone", function()
+    local function failure(stage) return { reason = "x", kind = "network", stage = stage, target = "print" } end
+    for _, stage in ipairs { "resolve", "connect", "broken" } do
+      assert.are.equal("alive", state_of({}, failure(stage)))
+      assert.are.equal("dead", state_of({ override = { [stage] = "never" } }, failure(stage)))
+      assert.are.equal("alive", state_of({ override = { [stage] = "never" } }, failure "another"))
+      assert.are.equal("alive", state_of({ override = { network = "never", [stage] = "again" } }, failure(stage)))
+      assert.are.equal("alive", state_of({ retry = { on = { stage } } }, failure(stage)))
+      assert.is_nil(table_of_retries.word_fault(stage))
+    end
+    assert.are.equal("dead", state_of({ override = { network = "never" } }, failure "connect"))
+  end)
+
   it("cannot change what the host is to blame for", function()
     assert.are.equal("alive", state_of({ override = { host = "never" }, retry = { on = { 404 } } },
       { reason = "x", kind = "host" }))

@@ -217,6 +217,20 @@ describe("without an answer", function()
     return code, detail.not_sent
   end
 
+  it("it is told at which stage the network failed", function()
+    local function stage_of(fields)
+      local reply, _, code, detail = send(request(fields))
+      assert.is_nil(reply)
+      return { code, detail.stage }
+    end
+    assert.are.same({ "network", "connect" }, stage_of { url = ("http://127.0.0.1:%d/"):format(process.free_port()) })
+    assert.are.same({ "network", "resolve" }, stage_of { url = "http://a..b/" })
+    server:answer "return { cut = 5, bytes = 100 }"
+    assert.are.same({ "network", "broken" }, stage_of {})
+    server:answer "return { hang = true }"
+    assert.are.same({ "timeout" }, stage_of { timeout = 0.2 })
+  end)
+
   it("it is told whether anything can have been sent", function()
     server:answer "return { hang = true }"
     local refused = ("http://127.0.0.1:%d/"):format(process.free_port())

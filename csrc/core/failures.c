@@ -3,6 +3,8 @@
 */
 #include "core/failures.h"
 
+#include <assert.h>
+
 #define STATUS_ENTRY(first_status, last_status, name, what, at_once, reason) \
   {.first = first_status, \
    .last = last_status, \
@@ -35,6 +37,13 @@ const ae_failure *ae_failure_of_number (int32_t number) {
   const ae_failure *failure = ae_failure_numbers;
   while (failure->why != NULL && failure->number != number) failure++;
   return failure->why != NULL ? failure : NULL;
+}
+
+#define STAGE_WHY(why) why,
+const char *ae_stage_why (ae_stage stage) {
+  static const char *const reasons[] = {NULL, AE_FAILURE_STAGES(STAGE_WHY)};
+  static_assert(sizeof reasons / sizeof *reasons == AE_STAGE_COUNT, "a reason for each stage");
+  return reasons[stage];
 }
 
 const char *ae_remedy_name (ae_remedy remedy) {

@@ -93,6 +93,13 @@ typedef enum ae_remedy { AE_REMEDIES(AE_REMEDY_ENUM) AE_REMEDY_COUNT } ae_remedy
   X(MEMORY, AGAIN, false, "there was no memory left") \
   X(STORAGE, AGAIN, false, "a file cannot be read or written")
 
+/* The stages of AE_NETWORK, in the order of AE_STAGES: X(why). Each has the remedy of
+** AE_NETWORK. */
+#define AE_FAILURE_STAGES(X) \
+  X("the host's name is not resolved") \
+  X("no connection: refused, or no way there") \
+  X("the connection broke off, or the answer is no HTTP")
+
 /*
 ** Altinn's error numbers: X(number, status, treatment, meaning). Numbers and statuses
 ** are those of Altinn/altinn-correspondence
@@ -234,6 +241,9 @@ extern const ae_failure ae_failure_numbers[];
 const ae_failure *ae_failure_of_status (int status);
 /* The entry of an error number of Altinn; NULL: it is not in the list. */
 const ae_failure *ae_failure_of_number (int32_t number);
+
+/* What a stage means, a static string; NULL for AE_NO_STAGE. */
+const char *ae_stage_why (ae_stage stage);
 
 /* The name of a remedy, a static string. */
 const char *ae_remedy_name (ae_remedy remedy);

@@ -14,6 +14,13 @@ const char *ae_code_name (ae_code code) {
   return (unsigned)code < AE_CODE_COUNT ? names[code] : "unknown";
 }
 
+const char *ae_stage_name (ae_stage stage) {
+#define AE_STAGE_NAME(code, name) name,
+  static const char *const stages[] = {NULL, AE_STAGES(AE_STAGE_NAME)};
+#undef AE_STAGE_NAME
+  return stages[stage];
+}
+
 ae_code ae_fail (ae_error *error, ae_code code, size_t position, const char *format, ...) {
   va_list arguments;
   if (error == NULL) return code;

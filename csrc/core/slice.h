@@ -62,6 +62,17 @@ static inline bool ae_slice_starts (ae_slice text, ae_slice prefix) {
 typedef enum ae_code { AE_CODES(AE_CODE_ENUM) AE_CODE_COUNT } ae_code;
 #undef AE_CODE_ENUM
 
+/* The stages at which an exchange fails with AE_NETWORK; the names are those that Lua
+** sees. */
+#define AE_STAGES(X) \
+  X(AE_RESOLVE, "resolve") /* the host's name */ \
+  X(AE_CONNECT, "connect") \
+  X(AE_BROKEN, "broken") /* later */
+
+#define AE_STAGE_ENUM(code, name) code,
+typedef enum ae_stage { AE_NO_STAGE, AE_STAGES(AE_STAGE_ENUM) AE_STAGE_COUNT } ae_stage;
+#undef AE_STAGE_ENUM
+
 /* Longest message that the core writes, NUL included. */
 #define AE_MESSAGE_SIZE 256
 
@@ -75,6 +86,8 @@ typedef struct ae_error {
 
 /* The name of a code, a static string. */
 const char *ae_code_name (ae_code code);
+/* The name of a stage, a static string; NULL for AE_NO_STAGE. */
+const char *ae_stage_name (ae_stage stage);
 
 /* Fills *error (which may be NULL) and returns `code`. The format is
 ** printf's; every argument must be the program's own or escaped text. */

@@ -327,6 +327,7 @@ bool ae_curl_next (ae_curl *curl, ae_reply *reply) {
   curl->count--;
   *reply = (ae_reply){.id = e->id,
                       .code = e->code,
+                      .stage = e->code == AE_NETWORK ? e->stage : AE_NO_STAGE,
                       .header_text = {e->header.data, e->header.length},
                       .body = {e->body.data, e->body.length},
                       .message = e->code == AE_OK ? NULL : e->message,

@@ -83,6 +83,7 @@ typedef struct ae_reply {
   ae_code code;        /* AE_OK, AE_NETWORK, AE_TLS, AE_TIMEOUT, AE_TOO_LARGE,
                           AE_INVALID (the URL), AE_MEMORY; upload: AE_AUTH,
                           AE_FORBIDDEN, AE_NOT_FOUND, AE_STORAGE */
+  ae_stage stage;      /* when code is AE_NETWORK */
   const char *message; /* when code is not AE_OK: a sentence */
   bool not_sent;       /* failed, and it is certain that no byte of the request was written;
                           mail: of the message; upload: that the file was not renamed */

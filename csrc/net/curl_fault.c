@@ -22,6 +22,16 @@ ae_code ae_exchange_code (CURLcode result) {
   }
 }
 
+/* At which stage an exchange of the code AE_NETWORK failed. */
+static ae_stage stage_of (CURLcode result) {
+  switch (result) {
+    case CURLE_COULDNT_RESOLVE_PROXY:
+    case CURLE_COULDNT_RESOLVE_HOST: return AE_RESOLVE;
+    case CURLE_COULDNT_CONNECT: return AE_CONNECT;
+    default: return AE_BROKEN;
+  }
+}
+
 /* Bytes written of the request, and of a CONNECT before it, over all connections that
 ** were tried. */
 static long bytes_written (const ae_exchange *e) {
@@ -60,6 +70,7 @@ static void describe (ae_exchange *e, CURLcode result) {
 }
 
 void ae_exchange_judge (ae_exchange *e, CURLcode result) {
+  e->stage = stage_of(result);
   if (e->way != AE_WAY_HTTP) {
     ae_exchange_judge_carriage(e, result);
     return;

@@ -57,6 +57,7 @@ struct ae_exchange {
   bool own_proxy; /* the request named it */
   bool not_sent;
   ae_code code;
+  ae_stage stage; /* counts when code is AE_NETWORK */
   char message[AE_MESSAGE_SIZE];
   char error[CURL_ERROR_SIZE];
 };

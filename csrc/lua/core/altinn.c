@@ -295,9 +295,23 @@ static void set_failures (lua_State *L, const char *name, const ae_failure *list
   lua_setfield(L, -2, name);
 }
 
-/* Sets the field `failures`: { statuses, codes, numbers }, the lists of core/failures.h. */
+/* Sets the field `stages`: a list of { name, why }. */
+static void set_stages (lua_State *L) {
+  lua_newtable(L);
+  for (int stage = AE_NO_STAGE + 1; stage < AE_STAGE_COUNT; stage++) {
+    lua_createtable(L, 0, 2);
+    set_text(L, "name", ae_stage_name((ae_stage)stage));
+    set_text(L, "why", ae_stage_why((ae_stage)stage));
+    lua_rawseti(L, -2, stage);
+  }
+  lua_setfield(L, -2, "stages");
+}
+
+/* Sets the field `failures`: { statuses, codes, stages, numbers }, the lists of
+** core/failures.h. */
 static void set_all_failures (lua_State *L) {
-  lua_createtable(L, 0, 3);
+  lua_createtable(L, 0, 4);
+  set_stages(L);
   set_failures(L, "statuses", ae_failure_statuses);
   set_failures(L, "codes", ae_failure_codes);
   set_failures(L, "numbers", ae_failure_numbers);

@@ -254,7 +254,7 @@ static void set_flag (lua_State *L, const char *name, bool value) {
 }
 
 /* Pushes { id, status, headers, body, proxied = true }. A failed exchange also has
-** error, code and not_sent = whether it is certain that no byte of the request was
+** error, code, stage (of the code "network") and not_sent = whether it is certain that no byte of the request was
 ** written. */
 static void push_reply (lua_State *L, const ae_reply *reply) {
   lua_createtable(L, 0, 8);
@@ -272,6 +272,10 @@ static void push_reply (lua_State *L, const ae_reply *reply) {
     lua_setfield(L, -2, "error");
     lua_pushstring(L, ae_code_name(reply->code));
     lua_setfield(L, -2, "code");
+    if (reply->stage != AE_NO_STAGE) {
+      lua_pushstring(L, ae_stage_name(reply->stage));
+      lua_setfield(L, -2, "stage");
+    }
     lua_pushboolean(L, reply->not_sent);
     lua_setfield(L, -2, "not_sent");
   }

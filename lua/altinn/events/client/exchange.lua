@@ -72,12 +72,13 @@ local function failure_of(answer, reply, token)
   }
 end
 
-local function transport_failure(message, code, token, not_sent)
+local function transport_failure(message, code, token, detail)
   code = type(code) == "string" and code or "network"
   message = "Altinn was not reached: " .. tostring(message or "the transport gave no reply")
   return {
     message = hide(message, token), code = code,
-    retry = retry.is_soon(code), detail = { temporary = retry.is_soon(code), not_sent = not_sent or false },
+    retry = retry.is_soon(code),
+    detail = { temporary = retry.is_soon(code), not_sent = detail.not_sent == true, stage = detail.stage },
   }
 end
 
@@ -160,7 +161,7 @@ local function exchange(client, name, request, token, left, sink)
   local fine = reply
   if reply then fine, message, code = deliver(sink, reply) end
   if not fine then
-    return nil, transport_failure(message, code, token, type(detail) == "table" and detail.not_sent == true)
+    return nil, transport_failure(message, code, token, type(detail) == "table" and detail or {})
   end
   -- Hide the token first: the judge cuts sentences, and half a token would not be found.
   if reply.status > 299 then reply.body = without(reply.body, token) end

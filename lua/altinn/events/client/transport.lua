@@ -82,7 +82,9 @@ end
 
 local function transport(request)
   local reply = M.is_carried() and carrier.request(request) or carry(request)
-  if reply.code then return nil, reply.error, reply.code, { not_sent = reply.not_sent or false } end
+  if reply.code then
+    return nil, reply.error, reply.code, { not_sent = reply.not_sent or false, stage = reply.stage }
+  end
   return { status = reply.status, headers = reply.headers, body = reply.body or "", proxied = reply.proxied }
 end
 

@@ -21,6 +21,7 @@
 
 --- The detail of a failed request. not_sent: it is certain that no byte of the request was written.
 ---@class altinn.events.transport_detail
+---@field stage string|nil of the code "network": resolve, connect, broken
 ---@field not_sent boolean|nil
 
 --- Carries a request to a server and gives the reply; or nil, message, code, altinn.events.transport_detail|nil.

@@ -63,12 +63,13 @@ end
 
 local function of_altinn(failure)
   local number = failure.number or failure.status
+  if failure.stage then return ("%s (%s)"):format(failure.kind, failure.stage) end
   return number and ("%s (%d)"):format(failure.kind, number) or nil
 end
 
 local function of_target(failure)
   if type(failure.kind) == "number" then return ("%s answered %d"):format(failure.target, failure.kind) end
-  return ("%s: %s"):format(failure.target, tostring(failure.kind or "no answer"))
+  return ("%s: %s"):format(failure.target, tostring(failure.stage or failure.kind or "no answer"))
 end
 
 -- Kinds of failures whose text says what is wrong; of others the kind says it.

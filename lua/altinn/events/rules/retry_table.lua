@@ -65,6 +65,15 @@ for _, entry in ipairs(known.numbers) do
     failure = { kind = class, status = entry.first, number = entry.number } }
 end
 
+-- The stages at which an exchange of the class "network" fails.
+local stages, is_stage = {}, {}
+
+for _, entry in ipairs(known.stages) do
+  is_stage[entry.name] = true
+  stages[#stages + 1] = { kind = "class", what = entry.name, from = "both", verdict = by_class.network.verdict,
+    why = entry.why, failure = { kind = "network", stage = entry.name } }
+end
+
 -- What befalls effects that are no requests of HTTP: { class, verdict, why }.
 local OF_EFFECTS = {
   { "file", "again", "the folder, the file or the disk is at fault, and may be mended meanwhile" },
@@ -101,7 +110,7 @@ end
 ---@type altinn.events.retry_row[]
 M.rows = {}
 
-for _, list in ipairs { statuses, classes, rules, numbers } do
+for _, list in ipairs { statuses, stages, classes, rules, numbers } do
   for _, row in ipairs(list) do M.rows[#M.rows + 1] = row end
 end
 
@@ -128,9 +137,10 @@ local function of_target(failure)
 end
 
 --- What the table says of a failure.
----@param failure { kind: any, status: integer|nil, number: integer|nil, temporary: boolean|nil, renewable: boolean|nil
----  } kind: a target's status, or a class; number: Altinn's error number; temporary: Altinn's answer says that it may
----  succeed later; renewable: the target has a token that can be renewed; target: it is a target's failure
+---@param failure { kind: any, status: integer|nil, number: integer|nil, temporary: boolean|nil, renewable:
+---  boolean|nil, stage: string|nil, target: string|nil } kind: a target's status, or a class; number: Altinn's error
+---  number; temporary: Altinn's answer says that it may succeed later; renewable: the target has a token that can be
+---  renewed; stage: of the class "network"; target: it is a target's failure
 ---@return "again"|"never"|"refresh" verdict
 ---@return string why
 function M.verdict(failure)
@@ -146,7 +156,8 @@ end
 
 local function matches(word, failure)
   local status = type(failure.kind) == "number" and failure.kind or failure.status
-  return word == failure.number and word ~= nil or word == failure.kind or status ~= nil and
+  if word == nil then return false end
+  return word == failure.number or word == failure.kind or word == failure.stage or status ~= nil and
     (word == status or word == M.class_of(status))
 end
 
@@ -163,7 +174,8 @@ function M.is_named(rule, failure)
   return false
 end
 
---- What a rule's `override` says of a failure: an error number counts before a status, and that before a class.
+--- What a rule's `override` says of a failure: an error number counts before a status, and that before a stage and a
+--- class.
 ---@param rule table|nil
 ---@param failure { kind: any, status: integer|nil, number: integer|nil }
 ---@return "again"|"never"|nil verdict
@@ -172,6 +184,7 @@ function M.overridden(rule, failure)
   if not override then return nil end
   local status = type(failure.kind) == "number" and failure.kind or failure.status
   return failure.number and override[failure.number] or status and override[status]
+    or failure.stage and override[failure.stage]
     or type(failure.kind) == "string" and override[failure.kind] or status and override[M.class_of(status)] or nil
 end
 
@@ -181,6 +194,7 @@ M.classes_hint = " (network, timeout, tls, throttled, server: any 5xx)"
 local function known_words()
   local words = {}
   for class in pairs(by_class) do words[class] = class ~= "host" or nil end
+  for stage in pairs(is_stage) do words[stage] = true end
   return words
 end
 

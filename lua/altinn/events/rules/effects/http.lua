@@ -181,6 +181,7 @@ local BY_OWN = ", by way of the target's proxy"
 ---@field answer string|nil the first KiB of the answer's body, masked
 ---@field reason string|nil why it is not "sent"
 ---@field kind string|nil class of a failure without a status: network, timeout, tls, …
+---@field stage string|nil of a failure of the class "network": resolve, connect, broken
 ---@field cause string|nil a text that is the same for the same fault; nil: made of kind or status
 ---@field headers table|nil of the answer, when the state is "refused"
 
@@ -189,7 +190,7 @@ local function unanswered(name, reply)
   if reply.refused then
     return { state = "refused", status = reply.refused, reason = ("target '%s': %s"):format(name, reply.error) }
   end
-  return { state = reply.not_sent and "not_sent" or "unknown", kind = reply.code or "network",
+  return { state = reply.not_sent and "not_sent" or "unknown", kind = reply.code or "network", stage = reply.stage,
     reason = ("target '%s': %s"):format(name, reply.error or "no answer") }
 end
 

@@ -176,7 +176,7 @@ end
 ---@return altinn.events.effect_outcome outcome
 function M.judge(name, target, reply)
   if reply.error then
-    return { state = reply.not_sent and "not_sent" or "unknown", kind = reply.code or "network",
+    return { state = reply.not_sent and "not_sent" or "unknown", kind = reply.code or "network", stage = reply.stage,
       reason = ("target '%s': %s"):format(name, hidden(reply.error, target)) }
   end
   local answer = text.excerpt(hidden(reply_text(reply.body, reply.status), target))

@@ -51,7 +51,7 @@ local function failed(job, ports, item, result)
   local refused = result.state == "refused"
   local kind = result.kind or refused and result.status or nil
   local outcome = outcomes.failed(job, ports, {
-    reason = result.reason, kind = kind, target = item.target, cause = result.cause,
+    reason = result.reason, kind = kind, stage = result.stage, target = item.target, cause = result.cause,
     after = result.headers and retries.after(result.headers),
   })
   outcome.final = refused and outcome.state == "dead" and not policy.is_temporary(job.rule, kind)

@@ -110,7 +110,7 @@ function M.raised(job, ports, raised, text, limited)
     return M.failed(job, ports, { reason = reason, kind = failure.code, pause = FRESH_PAUSE })
   end
   return M.failed(job, ports, {
-    reason = reason, kind = failure.code, status = status, number = failure.detail.number,
+    reason = reason, kind = failure.code, stage = failure.detail.stage, status = status, number = failure.detail.number,
     temporary = failure.detail.temporary, after = failure.detail.retry_after,
   })
 end

@@ -198,6 +198,28 @@ describe("a probe", function()
     end
   end)
 
+  it("that says not_sent speaks for the effects behind it too, which were never begun: all are decided anew", function()
+    local world, bodies, asked = worlds.new { replies = { 200 } }, 0, {}
+    local job = world:job {
+      run = function()
+        bodies = bodies + 1
+        local list = {}
+        for index, name in ipairs { "a", "b", "c" } do
+          list[index] = rules.send.http "print" { key = LETTER .. name, path = "/" .. name .. bodies,
+            probe = name ~= "c" and "is_there" or nil }
+        end
+        return list
+      end,
+      is_there = function(_, _, context)
+        asked[#asked + 1] = context.effect.path
+        return rules.not_sent
+      end,
+    }
+    world:crash(job, 4)  -- all are recorded, none is sent
+    assert.are.equal("done", world:attempt(job).state)
+    assert.are.same({ { "/a1" }, { "/a2", "/b2", "/c2" } }, { asked, paths(world) })
+  end)
+
   it("that is gone leaves the effect alone, and says what to do", function()
     local world = worlds.new { replies = { BROKEN, 200 } }
     local job = world:job(probed(function() return rules.sent end))

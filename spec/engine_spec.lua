@@ -628,6 +628,16 @@ describe("20,000 effects of one run", function()
   end)
 end)
 
+describe("a context", function()
+  it("that a rule kept from an earlier run is a mistake", function()
+    local world, kept = worlds.new {}, nil
+    world:attempt(world:job { run = function(_, _, context) kept = context end })
+    local outcome = world:attempt(world:job { run = function() return kept.memory.x end })
+    assert.are.equal("retry", outcome.state)
+    contains(outcome.reason, "this context is of another run, which is over")
+  end)
+end)
+
 describe("the line of a verdict", function()
   it("has its level, its attempt and how long it took", function()
     for verdict, case in pairs {

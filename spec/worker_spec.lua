@@ -401,3 +401,56 @@ describe("a run that failed before", function()
     assert.is_truthy(settled.reason:find("gave up after 1 h: ", 1, true))
   end)
 end)
+
+describe("what an earlier life of the host left unfinished", function()
+  local RULE = [[
+    rule { name = "r", on = "*", limit = { seconds = 1 }, run = function()
+      log("the body runs")
+      return skip("no more")
+    end, is_there = function(_, _, context)
+      log("the probe is asked about " .. context.effect.key)
+      return context.effect.key == "print:known" and sent or not_sent
+    end }]]
+
+  local function left(...)
+    local effects = {}
+    for index, effect in ipairs { ... } do
+      effects[index] = { key = effect[1], target = "print", state = "recorded", request = cjson.encode { kind = "http",
+        method = "POST", path = effect[2], headers = {}, probe = effect[3] } }
+    end
+    return { steps = {}, memory = {}, effects = effects }
+  end
+
+  it("goes out before the body runs, by a task of its own; probes are asked first", function()
+    local world = worlds.new { rules = { ["r.lua"] = RULE }, targets = targets("print"),
+      answer = function() return 0.05 end,
+      recalled = left({ "print:known", "/a", "is_there" }, { "print:b", "/b" }, { "print:c", "/c" }) }
+    world:run_at(0, "r", 1)
+    world.queue[1].fresh = false
+    world:run()
+    assert.are.equal("skipped", world:verdict("r", 1).state)
+    local urls = {}
+    for index, request in ipairs(world.requests) do urls[index] = request.url:match "/%a$" end
+    assert.are.same({ "/b", "/c" }, urls)
+    assert.is_truthy(told(world, "the probe is asked about print:known"))
+    assert.is_truthy(told(world, "the body runs"))
+    local states = {}
+    for _, work in ipairs(world.effects) do
+      if work.kind == "outcome" then states[work.key] = work.state end
+    end
+    assert.are.same({ ["print:known"] = "sent", ["print:b"] = "sent", ["print:c"] = "sent" }, states)
+  end)
+
+  it("is left alone when the run is taken back meanwhile", function()
+    local world = worlds.new { rules = { ["r.lua"] = RULE }, targets = targets("print"),
+      answer = function() return 5 end, recalled = left({ "print:b", "/b" }, { "print:c", "/c" }) }
+    world:run_at(0, "r", 1)
+    world.queue[1].fresh = false
+    world:at(1, function(it) it.taken_back["r/1"] = true end)
+    world:at(1, { kind = "cancel", rule = "r", sequence = 1 })
+    world:run()
+    assert.are.equal(1, #world.requests)
+    assert.is_nil(world:verdict("r", 1))
+    assert.is_nil(told(world, "the body runs"))
+  end)
+end)

@@ -93,7 +93,10 @@ local function door(self)
     local states, recalled = {}, {}
     for index, work in ipairs(works) do
       states[index] = false
-      if work.kind == "recall" then recalled[index] = { steps = {}, memory = {}, effects = {} } end
+      if work.kind == "recall" then
+        recalled[index] = self.options.recalled or { steps = {}, memory = {}, effects = {} }
+        self.options.recalled = nil
+      end
     end
     self:at(self.now, { kind = "ack", ticket = ticket, failed = false, states = states, requests = {}, owners = {},
       recalled = recalled })

@@ -221,6 +221,8 @@ describe("a named body", function()
     end
     assert.are.equal("", (found(rule(" look = function() return sent end,",
       '    return send.http("print") { probe = "look" }'))))
+    assert.are.equal("", (found(rule(" look = function() return sent end,",
+      "    local fields = { probe = 'lo' .. 'ok' }\n    return send.http('print')(fields)"))))
     assert.are.equal("", (found('local function again() return later { at = 1, run = "paper" } end\n'
       .. rule(" paper = function() end,", "    return again()"))))
     assert(os.execute("mkdir -p " .. process.quote(folder .. "/rules/lib")))

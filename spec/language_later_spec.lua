@@ -199,6 +199,8 @@ describe("remember", function()
     raises("remember: v: a verdict is no plain value", rule.remember, { v = rule.done() })
     local event = assert(events.parse '{"specversion":"1.0","id":"1","source":"/","type":"t"}')
     raises("remember: e: an event is no plain value: write events.totable(event)", rule.remember, { e = event })
+    local letter = setmetatable({ id = "x" }, { is_thing = true })
+    raises("remember: l: a letter is no plain value: write letter.id", rule.remember, { l = letter })
     raises("remember: s: a text is not UTF-8", rule.remember, { s = "\255" })
     raises("65537 bytes as JSON", rule.remember, { s = ("x"):rep(65535) })
     local many = {}

@@ -181,6 +181,14 @@ describe("a problem in a rule file", function()
     assert.are.same({ "one.lua:2: prefix wants a text that is not empty" }, lines)
   end)
 
+  it("has the line of a body under any name, also after a tail call", function()
+    local set = assert(load_all { ["one.lua"] = 'rule { name = "one", on = "*", run = function() end,\n'
+      .. "  paper = function()\n    return skip()\n  end }\n" })
+    local ok, message = pcall(set[1].bodies.paper)
+    assert.is_false(ok)
+    assert.are.equal(folder .. "/one.lua:2: skip wants a reason", message)
+  end)
+
   it("does not hide the problems of other files", function()
     local lines = problems_of {
       ["a.lua"] = "rule {", ["b.lua"] = "rule { on = 'x.y', run = print }",

@@ -81,15 +81,16 @@ typedef enum ae_effect_state {
 #define AE_SQL_IS_RETURNABLE "state IN (''" AE_RETURNABLE_RUN_STATES(AE_STATE_SQL_ITEM) ")"
 /* The conditions of the partial indexes, and of the queries that use these: the text of
 ** both is the same, with `r` for the table run or without. They have no IN: for a list
-** of it SQLite would build a table at each insert into `run`. */
+** of it SQLite would build a table at each insert into `run`. IS TRUE keeps SQLite from
+** using these indexes for a query that names one state, of one event. */
 #define AE_STATE_SQL_OR(name, text) " OR state = '" text "'"
 #define AE_STATE_SQL_OR_R(name, text) " OR r.state = '" text "'"
 /* Runs in an open state are indexed by due time. */
-#define AE_SQL_HAS_TIME "(state = ''" AE_OPEN_RUN_STATES(AE_STATE_SQL_OR) ")"
+#define AE_SQL_HAS_TIME "(state = ''" AE_OPEN_RUN_STATES(AE_STATE_SQL_OR) ") IS TRUE"
 /* Runs that wait for a time or need an operator are indexed by cause. */
 #define AE_STATES_WITH_CAUSE(X) AE_OPEN_RUN_STATES(X) X(DEAD, "dead") X(ABANDONED, "abandoned")
-#define AE_SQL_HAS_CAUSE "(state = ''" AE_STATES_WITH_CAUSE(AE_STATE_SQL_OR) ")"
-#define AE_SQL_R_HAS_CAUSE "(r.state = ''" AE_STATES_WITH_CAUSE(AE_STATE_SQL_OR_R) ")"
+#define AE_SQL_HAS_CAUSE "(state = ''" AE_STATES_WITH_CAUSE(AE_STATE_SQL_OR) ") IS TRUE"
+#define AE_SQL_R_HAS_CAUSE "(r.state = ''" AE_STATES_WITH_CAUSE(AE_STATE_SQL_OR_R) ") IS TRUE"
 
 /* The name of a state; "waiting" for AE_RUN_NONE, "" for AE_EFFECT_NONE. */
 const char *ae_run_state_name (ae_run_state state);

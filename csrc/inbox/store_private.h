@@ -107,10 +107,10 @@ typedef struct sqlite3_stmt sqlite3_stmt;
   X(VERSION, "INSERT OR IGNORE INTO version(version, rule, file, text, first)" \
              " VALUES(?1, ?2, ?3, ?4, ?5)") \
   X(REMEMBERS, "SELECT min(rule) FROM memory WHERE rule > ?1") \
-  X(DUE, "SELECT sequence, rule, due, line FROM run WHERE " AE_SQL_HAS_TIME \
+  X(DUE, "SELECT sequence, rule, due, line FROM run INDEXED BY run_due WHERE " AE_SQL_HAS_TIME \
          " AND due <= ?1 AND (due, sequence, rule) > (?2, ?3, ?4)" \
          " ORDER BY due, sequence, rule LIMIT ?5") \
-  X(NEXT_DUE, "SELECT min(due) FROM run WHERE " AE_SQL_HAS_TIME " AND due > ?1") \
+  X(NEXT_DUE, "SELECT min(due) FROM run INDEXED BY run_due WHERE " AE_SQL_HAS_TIME " AND due > ?1") \
   X(FIND, "SELECT sequence, received, subscription, body FROM event" \
           " WHERE sequence = ?1") \
   X(REMEMBERED, "SELECT fingerprints FROM remembered") \

@@ -79,7 +79,7 @@ typedef struct ae_part {
 typedef struct ae_reply {
   uint64_t id;
   long status;   /* 0: no answer; mail: of the last reply; the body has the lines of all */
-  long answered; /* failed: the status that came before that; 0: none */
+  long answered; /* failed: the status of a whole header that came before; 0: none */
   ae_slice header_text, body;
   ae_code code;        /* AE_OK, AE_NETWORK, AE_TLS, AE_TIMEOUT, AE_TOO_LARGE,
                           AE_INVALID (the URL), AE_MEMORY; upload: AE_AUTH,

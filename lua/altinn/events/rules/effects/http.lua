@@ -199,9 +199,9 @@ end
 ---@param target table
 ---@param reply { status: integer|nil, answered: integer|nil, headers: table|nil, body: string|nil, error: string|nil,
 ---  code: string|nil, not_sent: boolean|nil, proxied: boolean|nil, refused: integer|nil, hidden: string[]|nil }
----  answered: the status of an answer that broke off; not_sent: no byte of the request went out; proxied: a proxy stood between;
----  refused: nothing was sent, because the target does not want it, as if it had answered with that status; hidden:
----  secrets that the answer may hold; an answer that is too long has a status and the code "too_large"
+---  answered: the status of an answer whose body broke off; not_sent: no byte of the request went out; proxied: a proxy
+---  stood between; refused: nothing was sent, because the target does not want it, as if it had answered with that
+---  status; hidden: secrets that the answer may hold; an answer that is too long has a status and the code "too_large"
 ---@return altinn.events.effect_outcome outcome
 function M.judge(name, target, reply)
   local status = reply.answered or reply.status or 0

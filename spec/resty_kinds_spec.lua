@@ -15,7 +15,8 @@ after_each(function()
 end)
 
 local function start(targets, rule)
-  one = nginx.start { workers = 1, server = "location /events { content_by_lua_block { receive() } }", rules = { one = rule },
+  one = nginx.start { workers = 1, rules = { one = rule },
+    server = "location /events { content_by_lua_block { receive() } }",
     http = ([[lua_shared_dict altinn_events 16m;
       init_by_lua_block { receive = require("altinn.events.resty").handler { dict = "altinn_events",
         rules = "$FOLDER/rules", targets = { %s } } }]]):format((targets:gsub("URL", server.url))) }

@@ -8,7 +8,7 @@ local folder, server, port
 before_each(function()
   folder = process.folder()
   process.write(folder .. "/place", "answer")
-  server, port = process.serve(folder, "dying", "lua5.4 spec/support/dying_server.lua " .. folder .. "/place")
+  server, port = process.serve(folder, "dying", "lua5.4 spec/support/breaking_server.lua " .. folder .. "/place")
 end)
 
 after_each(function()

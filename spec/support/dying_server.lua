@@ -1,41 +1,75 @@
--- A server of HTTP that dies where a spec says. Usage: lua5.4 dying_server.lua FILE; prints its port. FILE holds the
--- place: nothing (0 bytes read), middle (of the body), body (all was read), line (a status line was sent), head (a
--- whole head was sent, and less than its body), refusal (the same, of another status), answer (all was sent).
-local serve = require "socket"
+-- A target that dies: at each connection as the next line of DEATHS says; the last line counts for all that follow.
+-- Usage: lua5.4 dying_server.lua REQUESTS DEATHS; prints its port. A line of DEATHS:
+--   close         the connection is closed, with nothing read
+--   middle        … after half of the body was read
+--   body          … after the whole request was read
+--   status        … after the line with the status was written
+--   half          … after half of the answer's body was written
+--   plain         text that is no TLS is written at once
+--   200, 503, …   an answer
+-- Each request is a line of JSON: { death, method, path, headers, body (that was read) }.
+local cjson = require "cjson"
+local socket = require "socket"
 
-local function place()
-  local file = assert(io.open(arg[1], "rb"))
-  local text = file:read("a")
-  file:close()
-  return text
+local requests = assert(io.open(arg[1], "a"))
+requests:setvbuf("no")
+
+local server = assert(socket.bind("127.0.0.1", 0, 64))
+print((select(2, server:getsockname())))
+io.stdout:flush()
+
+local number = 0
+
+local function next_death()
+  local lines = {}
+  for line in io.lines(arg[2]) do lines[#lines + 1] = line end
+  number = number + 1
+  return lines[math.min(number, #lines)]
 end
 
 local function read_head(client)
-  local length = 0
-  repeat
-    local line = client:receive("*l")
-    length = tonumber((line or ""):lower():match("^content%-length: (%d+)")) or length
-  until line == nil or line == ""
-  return length
+  local request = { headers = {} }
+  request.method, request.path = (client:receive "*l" or ""):match("^(%S+) (%S+)")
+  for line in function() return client:receive "*l" end do
+    if line == "" then break end
+    local name, value = line:match("^([^:]*): ?(.*)$")
+    request.headers[name:lower()] = value
+  end
+  return request
 end
 
-local SAID = {
-  line = "HTTP/1.1 201 Created\r\n", head = "HTTP/1.1 201 Created\r\nContent-Length: 100\r\n\r\nhalf",
-  answer = "HTTP/1.1 201 Created\r\nContent-Length: 0\r\n\r\n",
-  refusal = "HTTP/1.1 422 No\r\nContent-Length: 100\r\n\r\nhalf",
-}
+local deaths = {}
 
-local server = assert(serve.bind("127.0.0.1", 0))
-print((select(2, server:getsockname())))
-io.stdout:flush()
+function deaths.body() end
+
+function deaths.status(client) client:send "HTTP/1.1 200 OK\r\n" end
+
+function deaths.half(client) client:send "HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nhello" end
+
+local function serve(client)
+  local death = next_death()
+  if death == "close" or death == "plain" then
+    if death == "plain" then client:send "this is no TLS\r\n" end
+    requests:write(cjson.encode { death = death }, "\n")
+    return
+  end
+  local request = read_head(client)
+  if not request.method then return end
+  local length = tonumber(request.headers["content-length"] or 0)
+  request.death = death
+  request.body = length > 0 and client:receive(death == "middle" and length // 2 or length) or ""
+  requests:write(cjson.encode(request), "\n")
+  if death == "middle" then return end
+  if deaths[death] then return deaths[death](client) end
+  client:send(("HTTP/1.1 %s Whatever\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"):format(death))
+end
+
 while true do
   local client = server:accept()
-  local where = place()
-  client:settimeout(5)
-  if where ~= "nothing" then
-    local length = read_head(client)
-    client:receive(where == "middle" and length // 2 or length)
+  if client then
+    client:settimeout(10)
+    serve(client)
+    -- With bytes unread the other side gets a reset, as from a process that died.
+    client:close()
   end
-  if SAID[where] then client:send(SAID[where]) end
-  client:close()
 end

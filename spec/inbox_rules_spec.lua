@@ -19,7 +19,7 @@ end)
 local function rule(name, more)
   return ([[
     rule {
-      name = "%s", on = "correspondencepublished", %s
+      name = "%s", on = "correspondencepublished", repeats = true, %s
       run = function(event) return send.http("print") { key = "job:" .. event.id, path = "/" .. event.id } end,
     }]]):format(name, more or "")
 end

@@ -14,7 +14,7 @@ end)
 
 -- What waits would wait again; a probe is skipped at once.
 local RULES = { w = [[
-  rule { name = "waits", on = "*", run = function(event)
+  rule { name = "waits", on = "*", repeats = true, run = function(event)
     if event.id:find("^probe") then return skip("seen " .. event.id) end
     return retry_after("1d", "later")
   end }]] }
@@ -104,7 +104,7 @@ describe("runs that wait for a time", function()
 
   it("come when they are due, and hold their letter until then", function()
     one = host.start { rules = { w = [[
-      rule { name = "waits", on = "*", run = function(event, letter, context)
+      rule { name = "waits", on = "*", repeats = true, run = function(event, letter, context)
         log(("%s attempt %d"):format(event.id, context.attempt))
         if event.id == "first" and context.attempt == 1 then return retry_after("1s", "a second") end
       end }]] } }

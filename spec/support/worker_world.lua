@@ -86,7 +86,7 @@ local function door(self)
   function jobs.settle(_, works) store(self, works) end
   function jobs.verdict() end
   function jobs.effect() end
-  function jobs.admit() end
+  function jobs.admit(_, target) return self.options.closed and self.options.closed[target] end
   function jobs.report() end
   function jobs.release() end
   function jobs.record(_, works, ticket)
@@ -98,8 +98,8 @@ local function door(self)
         self.options.recalled = nil
       end
     end
-    self:at(self.now, { kind = "ack", ticket = ticket, failed = false, states = states, requests = {}, owners = {},
-      recalled = recalled })
+    self:at(self.now, { kind = "ack", ticket = ticket, failed = self.options.fails or false, states = states,
+      requests = {}, owners = {}, recalled = recalled })
     return true
   end
   -- A rule says how long it computes: log("spend", seconds).

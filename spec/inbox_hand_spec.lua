@@ -412,12 +412,12 @@ describe("an act on many runs", function()
       rule { name = "wait", on = "correspondencepublished", repeats = true, order = false,
         run = function() return retry_after("9h") end }]] } }
     local list = {}
-    for i = 1, 12000 do list[i] = sample.text { id = "e-" .. i } end
+    for i = 1, 12000 do list[i] = sample.text { id = "e-" .. i, resourceinstance = "letter-" .. i } end
     for first = 1, #list, 400 do
       assert.are.equal(200, (one:post("[" .. table.concat(list, ",", first, first + 399) .. "]",
         { ["Content-Type"] = "application/cloudevents-batch+json" })))
     end
-    assert(process.wait(60, function()
+    assert(process.wait(180, function()
       return sql.query(one.inbox, "SELECT count(*) AS n FROM run WHERE state = 'later'")[1].n == #list or nil
     end))
     local command = process.start(one.folder, "act", ("%s inbox discard --state later --reason x --yes --inbox %s")

@@ -334,7 +334,6 @@ bool ae_curl_next (ae_curl *curl, ae_reply *reply) {
                       .not_sent = e->not_sent,
                       .proxied = e->proxied};
   if (e->code == AE_OK || e->overflow) reply->status = ae_exchange_status(e);
-  else if (e->way == AE_WAY_HTTP && !e->in_header) reply->answered = ae_exchange_status(e);
   if (e->way == AE_WAY_MAIL) {
     reply->body = reply->header_text;
     reply->header_text = (ae_slice){NULL, 0};

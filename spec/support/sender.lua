@@ -16,7 +16,7 @@ local function perform(request)
   multi = multi or require("altinn.events.curl").new { connections = 8 }
   local reply, message, code, failed = multi:perform(request)
   return reply or { error = message, code = code, not_sent = failed.not_sent, status = failed.status,
-    body = failed.body, answered = failed.answered }
+    body = failed.body }
 end
 
 --- A sender with targets of its own.

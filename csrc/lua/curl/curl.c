@@ -254,8 +254,8 @@ static void set_flag (lua_State *L, const char *name, bool value) {
 }
 
 /* Pushes { id, status, headers, body, proxied = true }. A failed exchange also has
-** error, code, stage (of the code "network"), not_sent = whether it is certain that no
-** byte of the request was written, and answered = the status that came before it failed. */
+** error, code, stage (of the code "network") and not_sent = whether it is certain that no
+** byte of the request was written. */
 static void push_reply (lua_State *L, const ae_reply *reply) {
   lua_createtable(L, 0, 8);
   lua_pushinteger(L, (lua_Integer)reply->id);
@@ -278,10 +278,6 @@ static void push_reply (lua_State *L, const ae_reply *reply) {
     }
     lua_pushboolean(L, reply->not_sent);
     lua_setfield(L, -2, "not_sent");
-    if (reply->answered >= 200) {
-      lua_pushinteger(L, (lua_Integer)reply->answered);
-      lua_setfield(L, -2, "answered");
-    }
   }
 }
 

@@ -256,7 +256,6 @@ local function exchange(request, place, connection)
   end
   local reply, parts = {}, {}
   reply.status, reply.headers = read_head(connection)
-  connection.status = reply.status
   read_body(connection, reply, taker(request, reply, parts))
   reply.body = table.concat(parts)
   keep(connection, reply)
@@ -278,7 +277,7 @@ local function carry(request, state)
     local ok, result = pcall(exchange, request, place, connection)
     if ok then return result end
     connection.socket:close()
-    state.maybe_sent, state.answered = state.maybe_sent or connection.wrote, connection.status
+    state.maybe_sent = state.maybe_sent or connection.wrote
     if attempt == 2 or not is_stale(connection, result) then error(result, 0) end
   end
 end
@@ -288,8 +287,7 @@ end
 ---@return { status: integer, headers: table<string, string>, body: string }|nil reply
 ---@return string|nil message
 ---@return string|nil code network, timeout, tls, too_large, cancelled; unsupported: not in this phase of nginx
----@return { not_sent: boolean, answered: integer|nil }|nil detail without a reply: whether it is certain that no byte
----  was written; the status of an answer that broke off
+---@return { not_sent: boolean }|nil detail without a reply: whether it is certain that no byte was written
 function M.request(request)
   local phase = ngx.get_phase()
   if not PHASES[phase] then
@@ -300,7 +298,7 @@ function M.request(request)
   local ok, result = pcall(carry, request, state)
   if ok then return result end
   if getmetatable(result) == Failure then
-    return nil, result.message, result.code, { not_sent = not state.maybe_sent, answered = state.answered }
+    return nil, result.message, result.code, { not_sent = not state.maybe_sent }
   end
   error(result, 0)
 end

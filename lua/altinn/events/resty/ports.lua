@@ -103,7 +103,7 @@ end
 
 local function perform(request)
   local reply, message, code, detail = http.request(request)
-  return reply or { error = message, code = code, not_sent = detail.not_sent, answered = detail.answered }
+  return reply or { error = message, code = code, not_sent = detail.not_sent }
 end
 
 -- A source of Maskinporten's tokens, one for all workers.

@@ -197,16 +197,15 @@ end
 --- The outcome of an effect, by the reply to its request.
 ---@param name string the target's
 ---@param target table
----@param reply { status: integer|nil, answered: integer|nil, headers: table|nil, body: string|nil, error: string|nil,
+---@param reply { status: integer|nil, headers: table|nil, body: string|nil, error: string|nil,
 ---  code: string|nil, not_sent: boolean|nil, proxied: boolean|nil, refused: integer|nil, hidden: string[]|nil }
----  answered: the status of an answer whose body broke off; not_sent: no byte of the request went out; proxied: a proxy
+---  not_sent: no byte of the request went out; proxied: a proxy
 ---  stood between; refused: nothing was sent, because the target does not want it, as if it had answered with that
 ---  status; hidden: secrets that the answer may hold; an answer that is too long has a status and the code "too_large"
 ---@return altinn.events.effect_outcome outcome
 function M.judge(name, target, reply)
-  local status = reply.answered or reply.status or 0
-  local broken = reply.error and reply.code ~= "too_large" and not reply.answered
-  if status == 0 or broken then return unanswered(name, reply) end
+  local status = reply.status or 0
+  if status == 0 or reply.error and reply.code ~= "too_large" then return unanswered(name, reply) end
   local body = reply.body and reply.body ~= "" and hide(reply.body:sub(1, 8192), target, reply.hidden)
   local answer = body and text.excerpt(body) or nil
   if status >= 200 and status < 300 then return { state = "sent", status = status, answer = answer } end

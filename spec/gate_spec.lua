@@ -291,6 +291,20 @@ describe("unless", function()
       "unless: Read" }, { outcome.state, outcome.reason, outcome.cause })
   end)
 
+  it("takes a letter that a recipient sees no more for deleted, where it names a deletion", function()
+    local parts, gone = { may = UNLESS.may, unless = UNLESS.unless }, { resourceinstance = OTHER }
+    assert.are.equal("not_found", failure(job_of(parts, gone)).code)  -- it may not be there yet
+    local job = job_of(parts, gone, { received = now - 61 })
+    local outcome = check(job)
+    assert.are.same({ "skipped", "Altinn shows the letter no more, as after a deletion (unless)" },
+      { outcome.state, outcome.reason })
+    refusals.details = { status = 403, body = "" }
+    assert.are.equal("forbidden", failure(job).code)
+    refusals.details = nil
+    job.rule = job_of({ may = UNLESS.may, unless = { been = { "Read" } } }).rule
+    assert.are.equal("not_found", failure(job).code)
+  end)
+
   it("is asked before each body, also of a timer", function()
     history = { "Published", "Read" }
     assert.are.equal("skipped", check(job_of(UNLESS, nil, { timer = "{}", entry = "paper" })).state)

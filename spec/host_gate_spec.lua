@@ -64,6 +64,25 @@ local function forge(like, changes)
 end
 
 describe("a rule that wants confirmed events", function()
+  it("runs for a letter's true events while a forged one of the letter waits to be vouched for, and after a restart",
+    function()
+    start [[
+      rule { name = "receipt", on = { "correspondencepublished", "correspondencereceiverread" }, trust = "confirmed",
+        may = { "read:details" }, run = function(event) return done("saw it") end }]]
+    local letter = altinn:letter()
+    local published = registered("correspondencepublished", letter)
+    awaits(published.id, "receipt", "done")
+    local forged = forge(published, { id = "00000000-0000-4000-8000-000000000001",
+      time = "2020-01-01T00:00:00Z", resource = "urn:altinn:resource:another" })
+    awaits(forged, "receipt", "held")
+    altinn:step(letter, "read")
+    awaits(registered("correspondencereceiverread", letter).id, "receipt", "done")
+    one:restart()
+    awaits(forged, "receipt", "held")
+    local other = forge(published, { id = "00000000-0000-4000-8000-000000000002" })
+    awaits(other, "receipt", "held")  -- its turn came: it does not wait behind the other
+  end)
+
   it("runs for what the letter's history shows, and never for a forged event of a real letter", function()
     start [[
       rule { name = "receipt", on = { "correspondencepublished", "correspondencereceiverread" }, trust = "confirmed",

@@ -101,6 +101,7 @@ struct ae_work {
   int64_t attempt;              /* SETTLE, OUTCOME */
   int64_t due;                  /* SETTLE with an open state: ms since 1970 */
   int64_t since;    /* SETTLE: ms since 1970: first failed attempt; 0: the inbox fills it in */
+  int64_t aside;    /* SETTLE with state held: 1: the run stands in no line while it waits */
   uint64_t line;    /* the inbox's own: see lines.h */
   int64_t tries;    /* the inbox's own: attempts so far */
   int64_t repeats;  /* the inbox's own: APPEND: earlier events that mean the same */
@@ -134,6 +135,12 @@ struct ae_work {
   int64_t place;              /* STEP, RECORD: its place among the run's */
   ae_recalled *recalled;      /* RECALL, out: the caller frees it */
 };
+
+/* SETTLE: whether the run stands in no line while it waits: a new timer, or held
+** aside. */
+static inline bool ae_work_is_aside (const ae_work *work) {
+  return work->timed || (work->run_state == AE_RUN_HELD && work->aside != 0);
+}
 
 /*
 ** One run to be carried out: an event and a rule that wants it. Slices live

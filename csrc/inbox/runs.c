@@ -147,7 +147,7 @@ static void fall_asleep (ae_inbox *inbox, int64_t sequence, uint64_t line, int64
   if (due < inbox->next_due) inbox->next_due = due;
 }
 
-/* The same for a timer, which stands in no line meanwhile. */
+/* The same for a run that stands in no line meanwhile: a timer, or held aside. */
 static void step_out (ae_inbox *inbox, int64_t sequence, uint64_t line, int64_t due) {
   leave(inbox, sequence, line);
   if (due < inbox->next_due) inbox->next_due = due;
@@ -168,7 +168,7 @@ void ae_runs_settled (ae_inbox *inbox, const ae_work *work) {
     leave(inbox, work->sequence, work->line);
     return;
   }
-  if (work->timed) {
+  if (ae_work_is_aside(work)) {
     step_out(inbox, work->sequence, work->line, work->due);
     return;
   }

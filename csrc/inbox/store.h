@@ -47,7 +47,7 @@ typedef struct ae_store_run {
   int64_t tries; /* all attempts: failed ones, and those that asked for a later time */
   bool has_line;
   uint64_t line; /* see lines.h */
-  bool free;     /* it waits for its timer: it stands in no line */
+  bool free;     /* it waits for its timer, or was held aside: it stands in no line */
 } ae_store_run;
 
 /* What a run goes on with: see ae_run. */

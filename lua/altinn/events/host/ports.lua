@@ -67,7 +67,7 @@ function Memory:sent(job, outcome)
 end
 
 -- Members that most settlements do not have: without them the table is small.
-local RARE = { "cause", "entry", "timer", "thing", "timer_key", "cancel", "would" }
+local RARE = { "cause", "entry", "timer", "thing", "timer_key", "cancel", "would", "aside" }
 
 local function settle_work(job, settlement)
   local work = {

@@ -11,6 +11,7 @@ local vouching = require "altinn.events.rules.vouching"
 
 local M = {}
 
+local FRESH = 60                      -- seconds in which a letter of a new event may not be there yet
 local SHORTEST, LONGEST = 5, 600  -- seconds between two questions whether Altinn vouches for an event
 
 local known = core.types()
@@ -59,7 +60,8 @@ local function unvouched(job, ports)
     return { state = "dead", cause = "trust: Altinn knows of no such event",
       reason = ("Altinn knows of no such event (trust = \"confirmed\", asked for %s)"):format(duration.text(within)) }
   end
-  return { state = "held", cause = CAUSE, pause = pause_of(age, within - age, ports.random),
+  -- It waits aside: a forged event must not keep the letter's true ones waiting.
+  return { state = "held", cause = CAUSE, aside = true, pause = pause_of(age, within - age, ports.random),
     reason = "Altinn has not vouched for the event yet (trust = \"confirmed\")" }
 end
 
@@ -117,16 +119,29 @@ local function excluded_by(letter, statuses)
   return nil, nil, doubt
 end
 
-local function excluded(job, ports, meaning, ask)
-  local unless = job.rule.unless
-  if not unless then return nil end
-  if meaning.about ~= "letter" then
-    return { state = "dead", cause = "unless: not about a letter",
-      reason = ("unless asks about letters, and this event is about %s: name other types in on"):format(
-        meaning.about and "a thing of the kind '" .. meaning.about .. "'" or "nothing") }
+local function names_deletion(statuses)
+  for _, status in ipairs(statuses) do
+    if status:find "^Purged" then return true end
   end
-  local letter = things.new(job.rule, { id = meaning.id, kind = "letter" }, ask):details()
-  local status, when, doubt = excluded_by(letter, unless.been)
+  return false
+end
+
+-- The details of the letter; nil when the rule excludes deleted letters and Altinn shows this one no more, as it does
+-- after a deletion to a recipient. A letter that has just come may not be there yet: that failure is raised, as a
+-- body's own call does.
+local function details_of(job, ports, id, ask)
+  local letter = things.new(job.rule, { id = id, kind = "letter" }, ask)
+  local is_fresh = (ports.clock()) - job.received < FRESH
+  if is_fresh or not names_deletion(job.rule.unless.been) then return letter:details() end
+  local ok, value = pcall(letter.details, letter)
+  if ok then return value end
+  local failure = things.failure(value)
+  if not failure or failure.code ~= "not_found" then error(value, 0) end
+end
+
+-- Whether the letter's history lets the run begin.
+local function excluded_by_history(job, ports, letter)
+  local status, when, doubt = excluded_by(letter, job.rule.unless.been)
   if status then
     return { state = "skipped", cause = "unless: " .. status,
       reason = ("the letter has been %s%s (unless)"):format(status, when and " since " .. when or "") }
@@ -134,6 +149,19 @@ local function excluded(job, ports, meaning, ask)
   if doubt then
     ports.log("warn", "rule", { rule = job.rule.name, event = job.sequence, reason = "unless: " .. doubt })
   end
+end
+
+local function excluded(job, ports, meaning, ask)
+  if not job.rule.unless then return nil end
+  if meaning.about ~= "letter" then
+    return { state = "dead", cause = "unless: not about a letter",
+      reason = ("unless asks about letters, and this event is about %s: name other types in on"):format(
+        meaning.about and "a thing of the kind '" .. meaning.about .. "'" or "nothing") }
+  end
+  local letter = details_of(job, ports, meaning.id, ask)
+  if letter then return excluded_by_history(job, ports, letter) end
+  return { state = "skipped", cause = "unless: gone",
+    reason = "Altinn shows the letter no more, as after a deletion (unless)" }
 end
 
 --- Looks whether a body may run. Raises the failure of a call to Altinn, as a body's own call does. Waits.

@@ -164,6 +164,7 @@ function M.settlement(job, ports, outcome)
   local cause = cause_of(outcome)  -- most have none: such a table stays small
   if cause then settlement.cause = cause end
   if outcome.memory then settlement.memory = outcome.memory end
+  if outcome.aside then settlement.aside = 1 end
   if job.would and #job.would > 0 then settlement.would = json.encode(json.list(job.would)) end
   return settlement
 end

@@ -44,7 +44,8 @@ end
 
 local function text_of(id)
   local letter = tonumber(id:match("%d+")) % LETTERS
-  return sample.text { id = id, resourceinstance = ("0198c3a2-7b1d-7c55-8f0e-%012d"):format(letter) }
+  return sample.text { id = id, resourceinstance = ("0198c3a2-7b1d-7c55-8f0e-%012d"):format(letter),
+    subject = "urn:altinn:organization:identifier-no:9" .. ("%08d"):format(tonumber(id:match("%d+"))) }
 end
 
 -- One in six is a batch, one in six comes again, as Altinn's ladder brings

@@ -27,8 +27,14 @@ local function start_with_target(rules, answers)
   one = host.start { rules = rules, config = config_for(service.url) }
 end
 
+local posted = 0
+
+-- Events of one meaning come once, so each has a subject of its own.
 local function post(changes)
-  assert.are.equal(200, (one:post(sample.text(changes))))
+  posted = posted + 1
+  local fields = { subject = ("urn:altinn:organization:identifier-no:9%08d"):format(posted) }
+  for name, value in pairs(changes or {}) do fields[name] = value end
+  assert.are.equal(200, (one:post(sample.text(fields))))
 end
 
 local function verdicts() return one:verdicts() end
@@ -526,7 +532,7 @@ describe("identity numbers", function()
       end }
       rule { name = "prints", on = "*", order = "subject", run = function(event)
         local subject = event.subject
-        return send.http("print") { key = { subject }, path = "/" .. subject:sub(-11), body = subject }
+        return send.http("print") { key = { subject }, path = "/people", body = subject }
       end }]] }, { "500" })
     local urn = "urn:altinn:person:identifier-no:" .. PERSON
     post { id = "p-" .. PERSON, subject = urn, alternativesubject = "/person/" .. PERSON }

@@ -96,14 +96,22 @@ end
 
 -- Bodies.
 
+--- Says that a rule has no body of a name.
+---@param name string
+---@param bodies table<string, function> of the rule
+---@return string
+function M.no_body(name, bodies)
+  return ("the rule has no body '%s'%s"):format(core.mask(name), suggest.hint(name, bodies))
+end
+
 --- Why a word cannot name one of some bodies.
----@param name any
----@param bodies table<string, function>
+---@param name string
+---@param bodies table<string, function> of the rule
 ---@return string|nil message
 function M.unknown_body(name, bodies)
   if bodies[name] then return nil end
-  return ("the rule has no body '%s'%s: write %s = function(event, letter, context) … end beside run")
-    :format(core.mask(name), suggest.hint(name, bodies), name:find("^[%a_][%w_]*$") and name or "…")
+  return ("%s: write %s = function(event, letter, context) … end beside run"):format(M.no_body(name, bodies),
+    name:find("^[%a_][%w_]*$") and name or "…")
 end
 
 --- Why a word cannot name a body of the rule that runs. Outside of runs any name will do.
@@ -242,7 +250,7 @@ local function moment_of(at)
   local seconds = duration.parse(at)
   if not seconds then
     local shown = type(at) == "string" and "'" .. core.mask(at:sub(1, 40)) .. "'" or "a " .. type(at)
-    if at ~= at or at == math.huge or type(at) == "number" then shown = tostring(at) end
+    if type(at) == "number" then shown = tostring(at) end
     return nil, ("at: %s is neither a span nor a time nor working days: write %s"):format(shown, WHEN)
   end
   if seconds <= calendar.MOST_SECONDS then return { span = seconds } end

@@ -82,8 +82,8 @@ local TOLD = { error = true, limit = true, fail = true, host = true, usage = tru
 function M.of(failure)
   local cause = failure.cause
   if cause == nil and failure.target ~= nil then cause = of_target(failure)
-  elseif cause == nil and not TOLD[failure.kind] and failure.kind ~= nil then
-    cause = of_altinn(failure) or failure.kind ~= nil and tostring(failure.kind)
+  elseif cause == nil and failure.kind ~= nil and not TOLD[failure.kind] then
+    cause = of_altinn(failure) or tostring(failure.kind)
   end
   cause = cause and core.mask(texts.visible(tostring(cause), "")) or of_text(tostring(failure.reason or "unknown"))
   if cause == "" then cause = "unknown" end

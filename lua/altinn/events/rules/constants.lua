@@ -74,7 +74,7 @@ end
 function M.decided(node, found)
   if node.tag == "Function" then return end
   local word = node.tag == "Op" and node[1]
-  if (word == "or" or word == "and") and M.is_constant(node[2]) or word == "not" and M.is_constant(node[2]) then
+  if (word == "or" or word == "and" or word == "not") and M.is_constant(node[2]) then
     found[#found + 1] = { word = word, node = node }
   end
   for _, child in ipairs(node) do

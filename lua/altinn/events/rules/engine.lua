@@ -9,6 +9,7 @@ local context = require "altinn.events.rules.engine.context"
 local decisions = require "altinn.events.rules.engine.decision"
 local finish = require "altinn.events.rules.engine.finish"
 local gate = require "altinn.events.rules.gate"
+local language = require "altinn.events.rules.language"
 local outcomes = require "altinn.events.rules.engine.outcome"
 local recall = require "altinn.events.rules.engine.recall"
 local shadow = require "altinn.events.rules.engine.shadow"
@@ -119,8 +120,8 @@ end
 
 local function call_body(job, ports)
   local name = job.entry or "run"
-  local body = decisions.body(job.rule, name)
-  if not body then return { outcome = { state = "abandoned", reason = decisions.no_body(job.rule, name) } } end
+  local body = job.rule.bodies[name]
+  if not body then return { outcome = { state = "abandoned", reason = language.no_body(name, job.rule.bodies) } } end
   job.made, job.body, job.own.steps, job.own.step_count = {}, body, nil, 0
   return decisions.of(job, ports, body, body(job.event, context.thing(job, ports), context.new(job, ports)))
 end

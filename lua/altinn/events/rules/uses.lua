@@ -126,6 +126,8 @@ local function check_context(add, entry)
   end
 end
 
+local function nothing() end
+
 local sample
 
 -- An event that has nothing in common with any constant.
@@ -159,7 +161,7 @@ local function check_effect(add, send, rule)
   local stand_ins = effects.kinds[send.kind].stand_ins  -- in place of fields that are known at run time only
   local fields = without_unknown(send.fields, function(name) return stand_ins[name] end)
   if is_open(send.fields.key) then fields.key = nil
-  elseif type(fields.key) == "table" then fields.key = without_unknown(fields.key, print) end
+  elseif type(fields.key) == "table" then fields.key = without_unknown(fields.key, nothing) end
   for name, value in pairs(fields) do
     local stand_in = stand_ins[name]
     local whole = type(value) == "table" and stand_in ~= nil and (type(stand_in) ~= "string" or is_open(value))
@@ -222,7 +224,7 @@ end
 
 local function check_word(add, entry, rule)
   local first, second = entry.arguments[1], entry.arguments[2]
-  if entry.name == "step" and second == UNKNOWN then second = print end
+  if entry.name == "step" and second == UNKNOWN then second = nothing end
   if first == UNKNOWN or second == UNKNOWN then return end
   if stand_ins[entry.name] then first = stand_ins[entry.name](first) end
   local message = language.faults[entry.name](first, second)

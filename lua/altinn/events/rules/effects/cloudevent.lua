@@ -26,9 +26,8 @@ local function origin_fault(value)
 end
 
 M.keys = targets.of_http("url", "address that requests go to; an effect's path is put after it, before its query")
-M.keys[#M.keys + 1] = { name = "handshake", type = "boolean", check = function(value)
-  if type(value) ~= "boolean" then return "must be true or false" end
-end, about = "`false`: send.cloudevent does not ask the target for permission (OPTIONS) before its first event" }
+M.keys[#M.keys + 1] = { name = "handshake", type = "boolean", check = targets.flag,
+  about = "`false`: send.cloudevent does not ask the target for permission (OPTIONS) before its first event" }
 M.keys[#M.keys + 1] = { name = "origin", type = "string", check = origin_fault,
   about = "the name by which send.cloudevent asks for permission; the host of `endpoint` when it is left out" }
 

@@ -220,7 +220,7 @@ end
 local FIXES = {
   tls = "is its certificate trusted? ca_file in the target names its authorities",
   timeout = "does a firewall or a proxy stand between? proxy in the target names a proxy",
-  network = "is the address right, does its name resolve, and may this machine reach it?",
+  network = targets.REACH,
   auth = "correct token or maskinporten in the target", forbidden = "correct token or maskinporten in the target",
 }
 

@@ -37,17 +37,13 @@ local function from_fault(value)
   return message
 end
 
-local function flag(value)
-  if type(value) ~= "boolean" then return "must be true or false" end
-end
-
 M.keys = {
   { name = "mail", check = server_fault, type = "string", nginx = NGINX,
     about = "the server that takes mail: `smtps://host`, or `smtp://host`, where STARTTLS must succeed" },
   { name = "from", check = from_fault, type = "string", nginx = NGINX, about = "address of the sender" },
   { name = "user", check = targets.one_text, type = "string", nginx = NGINX, about = "who signs in at the server" },
   { name = "password", check = targets.one_text, type = "string", nginx = NGINX, about = "of the user" },
-  { name = "plain", check = flag, type = "boolean", nginx = NGINX,
+  { name = "plain", check = targets.flag, type = "boolean", nginx = NGINX,
     about = "`true`: `smtp://` without TLS; `false`: with STARTTLS also on this machine, where it is not needed" },
   targets.timeout, targets.ca_file,
 }
@@ -206,7 +202,7 @@ function M.try(target, tools)
   end
   local fix = outcome.state == "refused" and target.user and FIXES.auth or FIXES[outcome.kind]
   return "failed", (outcome.reason:gsub("^target '': ?", ""):gsub("^target '' ", "it ")),
-    fix or "is the address right, does its name resolve, and may this machine reach it?"
+    fix or targets.REACH
 end
 
 return M

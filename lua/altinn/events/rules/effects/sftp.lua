@@ -113,8 +113,7 @@ local FIXES = {
 function M.try(target, tools)
   local reply = tools.send(M.request(target, "doctor"))
   if not reply.error then return "ok", "the server has its known key, lets the user in, and has the folder" end
-  return "failed", hidden(reply.error, target),
-    FIXES[reply.code] or "is the address right, does its name resolve, and may this machine reach it?"
+  return "failed", hidden(reply.error, target), FIXES[reply.code] or targets.REACH
 end
 
 return M

@@ -105,9 +105,15 @@ function M.person_fault(what, value)
     :format(what, core.mask(value))
 end
 
-local function flag(value)
+--- true or false.
+---@param value any
+---@return string|nil message
+function M.flag(value)
   if type(value) ~= "boolean" then return "must be true or false" end
 end
+
+--- What to do when a target does not answer.
+M.REACH = "is the address right, does its name resolve, and may this machine reach it?"
 
 -- The host of a proxy, without a user: its password would stand in the configuration's messages.
 local function proxy(value)
@@ -154,7 +160,7 @@ M.token = { name = "token", type = "altinn.events.target_token",
     { name = "scope", check = M.one_text, type = "string", about = "scopes, with blanks between them" },
     { name = "resource", check = M.one_text, type = "string", about = "the service that the token is for (RFC 8707)" },
     { name = "audience", check = M.one_text, type = "string", about = "the same, as some servers want it" },
-    { name = "in_body", check = flag, type = "boolean",
+    { name = "in_body", check = M.flag, type = "boolean",
       about = "the secret goes in the body instead of the Authorization header" },
   } }
 
@@ -183,7 +189,7 @@ M.maskinporten = { name = "maskinporten", type = "altinn.events.target_maskinpor
     { name = "consumer_org", check = M.one_text, type = "string", about = "whom the client acts for" },
     { name = "iss_onbehalfof", check = M.one_text, type = "string", about = "whose client it is" },
     { name = "pid", check = M.one_text, type = "string", about = "a person" },
-    { name = "exchange", check = flag, type = "boolean", about = "false: the token is not exchanged for Altinn's" },
+    { name = "exchange", check = M.flag, type = "boolean", about = "false: the token is not exchanged for Altinn's" },
     { name = "algorithm", check = M.one_text, type = "string", about = "of the signature" },
     { name = "timeout", check = M.whole(1, 3600), type = "integer", about = "seconds" },
     { name = "ca_file", check = M.authorities, type = "string", about = "PEM file of authorities for Maskinporten" },

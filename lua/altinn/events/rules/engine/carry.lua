@@ -129,15 +129,22 @@ local function is_to_be_asked(job, state, text)
   return true
 end
 
+---The outcome of a run whose effect another run is to send: it tries again, and this is nobody's failure.
+---@param job altinn.events.job
+---@param ports altinn.events.ports
+---@param item altinn.events.effect_item
+---@return table
+function M.waits_for_another(job, ports, item)
+  return outcomes.failed(job, ports, { kind = "host",
+    reason = ("another run is to send the effect with the key %s"):format(item.key) })
+end
+
 -- Carries one effect out by its state in the memory: sends it, unless it was sent before.
 -- Returns the run's outcome when it failed, and whether this effect may have been sent.
 local function carry(job, ports, item, state, text, owner, done)
   if state == "over" then return DROPPED end
   if state == "sent" then return note_sent(job, item, owner, done) end
-  if state == "held" then
-    return outcomes.failed(job, ports, { kind = "host",
-      reason = ("another run is to send the effect with the key %s"):format(item.key) })
-  end
+  if state == "held" then return M.waits_for_another(job, ports, item) end
   item.again = state == "unknown"
   local outcome, failure = M.send(job, ports, item, item.again and text or item.text)
   if outcome then done.outcomes[#done.outcomes + 1] = outcome end
@@ -161,9 +168,7 @@ end
 
 local function carry_chunk(job, ports, chunk, done)
   local known = ports.memory:record(job, chunk)
-  if known.failed then
-    return outcomes.failed(job, ports, { reason = "the inbox does not store", kind = "host" })
-  end
+  if known.failed then return outcomes.not_stored(job, ports) end
   for index, item in ipairs(chunk) do
     local state, text, owner = known_of(job, ports, known, item, index)
     if is_to_be_asked(job, state, text) then

@@ -1,4 +1,5 @@
 -- The arguments of a body beside its event: the thing that the event is about, and the context.
+local carry = require "altinn.events.rules.engine.carry"
 local effects = require "altinn.events.rules.effects"
 local events = require "altinn.events"
 local language = require "altinn.events.rules.language"
@@ -102,10 +103,7 @@ local function get_of(job, ports, asked)
     request.headers["Idempotency-Key"], request.body = nil, nil
     local reply = ports.send(request, job, asked)
     local status = reply.status or 0
-    if ports.report then
-      outcomes.own(job, "admitted")[asked.target] = false
-      ports.report(asked.target, status > 0 and status < 500)
-    end
+    carry.report(job, ports, asked.target, status > 0 and status < 500)
     if status == 0 or reply.error then
       error(("target '%s' cannot be asked about %s: %s"):format(asked.target, asked.key, reply.error or "no answer"), 0)
     end

@@ -7,7 +7,6 @@ local json = require "altinn.events.support.json"
 local language = require "altinn.events.rules.language"
 local place = require "altinn.events.rules.place"
 local recall = require "altinn.events.rules.engine.recall"
-local suggest = require "altinn.events.support.suggest"
 
 local M = {}
 
@@ -49,8 +48,9 @@ local function prepare_one(job, ports, effect, index)
   local target = tostring(effect.target)
   local message = M.power_fault(job, target)
   if message then return nil, message end
-  if effect.probe ~= nil and not M.body(job.rule, effect.probe) then
-    return nil, ("the probe of the effect for target '%s': %s"):format(target, M.no_body(job.rule, effect.probe))
+  if effect.probe ~= nil and not job.rule.bodies[effect.probe] then
+    return nil, ("the probe of the effect for target '%s': %s"):format(target,
+      language.no_body(tostring(effect.probe), job.rule.bodies))
   end
   local meaning = events.describe(job.event)
   return effects.prepare(effect, {
@@ -71,24 +71,6 @@ local function prepare(job, ports, list)
   return items
 end
 
--- Bodies.
-
----A body of a rule.
----@param rule table
----@param name string
----@return function|nil
-function M.body(rule, name)
-  return rule.bodies[name]
-end
-
----Says that a rule has no body of that name.
----@param rule table
----@param name any
----@return string
-function M.no_body(rule, name)
-  return ("the rule has no body '%s'%s"):format(tostring(name), suggest.hint(tostring(name), rule.bodies))
-end
-
 -- Timers.
 
 local function milliseconds(seconds) return math.floor(seconds * 1000 + 0.5) end
@@ -105,7 +87,7 @@ local function timer_of(job, ports, wanted)
     return nil, "later { … } needs the host: nothing here keeps a timer; retry_after may do"
   end
   local run = wanted.run or "run"
-  if not M.body(job.rule, run) then return nil, "later: " .. M.no_body(job.rule, run) end
+  if not job.rule.bodies[run] then return nil, "later: " .. language.no_body(tostring(run), job.rule.bodies) end
   local now = (ports.clock())
   local due, message = calendar.resolve(wanted.at, now, ports.holidays)
   if not due then return nil, message end

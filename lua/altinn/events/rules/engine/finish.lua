@@ -25,10 +25,10 @@ end
 
 -- Asks the rule's probe about an effect -> "sent" or "not_sent"; raises the probe's errors.
 local function answer_of(job, ports, item)
-  local probe = decisions.body(job.rule, item.probe)
+  local probe = job.rule.bodies[item.probe]
   if not probe then
     error(("nobody knows whether the effect %s was sent, and its probe is gone: %s; put it back, to say sent or"
-      .. " not_sent"):format(item.key, decisions.no_body(job.rule, item.probe)), 0)
+      .. " not_sent"):format(item.key, language.no_body(tostring(item.probe), job.rule.bodies)), 0)
   end
   job.made, job.body, job.own.asked = {}, probe, item
   local value = probe(job.event, context.thing(job, ports), context.new(job, ports))
@@ -88,10 +88,7 @@ local function again(job, ports, item)
   if held then return held end
   local state = ports.memory.claim and ports.memory:claim(job, item)
   if state == "sent" then return nil end
-  if state == "held" then
-    return outcomes.failed(job, ports, { kind = "host",
-      reason = ("another run is sending the effect with the key %s"):format(item.key) })
-  end
+  if state == "held" then return carry.waits_for_another(job, ports, item) end
   local outcome, failure = carry.send(job, ports, item, item.text)
   local stored = outcomes.own(job, "outcomes")
   stored[#stored + 1] = outcome

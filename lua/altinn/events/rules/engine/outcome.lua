@@ -67,6 +67,15 @@ function M.failed(job, ports, failure)
   return policy.failed(job.rule, run_of(job, ports), failure, ports.random)
 end
 
+---The outcome when the memory does not store what must be stored before the attempt goes on: it is tried again, and
+---this is nobody's failure.
+---@param job altinn.events.job
+---@param ports altinn.events.ports
+---@return table outcome
+function M.not_stored(job, ports)
+  return M.failed(job, ports, { reason = "the inbox does not store", kind = "host" })
+end
+
 ---The outcome of retry_after.
 ---@param job altinn.events.job
 ---@param ports altinn.events.ports

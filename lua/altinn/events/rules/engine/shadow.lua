@@ -7,11 +7,11 @@ local LISTED = 3  -- acts that the reason names; all of them stand in the run's 
 
 local function summary_of(item)
   local record = cjson.decode(item.text)
-  local body = type(record) == "table" and (record.body or record.octets)
-  local path = type(record) == "table" and type(record.path) == "string" and record.path:match("^[^?]*")
-  local words = { type(record) == "table" and type(record.method) == "string" and record.method or nil }
-  words[#words + 1] = path or nil
-  words[#words + 1] = type(body) == "string" and ("%d bytes"):format(#body) or nil
+  record = type(record) == "table" and record or {}
+  local body, words = record.body or record.octets, {}
+  if type(record.method) == "string" then words[1] = record.method end
+  if type(record.path) == "string" then words[#words + 1] = record.path:match("^[^?]*") end
+  if type(body) == "string" then words[#words + 1] = ("%d bytes"):format(#body) end
   return table.concat(words, " ")
 end
 

@@ -36,9 +36,7 @@ local function store(job, ports, name, text)
   if job.rule.shadow or not ports.memory.step then return end
   local answer = ports.memory:step(job, name, job.own.step_count, text)
   if answer == "over" then outcomes.stop(job, outcomes.DROPPED) end
-  if not answer then
-    outcomes.stop(job, outcomes.failed(job, ports, { reason = "the inbox does not store", kind = "host" }))
-  end
+  if not answer then outcomes.stop(job, outcomes.not_stored(job, ports)) end
 end
 
 -- Calls fn; its first result is the step's. An error in it is the body's, and is not stored.

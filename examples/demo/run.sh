@@ -4,17 +4,23 @@
 # whole circle against Altinn in a box: a token, the subscription that the
 # rules need, a letter that nobody reads, and what became of it.
 # ONCE=1: ends by itself, with 0 when all went as it should.
+# DEMO_PORT: the first of four ports, instead of 8480.
 set -eu
 cd "$(dirname "$0")/../.."
 
 folder=$(mktemp -d)
-port=8480 service_port=8482 altinn_port=8483
+port=${DEMO_PORT:-8480}
+admin_port=$((port + 1)) service_port=$((port + 2)) altinn_port=$((port + 3))
 endpoint=http://127.0.0.1:$port/events
 altinn=http://127.0.0.1:$altinn_port
 events=examples/demo/events
 config=examples/demo/altinn-events.lua
 DEMO_KEY=$folder/key.pem
 export DEMO_KEY
+[ "$port" = 8480 ] || export ALTINN_EVENTS_LISTEN=127.0.0.1:$port ALTINN_EVENTS_ADMIN=127.0.0.1:$admin_port \
+  ALTINN_EVENTS_ENDPOINT=$endpoint ALTINN_EVENTS_BASE_URL=$altinn ALTINN_EVENTS_CREDENTIALS_ISSUER=$altinn/ \
+  ALTINN_EVENTS_TARGETS_PRINT_URL=http://127.0.0.1:$service_port/print \
+  ALTINN_EVENTS_TARGETS_ARCHIVE_URL=http://127.0.0.1:$service_port/archive
 host= service= emulator= tail=
 
 stop () { [ -z "$1" ] || { kill "$1" 2>/dev/null; wait "$1" 2>/dev/null; } || true; }
@@ -106,7 +112,7 @@ cat <<END
   altinn-events why 1 --config $config --inbox $folder/inbox.db
   altinn-events plan --config $config
   altinn-events types neverread
-  curl http://127.0.0.1:8481/metrics
+  curl http://127.0.0.1:$admin_port/metrics
 END
 tail -n 0 -f "$folder/host.log" &
 tail=$!

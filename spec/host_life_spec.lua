@@ -263,7 +263,7 @@ describe("the host", function()
     one = host.start {
       config = ('return { targets = { print = { url = "%s" } } }'):format(service.url),
       rules = { send = [[
-        rule { name = "send", on = "*", order = "letter", run = function(event)
+        rule { name = "send", on = "*", order = "letter", repeats = true, run = function(event)
           return send.http("print") { key = { event.id } }
         end }]] },
     }

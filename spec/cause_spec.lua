@@ -106,6 +106,17 @@ describe("the cause of a failure", function()
     end
   end)
 
+  it("takes no longer for a whole page of text than for a sentence", function()
+    local page, began = ("x"):rep(100000), os.clock()
+    for _, failure in ipairs {
+      { kind = "fail", reason = page }, { kind = "error", reason = "paper.lua:1: " .. page }, { cause = page },
+      { kind = "fail", reason = ("/"):rep(100000) },
+    } do
+      assert.are.equal(120, #causes.of(failure))
+    end
+    assert.is_true(os.clock() - began < 1)
+  end)
+
   it("comes with every retry and every dead letter", function()
     local run = { failures = 0, age = 0, waited = 0 }
     for _, case in ipairs {

@@ -6,6 +6,9 @@ local texts = require "altinn.events.support.text"
 local M = {}
 
 local MOST = 120  -- bytes
+-- Of a reason only so many bytes are looked at: the patterns here need the square of a text's length, no budget of the
+-- rule holds here, and a rule may raise a whole answer of a server.
+local LOOKED_AT = 1000
 
 --- The longest cause, in bytes.
 M.most = MOST
@@ -48,7 +51,7 @@ local function stable(text) return with_statuses(without_names(keep_statuses(wit
 
 -- Places in files stay, without their folders: `rules/paper.lua:12` is paper.lua:12 wherever the rules stand.
 local function of_text(reason)
-  local line = core.mask(texts.visible(reason:match("^[^\r\n]*"), ""))
+  local line = core.mask(texts.visible(reason:sub(1, LOOKED_AT):match("^[^\r\n]*"), ""))
   local parts, at = {}, 1
   while true do
     local from, to, file, number = line:find("([^%s/\\:'\"]+%.lua):(%d+)", at)
@@ -85,7 +88,8 @@ function M.of(failure)
   elseif cause == nil and failure.kind ~= nil and not TOLD[failure.kind] then
     cause = of_altinn(failure) or tostring(failure.kind)
   end
-  cause = cause and core.mask(texts.visible(tostring(cause), "")) or of_text(tostring(failure.reason or "unknown"))
+  cause = cause and core.mask(texts.visible(tostring(cause):sub(1, LOOKED_AT), ""))
+    or of_text(tostring(failure.reason or "unknown"))
   if cause == "" then cause = "unknown" end
   return texts.cut(cause, MOST)
 end

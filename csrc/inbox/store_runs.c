@@ -74,7 +74,8 @@ static bool settle (ae_store *store, int which, const ae_work *work, bool *chang
   ae_sql_text(s, 6, work->reason);
   sqlite3_bind_int64(s, 7, work->time);
   sqlite3_bind_int64(s, 8, work->since);
-  if (ae_run_state_is_final(work->run_state) || ae_work_is_aside(work)) sqlite3_bind_null(s, 9);
+  if (ae_run_state_is_final(work->run_state) || ae_work_is_aside(work))
+    sqlite3_bind_null(s, 9);
   else sqlite3_bind_int64(s, 9, (int64_t)work->line);
   sqlite3_bind_int64(s, 10, work->tries);
   ae_sql_version(s, 11, work->version);
@@ -253,8 +254,8 @@ static void read_run (sqlite3_stmt *s, ae_store_run *run) {
   run->has_line = sqlite3_column_type(s, 6) != SQLITE_NULL;
   run->line = (uint64_t)sqlite3_column_int64(s, 6);
   run->tries = sqlite3_column_int64(s, 7);
-  run->free = !run->has_line && (run->state == AE_RUN_HELD ||
-                                 (run->state == AE_RUN_LATER && sqlite3_column_int(s, 8) != 0));
+  run->free = !run->has_line && (run->state == AE_RUN_HELD || (run->state == AE_RUN_LATER &&
+                                                               sqlite3_column_int(s, 8) != 0));
   /* A state that is not in the list is another program's: treat the run as over. */
   if (run->state == AE_RUN_NONE) run->state = AE_RUN_DISCARDED;
 }

@@ -33,9 +33,9 @@ static const member settle_texts[] = {NEEDED("rule", rule),
 /* Of a settle with a timer. */
 static const member timer_texts[] = {AT("thing", thing), AT("timer_key", timer_key),
                                      AT("cancel", cancel), END};
-static const member settle_numbers[] = {NEEDED("sequence", sequence), AT("attempt", attempt),
-                                        AT("due", due), AT("since", since),
-                                        AT("aside", aside), END};
+static const member settle_numbers[] = {
+  NEEDED("sequence", sequence), AT("attempt", attempt), AT("due", due),
+  AT("since", since),           AT("aside", aside),     END};
 static const member remember_texts[] = {NEEDED("rule", rule), NEEDED("thing", thing),
                                         NEEDED("name", name), AT("value", value), END};
 static const member remember_numbers[] = {NEEDED("sequence", sequence), AT("expires", expires),

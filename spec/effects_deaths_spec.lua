@@ -31,8 +31,8 @@ describe("a target that dies", function()
   end)
 
   it("later, may have been sent all, or has answered", function()
-    for place, wanted in pairs { nothing = "unknown", middle = "unknown", body = "unknown", line = "unknown",
-      head = "unknown", answer = "sent", refusal = "unknown" } do
+    for place, wanted in pairs { nothing = "unknown", middle = "unknown", body = "unknown", part = "unknown",
+      interim = "unknown", line = "sent", head = "sent", answer = "sent", refusal = "refused" } do
       process.write(folder .. "/place", place)
       local outcome = send("http://127.0.0.1:" .. port)
       assert.are.equal(wanted, outcome.state, place .. ": " .. tostring(outcome.reason))

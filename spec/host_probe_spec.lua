@@ -73,8 +73,6 @@ describe("a target that dies", function()
     { "close", "unknown", "when it has accepted the connection" },
     { "middle", "unknown", "in the middle of the body" },
     { "body", "unknown", "after the body" },
-    { "status", "unknown", "after the line with the status" },
-    { "half", "unknown", "in the middle of its answer" },
   }
 
   for _, case in ipairs(CASES) do
@@ -92,6 +90,17 @@ describe("a target that dies", function()
       if requests[1].headers then
         assert.are.same({ "/1", "print:a:b" }, { requests[1].path, requests[1].headers["idempotency-key"] })
       end
+    end)
+  end
+
+  for death, when in pairs { status = "after the line with the status", half = "in the middle of its answer" } do
+    it(when .. " has said that it did what was asked: nothing goes out again", function()
+      service = dying { death, "200" }
+      one = host.start { config = config_for(service.url), rules = { a = CHANGING } }
+      post(1)
+      verdict_of("1/a", "done")
+      assert.are.same({ sent = 1 }, outcomes())
+      assert.are.equal(1, #service:requests())
     end)
   end
 

@@ -333,7 +333,8 @@ bool ae_curl_next (ae_curl *curl, ae_reply *reply) {
                       .message = e->code == AE_OK ? NULL : e->message,
                       .not_sent = e->not_sent,
                       .proxied = e->proxied};
-  if (e->code == AE_OK || e->overflow) reply->status = ae_exchange_status(e);
+  if (e->way != AE_WAY_HTTP || ae_exchange_status(e) >= 200 || e->code == AE_OK)
+    reply->status = ae_exchange_status(e);
   if (e->way == AE_WAY_MAIL) {
     reply->body = reply->header_text;
     reply->header_text = (ae_slice){NULL, 0};

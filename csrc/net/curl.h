@@ -78,7 +78,8 @@ typedef struct ae_part {
 ** ae_curl_next. `header_text` holds the lines of the final header. */
 typedef struct ae_reply {
   uint64_t id;
-  long status; /* 0: no answer; mail: of the last reply; the body has the lines of all */
+  long status; /* 0: no answer; also of an answer that broke off later; mail: of the last
+                  reply; the body has the lines of all */
   ae_slice header_text, body;
   ae_code code;        /* AE_OK, AE_NETWORK, AE_TLS, AE_TIMEOUT, AE_TOO_LARGE,
                           AE_INVALID (the URL), AE_MEMORY; upload: AE_AUTH,

@@ -1,6 +1,7 @@
 -- A server of HTTP that dies where a spec says. Usage: lua5.4 breaking_server.lua FILE; prints its port. FILE holds the
--- place: nothing (0 bytes read), middle (of the body), body (all was read), line (a status line was sent), head (a
--- whole head was sent, and less than its body), refusal (the same, of another status), answer (all was sent).
+-- place: nothing (0 bytes read), middle (of the body), body (all was read); part (of the status line was sent), interim
+-- (a 1xx), line (a status line), head (a whole head, and less than its body), refusal (the same, of another status),
+-- answer (all of it).
 local serve = require "socket"
 
 local function place()
@@ -20,6 +21,7 @@ local function read_head(client)
 end
 
 local SAID = {
+  part = "HTTP/1.1 20", interim = "HTTP/1.1 100 Continue\r\n\r\n",
   line = "HTTP/1.1 201 Created\r\n", head = "HTTP/1.1 201 Created\r\nContent-Length: 100\r\n\r\nhalf",
   answer = "HTTP/1.1 201 Created\r\nContent-Length: 0\r\n\r\n",
   refusal = "HTTP/1.1 422 No\r\nContent-Length: 100\r\n\r\nhalf",

@@ -90,7 +90,7 @@ local ALONE = "; or, when its owner agrees without being asked, write handshake 
 
 -- Whether the answer gives permission. Its status says nothing (section 4.2).
 local function judge(reply, origin, now)
-  if not reply.status or reply.status == 0 then
+  if reply.error then  -- also when the answer broke off after its status
     return nil, "the handshake: " .. tostring(reply.error), reply.refused and "refused" or reply.code or "network",
       { status = reply.refused }
   end

@@ -201,11 +201,12 @@ end
 ---  code: string|nil, not_sent: boolean|nil, proxied: boolean|nil, refused: integer|nil, hidden: string[]|nil }
 ---  not_sent: no byte of the request went out; proxied: a proxy
 ---  stood between; refused: nothing was sent, because the target does not want it, as if it had answered with that
----  status; hidden: secrets that the answer may hold; an answer that is too long has a status and the code "too_large"
+---  status; hidden: secrets that the answer may hold. An answer that broke off after its status, or is too long, has a
+---  status and a code: the status says what became of the request (RFC 9112 section 8)
 ---@return altinn.events.effect_outcome outcome
 function M.judge(name, target, reply)
   local status = reply.status or 0
-  if status == 0 or reply.error and reply.code ~= "too_large" then return unanswered(name, reply) end
+  if status < 200 then return unanswered(name, reply) end
   local body = reply.body and reply.body ~= "" and hide(reply.body:sub(1, 8192), target, reply.hidden)
   local answer = body and text.excerpt(body) or nil
   if status >= 200 and status < 300 then return { state = "sent", status = status, answer = answer } end
@@ -246,7 +247,7 @@ function M.try_at(address, target, tools)
   if target.url then request.headers["WebHook-Request-Origin"] = origin end
   local reply = tools.send(request)
   local status = reply.status or 0
-  if status == 0 then
+  if reply.error then
     return "failed", hide(tostring(reply.error), target, reply.hidden), FIXES[reply.code] or FIXES.network
   end
   local secure = address:find("^https:") and ", its certificate is trusted" or ""

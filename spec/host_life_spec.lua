@@ -19,7 +19,9 @@ describe("the metrics", function()
     one = host.start {
       config = ('return { targets = { print = { url = "%s" } } }'):format(service.url),
       rules = { all = [[
-        rule { name = "send", on = "*", run = function(event) return send.http("print") { key = { event.id } } end }
+        rule { name = "send", on = "*", repeats = true, run = function(event)
+          return send.http("print") { key = { event.id } }
+        end }
         rule { name = "look", on = "*", run = function() return skip("seen") end }]] },
     }
     for _, id in ipairs { "m-1", "m-2", "m-2" } do assert(one:post(sample.text { id = id }) == 200) end

@@ -100,6 +100,7 @@ describe("the cause of a failure", function()
     end
     assert.are.equal(120, #causes.of { kind = "error", reason = ("word "):rep(100) .. "x" })
     assert.is_nil(causes.of { cause = "of 08895699684" }:find("08895699684", 1, true))
+    assert.is_nil(causes.of { kind = "error", reason = "/srv/08895699684.lua:7: no" }:find("08895699684", 1, true))
     for _, value in ipairs { true, 5, "%d %s" } do
       assert.is_string(causes.of { kind = "error", reason = value })
       assert.is_string(causes.of { kind = value })

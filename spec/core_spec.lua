@@ -581,3 +581,32 @@ describe("core.build", function()
     assert.truthy(message:find("names of attributes must be strings", 1, true), message)
   end)
 end)
+
+describe("the digest of rules", function()
+  local core = require "altinn.events.core"
+
+  local function bytes(hex)
+    return (hex:gsub("%x%x", function(pair) return string.char(tonumber(pair, 16)) end))
+  end
+
+  it("is SHA-256: FIPS 180-4's examples", function()
+    for text, digest in pairs {
+      [""] = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855",
+      abc = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad",
+      abcdbcdecdefdefgefghfghighijhijkijkljklmklmnlmnomnopnopq =
+        "248d6a61d20638b8e5c026930c3e6039a33ce45964ff2167f6ecedd419db06c1",
+      [("a"):rep(1000000)] = "cdc76e5c9914fb9281a1c7e284d73e67f1809a48a497200e046d39ccc7112cd0",
+    } do assert.are.equal(digest, core.sha256(text)) end
+  end)
+
+  it("is OpenSSL's for texts of every length: an HMAC is put together of it", function()
+    local grant = require "altinn.events.grant"
+    local inner, outer = ("\54"):rep(64), ("\92"):rep(64)  -- of a key of zeros
+    for length = 0, 200 do
+      local text = {}
+      for index = 1, length do text[index] = string.char(index * 7 % 256) end
+      text = table.concat(text)
+      assert.are.equal(grant.hmac_sha256(("\0"):rep(64), text), core.sha256(outer .. bytes(core.sha256(inner .. text))))
+    end
+  end)
+end)

@@ -91,6 +91,81 @@ describe("an effect whose outcome nobody knows", function()
     contains(outcome.reason, 'print:a:b: the rule may not send to target \'print\': "send:print" is missing')
   end)
 
+  it("that another run left without a probe is sent with that run's bytes", function()
+    local world = worlds.new { replies = { BROKEN, 200 } }
+    local function sending(path)
+      return { retry = { attempts = 1 }, run = function()
+        return rules.send.http "print" { key = "a:b", path = path }
+      end }
+    end
+    world:attempt(world:job(sending "/1"))
+    assert.are.equal("done", world:attempt(world:job(sending "/2", { id = "e-2" })).state)
+    assert.are.same({ "/1", "/1" }, paths(world))
+  end)
+
+  it("comes before the gate: what would keep the body from running does not keep it from being finished", function()
+    local world = worlds.new { replies = { BROKEN, 200 } }
+    local body = function() return rules.send.http "print" { key = "a:b" } end
+    local job = world:job { run = body }
+    world:attempt(job)
+    world:edit(job, { run = body, unless = { been = { "Read" } }, may = { "send:print", "read:details" } })
+    local outcome = world:attempt(job)
+    contains(outcome.reason, "no client")  -- with which the gate would ask for the letter
+    assert.are.same({ 2, "sent" }, { #world.requests, world.memory.effects["print:a:b"].state })
+  end)
+
+  it("that is refused for now when the run is given up ends with it: the body does not make another", function()
+    local world, bodies = worlds.new { replies = { BROKEN, 503, 200 } }, 0
+    local job = world:job { retry = { attempts = 2 }, run = function()
+      bodies = bodies + 1
+      return rules.send.http "print" { key = "a:b", path = "/" .. bodies }
+    end }
+    world:attempt(job)
+    assert.are.equal("dead", world:attempt(job).state)
+    assert.are.same({ 1, { "/1", "/1" } }, { bodies, paths(world) })
+  end)
+
+  it("is stored with the verdict again, in case that the inbox could not store it before", function()
+    for _, probe in ipairs { "is_there", false } do
+      local world = worlds.new { replies = { BROKEN, 200 } }
+      local job = world:job { run = function() return rules.send.http "print" { key = "a:b", probe = probe or nil } end,
+        is_there = function() return rules.sent end }
+      world:attempt(job)
+      world.memory.sent = function() end
+      assert.are.equal("done", world:attempt(job).state)
+      assert.are.equal("sent", world.memory.effects["print:a:b"].state)
+    end
+  end)
+
+  it("is told to its carrier as one that may have been carried out: it looks for a line before it writes it", function()
+    local function reply(outcome) return { outcome = outcome, code = 0, text = "", answer = "" } end
+    local world = worlds.new { targets = { list = { append = "/letters.csv" } },
+      replies = { reply "unknown", reply "sent" } }
+    world.answer = function(self, request)
+      self.requests[#self.requests + 1] = request
+      return self.replies[#self.requests]
+    end
+    local job = world:job { run = function() return rules.send.file "list" { key = "a:b", line = "x" } end }
+    world:attempt(job)
+    assert.are.equal("done", world:attempt(job).state)
+    assert.are.same({ false, true }, { world.requests[1].again or false, world.requests[2].again or false })
+  end)
+
+  it("is left alone while another run sends it, or when that run has sent it", function()
+    for state, verdict in pairs { held = "retry", sent = "done" } do
+      local world, bodies = worlds.new { replies = { BROKEN, 200 } }, 0
+      local job = world:job { run = function()
+        bodies = bodies + 1
+        return bodies == 1 and rules.send.http "print" { key = "a:b" } or nil
+      end }
+      world:attempt(job)
+      world.memory.claim = function() return state end
+      local outcome, settlement = world:attempt(job)
+      assert.are.same({ verdict, 1 }, { outcome.state, #world.requests })
+      if verdict == "retry" then assert.are.equal(1, settlement.attempt) end  -- it is no failure
+    end
+  end)
+
   it("holds back the effects after it: they are not sent before it, and are decided anew", function()
     local world, bodies = worlds.new { replies = { BROKEN, 503, 200 } }, 0
     local job = world:job { run = function()
@@ -100,6 +175,19 @@ describe("an effect whose outcome nobody knows", function()
     end }
     world:finish(job)
     assert.are.same({ "/a1", "/a1", "/a2", "/b2" }, paths(world))
+  end)
+
+  it("holds back the effects after it also over a crash: none of them goes out before the body decides", function()
+    local world, bodies = worlds.new { replies = { 503, 200 } }, 0
+    local job = world:job { run = function()
+      bodies = bodies + 1
+      return { rules.send.http "print" { key = LETTER .. "a", path = "/a" .. bodies },
+        rules.send.http "print" { key = LETTER .. "b", path = "/b" .. bodies } }
+    end }
+    local _, place = world:crash(job, 6)  -- after the refusal, with no verdict stored
+    assert.are.equal("before settle", place)
+    assert.are.equal("done", world:attempt(job).state)
+    assert.are.same({ "/a1", "/a2", "/b2" }, paths(world))
   end)
 
   it("was recorded in order with others: after a crash all go out in that order before the body", function()
@@ -145,6 +233,24 @@ describe("a probe", function()
     world:attempt(job)
     assert.are.equal("done", world:attempt(job).state)
     assert.are.same({ "/1", "/2" }, paths(world))
+  end)
+
+  it("that says not_sent is not asked about the effects after it: these were not sent, and are made anew", function()
+    for _, probe in ipairs { "is_there", false } do
+      local world, bodies, asked = worlds.new { replies = { 200 } }, 0, {}
+      local job = world:job { run = function()
+        bodies = bodies + 1
+        return { rules.send.http "print" { key = LETTER .. "a", path = "/a" .. bodies, probe = "is_there" },
+          rules.send.http "print" { key = LETTER .. "b", path = "/b" .. bodies, probe = probe or nil } }
+      end, is_there = function(_, _, context)
+        asked[#asked + 1] = context.effect.path
+        return rules.not_sent
+      end }
+      local _, place = world:crash(job, 4)  -- with nothing sent
+      assert.are.equal("before send", place)
+      assert.are.equal("done", world:attempt(job).state)
+      assert.are.same({ { "/a1" }, { "/a2", "/b2" } }, { asked, paths(world) })
+    end
   end)
 
   it("is asked after an unknown outcome only", function()
@@ -242,6 +348,62 @@ describe("a probe", function()
     job.fresh = true
     assert.are.equal("done", world:attempt(job).state)
     assert.are.same({ { "e-2" }, { "/1", "/3" } }, { asked, paths(world) })
+  end)
+
+  it("of an effect that another run left lets the body have its steps, which are not called again", function()
+    local world, calls = worlds.new { replies = { BROKEN, 200 } }, 0
+    local function sending(step)
+      return { retry = { attempts = 1 }, run = function()
+        if step then step() end
+        return rules.send.http "print" { key = "a:b", probe = "is_there" }
+      end, is_there = function() return rules.not_sent end }
+    end
+    world:attempt(world:job(sending()))
+    local outcome = world:attempt(world:job(sending(function()
+      rules.step("once", function() calls = calls + 1 end)
+    end), { id = "e-2" }))
+    assert.are.same({ "done", "sent to print", 1 }, { outcome.state, outcome.reason, calls })
+  end)
+
+  it("is asked about another run's effect also when effects of its own run were finished before", function()
+    local world, asked = worlds.new { replies = { BROKEN, BROKEN, 200 } }, {}
+    local function parts(keys)
+      return { retry = { attempts = 2 }, run = function()
+        local key = table.remove(keys, 1)
+        return key and rules.send.http "print" { key = key, path = "/" .. key:sub(-1),
+          probe = key == "a:1" and "is_there" or nil }
+      end, is_there = function(_, _, context)
+        asked[#asked + 1] = context.effect.key
+        return rules.sent
+      end }
+    end
+    world:attempt(world:job(parts { "a:1" }))
+    local job = world:job(parts { "a:2", "a:1", "a:1" }, { id = "e-2" })
+    assert.are.equal("retry", world:attempt(job).state)
+    assert.are.equal("done", world:attempt(job).state)
+    assert.are.same({ { "print:a:1" }, { "/1", "/2", "/2" } }, { asked, paths(world) })
+  end)
+
+  it("asks its target alone, and at a path", function()
+    for _, path in ipairs { "jobs", "//other.example.no/jobs", "http://other.example.no", "/jobs\r\nX-Evil: 1", 7 } do
+      local world = worlds.new { replies = { BROKEN, 200 } }
+      local job = world:job(probed(function(_, _, context) return context.get(path) and rules.sent end))
+      world:attempt(job)
+      local outcome = world:attempt(job)
+      assert.are.same({ "retry", { "/1" } }, { outcome.state, paths(world) }, tostring(path))
+      assert.is_truthy(outcome.reason:find("spec/engine_finish_spec.lua:%d+: "), outcome.reason)
+    end
+  end)
+
+  it("asks nothing any more when its run is taken back", function()
+    local world = worlds.new { replies = { BROKEN, 200 } }
+    local job = world:job(probed(function(_, _, context)
+      world.taken_back = true
+      return context.get("/jobs") and rules.sent
+    end))
+    world:attempt(job)
+    assert.are.equal("dropped", world:attempt(job).state)
+    assert.are.same({ "/1" }, paths(world))
   end)
 
   it("sees context.effect and context.get; a body does not", function()

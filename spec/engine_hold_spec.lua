@@ -38,6 +38,14 @@ describe("a target that is out of order", function()
     assert.is_truthy(outcome.reason:find("target 'print' failed several times in a row", 1, true))
   end)
 
+  it("holds its runs for different times, so that they do not come back together", function()
+    for random, pause in pairs { [0] = 8, [0.5] = 10 } do
+      local world = breaking(200)
+      world.closed_for.print, world.random = 8, random
+      assert.are.equal(pause, world:attempt(world:job { run = body }).pause)
+    end
+  end)
+
   it("is asked about first when the run comes back, and its body does not run while it is open", function()
     local world, bodies = breaking(200), 0
     world.closed_for.print = 1
@@ -54,12 +62,27 @@ describe("a target that is out of order", function()
   end)
 
   it("is told of each attempt, good or bad", function()
-    local cases = { { 200, "good" }, { 422, "good" }, { 503, "bad" }, { { error = "x", code = "network" }, "bad" },
+    local cases = { { 200, "good" }, { 422, "good" }, { 499, "good" }, { 500, "bad" }, { 503, "bad" },
+      { { error = "x", code = "network" }, "bad" },
       { { error = "x", code = "network", not_sent = true }, "bad" } }
     for _, case in ipairs(cases) do
       local world = breaking(case[1])
       world:attempt(world:job { run = body })
       assert.are.same({ "report print " .. case[2] }, notes(world, "^report"))
+    end
+  end)
+
+  it("is told of each question of a probe, good or bad, which uses its admission", function()
+    for status, word in pairs { [200] = "good", [404] = "good", [500] = "bad", [503] = "bad" } do
+      local world = breaking({ error = "x", code = "network" }, status)
+      local job = world:job { run = function() return rules.send.http "print" { key = "a:b", probe = "is_there" } end,
+        is_there = function(_, _, context) return context.get("/jobs") and rules.sent end }
+      world:attempt(job)
+      world.notes = {}
+      assert.are.equal("done", world:attempt(job).state)
+      assert.are.same({ "admit print" }, notes(world, "^admit"))
+      assert.are.same({ "report print " .. word }, notes(world, "^report"))
+      assert.are.same({}, notes(world, "^release"))
     end
   end)
 

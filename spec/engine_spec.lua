@@ -121,6 +121,44 @@ describe("the outcome of an effect", function()
     assert.are.same({ "done", "sent to print (2); 1 sent before" }, { outcome.state, outcome.reason })
   end)
 
+  it("has the number of its attempt and the rule's version", function()
+    local world = worlds.new { replies = { 503, 200 } }
+    local job = world:job { run = sending() }
+    job.rule.version = "0123456789ab"
+    local _, settlement = world:attempt(job)
+    world:attempt(job)
+    local first_one, second = world.memory.outcomes[1], world.memory.outcomes[2]
+    assert.are.same({ 1, 2 }, { first_one.attempt, second.attempt })
+    local version = 0x0123456789ab
+    assert.are.same({ version, version, version }, { first_one.version, second.version, settlement.version })
+  end)
+
+  it("that was not tried, because one before it failed, is none at its target", function()
+    local world = worlds.new { replies = { 503 } }
+    world:attempt(world:job { run = function()
+      return { rules.send.http "print" { key = LETTER .. "a" }, rules.send.http "print" { key = LETTER .. "b" } }
+    end })
+    assert.are.equal(1, #world.memory.outcomes)  -- of those that are counted
+    assert.are.equal("not_sent", world.memory.effects["print:r/" .. LETTER .. "b"].state)
+  end)
+
+  it("of another run, behind one that failed, stays that run's", function()
+    local world = worlds.new { replies = { 503 } }
+    local other = "print:r/" .. LETTER .. "b"
+    world.memory.effects[other] = { state = "held", owner = 99 }
+    world:attempt(world:job { run = function()
+      return { rules.send.http "print" { key = LETTER .. "a" }, rules.send.http "print" { key = LETTER .. "b" } }
+    end })
+    assert.are.equal("held", world.memory.effects[other].state)
+  end)
+
+  it("may take as long as the targets of all of them may", function()
+    local targets = { slow = { url = "http://s", timeout = 600 }, print = { url = "http://p" } }
+    local longest = require("altinn.events.rules.engine").longest({ targets = targets },
+      { { target = "slow" }, { target = "print" }, { target = "slow" } })
+    assert.is_true(longest > 600 + 30 + 600)
+  end)
+
   it("is nobody's failure while the inbox does not store", function()
     local world = worlds.new {}
     world.memory.fails = true
@@ -234,6 +272,21 @@ describe("a failure", function()
     local began = world.now
     contains(world:finish(world:job { run = sending() }).reason, "gave up after 36 h")
     assert.is_true(math.abs(world.now - began - 36 * HOUR) < 1)
+  end)
+
+  it("that overran a limit is a failure of its own kind", function()
+    local engine = require "altinn.events.rules.engine"
+    local world = worlds.new {}
+    local job = world:job { run = sending(), override = { limit = "never" } }
+    for limited, state in pairs { [true] = "dead", [false] = "retry" } do
+      assert.are.equal(state, engine.raised(job, world.ports, "used up", "used up", limited).state)
+    end
+  end)
+
+  it("that the rule says has its reason as cause", function()
+    local world = worlds.new {}
+    local _, settlement = world:attempt(world:job { run = function() return rules.fail "no such service: 1234567" end })
+    assert.are.same({ "dead", "no such service: #" }, { settlement.state, settlement.cause })
   end)
 
   it("is given up after retry.attempts", function()
@@ -375,10 +428,32 @@ describe("a call to Altinn", function()
     assert.are.equal("dead", world:attempt(job).state)
   end)
 
+  it("that says it may succeed later is tried again, whatever its class is", function()
+    local things = require "altinn.events.rules.thing"
+    for temporary, state in pairs { [true] = "retry", [false] = "dead" } do
+      local outcome = first { run = function() things.fail("no", "forbidden", { temporary = temporary }) end }
+      assert.are.equal(state, outcome.state)
+    end
+  end)
+
   it("heeds Retry-After", function()
     local job, world = asking(503, { ["retry-after"] = "77" })
     world.random = 0
     assert.are.equal(77, world:attempt(job).pause)
+  end)
+
+  it("is judged by the number of Altinn's error, and its cause names it", function()
+    local function refused(parts)
+      local world = worlds.new { client = events.client { base_url = "http://127.0.0.1:1", token = "a-token-of-a-spec",
+        attempts = 1, transport = function() return { status = 404, headers = {}, body = '{"errorCode":1001}' } end } }
+      parts.run = function(_, letter) letter:details() end
+      local job = world:job(parts)
+      job.failures = 1
+      return world:attempt(job)
+    end
+    assert.are.equal("dead", refused({}).state)
+    local outcome, settlement = refused { override = { [1001] = "again" } }
+    assert.are.same({ "retry", "not_found (1001)" }, { outcome.state, settlement.cause })
   end)
 
   it("waits while the configuration lacks what it needs", function()
@@ -518,6 +593,18 @@ describe("the key", function()
       assert.are.equal("dead", outcome.state)
       contains(outcome.reason, "the key holds nothing of this event")
     end
+  end)
+
+  it("has the pseudonym of a person that the memory keeps, and none is made where it keeps none", function()
+    local function run() return rules.send.http "print" { key = { LETTER, "31129956715" } } end
+    local world = worlds.new {}
+    world.ports.pseudonym = function(number) return number == "31129956715" and "person-x" or nil end
+    assert.are.equal("done", world:attempt(world:job { run = run }).state)
+    assert.are.equal("print:r/" .. LETTER .. "/person-x", world.memory.outcomes[1].key)
+    local outcome = first { run = run }
+    assert.are.equal("dead", outcome.state)
+    contains(outcome.reason, "the key holds an identity number")
+    assert.is_nil(outcome.reason:find("31129956715", 1, true))
   end)
 
   it("of two effects of one run is dead at once", function()

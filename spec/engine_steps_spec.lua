@@ -134,6 +134,45 @@ describe("a step", function()
     end
   end)
 
+  it("is not called any more after one whose result could not be stored, though the body caught that", function()
+    local world, called = worlds.new {}, {}
+    world.memory.fails = true
+    local job = world:job { run = function()
+      pcall(rules.step, "a", function() called[#called + 1] = "a" end)
+      pcall(rules.step, "b", function() called[#called + 1] = "b" end)
+    end }
+    job.fresh = true
+    local outcome = world:attempt(job)
+    assert.are.same({ "retry", "the inbox does not store", { "a" } }, { outcome.state, outcome.reason, called })
+  end)
+
+  it("where the run cannot wait is a mistake, and is not called", function()
+    local world, called = worlds.new {}, 0
+    world.ports.may_wait = function() return false end
+    local outcome = world:attempt(world:job { run = function()
+      rules.step("a", function() called = called + 1 end)
+    end })
+    assert.are.same({ "retry", 0 }, { outcome.state, called })
+    contains(outcome.reason, 'step "a" cannot wait here')
+  end)
+
+  it("whose run was taken back meanwhile ends the attempt", function()
+    local world = worlds.new {}
+    world.memory.step = function() return "over" end
+    local outcome = world:attempt(world:job { run = function()
+      pcall(rules.step, "a", function() end)
+      return rules.send.http "print" {}
+    end })
+    assert.are.same({ "dropped", 0 }, { outcome.state, #world.requests })
+  end)
+
+  it("gives what later attempts will get, at the first time too", function()
+    local made, got = { list = { 1, 2 } }, nil
+    assert.are.equal("done", first(function() got = rules.step("a", function() return made end) end).state)
+    assert.are.same(made, got)
+    assert.are_not.equal(made, got)
+  end)
+
   it("of a run that was taken back is not called", function()
     local called = false
     local world = worlds.new {}

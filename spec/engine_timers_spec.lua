@@ -206,6 +206,20 @@ describe("effects, a timer and memory of one verdict", function()
     assert.are.same({ "later", "paper" }, { settlement.state, settlement.entry })
   end)
 
+  it("are stored also when another event's run has sent the effects", function()
+    for _, timer in ipairs { false, rules.later { at = "1d" } } do
+      local world = worlds.new {}
+      local rule = { run = function()
+        return { rules.send.http "print" { key = "a:b" }, rules.remember { printed = true }, timer or nil }
+      end }
+      world:attempt(world:job(rule))
+      local outcome = world:attempt(world:job(rule, { resourceinstance = "0198c3a2-7b1d-7c55-8f0e-2a4b6c8d0e2f" }))
+      assert.are.equal(timer and "later" or "skipped", outcome.state)
+      contains(outcome.reason, "not sent: event 1 has sent print:a:b")
+      assert.are.equal("true", world.memory.remembered["letter:0198c3a2-7b1d-7c55-8f0e-2a4b6c8d0e2f"].printed.value)
+    end
+  end)
+
   it("without effects are stored at once", function()
     local world = worlds.new {}
     local outcome = world:attempt(world:job { run = function()
@@ -241,6 +255,28 @@ describe("context.memory", function()
     world:attempt(world:job({ run = function(_, _, context) value = context.memory.kept end },
       { resourceinstance = "0198c3a2-7b1d-7c55-8f0e-2a4b6c8d0e2f" }))
     assert.is_nil(value)
+  end)
+
+  it("of an event about nothing is that event's, and its id is its source's", function()
+    local world, seen = worlds.new {}, {}
+    local parts = { run = function(_, _, context)
+      seen[#seen + 1] = context.memory.kept or "nothing"
+      return rules.remember { kept = "something" }
+    end }
+    for _, source in ipairs { "/a", "/b", "/a" } do
+      world:attempt(world:job(parts, { type = "x.y", source = source }))
+    end
+    assert.are.same({ "nothing", "nothing", "something" }, seen)
+  end)
+
+  it("ends the attempt of a run that was taken back", function()
+    local world = worlds.new {}
+    world.memory.recall = function() return { over = true } end
+    local outcome = world:attempt(world:job { run = function(_, _, context)
+      pcall(function() return context.memory.a end)
+      return rules.send.http "print" {}
+    end })
+    assert.are.same({ "dropped", 0 }, { outcome.state, #world.requests })
   end)
 
   it("asks the memory when a body reads it, once, also in a fresh run", function()

@@ -219,7 +219,7 @@ describe("trust = \"confirmed\"", function()
     local due = type_of "correspondencereceiverneverread"
     for index = 1, 2500 do
       registered[index] = event_of { id = "e" .. index, type = due,
-        time = os.date("!%Y-%m-%dT%H:%M:%SZ", now - 25000 * 10 + index * 100) }
+        time = os.date("!%Y-%m-%dT%H:%M:%SZ", now - 25000 * 10 + (index == 1200 and 1215 or index) * 100) }
     end
     local function find(index)
       asked = {}
@@ -233,6 +233,25 @@ describe("trust = \"confirmed\"", function()
     assert.is_true(found)
     assert.are.equal(1, pages)
     assert.are.same({ true, 1 }, { find(5) })
+    assert.is_true((find(1200)))  -- its time is later than that of events which were registered after it
+  end)
+
+  it("holds back what Altinn takes for no filter: no event of its holds such a text", function()
+    refusals.events = { status = 400, body = "" }
+    assert.are.equal("held", check(job_of(CONFIRMED, { type = type_of "correspondencereceiverneverread" })).state)
+  end)
+
+  it("asks about a pushed event where the host says so, and again at different times for different runs", function()
+    local pauses = {}
+    for index, random in ipairs { 0, 1 } do
+      local job = job_of(CONFIRMED, { type = type_of "correspondencereceiverread", subject = SENDER },
+        { came_by = "push" })
+      local outcome = gate.check(job, setmetatable({ random = function() return random end }, { __index = ports }),
+        function() return client end)
+      assert.are.equal("held", outcome.state)
+      pauses[index] = outcome.pause
+    end
+    assert.are.same({ 3.75, 6.25 }, pauses)
   end)
 
   it("is tried again when Altinn cannot be asked, and says what it asked for", function()

@@ -123,4 +123,30 @@ describe("the number of earlier events that mean the same", function()
     post "again"
     told("again", 1)
   end)
+
+  it("does not count after a restart either what could not be stored and never came again", function()
+    start()
+    one:execute "CREATE TRIGGER broken BEFORE INSERT ON meant BEGIN SELECT raise(ABORT, 'no'); END"
+    post("lost", nil, 503)
+    one:execute "DROP TRIGGER broken"
+    post("other", { type = PREFIX .. "correspondencepurged" })
+    told("other", 0)
+    one.handle:stop()
+    one:launch()
+    post "first"
+    told("first", 0)
+  end)
+
+  it("is told by fingerprints that nobody can compute who does not have the file's secret", function()
+    local found = {}
+    for index = 1, 2 do
+      start()
+      post "one"
+      told("one", 0)
+      found[index] = one:query("SELECT hex(fingerprints) h FROM meant")[1].h
+      if index == 1 then one:close() end
+    end
+    assert.are.equal(16, #found[1])
+    assert.are_not.equal(found[1], found[2])
+  end)
 end)

@@ -101,7 +101,7 @@ describe("a timer", function()
     start [[
       function on.run(run, event)
         say(("run %s %s"):format(event.id, tostring(run.timer)))
-        if event.id == "first" then return later("letter:a", 300, { timer = '{"with":1}' }) end
+        if event.id == "first" then return later("letter:a", 3000, { timer = '{"with":1}' }) end
         if event.id == "third" then return end
         return { state = "done" }
       end

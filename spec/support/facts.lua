@@ -17,6 +17,11 @@ local PIECES = {
   "\\u0033\\u0031129956715", "３１１２９９５６７１５", "0198c3a2-7b1d-7c55-8f0e-311299567150", "12", "…", "x;y,z", "{}", "'",
 }
 
+-- Characters that end a line, control a terminal or turn the direction of writing, and their neighbours.
+for _, edge in ipairs { 0x1F, 0x7F, 0x9F, 0x200E, 0x200F, 0x2028, 0x202E, 0x2066, 0x2069 } do
+  for point = edge - 1, edge + 1 do PIECES[#PIECES + 1] = utf8.char(point) end
+end
+
 local function text()
   local dice, parts = math.random(10), {}
   if dice == 1 then return "" end

@@ -75,9 +75,11 @@ describe("send.teams", function()
   end)
 
   it("shows texts as they are", function()
-    local message = sent("teams", { title = "*a* _b_ [x](https://y)", text = "- one\n1. two\n<at>all</at> c:\\d" })
+    local message = sent("teams", { title = "*a* _b_ [x](https://y)", text = "- one\n1. two\n<at>all</at> c:\\d",
+      facts = { { "*a*", "[x](https://y)" } } })
     local body = message.attachments[1].content.body
     assert.are.equal("\\*a\\* \\_b\\_ \\[x\\](https://y)", body[1].text)
+    assert.are.same({ { title = "\\*a\\*", value = "\\[x\\](https://y)" } }, body[3].facts)
     assert.are.equal("\\- one\n\n1\\. two\n\n\\<at\\>all\\</at\\> c:\\\\d", body[2].text)
   end)
 

@@ -151,3 +151,23 @@ describe("the record of an effect on this machine", function()
     assert.is_nil(item.text:find("\255", 1, true))
   end)
 end)
+
+describe("a folder on another machine", function()
+  local kind = require("altinn.events.rules.effects").kinds.file
+  local target = { folder = "sftp://files.example.no/in", user = "u", password = "a-secret-word", known_hosts = "/k" }
+
+  it("may have got a file when the server died, unless nothing of it went out", function()
+    for not_sent, state in pairs { [true] = "not_sent", [false] = "unknown" } do
+      local outcome = kind.judge("out", target, { error = "gone, a-secret-word", code = "network",
+        not_sent = not_sent })
+      assert.are.same({ state, "target 'out': gone, …" }, { outcome.state, outcome.reason })
+    end
+  end)
+
+  it("gets the files of two keys under two names while they are written", function()
+    local one = kind.request({ body = "1", ending = ".txt" }, target, "out:a")
+    local other = kind.request({ body = "2", ending = ".txt" }, target, "out:b")
+    assert.are_not.equal(one.url, other.url)
+    assert.are.equal(one.url, kind.request({ body = "3", ending = ".txt" }, target, "out:a").url)
+  end)
+end)

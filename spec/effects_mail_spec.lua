@@ -98,6 +98,16 @@ describe("a mail", function()
     assert.are.equal((text:gsub("\n", "\r\n")) .. "\r\n", unquoted(body))
   end)
 
+  it("goes to a hundred addresses at most", function()
+    local to = {}
+    for index = 1, 100 do to[index] = ("a%d@agency.example"):format(index) end
+    assert(new().prepare("mail", "duty", mail { to = to }))
+    to[101] = "one@agency.example"
+    local ok, message = pcall(function() return new().prepare("mail", "duty", mail { to = to }) end)
+    assert.is_false(ok)
+    assert.is_truthy(tostring(message):find("to: 101 addresses, and 100 is the most", 1, true), tostring(message))
+  end)
+
   it("refuses line breaks, numbers in the subject, and what is no address", function()
     for _, case in ipairs {
       { { subject = "a\r\nBcc: x@y.no" }, "subject holds a line break" },
@@ -204,6 +214,30 @@ describe("send.mail", function()
       server:script(("{ die = %q }"):format(where))
       outcome = send { text = long }
       assert.are.equal(state, outcome.state, where .. ": " .. tostring(outcome.reason))
+    end
+  end)
+
+  it("goes to another machine with TLS, unless the target says plain", function()
+    local kind = require("altinn.events.rules.effects").kinds.mail
+    for _, case in ipairs {
+      { "smtp://mail.example.no", nil, false }, { "smtp://mail.example.no", true, true }, { "smtp://127.0.0.1:25", nil,
+        true }, { "smtp://localhost", false, false }, { "smtps://mail.example.no", nil, false },
+    } do
+      local request = kind.request({}, { mail = case[1], from = "a@example.no", plain = case[2] })
+      assert.are.equal(case[3], request.mail.plain, case[1])
+    end
+  end)
+
+  it("tells neither user nor password, whoever repeats them", function()
+    local kind, target = require("altinn.events.rules.effects").kinds.mail, { mail = "smtps://m", user = "an-agency",
+      password = "a-secret-word" }
+    for _, reply in ipairs {
+      { status = 0, error = "cannot sign in as an-agency with a-secret-word", code = "auth" },
+      { status = 535, body = "535 an-agency a-secret-word is wrong\r\n" },
+    } do
+      local outcome = kind.judge("duty", target, reply)
+      local told = outcome.reason .. tostring(outcome.answer)
+      assert.is_nil(told:find("a-secret-word", 1, true) or told:find("an-agency", 1, true), told)
     end
   end)
 

@@ -341,6 +341,14 @@ describe("JSON texts of requests", function()
   end)
 end)
 
+describe("a key with a hole", function()
+  it("raises: without the part behind it two effects would have one key", function()
+    local ok, message = pcall(rule.send.http "bare", { key = { "a", nil, "b" } })
+    assert.is_false(ok)
+    assert.is_truthy(tostring(message):find("part 2 of the key is a nil", 1, true), message)
+  end)
+end)
+
 describe("a person's number", function()
   local function keyed(key, pseudonym)
     return effects.prepare(effect { key = key }, { rule = "r", place = 1, event = ABOUT.event, pseudonym = pseudonym },
@@ -364,11 +372,43 @@ describe("a person's number", function()
     assert.are.equal("bare:case:1205701234", keyed("case:1205701234", pseudonym).key)
   end)
 
+  it("in a key that cannot be read as eleven digits leaves keys that differ beside it different", function()
+    local digest = require "altinn.events.support.digest"
+    local keys = {}
+    for _, case in ipairs { "case:1 12057012345 12057012345", "case:2 12057012345 12057012345" } do
+      keys[#keys + 1] = keyed(case, digest.hex).key
+      assert.is_nil(keys[#keys]:find("12057012345", 1, true))
+    end
+    assert.are_not.equal(keys[1], keys[2])
+  end)
+
   it("in a key is refused where nothing makes pseudonyms; in a path always", function()
     local item, message = keyed "case:12057012345"
     assert.is_nil(item)
     assert.is_truthy(message:find("no secret here to make a pseudonym", 1, true), message)
     assert.is_nil(message:find("12057012345", 1, true))
     refused({ path = "/people/12057012345" }, "the path holds an identity number (/people/***********)")
+  end)
+end)
+
+describe("a secret of a target", function()
+  local http = effects.kinds.http
+  local target = { url = "https://print.example.no", headers = { ["X-Key"] = "a-header-of-ours" },
+    token = { url = "https://t", client_id = "c", client_secret = "a-client-secret" } }
+
+  it("is in no answer that is kept, and in no reason", function()
+    local outcome = http.judge("print", target, { status = 400, headers = {}, hidden = { "a-token-of-ours" },
+      body = "not a-header-of-ours, nor a-client-secret, nor a-token-of-ours" })
+    for _, text in ipairs { outcome.answer, outcome.reason } do
+      assert.is_truthy(text:find("not …, nor …, nor …", 1, true), text)
+    end
+  end)
+
+  it("is in no line of doctor", function()
+    local status, message = http.try(target, { send = function()
+      return { status = 0, error = "no: a-header-of-ours a-client-secret a-token-of-ours", code = "auth",
+        hidden = { "a-token-of-ours" } }
+    end })
+    assert.are.same({ "failed", "no: … … …" }, { status, message })
   end)
 end)

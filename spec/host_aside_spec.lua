@@ -183,6 +183,25 @@ describe("a line of a rule", function()
     end)
   end
 
+  it("of a new file is stored with the name of the file", function()
+    die_at(LINE, { file = place:match("[^/]*$"), call = "sync", at = 1, action = "kill" })
+    assert.are.equal("id;what\n" .. line(1), lines())
+  end)
+
+  it("that is found after a kill is put on the disk before it counts as sent", function()
+    process.write(place .. "/letters.csv", "id;what\n")
+    local env = fault.environment { file = "letters.csv", call = "sync", at = 1, action = "kill" }
+    start(LINE, env)
+    pcall(post, 1)
+    assert.is_truthy(one.process:wait_exit(30), "the host did not die: " .. one:log())
+    pcall(one.launch, one)  -- and again, at the line that it finds
+    assert.is_truthy(one.process:wait_exit(30), "the host did not die again: " .. one:log())
+    one.env = {}
+    assert(one:launch())
+    run_of("1/a", "done")
+    assert.are.equal("id;what\n" .. line(1), lines())
+  end)
+
   it("begins anew after another program's torn line", function()
     process.write(place .. "/letters.csv", "id;what\n0;torn")
     start(LINE)

@@ -90,6 +90,7 @@ local function door(self)
   function jobs.report() end
   function jobs.release() end
   function jobs.record(_, works, ticket)
+    if self.options.refuses then return false end
     local states, recalled = {}, {}
     for index, work in ipairs(works) do
       states[index] = false

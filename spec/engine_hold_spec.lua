@@ -72,6 +72,20 @@ describe("a target that is out of order", function()
     end
   end)
 
+  it("is not the mail server or the program that says no: these work", function()
+    local reply = { outcome = "refused", code = 1, text = "it ended with status 1", answer = "" }
+    for _, case in ipairs {
+      { rules.send.mail "duty" { to = "a@b.no", subject = "s", text = "t" }, { status = 550, body = "550 no\r\n" } },
+      { rules.send.command "load" {}, reply },
+    } do
+      local world = worlds.new { breaker = true, replies = { case[2] }, targets = {
+        duty = { mail = "smtps://m.no", from = "a@b.no" }, load = { command = { "load" } } } }
+      world.answer = function(self) return self.replies[1] end
+      world:attempt(world:job { run = function() return case[1] end })
+      assert.are.same({ "report " .. case[1].target .. " good" }, notes(world, "^report"))
+    end
+  end)
+
   it("is told of each question of a probe, good or bad, which uses its admission", function()
     for status, word in pairs { [200] = "good", [404] = "good", [500] = "bad", [503] = "bad" } do
       local world = breaking({ error = "x", code = "network" }, status)

@@ -215,7 +215,7 @@ describe("a program of a rule", function()
   it("gets its arguments, input and key, few variables, and no descriptor of the host", function()
     write_program [[
       cat >PLACE/input; echo "$*" >PLACE/arguments; env >PLACE/environ
-      ls /proc/$$/fd >PLACE/fds; grep -E 'Sig(Blk|Ign)' /proc/$$/status >PLACE/signals; echo done]]
+      ls /proc/$$/fd >PLACE/fds; grep -E 'Sig(Blk|Ign)' /proc/self/status >PLACE/signals; echo done]]
     start(LOAD, { SECRET_OF_MINE = "hidden", LANG = "C.UTF-8" })
     assert.are.equal(200, (post(1)))
     run_of("1/a", "done")

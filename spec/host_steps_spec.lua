@@ -3,6 +3,7 @@ local cjson = require "cjson"
 local emulator = require "spec.support.emulator"
 local host = require "spec.support.host"
 local process = require "spec.support.process"
+local sql = require "spec.support.sql"
 local target = require "spec.support.target"
 
 local RECIPIENT = "987654321"
@@ -87,6 +88,8 @@ describe("steps", function()
     assert.are.same({ confirmed = { already = false }, new = "new", read = { already = false } },
       cjson.decode(service:requests()[1].body))
     assert.are.same({ 1, 1 }, { times(letter, "Read"), times(letter, "Confirmed") })
+    assert.are.same({ { steps = 3, versions = 2 } }, sql.query(one.inbox,  -- each step has the version that did it
+      "SELECT count(*) AS steps, count(DISTINCT version) AS versions FROM step"))
   end)
 
   it("that were killed after Altinn's answer are done again, which Altinn knows", function()

@@ -129,10 +129,12 @@ describe("the inbox keeps, beside a run's state,", function()
         return work(run, "remember", { thing = thing, name = name, value = value, expires = expires })
       end
       local plan = {
-        function(run) settle(run, "done", {}, keep(run, "letter:1", "printed", "true"), keep(run, "letter:2", "x", "2"),
+        function(run) settle(run, "done", {}, keep(run, "letter:1", "printed", "true"),
+          keep(run, "letter:2", "x", "2", now() + hour),
           keep(run, "letter:1", "old", "1", now() - 1), keep(run, "letter:1", "new", "[1]", now() + hour)) end,
         function(run) settle(run, "retry", { due = 1 }, keep(run, "letter:1", "printed", '"twice"')) end,
-        function(run) settle(run, "done", {}, keep(run, "letter:1", "new"), keep(run, "letter:1", "never")) end,
+        function(run) settle(run, "done", {}, keep(run, "letter:1", "new"), keep(run, "letter:1", "never"),
+          keep(run, "letter:2", "x", "3")) end,
         function(run) settle(run, "done") end,
       }
       local number = 0
@@ -151,7 +153,8 @@ describe("the inbox keeps, beside a run's state,", function()
     assert.are.same({ "r true ", "r false new=[1] printed=true", "r false new=[1] printed=\"twice\"",
       'r false printed="twice"' }, one:lines())
     -- Expired memory is gone from the file with the next change.
-    assert.are.same({ { name = "printed" }, { name = "x" } }, one:query "SELECT name FROM memory ORDER BY name")
+    assert.are.same({ { name = "printed", value = '"twice"', expires = 0 }, { name = "x", value = "3", expires = 0 } },
+      one:query "SELECT name, value, expires FROM memory ORDER BY name")
   end)
 
   it("the memory of each rule for itself, over a restart", function()

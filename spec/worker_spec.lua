@@ -482,3 +482,61 @@ describe("a step that the inbox does not store", function()
     assert.is_nil(told(world, "the body goes on"))
   end)
 end)
+
+describe("an effect that the host does not take in", function()
+  it("is not sent, and its run is tried again: nobody's failure", function()
+    local world = worlds.new { rules = { ["r.lua"] = [[rule { name = "r", on = "*", run = function(event)
+      return send.http("print") { key = event }
+    end }]] }, targets = targets "print", refuses = true }
+    world:run_at(0, "r", 1)
+    world:run()
+    local settled = world:verdict("r", 1)
+    assert.are.same({ "retry", "the inbox does not store", 0 }, { settled.state, settled.reason, settled.attempt })
+    assert.are.equal(0, #world.requests)
+    assert.is_true(settled.at < 1, "it took " .. settled.at)
+  end)
+end)
+
+describe("the outcome of an effect", function()
+  it("goes to the inbox at once and with the verdict again: the inbox may have refused it before", function()
+    local world = worlds.new { rules = { ["r.lua"] = [[rule { name = "r", on = "*", run = function(event)
+      return send.http("print") { key = event }
+    end }]] }, targets = targets "print", answer = function() return 0.05, { status = 200 } end }
+    world:run_at(0, "r", 1)
+    world:run()
+    local states = {}
+    for _, work in ipairs(world.effects) do
+      if work.kind == "outcome" then states[#states + 1] = work.state end
+    end
+    assert.are.same({ "sent", "sent" }, states)
+  end)
+end)
+
+describe("effects that were not tried", function()
+  it("are not counted as attempts at their target", function()
+    local world = worlds.new { rules = { ["r.lua"] = [[rule { name = "r", on = "*", retry = { attempts = 1 },
+      run = function(event, letter)
+        return { send.http("print") { key = { letter, 1 } }, send.http("print") { key = { letter, 2 } } }
+      end }]] }, targets = targets "print", answer = function() return 0.05, { status = 503 } end }
+    world:run_at(0, "r", 1)
+    world:run()
+    assert.are.same({ "print refused" }, world.counted)
+  end)
+end)
+
+describe("the pseudonym of a person", function()
+  local function pseudonym_by(key)
+    local jobs = { pseudonym_key = function() return key end }
+    return require("altinn.events.host.ports").new({ settings = {}, jobs = jobs }).pseudonym
+  end
+
+  it("is long, of letters alone, and the same with the same secret only", function()
+    local secret = ("0a"):rep(31)
+    local name = pseudonym_by(secret .. "0b")("31129956715")
+    assert.is_truthy(name:find("^person%-%l+$"), name)
+    assert.are.equal(#"person-" + 30, #name)
+    assert.are.equal(name, pseudonym_by(secret .. "0b")("31129956715"))
+    assert.are_not.equal(name, pseudonym_by(secret .. "0c")("31129956715"))
+    assert.are_not.equal(name, pseudonym_by(secret .. "0b")("12057012345"))
+  end)
+end)

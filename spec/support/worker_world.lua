@@ -15,7 +15,7 @@ local GLOBALS = { "resume", "wrap", "close", "create", "isyieldable", "running",
 function M.new(options)
   return setmetatable({
     now = 0, queue = {}, taken_back = {}, lines = {}, settled = {}, effects = {}, requests = {}, transfers = {},
-    most = 0, used = 0, options = options, settings = cjson.encode(M.settings(options)),
+    most = 0, used = 0, counted = {}, options = options, settings = cjson.encode(M.settings(options)),
   }, World)
 end
 
@@ -85,7 +85,7 @@ local function door(self)
   function jobs.holds(_, sequence, rule) return not self.taken_back[rule .. "/" .. sequence] end
   function jobs.settle(_, works) store(self, works) end
   function jobs.verdict() end
-  function jobs.effect() end
+  function jobs.effect(_, target, state) self.counted[#self.counted + 1] = target .. " " .. state end
   function jobs.admit(_, target) return self.options.closed and self.options.closed[target] end
   function jobs.report() end
   function jobs.release() end

@@ -693,6 +693,18 @@ describe("an event that could not be stored", function()
     assert.are.same({ { n = 2 } }, one:query "SELECT count(*) AS n FROM event")
     assert.are.equal(0, one:metric "duplicates_total")
   end)
+
+  for _, what in ipairs { "event", "waiting", "remembered" } do
+    it("is new when it comes again, also when it failed in the middle of its transaction: " .. what, function()
+      start("loop()", { "r" })
+      one:execute(("CREATE TRIGGER broken BEFORE INSERT ON %s BEGIN SELECT raise(ABORT, 'no'); END"):format(what))
+      assert.are.equal(503, (one:post(sample.text { id = "e" })))
+      one:execute "DROP TRIGGER broken"
+      assert(process.wait(SECONDS, function() return one:post(sample.text { id = "e" }) == 200 or nil end))
+      assert.are.same({ { n = 1 } }, one:query "SELECT count(*) AS n FROM event")
+      assert.are.equal(0, one:metric "duplicates_total")
+    end)
+  end
 end)
 
 describe("the host's largest body", function()

@@ -467,6 +467,27 @@ describe("a run that was held because of a target", function()
     assert.is_true(settled.due >= 1800000004000 and settled.due <= 1800000006000)
     assert.is_nil(told(world, "the body runs"))
   end)
+
+  it("gives back what the target admitted when its body wants nothing of it any more", function()
+    local world = worlds.new { rules = { ["r.lua"] = [[rule { name = "r", on = "*", run = function() end }]] },
+      targets = targets("print") }
+    world:run_at(0, "r", 1)
+    world.queue[1].cause = "breaker:print"
+    world:run()
+    assert.are.equal("done", world:verdict("r", 1).state)
+    assert.are.same({ "release print" }, world.counted)
+  end)
+end)
+
+describe("a run that waits for a time", function()
+  it("is due at the millisecond, not before", function()
+    local world = worlds.new { rules = { ["r.lua"] = [[rule { name = "r", on = "*", run = function()
+      return retry_after(90.0005)
+    end }]] } }
+    world:run_at(0, "r", 1)
+    world:run()
+    assert.are.equal(1800000090001, world:verdict("r", 1).due)
+  end)
 end)
 
 describe("a step that the inbox does not store", function()

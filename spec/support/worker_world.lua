@@ -88,7 +88,7 @@ local function door(self)
   function jobs.effect(_, target, state) self.counted[#self.counted + 1] = target .. " " .. state end
   function jobs.admit(_, target) return self.options.closed and self.options.closed[target] end
   function jobs.report() end
-  function jobs.release() end
+  function jobs.release(_, target) self.counted[#self.counted + 1] = "release " .. target end
   function jobs.record(_, works, ticket)
     if self.options.refuses then return false end
     local states, recalled = {}, {}

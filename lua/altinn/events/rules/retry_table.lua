@@ -132,15 +132,14 @@ local function of_target(failure)
   end
   local entry = entry_of_status(failure.kind)
   if not entry then return "again", "the server failed" end
-  if entry.verdict == "refresh" and not failure.renewable then return "never", entry.why end
+  if entry.verdict == "refresh" then return "never", entry.why end  -- a token of the target's was renewed before
   return entry.verdict, entry.why
 end
 
 --- What the table says of a failure.
----@param failure { kind: any, status: integer|nil, number: integer|nil, temporary: boolean|nil, renewable:
----  boolean|nil, stage: string|nil, target: string|nil } kind: a target's status, or a class; number: Altinn's error
----  number; temporary: Altinn's answer says that it may succeed later; renewable: the target has a token that can be
----  renewed; stage: of the class "network"; target: it is a target's failure
+---@param failure { kind: any, status: integer|nil, number: integer|nil, temporary: boolean|nil, stage: string|nil,
+---  target: string|nil } kind: a target's status, or a class; number: Altinn's error number; temporary: Altinn's answer
+---  says that it may succeed later; stage: of the class "network"; target: it is a target's failure
 ---@return "again"|"never"|"refresh" verdict
 ---@return string why
 function M.verdict(failure)

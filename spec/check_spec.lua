@@ -33,6 +33,48 @@ local function rule(parts, body)
     .. "  end,\n}\n"):format(parts or "", body or "")
 end
 
+describe("what newcomers write", function()
+  it("is send without a kind, or without a target", function()
+    says(found(rule("", '    return send("print") { json = {} }')), "error one.lua:4: rule 'a': send(…) has no kind:"
+      .. ' write send.http("print") { … }, or another of cloudevent, command, file, http, mail, slack, teams')
+    says(found(rule("", '    return send.http { json = {} }')), "error one.lua:4: rule 'a': send.http { … } has no"
+      .. ' target: write send.http("TARGET") { … }')
+    assert.are.equal("", (found(rule("", '    local send = print\n    send("x") return done()'))))
+  end)
+
+  it("is a table where a text goes", function()
+    says(found(rule("", '    return send.http("print") { body = { letter = letter.id } }')), "one.lua:4: rule 'a':",
+      "body must be a text: a table goes into json")
+    assert.are.equal("", (found(rule("", '    return send.http("print") { key = letter, json = letter.id }'))))
+    local mail = '    return send.mail("post") { to = { letter.id }, subject = "x", text = "y" }'
+    assert.are.equal("", (found(rule("", mail), { post = { mail = "smtp://x", from = "a@b.no" } })))
+  end)
+
+  it("is the short name of a type, where an event has the full one", function()
+    local body = '    if event.type %s then return skip("x") end return done()'
+    says(found(rule("", body:format '== "correspondencepublished"')), "error one.lua:4: rule 'a': event.type is the"
+      .. " full type, 'no.altinn.correspondence.correspondencepublished', and never 'correspondencepublished':"
+      .. ' write events.describe(event).name == "correspondencepublished"')
+    says(found(rule("", body:format '~= "correspondencepurged"')), "event.type is the full type")
+    for _, right in ipairs { '== "no.altinn.correspondence.correspondencepublished"', '== "app.instance.created"',
+      "== letter.id" } do
+      assert.are.equal("", (found(rule("", body:format(right)))))
+    end
+  end)
+
+  it("is a status in small letters", function()
+    says(found(rule("", '    if letter:details().status == "read" then return skip("x") end return done()')),
+      "error one.lua:4: rule 'a': 'read' is no status of a letter (did you mean 'Read'?)")
+    says(found(rule("", '    local d = letter:overview()\n    if "confrmed" ~= d.status then return skip("x") end'
+      .. " return done()")), "one.lua:5: rule 'a': 'confrmed' is no status of a letter (did you mean 'Confirmed'?)")
+    assert.are.equal("", (found(rule("", '    if letter:details().status == "Read" then return skip("x") end'
+      .. " return done()"))))
+    assert.are.equal("", (found((rule("", '    if thing:overview().status == "Published" then return skip("x") end'
+      .. " return done()"):gsub("event, letter", "event, thing"):gsub("correspondencepublished",
+      "attachmentpublished")))))
+  end)
+end)
+
 describe("what a rule names", function()
   it("is looked for in the configuration: targets in may and in bodies", function()
     says(found(rule(' may = { "send:prnt" },')), "error one.lua:1: rule 'a': may: there is no target 'prnt' in the"
@@ -65,7 +107,8 @@ describe("what a rule names", function()
     says(found(rule("", "    return skp('x')")), "error one.lua:4: 'skp' is not defined (did you mean 'skip'?)")
     says(found(rule("", "    count = 1")), "error one.lua:4: 'count' is not declared: write local count = …")
     says(found(rule("", "    local x = string.fromat('x')")), "error one.lua:4: string has no 'fromat' (did you mean")
-    says(found(rule("", "    return send.kafka('x') {}")), "error one.lua:4: send has no 'kafka'")
+    says(found(rule("", "    return send.kafka('x') {}")), "error one.lua:4: send has no 'kafka': after send comes the"
+      .. " kind, then the target: send.http(\"print\") { … }")
     says(found(rule("", "    local x = events.prase('')")), "error one.lua:4: events has no 'prase'")
     assert.are.equal("", (found(rule("", "    if rawget(_G, 'count') then return done(count) end return done()"))))
     for _, text in ipairs { "local unpack = table.unpack or unpack", "do local _ENV = { x = 1 } x = 2 end",

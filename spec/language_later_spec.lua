@@ -159,6 +159,7 @@ describe("workdays", function()
       raises("workdays wants a whole number of days, from 1 to 2600 (ten years)", rule.workdays, n)
     end
     raises("workdays wants", rule.workdays)
+    raises("from 1 to 2600 (ten years), without quotes", rule.workdays, "2")
     for _, clock in ipairs { "9:00", "24:00", "09:60", "09.00", "", 9, true } do
       raises("workdays: the time of day is a text from \"00:00\" to \"23:59\"", rule.workdays, 1, clock)
     end
@@ -358,7 +359,7 @@ describe("parts of a rule:", function()
     refused({ unless = { been = {} } }, "unless.been must be a list")
     refused({ unless = { "Read" } }, "unless must be a table with statuses: unless = { been = { \"Read\" } }")
     refused({ unless = {} }, "unless must be a table with statuses")
-    refused({ unless = "Read" }, "unless must be a table")
+    refused({ unless = "Read" }, "unless must be a table with statuses: unless = { been = { \"Read\" } }")
     refused({ unless = { been = { "Read" }, bene = 1 } }, "unknown key 'bene' (did you mean 'been'?)")
   end)
 
@@ -371,8 +372,8 @@ describe("parts of a rule:", function()
   it("shadow and repeats are switches", function()
     local made = new { shadow = true, repeats = true }
     assert.is_true(made.shadow and made.repeats)
-    refused({ shadow = "yes" }, "shadow must be a boolean")
-    refused({ repeats = 1 }, "repeats must be a boolean")
+    refused({ shadow = "yes" }, "shadow must be true or false, without quotes")
+    refused({ repeats = 1 }, "repeats must be true or false, without quotes")
   end)
 
   it("override answers for statuses and classes", function()

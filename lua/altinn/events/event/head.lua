@@ -155,7 +155,10 @@ local function type_alternative(word)
   if type(word) ~= "string" or word == "" then
     return nil, "on: an event type is a text"
   end
-  if word:find("[%s%c]") then return nil, ("on: '%s' holds a blank, and no event type does"):format(core.mask(word)) end
+  if word:find("[%s%c]") then
+    return nil, ("on: '%s' holds a blank, and no event type does%s"):format(core.mask(word),
+      word:find(",", 1, true) and ": several types are a list: on = { \"a\", \"b\" }" or "")
+  end
   local stem = word:match("^(.*)%*$")
   if stem then return stem_alternative(word, stem) end
   local entry = core.type_named(word)

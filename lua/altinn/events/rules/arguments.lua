@@ -133,12 +133,21 @@ local function probe_fault(kind, probe)
   if probe == "run" then return ("send.%s: probe: run is the body itself; a probe has its own"):format(kind) end
 end
 
+-- " (there are: a, b, c)".
+local function among(known)
+  local names = {}
+  for name in pairs(known) do names[#names + 1] = name end
+  table.sort(names)
+  return (" (there are: %s)"):format(table.concat(names, ", "))
+end
+
 local function fields_fault(kind, fields)
   if type(fields) ~= "table" then return ("send.%s(target) wants a table"):format(kind) end
   local known = effects.kinds[kind].fields
   for name in pairs(fields) do
     if not known[name] then
-      return ("send.%s: unknown key '%s'%s"):format(kind, tostring(name), suggest.hint(tostring(name), known))
+      local near = suggest.hint(tostring(name), known)
+      return ("send.%s: unknown key '%s'%s"):format(kind, tostring(name), near ~= "" and near or among(known))
     end
   end
   local message = effects.kinds[kind].check(fields)
@@ -216,7 +225,8 @@ end
 
 function faults.workdays(n, clock)
   if type(n) ~= "number" or n % 1 ~= 0 or n < 1 or n > MOST_WORKDAYS then
-    return ("workdays wants a whole number of days, from 1 to %d (ten years)"):format(MOST_WORKDAYS)
+    return ("workdays wants a whole number of days, from 1 to %d (ten years)%s"):format(MOST_WORKDAYS,
+      tonumber(n) and type(n) == "string" and ", without quotes" or "")
   end
   if clock ~= nil and not is_clock(clock) then
     return "workdays: the time of day is a text from \"00:00\" to \"23:59\""

@@ -25,7 +25,7 @@ end
 
 local function new_facts()
   return { sends = {}, effects = {}, calls = {}, points = {}, members = {}, answers = {}, context = {}, dropped = {},
-    words = {}, refers = {} }
+    words = {}, refers = {}, misused = {}, compared = {} }
 end
 
 function Reader:at(list, node, entry)
@@ -173,6 +173,15 @@ function Reader:note_word(node, scope)
   self:at(self.facts.words, node, { name = name, arguments = arguments })
 end
 
+-- Notes send("print") { … }, which has no kind, and send.http { … }, which has no target.
+function Reader:note_misused(node, kind, scope)
+  if not self.facts then return end
+  local has_no_kind = self:is_global(node[1], scope, "send")
+  if has_no_kind or kind and node[2] and node[2].tag == "Table" then
+    self:at(self.facts.misused, node, { kind = kind, target = has_no_kind and string_of(node[2]) or nil })
+  end
+end
+
 function Reader:note_call(node, scope)
   local called, first = node[1], node[2]
   if called.tag == "Index" and called[1].tag == "Id" and scope[called[1][1]] == nil and string_of(called[2]) then
@@ -191,6 +200,7 @@ function Reader:note_call(node, scope)
   if kind and self.facts and string_of(first) then
     self:at(self.facts.sends, node, { kind = kind, target = first[1] })
   end
+  self:note_misused(node, kind, scope)
 end
 
 -- Notes the fields of send.http("print") { … }, as far as the text tells their values.
@@ -204,6 +214,30 @@ function Reader:note_effect(node, scope)
     return type(bound) == "table" and bound.is_event and bound or nil
   end)
   self:at(self.facts.effects, node, { kind = kind, target = target, fields = fields })
+end
+
+local function is_event_type(scope, node)
+  local bound = node.tag == "Index" and string_of(node[2]) == "type" and node[1].tag == "Id" and scope[node[1][1]]
+  return type(bound) == "table" and bound.is_event
+end
+
+-- Notes the comparison of the event's type, or of a letter's status, with a text.
+function Reader:note_compared(one, text, node, scope)
+  if not string_of(text) then return end
+  local answer = answer_of(scope, one)
+  if is_event_type(scope, one) then
+    self:at(self.facts.compared, node, { what = "type", text = text[1] })
+  elseif answer and #answer.path == 1 and answer.path[1] == "status" then
+    self:at(self.facts.compared, node, { what = "status", text = text[1], second = answer.second })
+  end
+end
+
+function visit.Op(self, node, scope)
+  if self.facts and (node[1] == "eq" or node[1] == "ne") then
+    self:note_compared(node[2], node[3], node, scope)
+    self:note_compared(node[3], node[2], node, scope)
+  end
+  for index = 2, #node do self:expression(node[index], scope) end
 end
 
 function visit.Call(self, node, scope)

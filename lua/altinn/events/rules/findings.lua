@@ -350,7 +350,8 @@ local function check_names(list, file, read, scope)
     local library = scope[field.library]
     if type(library) == "table" and field.library ~= "_G" and not has_member(library, field.name) then
       list:add("error", "undefined", { file = file, line = field.line, column = field.column },
-        strict.message(field.library, field.name, library))
+        strict.message(field.library, field.name, library), field.library == "send"
+          and "after send comes the kind, then the target: send.http(\"print\") { … }" or nil)
     end
   end
 end

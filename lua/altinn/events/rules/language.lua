@@ -26,7 +26,9 @@ M.levels = { debug = true, info = true, warn = true, warning = true, error = tru
 
 local function want(kind)
   return function(value)
-    if type(value) ~= kind then return ("must be a %s, not a %s"):format(kind, type(value)) end
+    if type(value) == kind then return nil end
+    if kind == "boolean" then return "must be true or false, without quotes" end
+    return ("must be a %s, not a %s"):format(kind, type(value))
   end
 end
 
@@ -117,55 +119,74 @@ local function check_been(value)
   end
 end
 
-local check_unless_table
+-- The names of the keys, sorted.
+local function names_of(fields)
+  local names = {}
+  for name in pairs(fields) do names[#names + 1] = tostring(name) end
+  table.sort(names)
+  return names
+end
+
+-- The check of a part that is a table with these keys; `example` shows one. All mistakes are told, in the order of the
+-- keys.
+local function table_of(name, checks, example)
+  local function fault(key, value)
+    if not checks[key] then
+      return ("%s: unknown key '%s'%s"):format(name, key, suggest.hint(key, checks))
+    end
+    local message = checks[key](value)
+    return message and ("%s.%s %s"):format(name, key, message)
+  end
+  return function(value)
+    if type(value) ~= "table" then return ("must be a table: %s = %s"):format(name, example) end
+    local messages = {}
+    for _, key in ipairs(names_of(value)) do messages[#messages + 1] = fault(key, value[key]) end
+    if #messages > 0 then return table.concat(messages, "; "), true end
+  end
+end
+
+local check_unless_table = table_of("unless", { been = check_been })
 
 local function check_unless(value)
-  if type(value) == "table" and value.been == nil then
+  if type(value) ~= "table" or value.been == nil then
     return "must be a table with statuses: unless = { been = { \"Read\" } }"
   end
   return check_unless_table(value)
 end
-
-local function table_of(name, checks)
-  return function(value)
-    if type(value) ~= "table" then return "must be a table" end
-    for key, one in pairs(value) do
-      if not checks[key] then
-        return ("unknown key '%s'%s"):format(tostring(key), suggest.hint(tostring(key), checks))
-      end
-      local message = checks[key](one)
-      if message then return ("%s.%s %s"):format(name, key, message), true end
-    end
-  end
-end
-
-check_unless_table = table_of("unless", { been = check_been })
 
 local powers = {
   ["read:overview"] = true, ["read:details"] = true, ["read:content"] = true, ["mark:read"] = true,
   confirm = true, purge = true, download = true,
 }
 
+local function no_power(power)
+  local text = tostring(power)
+  local near = suggest.hint(text, powers)
+  return ("'%s' is no power%s"):format(text, near ~= "" and near
+    or (": \"send:TARGET\" sends, and 'altinn-events explain' lists the others"))
+end
+
 local function check_may(value)
-  if type(value) ~= "table" or #value == 0 and next(value) ~= nil then return "must be a list of powers" end
+  if type(value) ~= "table" or #value == 0 and next(value) ~= nil then
+    return "must be a list of powers: may = { \"read:details\", \"send:print\" }"
+  end
   for _, power in ipairs(value) do
-    if type(power) ~= "string" or not (powers[power] or power:find("^send:.")) then
-      return ("'%s' is no power%s"):format(tostring(power), suggest.hint(tostring(power), powers))
-    end
+    if type(power) ~= "string" or not (powers[power] or power:find("^send:.")) then return no_power(power) end
   end
 end
 
 local function check_when(value)
-  if type(value) ~= "table" then return ("must be a table, not a %s"):format(type(value)) end
+  if type(value) ~= "table" then return "must be a table of conditions: when = { resource = \"acme-letters\" }" end
   if next(value) == nil then return "holds no condition: leave it out, or write one" end
 end
 
 local checks = {
   name = check_name, about = want "string", owner = want "string",
   on = function() end, when = check_when, order = check_order, may = check_may,
-  retry = table_of("retry", { within = span, attempts = whole(math.huge), on = retry_on }),
+  retry = table_of("retry", { within = span, attempts = whole(math.huge), on = retry_on },
+    "{ within = \"36h\" }"),
   limit = table_of("limit", { seconds = positive(86400), instructions = whole(2 ^ 60), memory = whole(2 ^ 40),
-    at_once = whole(100000) }),
+    at_once = whole(100000) }, "{ seconds = 10 }"),
   enabled = want "boolean", shadow = want "boolean", repeats = want "boolean", trust = check_trust,
   unless = check_unless, override = check_override, run = want "function",
 }
@@ -198,14 +219,6 @@ local function key_fault(fields, name)
   end
   local message, complete = check(fields[name])
   return message and (complete and message or ("%s %s"):format(name, message))
-end
-
--- The names of the keys, sorted.
-local function names_of(fields)
-  local names = {}
-  for name in pairs(fields) do names[#names + 1] = tostring(name) end
-  table.sort(names)
-  return names
 end
 
 local function run_missing(fields)

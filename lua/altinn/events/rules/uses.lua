@@ -156,6 +156,11 @@ local function is_open(key)
   return false
 end
 
+-- Whether a table has names, and is no list.
+local function has_names(value)
+  return type(value) == "table" and type(next(value)) == "string"
+end
+
 local function check_effect(add, send, rule)
   if not language.send[send.kind] then return end
   local stand_ins = effects.kinds[send.kind].stand_ins  -- in place of fields that are known at run time only
@@ -164,7 +169,8 @@ local function check_effect(add, send, rule)
   elseif type(fields.key) == "table" then fields.key = without_unknown(fields.key, nothing) end
   for name, value in pairs(fields) do
     local stand_in = stand_ins[name]
-    local whole = type(value) == "table" and stand_in ~= nil and (type(stand_in) ~= "string" or is_open(value))
+    local whole = type(value) == "table" and stand_in ~= nil
+      and (type(stand_in) ~= "string" or is_open(value) and not has_names(value))
     if whole then fields[name] = stand_in end
   end
   if type(fields.headers) == "table" then
@@ -173,6 +179,34 @@ local function check_effect(add, send, rule)
   local message = language.effect_fault(send.kind, send.target, fields, sample_event())
   if not message and fields.probe then message = language.unknown_body(fields.probe, rule.bodies) end
   if message then add("error", "effect", send, message) end
+end
+
+local function kinds_in_order()
+  local names = {}
+  for name in pairs(effects.kinds) do names[#names + 1] = name end
+  table.sort(names)
+  return table.concat(names, ", ")
+end
+
+-- `send` without a kind, or without a target.
+local function check_misused(add, entry)
+  if entry.kind then
+    return add("error", "effect", entry, ("send.%s { … } has no target"):format(entry.kind),
+      ("write send.%s(\"TARGET\") { … }"):format(entry.kind))
+  end
+  add("error", "effect", entry, "send(…) has no kind", ("write send.http(%q) { … }, or another of %s"):format(
+    entry.target or "TARGET", kinds_in_order()))
+end
+
+-- A comparison that can never be true: an event's type is the full one, and a status is written as Altinn writes it.
+local function check_compared(add, entry, kinds)
+  if entry.what == "status" then
+    local message = kinds and kinds.letter and not kinds.attachment and details.statuses_fault(entry.text)
+    if message then add("error", "status", entry, message) end
+  elseif core.type_named(entry.text) and core.type_named(entry.text) ~= entry.text then
+    add("error", "type", entry, ("event.type is the full type, '%s', and never '%s'"):format(
+      core.type_named(entry.text), entry.text), ("write events.describe(event).name == %q"):format(entry.text))
+  end
 end
 
 -- Words: later, remember, skip, workdays, step, …
@@ -265,6 +299,10 @@ function M.check(add, rule, facts, is_body)
   end
   for _, entry in ipairs(is_body and facts.context or {}) do check_context(add, entry) end
   for _, send in ipairs(facts.effects) do check_effect(add, send, rule) end
+  for _, entry in ipairs(facts.misused) do check_misused(add, entry) end
+  for _, entry in ipairs(facts.compared) do
+    if is_body or not entry.second then check_compared(add, entry, kinds) end
+  end
   for _, entry in ipairs(facts.words) do check_word(add, entry, rule) end
   check_steps(add, facts.words)
 end

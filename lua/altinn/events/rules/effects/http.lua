@@ -75,7 +75,7 @@ local function set_body(record, effect)
     if not body then return nil, "json: " .. message end
     record.body, record.media = body, "application/json"
   elseif effect.body ~= nil then
-    if type(effect.body) ~= "string" then return nil, "body must be a text" end
+    if type(effect.body) ~= "string" then return nil, "body must be a text: a table goes into json" end
     octets.store(record, effect.body)
     record.media = "application/octet-stream"
   end

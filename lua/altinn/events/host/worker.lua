@@ -147,8 +147,17 @@ local function leave(self, job)
   self.turns:wake(job.name)
 end
 
+-- An end that cannot be stored, whatever the rule made of it, is a failure of the run and not of its worker.
+local function settle(self, job, outcome)
+  local ok, message = pcall(engine.settle, job, self.ports, outcome)
+  if ok then return end
+  job.own.outcomes, job.would = nil, nil
+  engine.settle(job, self.ports, engine.failed(job, self.ports,
+    { reason = "the end of the run cannot be stored: " .. tostring(message), kind = "error" }))
+end
+
 local function conclude(self, job, outcome)
-  if not job.dropped then engine.settle(job, self.ports, outcome) end
+  if not job.dropped then settle(self, job, outcome) end
   return leave(self, job)
 end
 

@@ -39,7 +39,7 @@ end
 function add.timer(decision, one)
   if decision.timer then return "a rule returns at most one later { … }; its body may return the next" end
   local timer = {}
-  for name, value in pairs(one.timer) do timer[name] = value end
+  for name, value in pairs(verdicts.contents(one)) do timer[name] = value end
   local message = verdicts.body_fault(timer.run)
   timer.where = place.at(one.made_by, one.made_line)
   decision.timer = timer
@@ -48,7 +48,7 @@ end
 
 local function add_values(decision, one)
   decision.memory, decision.named = decision.memory or {}, decision.named or {}
-  for _, value in ipairs(one.values) do
+  for _, value in ipairs(verdicts.contents(one)) do
     if decision.named[value.name] then
       return ("'%s' is remembered or forgotten twice in one list"):format(value.name)
     end
@@ -80,7 +80,7 @@ local function decision_of(list)
   local decision = { verdict = "effects", effects = {} }
   for _, spot in ipairs(places) do
     local value = rawget(list, spot)
-    local adder = verdicts.is_verdict(value) and add[value.verdict]
+    local adder = add[verdicts.word_of(value)]
     if not adder then return nil, item_fault(value, spot) end
     local message = adder(decision, value, spot)
     if message then return nil, message end
@@ -99,6 +99,11 @@ local function fault_of(value)
   return ("%s, not a %s"):format(WANTED, type(value))
 end
 
+-- The verdict of done, skip, fail or retry_after.
+local function lone(word, value)
+  return { verdict = word, reason = value.reason, after = value.after }
+end
+
 --- What a rule's body returned, as a verdict.
 ---@param value any
 ---@param why any the second value: as Lua's functions do, a body may return nil and what failed
@@ -111,9 +116,10 @@ function M.verdict(value, why)
     return nil, ("the rule returned %s, and why: %s"):format(tostring(value), texts.raised(why))
   end
   if value == nil then return { verdict = "done", reason = "the rule returned nothing" } end
-  if verdicts.is_verdict(value) and not add[value.verdict] then return value end
+  local word = verdicts.word_of(value)
+  if word and not add[word] then return lone(word, value) end
   local is_outcome = value == verdicts.sent or value == verdicts.not_sent
-  if verdicts.is_verdict(value) then return decision_of { value } end
+  if word then return decision_of { value } end
   if type(value) == "table" and not is_outcome then return decision_of(value) end
   return nil, fault_of(value)
 end

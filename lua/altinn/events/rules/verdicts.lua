@@ -18,6 +18,20 @@ M.words = {
   not_sent = "value",
 }
 
+-- The words of the verdicts, and what later, remember and forget were given. They stand outside of the verdicts, where a
+-- rule cannot change what was checked.
+local words_of, contents = setmetatable({}, { __mode = "k" }), setmetatable({}, { __mode = "k" })
+
+--- The word that a verdict was made by: "done", "timer", "effect", …
+---@param made table
+---@return string|nil word
+function M.word_of(made) return words_of[made] end
+
+--- What a verdict of later, remember or forget holds, as it was checked when it was made.
+---@param made table
+---@return table|nil contents of later: see arguments.timer_of; of the others: a list of { name, value, expires }
+function M.contents(made) return contents[made] end
+
 --- Whether a value was made by one of the words.
 ---@param value any
 ---@return boolean
@@ -31,6 +45,7 @@ local function verdict(fields)
     local info = debug.getinfo(3, "fl")  -- "S", the name of the file, would cost more
     fields.made_by, fields.made_line = info and info.func, info and info.currentline
   end
+  words_of[fields] = fields.verdict
   return setmetatable(fields, Verdict)
 end
 
@@ -127,7 +142,8 @@ end
 function M.later(fields)
   local timer, message = arguments.timer_of(fields)
   if not timer then place.mistake(message, 2) end
-  local made = verdict { verdict = "timer", timer = timer }
+  local made = verdict { verdict = "timer" }
+  contents[made] = timer
   return made
 end
 
@@ -139,7 +155,8 @@ end
 function M.remember(fields)
   local values, message = arguments.memory_of(fields)
   if not values then place.mistake(message, 2) end
-  local made = verdict { verdict = "remember", values = values }
+  local made = verdict { verdict = "remember" }
+  contents[made] = values
   return made
 end
 
@@ -148,7 +165,8 @@ end
 ---@return table verdict
 function M.forget(name)
   check("forget", name)
-  local made = verdict { verdict = "forget", values = { { name = name } } }
+  local made = verdict { verdict = "forget" }
+  contents[made] = { { name = name } }
   return made
 end
 

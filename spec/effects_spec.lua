@@ -404,6 +404,22 @@ describe("a secret of a target", function()
     end
   end)
 
+  it("is not kept when it stands in its address, or is written in another way", function()
+    for address, words in pairs {
+      ["https://p.example.no/v1?code=a/query+secret&v=2"] = { "a/query+secret", "a\\/query+secret",
+        "a%2Fquery%2Bsecret" },
+      ["https://me:a%2Fpass+word@p.example.no/v1"] = { "a/pass+word", "a%2Fpass+word", "bWU6YS9wYXNzK3dvcmQ=" },
+    } do
+      for _, word in ipairs(words) do
+        local outcome = http.judge("print", { url = address }, { status = 400, body = "not " .. word .. "!" })
+        assert.are.equal("not …!", outcome.answer)
+      end
+    end
+    local slack = { slack = "https://hooks.slack.com/services/T00000000/B00000000/abcdefgh12345678" }
+    local outcome = http.judge("duty", slack, { status = 404, headers = {}, body = "no abcdefgh12345678" })
+    assert.are.equal("no …", outcome.answer)
+  end)
+
   it("is in no line of doctor", function()
     local status, message = http.try(target, { send = function()
       return { status = 0, error = "no: a-header-of-ours a-client-secret a-token-of-ours", code = "auth",

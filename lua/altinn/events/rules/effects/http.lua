@@ -1,4 +1,5 @@
 -- Effects of the kind `send.http`: an HTTP request to a target.
+local base64 = require "altinn.events.support.base64"
 local core = require "altinn.events.core"
 local field = require "altinn.events.support.http_field"
 local json = require "altinn.events.support.json"
@@ -152,19 +153,45 @@ end
 ---@return table request
 function M.request(record, target, key) return M.to(target.url, record, target, key) end
 
+-- A word as servers write it: as it is, as PHP writes it in JSON, percent-encoded.
+local function forms_of(word)
+  return { word, (word:gsub("/", "\\/")), (word:gsub("[^%w%-._~]", function(c) return ("%%%02X"):format(c:byte()) end)) }
+end
+
 local function hide_words(excerpt, secret)
   for word in tostring(secret):gmatch("%S+") do
-    if #word >= 8 then excerpt = text.replace(excerpt, word, "…") end
+    if #word >= 8 then
+      for _, form in ipairs(forms_of(word)) do excerpt = text.replace(excerpt, form, "…") end
+    end
   end
   return excerpt
 end
 
--- Hides what may be a secret and the server may echo: the words of the target's headers, the path of its address, the
--- secret of its client, and the token.
+-- The words of an address that may be secret: who signs in, as it is and as the header Authorization has it, and the
+-- values of the query.
+local function words_of_address(address)
+  local words = {}
+  local who = address:match("^%a[%w+.-]*://([^/?#@]*)@")
+  if who then
+    local plain = who:gsub("%%(%x%x)", function(code) return string.char(tonumber(code, 16)) end)
+    words = { base64.encode(plain), who:match(":(.*)"), plain:match(":(.*)") }
+  end
+  for value in (address:match("%?([^#]*)") or ""):gmatch("[^&;]+") do
+    words[#words + 1] = value:match("=(.*)") or value
+  end
+  return words
+end
+
+-- Hides what may be a secret and the server may echo: the words of the target's headers, the path of an address that is
+-- itself a secret, the secret words of any address, the secret of its client, and the token.
 local function hide(excerpt, target, hidden)
   for _, value in pairs(target.headers or {}) do excerpt = hide_words(excerpt, value) end
   for _, name in ipairs { "slack", "teams" } do
-    excerpt = hide_words(excerpt, (tostring(target[name] or ""):gsub("^%a+://[^/]*/?", "")))
+    local path = tostring(target[name] or ""):gsub("^%a+://[^/]*/?", "")
+    excerpt = hide_words(hide_words(excerpt, path), (path:gsub("[/?&=]", " ")))
+  end
+  for _, word in ipairs(words_of_address(target.url or target.slack or target.teams or "")) do
+    excerpt = hide_words(excerpt, word)
   end
   if target.token then excerpt = hide_words(excerpt, target.token.client_secret or "") end
   for _, word in ipairs(hidden or {}) do excerpt = hide_words(excerpt, word) end

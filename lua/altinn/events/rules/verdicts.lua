@@ -18,8 +18,8 @@ M.words = {
   not_sent = "value",
 }
 
--- The words of the verdicts, and what later, remember and forget were given. They stand outside of the verdicts, where a
--- rule cannot change what was checked.
+-- The words of the verdicts, and what later, remember and forget were given. They stand outside of the verdicts, where
+-- a rule cannot change what was checked.
 local words_of, contents = setmetatable({}, { __mode = "k" }), setmetatable({}, { __mode = "k" })
 
 --- The word that a verdict was made by: "done", "timer", "effect", …

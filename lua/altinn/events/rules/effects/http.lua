@@ -155,7 +155,8 @@ function M.request(record, target, key) return M.to(target.url, record, target, 
 
 -- A word as servers write it: as it is, as PHP writes it in JSON, percent-encoded.
 local function forms_of(word)
-  return { word, (word:gsub("/", "\\/")), (word:gsub("[^%w%-._~]", function(c) return ("%%%02X"):format(c:byte()) end)) }
+  local encoded = word:gsub("[^%w%-._~]", function(c) return ("%%%02X"):format(c:byte()) end)
+  return { word, (word:gsub("/", "\\/")), encoded }
 end
 
 local function hide_words(excerpt, secret)

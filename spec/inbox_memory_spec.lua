@@ -134,7 +134,7 @@ describe("the inbox keeps, beside a run's state,", function()
           keep(run, "letter:1", "old", "1", now() - 1), keep(run, "letter:1", "new", "[1]", now() + hour)) end,
         function(run) settle(run, "retry", { due = 1 }, keep(run, "letter:1", "printed", '"twice"')) end,
         function(run) settle(run, "done", {}, keep(run, "letter:1", "new"), keep(run, "letter:1", "never"),
-          keep(run, "letter:2", "x", "3")) end,
+          keep(run, "letter:2", "x", "3"), keep({ sequence = run.sequence, rule = "other" }, "letter:2", "y", "4")) end,
         function(run) settle(run, "done") end,
       }
       local number = 0
@@ -152,7 +152,7 @@ describe("the inbox keeps, beside a run's state,", function()
     end
     assert.are.same({ "r true ", "r false new=[1] printed=true", "r false new=[1] printed=\"twice\"",
       'r false printed="twice"' }, one:lines())
-    -- Expired memory is gone from the file with the next change.
+    -- Expired memory is gone from the file with the next change; what another run is to remember waits for its verdict.
     assert.are.same({ { name = "printed", value = '"twice"', expires = 0 }, { name = "x", value = "3", expires = 0 } },
       one:query "SELECT name, value, expires FROM memory ORDER BY name")
   end)

@@ -88,7 +88,10 @@ describe("the outcome of an effect", function()
     { { error = "TLS", code = "tls", not_sent = true }, "not_sent", "retry" },
     { { error = "broken", code = "network" }, "unknown", "retry" },
     { { error = "timed out", code = "timeout" }, "unknown", "retry" },
-    { { status = 200, error = "broken in the body", code = "network" }, "unknown", "retry" },
+    { { status = 200, error = "broken in the body", code = "network" }, "sent", "done" },
+    { { status = 503, error = "broken in the body", code = "network" }, "refused", "retry" },
+    { { status = 422, error = "broken in the body", code = "network" }, "refused", "dead" },
+    { { status = 100, error = "broken after 100", code = "network" }, "unknown", "retry" },
     { {}, "unknown", "retry" },
   }
 

@@ -21,6 +21,8 @@
 /* A line that may have been written before is looked for in the last bytes of the file. No
 ** line is longer: a recorded effect has 1 MiB at most. */
 #define TAIL ((off_t)2 << 20)
+/* The errno of a pipe or a device in the place of a file. */
+#define NOT_PLAIN ESPIPE
 /* Pause between two tries to get the lock of a file. */
 #define LOCK_MS 10
 
@@ -40,6 +42,7 @@ void ae_aside_explain (char text[AE_ASIDE_TEXT], const char *place, int number) 
       break;
     case ENOTDIR: advice = "it is, or lies in, no folder"; break;
     case EISDIR: advice = "it is a folder"; break;
+    case NOT_PLAIN: advice = "it is no file, but a pipe, a socket or a device"; break;
     case EACCES:
     case EPERM: advice = "the user that the host runs as may not: chown or chmod it"; break;
     case EROFS:
@@ -181,14 +184,23 @@ static bool lock (int file, int64_t until) {
   return true;
 }
 
-/* Opens and locks the file of lines. -1, with errno. */
+static bool is_plain (int file) {
+  struct stat about;
+  if (fstat(file, &about) != 0) return false;
+  if (S_ISREG(about.st_mode)) return true;
+  errno = NOT_PLAIN;
+  return false;
+}
+
+/* Opens and locks the file of lines. -1, with errno. Neither a pipe nor a device keeps what
+** is written, and both may keep the thread: O_NONBLOCK opens them without waiting. */
 static int open_lines (const ae_action *action) {
   int64_t until = ae_aside_now() + (int64_t)action->timeout * 1000000000;
+  const int how = O_RDWR | O_APPEND | O_CREAT | O_NOCTTY | O_NONBLOCK | O_CLOEXEC;
   for (;;) {
-    int why,
-      file = open(action->place, O_RDWR | O_APPEND | O_CREAT | O_NOCTTY | O_CLOEXEC, MODE);
+    int why, file = open(action->place, how, MODE);
     if (file < 0) return -1;
-    if (!lock(file, until)) {
+    if (!is_plain(file) || !lock(file, until)) {
       why = errno;
       (void)close(file);
       errno = why;
@@ -345,8 +357,11 @@ static bool is_of_kind (char text[AE_ASIDE_TEXT], const char *place, bool folder
     ae_aside_explain(text, place, errno);
     return false;
   }
-  if ((S_ISDIR(about.st_mode) != 0) == folder) return true;
-  ae_aside_explain(text, place, folder ? ENOTDIR : EISDIR);
+  if (folder ? S_ISDIR(about.st_mode) : S_ISREG(about.st_mode)) return true;
+  ae_aside_explain(text, place,
+                   folder                   ? ENOTDIR
+                   : S_ISDIR(about.st_mode) ? EISDIR
+                                            : NOT_PLAIN);
   return false;
 }
 

@@ -34,7 +34,9 @@ struct ae_aside {
   pthread_t threads[AE_ASIDE_THREADS];
 };
 
-/* All of the functions below that take `aside`, but threads' own, hold the lock. */
+/* The static functions below that take `aside` are called with the lock held, except
+** carry_out, thread_main and await. A lock of a queue is taken while this one is held,
+** never the other way round. */
 
 static line *line_of (ae_aside *aside, const char *target) {
   size_t size = strlen(target) + 1;

@@ -2,12 +2,12 @@
 ** aside_command.c: programs, without a shell; see aside.h.
 */
 #include "host/aside_private.h"
+#include "host/spawn.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
-#include <spawn.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/wait.h>
@@ -15,8 +15,6 @@
 
 extern char **environ;
 
-/* The first descriptor that a program does not inherit. */
-#define FIRST_OTHER 3
 /* What a group of processes has to end after SIGTERM. */
 #define GRACE_NS 2000000000
 /* Longest pause between two looks at the program and at whether it is to be ended. */
@@ -36,31 +34,20 @@ typedef struct program {
 
 /* Starting. */
 
-static int set_signals (posix_spawnattr_t *attributes) {
-  sigset_t none, all;
-  int result;
-  sigemptyset(&none);
-  sigfillset(&all);
-  sigdelset(&all, SIGKILL);
-  sigdelset(&all, SIGSTOP);
-  result = posix_spawnattr_setsigmask(attributes, &none);
-  if (result == 0) result = posix_spawnattr_setsigdefault(attributes, &all);
-  if (result == 0) result = posix_spawnattr_setpgroup(attributes, 0);
-  if (result != 0) return result;
-  return posix_spawnattr_setflags(attributes, POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF |
-                                                POSIX_SPAWN_SETPGROUP);
+/* Default signals, and a process group of its own. Returns 0 or an errno. */
+static int set_attributes (posix_spawnattr_t *attributes) {
+  int result = posix_spawnattr_setpgroup(attributes, 0);
+  return result == 0 ? ae_spawn_signals(attributes, POSIX_SPAWN_SETPGROUP) : result;
 }
 
+/* Returns 0 or an errno. */
 static int set_files (posix_spawn_file_actions_t *files, const char *folder, int in, int out) {
   int result = posix_spawn_file_actions_adddup2(files, in, STDIN_FILENO);
   if (result == 0) result = posix_spawn_file_actions_adddup2(files, out, STDOUT_FILENO);
   if (result == 0) result = posix_spawn_file_actions_adddup2(files, out, STDERR_FILENO);
   if (result == 0 && folder != NULL)
     result = posix_spawn_file_actions_addchdir_np(files, folder);
-#if defined(__GLIBC__) && (__GLIBC__ > 2 || __GLIBC_MINOR__ >= 34)
-  if (result == 0) result = posix_spawn_file_actions_addclosefrom_np(files, FIRST_OTHER);
-#endif
-  return result;
+  return result == 0 ? ae_spawn_close_others(files) : result;
 }
 
 /* The variables that a program gets: these of the host, and ALTINN_EVENTS_KEY. */
@@ -92,7 +79,7 @@ static int spawn (program *one, int in, int out) {
   }
   (void)snprintf(key, sizeof key, "ALTINN_EVENTS_KEY=%s", action->key);
   choose_variables(variables, key);
-  result = set_signals(&attributes);
+  result = set_attributes(&attributes);
   if (result == 0) result = set_files(&files, action->place, in, out);
   if (result == 0)
     result = posix_spawnp(&one->child, action->arguments[0], &files, &attributes,
@@ -114,8 +101,8 @@ static int open_pipe (int ends[2]) {
   if (pipe2(raw, O_CLOEXEC) != 0) return errno;
   for (int i = 0; i < 2; i++) {
     ends[i] = raw[i];
-    if (raw[i] >= FIRST_OTHER) continue;
-    ends[i] = fcntl(raw[i], F_DUPFD_CLOEXEC, FIRST_OTHER);
+    if (raw[i] >= AE_SPAWN_FIRST_OTHER) continue;
+    ends[i] = fcntl(raw[i], F_DUPFD_CLOEXEC, AE_SPAWN_FIRST_OTHER);
     (void)close(raw[i]);
   }
   if (ends[0] >= 0 && ends[1] >= 0) return 0;

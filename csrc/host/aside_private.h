@@ -13,7 +13,8 @@
 void ae_aside_write (ae_action *action);
 /* Puts a line at the end of its file. */
 void ae_aside_append (ae_action *action);
-/* Runs a program to its end. Ends the program's process group when `stopping` or action->dropped becomes true. */
+/* Runs a program to its end. Ends the program's process group when `stopping` or
+** action->dropped becomes true. */
 void ae_aside_run (ae_action *action, const atomic_bool *stopping);
 
 /* Sets the outcome and a sentence. */

@@ -6,6 +6,8 @@
 #ifndef ALTINN_EVENTS_ASK_PRIVATE_H
 #define ALTINN_EVENTS_ASK_PRIVATE_H
 
+#include <assert.h>
+
 #include "inbox/ask.h"
 #include "inbox/store_private.h"
 
@@ -31,6 +33,14 @@ struct ae_ask {
 #define AE_SQL_EVENT_PASSES \
   "(?2 IS NULL OR e.received >= ?2) AND (?6 IS NULL OR e.received < ?6)" \
   " AND (?3 IS NULL OR json_extract(CAST(e.body AS TEXT), '$.type') = ?3)"
+
+/* Asserts that a composed query is whole, by what snprintf returned: the rest of one that
+** was cut would mean other runs. */
+static inline void ae_ask_composed (int length, size_t room) {
+  assert(length > 0 && (size_t)length < room);
+  (void)length;
+  (void)room;
+}
 
 /* store_ask.c */
 

@@ -63,8 +63,9 @@
   " UNION ALL SELECT substr(rest, 1, instr(rest, char(10)) - 1)," \
   " substr(rest, instr(rest, char(10)) + 1) FROM each WHERE rest <> '')" \
   " SELECT name, 'waiting', 0, 0, NULL, (SELECT received FROM event WHERE sequence = ?1)," \
-  " NULL, NULL, NULL, NULL, NULL, NULL FROM each WHERE name IS NOT NULL AND substr(name, 1, 1) <> char(9) AND NOT EXISTS" \
-  " (SELECT 1 FROM run WHERE sequence = ?1 AND rule = name)) ORDER BY 1"
+  " NULL, NULL, NULL, NULL, NULL, NULL FROM each WHERE name IS NOT NULL" \
+  " AND substr(name, 1, 1) <> char(9)" \
+  " AND NOT EXISTS (SELECT 1 FROM run WHERE sequence = ?1 AND rule = name)) ORDER BY 1"
 
 // clang-format on
 
@@ -188,13 +189,16 @@ static bool has_cause (const ae_ask_filter *filter) {
 static ae_code put_filter (ae_ask *ask, const char *columns, const ae_ask_filter *filter,
                            const char *end, ae_error *error) {
   char passes[AE_ASK_SQL] = "", sql[2 * AE_ASK_SQL];
+  int length;
   ae_code code;
   if (has_cause(filter)) ae_ask_run_passes(passes, filter, AE_SQL_R_HAS_CAUSE);
   if (has_cause(filter))
-    snprintf(sql, sizeof sql,
-             "%s FROM event e WHERE e.sequence IN (SELECT r.sequence FROM run r WHERE %s)%s",
-             columns, passes, end);
-  else snprintf(sql, sizeof sql, "%s" FILTER_SQL "%s", columns, end);
+    length = snprintf(
+      sql, sizeof sql,
+      "%s FROM event e WHERE e.sequence IN (SELECT r.sequence FROM run r WHERE %s)%s", columns,
+      passes, end);
+  else length = snprintf(sql, sizeof sql, "%s" FILTER_SQL "%s", columns, end);
+  ae_ask_composed(length, sizeof sql);
   code = ae_ask_put(ask, sql, error);
   if (code == AE_OK) ae_ask_bind(ask, filter);
   return code;
@@ -226,7 +230,6 @@ ae_code ae_ask_event (ae_ask *ask, int64_t sequence, ae_error *error) {
   return put_sequence(ask, EVENT_SQL " FROM event e WHERE e.sequence = ?1", sequence, error);
 }
 
-/* The id must live until the rows have been read. */
 ae_code ae_ask_by_id (ae_ask *ask, ae_slice id, ae_error *error) {
   ae_code code = ae_ask_put(ask,
                             EVENT_SQL " FROM event e WHERE json_extract(CAST(e.body AS TEXT),"

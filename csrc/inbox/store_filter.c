@@ -19,16 +19,18 @@ void ae_ask_bind (ae_ask *ask, const ae_ask_filter *filter) {
 
 void ae_ask_run_passes (char *sql, const ae_ask_filter *filter, const char *states) {
   const bool of_event = filter->since != 0 || filter->until != 0 || filter->type.data != NULL;
-  snprintf(sql, AE_ASK_SQL, "%s%s%s%s%s%s", states,
-           filter->state.data == NULL ? "" : " AND r.state = ?1",
-           filter->rule.data == NULL ? "" : " AND r.rule = ?4",
-           filter->sequence == 0 ? "" : " AND r.sequence = ?7",
-           filter->cause.data == NULL ? ""
-                                      : " AND (" AE_SQL_GROUP " = ?5 OR instr(" AE_SQL_CAUSE
-                                        ", ?5) > 0)",
-           !of_event ? ""
-                     : " AND EXISTS (SELECT 1 FROM event e WHERE e.sequence = r.sequence"
-                       " AND " AE_SQL_EVENT_PASSES ")");
+  int length = snprintf(sql, AE_ASK_SQL, "%s%s%s%s%s%s", states,
+                        filter->state.data == NULL ? "" : " AND r.state = ?1",
+                        filter->rule.data == NULL ? "" : " AND r.rule = ?4",
+                        filter->sequence == 0 ? "" : " AND r.sequence = ?7",
+                        filter->cause.data == NULL
+                          ? ""
+                          : " AND (" AE_SQL_GROUP " = ?5 OR instr(" AE_SQL_CAUSE ", ?5) > 0)",
+                        !of_event
+                          ? ""
+                          : " AND EXISTS (SELECT 1 FROM event e WHERE e.sequence = r.sequence"
+                            " AND " AE_SQL_EVENT_PASSES ")");
+  ae_ask_composed(length, AE_ASK_SQL);
 }
 
 /* The id of a group: FNV-1a of the rule, a zero byte, and the cause; 32 bits. */
@@ -64,11 +66,14 @@ bool ae_ask_functions (ae_ask *ask) {
 ae_code ae_ask_groups (ae_ask *ask, const ae_ask_filter *filter, ae_error *error) {
   char passes[AE_ASK_SQL], sql[AE_ASK_SQL + 1000];
   ae_code code;
+  int length;
   ae_ask_run_passes(passes, filter, AE_SQL_R_HAS_CAUSE);
-  snprintf(sql, sizeof sql,
-           "SELECT" GROUP_COLUMNS ", NULL FROM run r WHERE %s GROUP BY r.state, r.rule, why"
-           " ORDER BY count(*) DESC, r.state, r.rule, why",
-           passes);
+  length = snprintf(sql, sizeof sql,
+                    "SELECT" GROUP_COLUMNS
+                    ", NULL FROM run r WHERE %s GROUP BY r.state, r.rule, why"
+                    " ORDER BY count(*) DESC, r.state, r.rule, why",
+                    passes);
+  ae_ask_composed(length, sizeof sql);
   code = ae_ask_put(ask, sql, error);
   if (code == AE_OK) ae_ask_bind(ask, filter);
   return code;

@@ -149,10 +149,12 @@ ae_code ae_ask_pick (ae_ask *ask, ae_ask_hand hand, const ae_ask_filter *filter,
                      ae_error *error) {
   char passes[AE_ASK_SQL], sql[AE_ASK_SQL + 1000];
   ae_code code;
+  int length;
   ask->hand = hand;
   ask->done = 0;
   ae_ask_run_passes(passes, filter, states_of(hand, filter));
-  snprintf(sql, sizeof sql, PICK "%s ORDER BY r.sequence, r.rule", passes);
+  length = snprintf(sql, sizeof sql, PICK "%s ORDER BY r.sequence, r.rule", passes);
+  ae_ask_composed(length, sizeof sql);
   ae_ask_end(ask);
   if (!execute(ask, TABLE)) return ae_ask_why(ask, error);
   code = run_put(ask, sql, filter, error);

@@ -6,7 +6,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
-#include <spawn.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
@@ -16,10 +15,9 @@
 #include <lauxlib.h>
 #include <lualib.h>
 
-extern char **environ;
+#include "host/spawn.h"
 
-/* The first descriptor that a child does not inherit. */
-#define FIRST_OTHER 3
+extern char **environ;
 
 /* What io.popen gives: the library's stream, and the child's number. */
 typedef struct child_stream {
@@ -27,28 +25,11 @@ typedef struct child_stream {
   pid_t child;
 } child_stream;
 
-/* Gives the child the signal mask and actions of a newly started program. */
-static int set_signals (posix_spawnattr_t *attributes) {
-  sigset_t none, all;
-  int result;
-  sigemptyset(&none);
-  sigfillset(&all);
-  sigdelset(&all, SIGKILL);
-  sigdelset(&all, SIGSTOP);
-  result = posix_spawnattr_setsigmask(attributes, &none);
-  if (result == 0) result = posix_spawnattr_setsigdefault(attributes, &all);
-  if (result != 0) return result;
-  return posix_spawnattr_setflags(attributes, POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF);
-}
-
 /* `from` becomes the child's descriptor `to` (-1: none); the others are closed. */
 static int set_descriptors (posix_spawn_file_actions_t *actions, int from, int to) {
   int result = 0;
   if (from >= 0) result = posix_spawn_file_actions_adddup2(actions, from, to);
-#if defined(__GLIBC__) && (__GLIBC__ > 2 || __GLIBC_MINOR__ >= 34)
-  if (result == 0) result = posix_spawn_file_actions_addclosefrom_np(actions, FIRST_OTHER);
-#endif
-  return result;
+  return result == 0 ? ae_spawn_close_others(actions) : result;
 }
 
 /* Starts `sh -c command`. Returns 0 or an errno. */
@@ -64,7 +45,7 @@ static int start (const char *command, int from, int to, pid_t *child) {
     posix_spawn_file_actions_destroy(&actions);
     return result;
   }
-  result = set_signals(&attributes);
+  result = ae_spawn_signals(&attributes, 0);
   if (result == 0) result = set_descriptors(&actions, from, to);
   if (result == 0)
     result = posix_spawn(child, "/bin/sh", &actions, &attributes, arguments, environ);

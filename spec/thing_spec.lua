@@ -1,5 +1,6 @@
 -- The thing that a rule is given: powers, what is kept, failures. Any Lua; Altinn is a function.
 local events = require "altinn.events"
+local retry_table = require "altinn.events.rules.retry_table"
 local rules = require "altinn.events.rule"
 local things = require "altinn.events.rules.thing"
 
@@ -24,6 +25,12 @@ end
 local function thing(may, kind, connection)
   local rule = assert(rules.new { name = "r", on = "*", may = may, run = function() end })
   return things.new(rule, { id = ID, kind = kind or "letter" }, connection or connect)
+end
+
+-- Whether the same call cannot succeed later either, by the table of retries.
+local function is_permanent(failed)
+  local detail = failed.detail
+  return retry_table.verdict { kind = failed.code, number = detail.number, temporary = detail.temporary } == "never"
 end
 
 local function failure(code, pattern, ...)
@@ -100,7 +107,7 @@ describe("a letter in a rule", function()
     for method, power in pairs(without) do
       local letter = thing { "send:print" }
       local found = failure("forbidden", ('add "%s" to its may'):format(power), letter[method], letter, "Read")
-      assert.is_true(things.is_permanent(found))
+      assert.is_true(is_permanent(found))
     end
     -- What has an effect at Altinn must always be declared.
     for _, method in ipairs { "content", "mark_read", "confirm", "purge", "download" } do
@@ -111,14 +118,14 @@ describe("a letter in a rule", function()
 
   it("raises what Altinn refuses, and whether it can succeed later", function()
     answer = { status = 403, body = "" }
-    assert.is_true(things.is_permanent(failure("forbidden", "", function() thing():details() end)))
+    assert.is_true(is_permanent(failure("forbidden", "", function() thing():details() end)))
     answer = { status = 503, headers = { ["retry-after"] = "7" }, body = "" }
     local found = failure("server", "", function() thing():details() end)
-    assert.is_false(things.is_permanent(found))
+    assert.is_false(is_permanent(found))
     assert.are.equal(7, found.detail.retry_after)
     answer = { status = 404, headers = {}, body = '{"errorCode":1015}' }  -- no status yet
-    assert.is_false(things.is_permanent(failure("not_found", "", function() thing():details() end)))
-    assert.is_false(things.is_permanent(failure("auth", "there is no token", function()
+    assert.is_false(is_permanent(failure("not_found", "", function() thing():details() end)))
+    assert.is_false(is_permanent(failure("auth", "there is no token", function()
       thing(nil, nil, function() return nil, "there is no token", "auth" end):details()
     end)))
   end)

@@ -3,6 +3,7 @@ local hands = require "altinn.events.commands.inbox_acts"
 local options = require "altinn.events.commands.options"
 local output = require "altinn.events.commands.output"
 local suggest = require "altinn.events.support.suggest"
+local texts = require "altinn.events.support.text"
 
 local M = { summary = "what came in, and what became of it", needs = {} }
 
@@ -31,8 +32,7 @@ function M.options(verb)
   usage = function() return verb:get_help() end
 end
 
--- The beginning of a text of several lines.
-local function line_of(text) return (text:gsub("\n.*", " …")) end
+local line_of = texts.beginning
 
 local function detail(text) return text and ": " .. line_of(text) or "" end
 

@@ -2,23 +2,15 @@
 local events = require "altinn.events"
 local duration = require "altinn.events.support.duration"
 local json = require "altinn.events.support.json"
+local orders = require "altinn.events.rules.order"
 local policy = require "altinn.events.rules.retry_policy"
+local texts = require "altinn.events.support.text"
 
 local M = {}
 
 local SEARCHED = 500  -- runs of a state that are looked at for the one that another stands behind
 
 local function store() return require "altinn.events.host.inbox" end
-
--- The line that a rule keeps the event in; nil: in none.
-local function line_of(rule, event)
-  local order = rule.order
-  if order == false then return nil end
-  if type(order) == "table" then return "constant:" .. tostring(order.constant) end
-  if order ~= "letter" then return event[order] and ("%s:%s"):format(order, tostring(event[order])) end
-  local meaning = events.describe(event)
-  return meaning and meaning.about and meaning.id and ("%s:%s"):format(meaning.about, meaning.id)
-end
 
 local function run_of(event, name)
   for _, run in ipairs(event.runs) do
@@ -42,7 +34,7 @@ local function blocker(path, rule, sequence, line)
       local run, earlier = run_of(one, rule.name), one.sequence < sequence and (not first or one.sequence < first.event)
       local blocks = run and run.verdict == state and not run.timer and earlier
       local event = blocks and event_at(path, one.sequence)
-      if event and line_of(rule, event) == line then
+      if event and orders.line(rule, event) == line then
         first = { event = one.sequence, state = state, due = run.due, reason = run.reason }
       end
     end
@@ -52,9 +44,7 @@ end
 
 -- Words.
 
-local function short(text) return text and (text:gsub("\n.*", " …")) or nil end
-
-local function because(text) return text and text ~= "" and ": " .. short(text) or "" end
+local function because(text) return text and text ~= "" and ": " .. texts.beginning(text) or "" end
 
 local function times(count) return count == 1 and "1 attempt" or ("%d attempts"):format(count) end
 
@@ -120,7 +110,7 @@ end
 
 local function effect_of(effect)
   return { target = effect.target, key = effect.key, state = effect.state, status = effect.status,
-    reason = short(effect.reason), changed = effect.changed }
+    reason = effect.reason and texts.beginning(effect.reason), changed = effect.changed }
 end
 
 local function story(path, shown, run, rule, event)
@@ -131,7 +121,7 @@ local function story(path, shown, run, rule, event)
   }
   for _, effect in ipairs(of_rule(shown.effects, run.rule)) do own.effects[#own.effects + 1] = effect_of(effect) end
   if run.verdict == "waiting" and rule then
-    own.behind = blocker(path, rule, shown.sequence, line_of(rule, event))
+    own.behind = blocker(path, rule, shown.sequence, orders.line(rule, event))
   end
   own.words, own.remedy = said(own), remedy(own, rule)
   return own
@@ -169,7 +159,7 @@ function M.text(own)
     lines[#lines + 1] = ("    effect for %s: %s%s (key %s)%s"):format(one.target, one.state,
       one.status and " " .. one.status or "", one.key, because(one.reason))
   end
-  if own.would then lines[#lines + 1] = "    it would have done: " .. short(own.would) end
+  if own.would then lines[#lines + 1] = "    it would have done: " .. texts.beginning(own.would) end
   return table.concat(lines, "\n")
 end
 

@@ -8,6 +8,7 @@ local filters = require "altinn.events.host.inbox_filter"
 local host = require("altinn.events.support.libraries").load "altinn.events.host"
 local json = require "altinn.events.support.json"
 local shown = require "altinn.events.host.inbox_shown"
+local texts = require "altinn.events.support.text"
 
 local M = {}
 
@@ -30,13 +31,13 @@ end
 local function with_reason(inbox, group)
   if group.cause then return group end
   for _, run in ipairs(inbox:runs(group.event) or {}) do
-    if run.rule == group.rule then group.reason = shown.masked(run.reason and run.reason:gsub("\n.*", " …")) end
+    if run.rule == group.rule then group.reason = shown.masked(run.reason and texts.beginning(run.reason)) end
   end
   return group
 end
 
 local function groups_of(inbox, filter)
-  if not filter.cause and not filters.grouped[filter.state] then return nil end
+  if not filter.cause and not shown.is_grouped(filter.state) then return nil end
   local groups, message, code = inbox:groups(filter)
   if not groups then return nil, message, code end
   return shown.mapped(groups, function(group) return with_reason(inbox, shown.group(group)) end)

@@ -1,4 +1,5 @@
 -- Which events and runs of the inbox are meant: the words of the command as a filter of the C module.
+local core = require "altinn.events.core"
 local duration = require "altinn.events.support.duration"
 local events = require "altinn.events"
 local host = require("altinn.events.support.libraries").load "altinn.events.host"
@@ -9,9 +10,8 @@ local M = {}
 -- Milliseconds since 1970 of a time as text: a date, or RFC 3339.
 local function time_milliseconds(text)
   local day = text:match("^%d%d%d%d%-%d%d%-%d%d$")
-  local event = events.parse(('{"specversion":"1.0","id":"1","source":"/","type":"t","time":"%s"}')
-    :format(day and day .. "T00:00:00Z" or text:gsub('["\\]', "")))
-  return event and (events.time(event)) * 1000
+  local seconds = core.altinn.moment(day and day .. "T00:00:00Z" or text)
+  return seconds and seconds * 1000
 end
 
 -- A span before (direction -1) or after (1) now, or a time.
@@ -40,10 +40,6 @@ end
 M.states = { "waiting", "unmatched" }
 for _, name in ipairs(host.states.run) do M.states[#M.states + 1] = name end
 table.sort(M.states)
-
--- The states whose runs are grouped by cause.
-M.grouped = { dead = true, abandoned = true }
-for _, name in ipairs(host.states.open) do M.grouped[name] = true end
 
 local function check_state(word, allowed)
   for _, name in ipairs(allowed) do

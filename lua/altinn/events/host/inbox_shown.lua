@@ -82,9 +82,9 @@ function M.run(run, timers)
 end
 
 --- Whether runs in this state are grouped by cause.
----@param state string
+---@param state string|nil
 ---@return boolean
-function M.is_grouped(state) return is_open[state] or state == "dead" or state == "abandoned" end
+function M.is_grouped(state) return is_open[state] == true or state == "dead" or state == "abandoned" end
 
 --- An event, without its runs.
 ---@param row table

@@ -1,11 +1,12 @@
 -- Looks whether effects on this machine can be carried out: the folders, files and programs of targets.
 local libraries = require "altinn.events.support.libraries"
+local sftp = require "altinn.events.rules.effects.sftp"
 
 local M = {}
 
 -- What to look at: kind of action, place. Nil: the target is elsewhere, or its secret is not known here.
 local function place_of(target)
-  if type(target.folder) == "string" and not target.folder:find("^%a+://") then return "file", target.folder end
+  if type(target.folder) == "string" and not sftp.is_remote(target.folder) then return "file", target.folder end
   if type(target.append) == "string" then return "append", target.append end
   local program = type(target.command) == "table" and target.command[1]
   -- A path from another working folder cannot be judged from here.

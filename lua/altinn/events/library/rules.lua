@@ -240,11 +240,32 @@ function Attachment:letters() end
 ---| "download"
 ---| string
 
+--- A failure: a class, a stage of the class network, a status of HTTP, or an error number of Altinn. `altinn-events
+--- explain retry` lists them all.
+---@alias altinn.events.failure
+---| "network"
+---| "resolve" # the host's name
+---| "connect"
+---| "broken" # the connection broke off
+---| "timeout"
+---| "tls"
+---| "throttled"
+---| "server" # any 5xx
+---| "file"
+---| "command" # it was not started, or nobody knows how it ended
+---| "tempfail" # a command ended with 75
+---| "exit" # a command ended with another status than 0 and 75
+---| "deferred" # the mail server answered 4yz
+---| "rejected" # the mail server answered 5yz
+---| "limit" # of the rule
+---| string
+---| integer
+
 --- The retry of failures.
 ---@class altinn.events.retry
 ---@field within string|number|nil how long failures are retried: "36h" (the default), or seconds
 ---@field attempts integer|nil at most so many
----@field on ("network"|"timeout"|"server"|"throttled"|"tls"|integer)[]|nil the classes and statuses that are retried
+---@field on altinn.events.failure[]|nil the failures that are retried; others are not
 
 --- Bounds of one run.
 ---@class altinn.events.limit
@@ -276,7 +297,7 @@ function Attachment:letters() end
 ---@field unless altinn.events.unless|nil asked of Altinn before each body; needs "read:details"
 ---@field trust "hint"|"confirmed"|nil "confirmed": runs once Altinn has vouched for the event
 ---@field repeats boolean|nil true: runs also for an event that means the same as an earlier one
----@field override table<integer|"network"|"timeout"|"server"|"throttled"|"tls", "again"|"never">|nil changes the table of retries
+---@field override table<altinn.events.failure, "again"|"never">|nil changes the table of retries
 ---@field shadow boolean|nil true: records what the rule would have done, and sends nothing
 ---@field may altinn.events.power[]|nil left out: overview, details and every target
 ---@field retry altinn.events.retry|nil

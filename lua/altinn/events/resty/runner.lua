@@ -7,6 +7,7 @@ local events = require "altinn.events"
 local loader = require "altinn.events.rules.loading"
 local log = require "altinn.events.resty.log"
 local logfmt = require "altinn.events.support.logfmt"
+local orders = require "altinn.events.rules.order"
 local place = require "altinn.events.rules.place"
 local ports_of = require "altinn.events.resty.ports"
 local suggest = require "altinn.events.support.suggest"
@@ -21,19 +22,10 @@ Runner.__index = Runner
 
 local function present() return log.present().job end
 
--- The name of the lock that keeps a rule's runs for one letter apart, over all workers; nil when the rule has no order
--- or the event no value for it.
+-- The name of the lock that keeps the runs of one line apart, over all workers; nil when the run is in none.
 local function order_key(job)
-  local order, value = job.rule.order, nil
-  if order == "letter" then
-    local meaning = events.describe(job.event)
-    value = meaning and meaning.id
-  elseif type(order) == "table" then
-    value = order.constant
-  elseif order then
-    value = job.event[order]
-  end
-  return value ~= nil and ("order %s\0%s"):format(job.rule.name, tostring(value)) or nil
+  local line = orders.line(job.rule, job.event)
+  return line and ("order %s\0%s"):format(job.rule.name, line) or nil
 end
 
 local function run(self, job)

@@ -235,11 +235,8 @@ end
 
 -- The seconds since 1970 of a time of RFC 3339.
 local function time_of(text)
-  if text:find("[^%w%.:+%-]") then return nil end
-  local event = core.parse(('{"specversion":"1.0","id":"1","source":"/","type":"t","time":"%s"}'):format(text))
-  if not event then return nil end
-  local seconds, nanoseconds = core.time(event)
-  return seconds + nanoseconds / 1e9
+  local seconds, nanoseconds = core.altinn.moment(text)
+  return seconds and seconds + nanoseconds / 1e9
 end
 
 local WHEN = "at = \"3d\", at = \"2026-12-24T09:00:00+01:00\", or at = workdays(2)"

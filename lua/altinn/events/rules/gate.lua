@@ -1,7 +1,6 @@
 -- The gate before a body: whether the event only repeats an earlier one (`repeats`), whether Altinn vouches for it
 -- (`trust`), whether the letter has been what the rule excludes (`unless`).
 local core = require "altinn.events.core"
-local details = require "altinn.events.client.details"
 local duration = require "altinn.events.support.duration"
 local events = require "altinn.events"
 local json = require "altinn.events.support.json"
@@ -15,11 +14,6 @@ local FRESH = 60                      -- seconds in which a letter of a new even
 local SHORTEST, LONGEST = 5, 600  -- seconds between two questions whether Altinn vouches for an event
 
 local known = core.types()
-
---- What is wrong with a status of `unless`.
----@param name any
----@return string|nil message
-function M.status_fault(name) return details.statuses_fault(name) end
 
 -- Repeats.
 

@@ -51,14 +51,6 @@ function M.failure(value)
   return whole and value or nil
 end
 
---- Whether the same call cannot succeed later either.
----@param failure table
----@return boolean
-function M.is_permanent(failure)
-  local detail = failure.detail or {}
-  return retry_table.verdict { kind = failure.code, number = detail.number, temporary = detail.temporary } == "never"
-end
-
 -- Calls.
 
 local function check_power(self, method)

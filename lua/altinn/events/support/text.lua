@@ -102,6 +102,11 @@ function M.raised(value)
   return ("an error that is a table: { %s }"):format(#parts > 0 and table.concat(parts, ", ") or "…")
 end
 
+--- The first line of a text; " …" stands for the others.
+---@param text string
+---@return string
+function M.beginning(text) return (text:gsub("\n.*", " …")) end
+
 --- A server's text made fit for a message: one short line, identity numbers masked, and no word as long as a token
 --- or a key.
 ---@param text any

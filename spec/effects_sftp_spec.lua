@@ -72,12 +72,21 @@ describe("a folder of sftp://", function()
       ["targets.out.folder must be sftp://host/folder"] = { folder = "sftp://u:p@h/x" },
       ["targets.out.folder holds '..'"] = { folder = "sftp://h/x/../y" },
       ["has user, which is for folders of sftp://"] = { folder = "/x", user = "u" },
+      ["has timeout, which is for folders of sftp://"] = { folder = "/x", timeout = 7 },
       ["targets.out.user is for targets with"] = { append = "/x", user = "u" },
     } do
       local problems = {}
       keys.check({ targets = { out = target } }, problems)
       assert.is_truthy(table.concat(problems, "\n"):find(text, 1, true), text .. ": " .. table.concat(problems, "\n"))
     end
+  end)
+
+  it("may take the seconds that it says", function()
+    local keys, sftp = require "altinn.events.host.config_keys", require "altinn.events.rules.effects.sftp"
+    local target, problems = { folder = "sftp://h/x", known_hosts = "k", user = "u", password = "p", timeout = 7 }, {}
+    keys.check({ targets = { out = target } }, problems)
+    assert.are.same({}, problems)
+    assert.are.equal(7, sftp.request(target, "k:1", "a.txt", "").timeout)
   end)
 
   it("is tried by doctor, which writes nothing, and used by the host", function()

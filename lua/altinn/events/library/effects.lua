@@ -131,7 +131,7 @@ function send.teams(target) end
 ---@field proxy string|false|nil address of the proxy to ask by, instead of the one that the environment names; `false`: none
 ---@field slack string|nil address of an incoming webhook; a secret
 ---@field teams string|nil address of a workflow "when a Teams webhook request is received"; a secret
----@field timeout integer|nil seconds, from when the request goes out or the program starts; 30 when it is left out
+---@field timeout integer|nil seconds, from when the request goes out or the program starts; left out: 30, for mail and `sftp://` 60
 ---@field token altinn.events.target_token|nil a token of OAuth 2.0 by client credentials for each request: `{ url =, client_id =, client_secret =, scope = }`
 ---@field url string|nil address that requests go to; an effect's path is put after it, before its query
 ---@field user string|nil who signs in at the server

@@ -32,8 +32,11 @@ function M.folder_fault(folder)
   end
 end
 
---- Keys of targets whose folder is on another machine.
+--- Keys of targets whose folder is on another machine. (Their `timeout` is an entry of its own: file.lua marks all of
+--- these as the host's.)
 M.keys = {
+  { name = "timeout", of = "folder", check = targets.timeout.check, type = "integer", number = true,
+    about = targets.timeout.about },
   { name = "user", of = "folder", check = targets.one_text, type = "string", about = "who signs in at the server" },
   { name = "password", of = "folder", check = targets.one_text, type = "string", about = "of the user" },
   { name = "key_file", of = "folder", check = targets.file_name, type = "string",

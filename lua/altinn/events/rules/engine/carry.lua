@@ -9,7 +9,8 @@ local retries = require "altinn.events.client.retry"
 
 local M = {}
 
-local CHUNK = 64  -- effects that are recorded together
+local CHUNK = 64    -- effects that are recorded together
+local TIMEOUT = 60  -- seconds: the longest that an effect takes whose target names no timeout
 local DROPPED = outcomes.DROPPED
 
 -- The breaker.
@@ -247,7 +248,7 @@ function M.longest(ports, items)
   local seconds = 30
   for _, item in ipairs(items) do
     local target = ports.targets[item.target]
-    seconds = seconds + (target and tonumber(target.timeout) or 30) + 1
+    seconds = seconds + (target and tonumber(target.timeout) or TIMEOUT) + 1
   end
   return seconds
 end

@@ -101,6 +101,7 @@ static void sort_out (ae_worker *worker) {
     ae_message *message = list;
     list = list->next;
     if (message->kind == AE_MESSAGE_AGAIN) postpone(worker, (ae_parcel *)(void *)message);
+    else if (message->kind == AE_MESSAGE_ACK) parcel_free((ae_parcel *)(void *)message);
     else free(message);
   }
 }

@@ -17,8 +17,8 @@ describe("actions aside:", function()
     folder = process.folder()
     for name, sanitizers in pairs { memory = "address,undefined", threads = "thread" } do
       assert(os.execute(("env -u LD_PRELOAD gcc -std=c11 -D_GNU_SOURCE -O1 -g -fsanitize=%s -pthread -Icsrc -o %s/%s"
-        .. " spec/c/aside.c csrc/host/aside*.c csrc/host/spawn.c csrc/host/queue.c csrc/core/slice.c"):format(sanitizers,
-        folder, name)))
+        .. " spec/c/aside.c csrc/host/aside*.c csrc/host/spawn.c csrc/host/queue.c csrc/core/slice.c")
+        :format(sanitizers, folder, name)))
     end
   end)
   teardown(function() process.remove(folder) end)

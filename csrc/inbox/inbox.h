@@ -253,6 +253,9 @@ void ae_inbox_rescan (ae_inbox *inbox);
 ** back (by hand, or because its rule is gone). Any thread; cheap. */
 uint64_t ae_inbox_claim (ae_inbox *inbox, int64_t sequence, ae_slice rule, bool *holds);
 
+/* Milliseconds since 1970: the times of works and runs. Any thread. */
+int64_t ae_wall_ms (void);
+
 /* The file's own secret key, AE_INBOX_KEY_BYTES that it was made with. Any thread. */
 const unsigned char *ae_inbox_key (const ae_inbox *inbox);
 

@@ -136,8 +136,7 @@ bool ae_room (void *list, size_t *capacity, size_t wanted, size_t size);
 bool ae_copy_add (ae_copy *copy, ae_slice bytes);
 /* The bytes; absent as long as nothing was ever added. */
 ae_slice ae_copy_slice (const ae_copy *copy);
-/* Milliseconds since 1970; milliseconds of the monotonic clock. */
-int64_t ae_wall_ms (void);
+/* Milliseconds of the monotonic clock. */
 int64_t ae_monotonic_ms (void);
 /* Sets the health: why the store failed, or NULL when it works again. */
 void ae_inbox_set_health (ae_inbox *inbox, const ae_error *error);

@@ -4,6 +4,7 @@
 #include "lua/core/altinn.h"
 #include "lua/core/event.h"
 #include "lua/core/partial.h"
+#include "lua/hex.h"
 
 #include "core/catalogue.h"
 #include "core/judge.h"
@@ -20,20 +21,14 @@ static ae_slice check_slice (lua_State *L, int index) {
 
 /* sha256(text) -> 64 hexadecimal digits */
 static int core_sha256 (lua_State *L) {
-  static const char digits[] = "0123456789abcdef";
   unsigned char digest[AE_SHA256_BYTES];
-  char hex[2 * AE_SHA256_BYTES];
   size_t length;
   const char *text = luaL_checklstring(L, 1, &length);
   ae_sha256 sum;
   ae_sha256_begin(&sum);
   ae_sha256_add(&sum, text, length);
   ae_sha256_end(&sum, digest);
-  for (size_t i = 0; i < sizeof digest; i++) {
-    hex[2 * i] = digits[digest[i] >> 4];
-    hex[2 * i + 1] = digits[digest[i] & 15];
-  }
-  lua_pushlstring(L, hex, sizeof hex);
+  ae_push_hex(L, digest, sizeof digest);
   return 1;
 }
 

@@ -5,6 +5,7 @@
 #include "net/grant.h"
 
 #include "lua/compat.h"
+#include "lua/hex.h"
 
 #define KEY "altinn.events.grant.key"
 #define BYTES "altinn.events.grant.bytes"
@@ -262,24 +263,14 @@ static int grant_random (lua_State *L) {
 
 static const char hex_digits[] = "0123456789abcdef";
 
-/* Pushes a digest as 64 hexadecimal digits in lower case. */
-static int push_digest (lua_State *L, const unsigned char digest[AE_GRANT_SHA256]) {
-  char text[2 * AE_GRANT_SHA256];
-  for (size_t i = 0; i < AE_GRANT_SHA256; i++) {
-    text[2 * i] = hex_digits[digest[i] >> 4];
-    text[2 * i + 1] = hex_digits[digest[i] & 15];
-  }
-  lua_pushlstring(L, text, sizeof text);
-  return 1;
-}
-
 /* hmac_sha256(key, text) -> 64 hexadecimal digits; the key is bytes, not their hexadecimal form */
 static int grant_hmac_sha256 (lua_State *L) {
   unsigned char digest[AE_GRANT_SHA256];
   ae_slice key = check_slice(L, 1), text = check_slice(L, 2);
   if (!ae_grant_hmac_sha256(key, text, digest))
     return luaL_error(L, "OpenSSL gives no HMAC of SHA-256");
-  return push_digest(L, digest);
+  ae_push_hex(L, digest, sizeof digest);
+  return 1;
 }
 
 /* uuid() -> a random UUID (RFC 9562 §5.4) */

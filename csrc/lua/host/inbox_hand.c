@@ -23,12 +23,6 @@ ae_slice ae_box_optional (lua_State *L, int at) {
   return text;
 }
 
-int64_t ae_box_now (void) {
-  struct timespec now;
-  clock_gettime(CLOCK_REALTIME, &now);
-  return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
-}
-
 /* Pushes the numbers of runs and events picked, or those that the act has changed. */
 static int push_picked (lua_State *L, ae_ask *ask, bool acted) {
   int64_t runs, events;
@@ -93,7 +87,7 @@ static ae_slice deed_text (lua_State *L, const char *name) {
 int ae_box_carry_out (lua_State *L) {
   ae_ask *ask = ae_box_check(L);
   int64_t most = luaL_checkinteger(L, 3), reached;
-  ae_ask_deed deed = {.time = ae_box_now()};
+  ae_ask_deed deed = {.time = ae_wall_ms()};
   bool more;
   ae_error error;
   luaL_checktype(L, 2, LUA_TTABLE);

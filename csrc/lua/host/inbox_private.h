@@ -7,6 +7,7 @@
 #include "lua/host/inbox.h"
 
 #include "inbox/ask.h"
+#include "inbox/inbox.h"
 #include "lua/host/options.h"
 
 /* inbox.c */
@@ -31,8 +32,6 @@ int ae_box_group (lua_State *L, ae_ask *ask);
 
 /* The text at an index; absent: none or nil. */
 ae_slice ae_box_optional (lua_State *L, int at);
-/* Milliseconds since 1970. */
-int64_t ae_box_now (void);
 
 /* inbox:pick(hand, filter) -> runs, events */
 int ae_box_pick (lua_State *L);

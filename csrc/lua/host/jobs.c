@@ -434,7 +434,7 @@ static int jobs_release (lua_State *L) {
 
 /* jobs:now() -> seconds since 1970, seconds of a clock that never jumps */
 static int jobs_now (lua_State *L) {
-  lua_pushnumber(L, (lua_Number)ae_works_now() / 1e3);
+  lua_pushnumber(L, (lua_Number)ae_wall_ms() / 1e3);
   lua_pushnumber(L, (lua_Number)monotonic() / 1e9);
   return 2;
 }

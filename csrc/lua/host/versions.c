@@ -7,6 +7,7 @@
 
 #include <lauxlib.h>
 
+#include "lua/hex.h"
 #include "lua/host/works.h"
 
 #define MOST_VERSIONS 10000
@@ -53,7 +54,7 @@ static ae_slice text_of (lua_State *L, const char *name) {
 static void read_version (lua_State *L, ae_work *work) {
   luaL_checktype(L, -1, LUA_TTABLE);
   work->kind = AE_WORK_VERSION;
-  work->time = ae_works_now();
+  work->time = ae_wall_ms();
   work->rule = text_of(L, "rule");
   work->name = text_of(L, "file");
   work->value = text_of(L, "text");
@@ -98,13 +99,6 @@ int ae_versions_keep (lua_State *L, ae_inbox *inbox) {
 }
 
 int ae_versions_key (lua_State *L, ae_inbox *inbox) {
-  const unsigned char *key = ae_inbox_key(inbox);
-  luaL_Buffer hex;
-  luaL_buffinit(L, &hex);
-  for (size_t i = 0; i < AE_INBOX_KEY_BYTES; i++) {
-    luaL_addchar(&hex, "0123456789abcdef"[key[i] >> 4]);
-    luaL_addchar(&hex, "0123456789abcdef"[key[i] & 15]);
-  }
-  luaL_pushresult(&hex);
+  ae_push_hex(L, ae_inbox_key(inbox), AE_INBOX_KEY_BYTES);
   return 1;
 }

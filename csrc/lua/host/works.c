@@ -5,7 +5,6 @@
 #include "lua/host/works.h"
 
 #include <stdlib.h>
-#include <time.h>
 
 #include <lauxlib.h>
 
@@ -66,12 +65,6 @@ static const shape shapes[] = {{AE_WORK_SETTLE, settle_texts, settle_numbers},
                                {AE_WORK_OUTCOME, outcome_texts, outcome_numbers},
                                {AE_WORK_STEP, step_texts, step_numbers},
                                {AE_WORK_RECALL, recall_texts, recall_numbers}};
-
-int64_t ae_works_now (void) {
-  struct timespec t;
-  clock_gettime(CLOCK_REALTIME, &t);
-  return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
-}
 
 /* The shape of the work at the top. */
 static const shape *shape_of (lua_State *L) {
@@ -189,7 +182,7 @@ static char *read_work (lua_State *L, ae_parcel *parcel, ae_work *work, char *at
   bool holds;
   work->kind = which->kind;
   work->owner = parcel;
-  work->time = ae_works_now();
+  work->time = ae_wall_ms();
   read_state(L, work);
   read_numbers(L, work, which->numbers);
   read_version(L, work);

@@ -26,7 +26,5 @@ ae_parcel *ae_works_read (lua_State *L, ae_worker *worker, int64_t ticket,
 /* Reads the version of a rule at `index`: a number, 12 hex digits, or nil: 0. Raises
 ** for anything else. */
 int64_t ae_works_version (lua_State *L, int index);
-/* Milliseconds since 1970. */
-int64_t ae_works_now (void);
 
 #endif

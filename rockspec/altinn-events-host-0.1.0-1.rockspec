@@ -27,7 +27,7 @@ dependencies = {
 }
 -- Their folders can be given (MICROHTTPD_DIR=…, and so on). LuaRocks does not look for them: it finds no header in a
 -- multiarch folder; the compiler does, and says which package is missing.
-external_dependencies = { MICROHTTPD = {}, SQLITE = {}, CRYPTO = {} }
+external_dependencies = { MICROHTTPD = {}, SQLITE = {} }
 -- By the Makefile: LuaRocks' own way of building would install all of lua/ with either rock.
 build = {
   type = "make",
@@ -39,8 +39,8 @@ build = {
     OPTIMIZE = "$(CFLAGS)",
     LUA_INCLUDE = "-I$(LUA_INCDIR)",
     LINK = "$(LIBFLAG)",
-    HEADERS_IN = "$(MICROHTTPD_INCDIR) $(SQLITE_INCDIR) $(CRYPTO_INCDIR)",
-    LIBRARIES_IN = "$(MICROHTTPD_LIBDIR) $(SQLITE_LIBDIR) $(CRYPTO_LIBDIR)",
+    HEADERS_IN = "$(MICROHTTPD_INCDIR) $(SQLITE_INCDIR)",
+    LIBRARIES_IN = "$(MICROHTTPD_LIBDIR) $(SQLITE_LIBDIR)",
     BUILD_SETUP = "",
     WRAPPER = "",
   },

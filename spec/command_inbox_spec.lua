@@ -262,6 +262,8 @@ describe("inbox list", function()
     local _, out, err = run("inbox", "list", "--rule", "prnt")
     assert.are.equal("0 of 0\n", out)
     says(err, "no run of a rule 'prnt' among the newest events (did you mean 'print'?)")
+    says(select(3, run("inbox", "list", "--state", "dead", "--cause", "c0ffee")), "no cause is, or holds, 'c0ffee'"
+      .. " ('altinn-events inbox list --state dead' shows the causes)")
     _, _, err = run("inbox", "list", "--rule", "print", "--since", "2040-01-01")
     assert.are.equal("", err)
     local runs = listing("--state", "waiting").events[1].runs
@@ -283,6 +285,7 @@ describe("inbox list", function()
   it("a misspelt state or type has a suggestion", function()
     for words, wanted in pairs {
       ["--state abandonned"] = "(did you mean 'abandoned'?)",
+      ["--type confirmd"] = "Altinn has no such event type; 'altinn-events types' lists them",
       ["--type correspondencepublishd"] = "Altinn has no such event type (did you mean 'correspondencepublished'?)",
       ["--type no.altinn.correspondence.correspondencepublishd"] = "did you mean 'no.altinn.correspondence.",
     } do
@@ -427,7 +430,7 @@ describe("inbox discard", function()
   it("of a rule that has none: 1", function()
     local status, _, err = run("inbox", "discard", "1", "--rule", "note")
     assert.are.equal(1, status)
-    says(err, "event 1 has no run of the rule note that failed or waits")
+    says(err, "event 1 has no run of the rule note that failed or waits: ", "note is done")
     assert.are.equal("done", query("SELECT state FROM run WHERE sequence = 1 AND rule = 'note'")[1].state)
   end)
 end)

@@ -190,13 +190,27 @@ describe("a rule in the shadow", function()
       return { rules.send.http "print" { key = letter, path = "/v1/jobs?token=x", json = { a = 1 } },
         rules.send.http "archive" { key = "a:b", method = "DELETE" } }
     end)
-    assert.are.same({ "shadowed", "it would have done: send to print (print:r/" .. LETTER
-      .. "), send to archive (archive:a:b)" }, { outcome.state, outcome.reason })
+    assert.are.same({ "shadowed", "it would have done: send to print: POST /v1/jobs 7 bytes (print:r/" .. LETTER
+      .. "), send to archive: DELETE (archive:a:b)" }, { outcome.state, outcome.reason })
     assert.are.same({
       { kind = "http", target = "print", key = "print:r/" .. LETTER, summary = "POST /v1/jobs 7 bytes" },
       { kind = "http", target = "archive", key = "archive:a:b", summary = "DELETE" },
     }, cjson.decode(settlement.would))
     assert.are.same({ "settle shadowed" }, world.notes)
+  end)
+
+  it("says to whom a mail would go, with which words a program would be called, which file would be written", function()
+    local world = worlds.new { targets = { post = { mail = "smtp://mail.example.no", from = "post@agency.example" },
+      load = { command = { "/bin/load" } }, out = { folder = "/srv/out" }, list = { append = "/srv/list.csv" } } }
+    local _, settlement = world:attempt(world:job { shadow = true, run = function(_, letter)
+      return { rules.send.mail "post" { to = "duty@agency.example", subject = "x", text = "y" },
+        rules.send.command "load" { arguments = { "--letter", letter.id }, text = "z" },
+        rules.send.file "out" { name = "a.txt", text = "abc" }, rules.send.file "list" { line = letter.id } }
+    end })
+    local list = cjson.decode(settlement.would)
+    assert.is_truthy(list[1].summary:find("^to duty@agency%.example %d+ bytes$"), list[1].summary)
+    assert.are.same({ "--letter " .. LETTER .. " 1 bytes", "a.txt 3 bytes", #LETTER .. " bytes" },
+      { list[2].summary, list[3].summary, list[4].summary })
   end)
 
   it("that would do nothing has the verdict that it gives", function()

@@ -2,7 +2,6 @@
 local hands = require "altinn.events.commands.inbox_acts"
 local options = require "altinn.events.commands.options"
 local output = require "altinn.events.commands.output"
-local suggest = require "altinn.events.support.suggest"
 local texts = require "altinn.events.support.text"
 
 local M = { summary = "what came in, and what became of it", needs = {} }
@@ -66,15 +65,11 @@ local function print_listing(listing, args)
   output.line("%d of %d", #listing.events, listing.count)
 end
 
--- Suggests a rule when the named one has no runs.
-local function hint_rule(args, path)
-  if not args.rule or args.rule:find("%c") then return end
-  local names = store().rules(path)
-  for _, name in ipairs(names or {}) do
-    if name == args.rule then return end
-  end
-  output.complain(("no run of a rule '%s' among the newest events%s"):format(output.masked(args.rule),
-    suggest.hint(args.rule, names or {})))
+-- Says which word of the options may be misspelt, when they name no event.
+local function hint_misspelt(args, path)
+  if ((args.rule or "") .. (args.cause or "")):find("%c") then return end
+  local text = hands.misspelt(args, path)
+  if text ~= "" then output.complain(text:sub(3)) end
 end
 
 local verbs = {}
@@ -87,7 +82,7 @@ function verbs.list(args, path)
     return 0
   end
   print_listing(listing, args)
-  if listing.count == 0 then hint_rule(args, path) end
+  if listing.count == 0 then hint_misspelt(args, path) end
   return 0
 end
 

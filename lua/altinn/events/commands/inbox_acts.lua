@@ -34,7 +34,7 @@ function M.options(verb)
   local later = options.add(verb:command("later", "let runs that wait for a time wait until another time"), "config",
     "inbox", "json", "rule", "reason")
   later:argument("event", "its number in the inbox, or its id")
-  later:option("--at", "a span from now (2h, 3d) or a time (2026-08-20T07:00:00Z)"):argname "TIME":count(1)
+  later:option("--at", "a span from now (2h, 3d) or a time (2026-08-20T09:00:00+02:00)"):argname "TIME":count(1)
 end
 
 --- The cause of a group, for people.
@@ -44,6 +44,23 @@ function M.cause(group)
   if group.state == "waiting" then return "not tried yet" end
   if group.body then return "waits for its time, then the body " .. group.body end
   return group.cause or group.reason or "no cause was recorded"
+end
+
+--- What may be misspelt in options that name no run: the rule, or the cause.
+---@param args table
+---@param path string of the inbox
+---@return string text ": …", or ""
+function M.misspelt(args, path)
+  local names = args.rule and store().rules(path) or {}
+  local is_known = not args.rule
+  for _, name in ipairs(names) do is_known = is_known or name == args.rule end
+  if not is_known then
+    return (": no run of a rule '%s' among the newest events%s"):format(output.masked(args.rule),
+      suggest.hint(args.rule, names))
+  end
+  if not args.cause then return "" end
+  return (": no cause is, or holds, '%s' ('altinn-events inbox list --state %s' shows the causes)"):format(
+    output.masked(args.cause), args.state or "dead")
 end
 
 --- The times of a group, for people.
@@ -195,18 +212,25 @@ local function single_text(name, runs, before, at)
   return due == 0 and text or ("%s; %d of them waited for a time, and may go now"):format(text, due)
 end
 
+-- How the runs of an event stand: ": print is done, audit is shadowed".
+local function runs_text(runs)
+  local parts = {}
+  for index, run in ipairs(runs) do parts[index] = ("%s is %s"):format(run.rule, run.verdict) end
+  return #parts > 0 and ": " .. table.concat(parts, ", ") or ": no rule wanted it"
+end
+
 -- Why an act reached no run.
 local function nothing(args, path, sequence)
   local of = args.rule and " of the rule " .. args.rule or ""
-  local event = args.inbox_verb ~= "discard" and store().show(path, sequence)
-  for _, run in ipairs(event and event.runs or {}) do
+  local event = store().show(path, sequence)
+  for _, run in ipairs(event and args.inbox_verb ~= "discard" and event.runs or {}) do
     if run.verdict == "waiting" and (args.rule or run.rule) == run.rule then
       return output.failure(("event %d: %s waits for its turn or is under way; there is nothing to %s")
         :format(sequence, run.rule, args.inbox_verb == "later" and "move" or "put back"))
     end
   end
-  return output.failure(args.inbox_verb == "later" and ("event %d has no run%s that waits for a time")
-    :format(sequence, of) or ("event %d has no run%s that failed or waits"):format(sequence, of))
+  return output.failure(("event %d has no run%s that %s%s"):format(sequence, output.masked(of),
+    args.inbox_verb == "later" and "waits for a time" or "failed or waits", runs_text(event and event.runs or {})))
 end
 
 -- Whether one of the runs has the step; else says which steps there are.
@@ -263,16 +287,16 @@ local function carry_out(name, act, args, reason)
 end
 
 -- Why a filter reached no run.
-local function none(name, args)
+local function none(name, args, path)
   local more = name == "retry" and not args.state
     and "; those that wait for a planned time and discarded ones are reached with --state" or ""
-  return output.failure("no run is as the options say" .. more)
+  return output.failure("no run is as the options say" .. M.misspelt(args, path) .. more)
 end
 
 local function act_all(name, args, path)
   local act <close>, message = acts().begin(path, name, args)
   if not act then return output.failure(message) end
-  if act.runs == 0 then return none(name, args) end
+  if act.runs == 0 then return none(name, args, path) end
   if fails_step(act, args) then return 1 end
   if not args.json then print_plan(name, act, args.from_step) end
   local reason, status = agreed(name, act, args)

@@ -21,7 +21,7 @@ local function moment(option, text, direction)
   if seconds then return math.floor((os.time() + direction * seconds) * 1000) end
   local time = time_milliseconds(text)
   if time then return time end
-  return nil, ("%s %s: neither a span (2h, 3d) nor a time (2026-08-20, 2026-08-20T07:00:00Z)"):format(option, text)
+  return nil, ("%s %s: neither a span (2h, 3d) nor a time (2026-08-20, 2026-08-20T09:00:00+02:00)"):format(option, text)
 end
 
 local TEN_YEARS = 10 * 366 * 86400 * 1000
@@ -54,12 +54,12 @@ local function full_type(word)
   local ok, entry = pcall(function() return events.types[word] end)
   if ok then return entry.type end
   if word:find(".", 1, true) and not word:find("^no%.altinn%.") then return word end
-  local names = {}
-  for name, known in pairs(events.types) do
+  for _, known in pairs(events.types) do
     if known.type == word then return word end
-    names[#names + 1] = word:find(".", 1, true) and known.type or name
   end
-  return nil, ("--type %s: Altinn has no such event type%s"):format(word, suggest.hint(word, names))
+  local near = core.suggest(word)
+  return nil, ("--type %s: Altinn has no such event type%s; 'altinn-events types' lists them"):format(word,
+    near and (" (did you mean '%s'?)"):format(near) or "")
 end
 
 --- The filter that the options name.

@@ -247,7 +247,7 @@ function M.judge(name, target, reply)
 end
 
 local FIXES = {
-  tls = "is its certificate trusted? ca_file in the target names its authorities",
+  tls = "is its certificate trusted (ca_file in the target names its authorities), and does this port speak TLS?",
   timeout = "does a firewall or a proxy stand between? proxy in the target names a proxy",
   network = targets.REACH,
   auth = "correct token or maskinporten in the target", forbidden = "correct token or maskinporten in the target",

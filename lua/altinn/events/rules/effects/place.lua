@@ -27,6 +27,13 @@ function M.judge(name, reply, kind)
     reason = ("target '%s': %s%s"):format(name, reply.text, answer and ": " .. text.cut(answer, 200) or "") }
 end
 
+-- Whether a file is not there. A file that this user may not read is there.
+local function is_absent(path)
+  local file, message = io.open(path, "rb")
+  if file then file:close() end
+  return not file and message:find("No such file", 1, true) ~= nil
+end
+
 --- Tries a target: whether this user could carry its effects out just now.
 ---@param tools { is_fit: fun(kind: string, place: string): boolean, string|nil }
 ---@param kind "file"|"append"|"command"
@@ -36,6 +43,9 @@ end
 ---@return string|nil fix
 function M.try(tools, kind, where)
   local fit, message = tools.is_fit(kind, where)
+  if fit and kind == "append" and is_absent(where) then
+    return "ok", ("%s is not there yet, and this user may make it"):format(where)
+  end
   if fit then return "ok", ("%s is there, and this user may use it"):format(where) end
   return "failed", message, "effects for it wait until then; run this as the user that 'run' runs as"
 end

@@ -5,19 +5,25 @@ local M = {}
 
 local LISTED = 3  -- acts that the reason names; all of them stand in the run's `would`
 
+-- What goes out, in a few words: how and where to, without what may be a secret, and how much.
 local function summary_of(item)
   local record = cjson.decode(item.text)
   record = type(record) == "table" and record or {}
-  local body, words = record.body or record.octets, {}
+  local body, words = record.body or record.octets or record.message, {}
   if type(record.method) == "string" then words[1] = record.method end
   if type(record.path) == "string" then words[#words + 1] = record.path:match("^[^?]*") end
+  if type(record.name) == "string" then words[#words + 1] = record.name end
+  if type(record.to) == "table" then words[#words + 1] = "to " .. table.concat(record.to, ", ") end
+  if type(record.arguments) == "table" then words[#words + 1] = table.concat(record.arguments, " ") end
   if type(body) == "string" then words[#words + 1] = ("%d bytes"):format(#body) end
   return table.concat(words, " ")
 end
 
 -- An act as a person reads it.
 local function text_of(act)
-  if act.target then return ("send to %s (%s)"):format(act.target, act.key) end
+  if act.target then
+    return ("send to %s%s (%s)"):format(act.target, act.summary ~= "" and ": " .. act.summary or "", act.key)
+  end
   return tostring(act.kind):gsub("_", " ")
 end
 

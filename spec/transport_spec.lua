@@ -5,6 +5,7 @@ local curl = require "altinn.events.curl"
 local events = require "altinn.events"
 local process = require "spec.support.process"
 local retry = require "altinn.events.client.retry"
+local socket = require "socket"
 local scheduler = require "altinn.events.host.scheduler"
 local script = require "spec.support.script"
 local tls = require "spec.support.tls"
@@ -456,5 +457,14 @@ describe("trying again", function()
     end)
     assert.are.equal("throttled", failure.code)
     assert.are.same({}, slept)
+  end)
+
+  it("gives the last failure when the pause took longer than it should", function()
+    local calls = 0
+    local _, failure = retry.run({ timeout = 1.2, sleep = function() socket.sleep(1.3) end }, function()
+      calls = calls + 1
+      return nil, { retry = true, code = "server" }
+    end)
+    assert.are.same({ "server", 1 }, { failure.code, calls })
   end)
 end)

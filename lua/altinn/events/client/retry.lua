@@ -56,10 +56,13 @@ M.after = http_date.retry_after
 ---@return table|nil failure the last one
 function M.run(policy, attempt)
   local deadline = clock() + policy.timeout
-  local number = 0
+  local number, failure = 0, nil
   while true do
+    local left = deadline - clock()
+    if left <= 0 and failure then return nil, failure end  -- the pause took longer than it should
     number = number + 1
-    local result, failure = attempt(deadline - clock(), number)
+    local result
+    result, failure = attempt(left, number)
     if result ~= nil then return result end
     if not failure.retry or number >= (policy.attempts or ATTEMPTS) then return nil, failure end
     local pause = M.pause(number, failure.after)

@@ -335,9 +335,9 @@ describe("a reload that takes a body away", function()
       post("e-" .. number, "letter-" .. number)
       assert(process.wait(30, function() return state_of(number, "paper") == "later" or nil end))
     end
-    local function reload(body)
+    local function reload(body, text)
       local _, before = one:log():gsub("msg=reload ", "")
-      one:rewrite { paper = rule:format(body, body) }
+      one:rewrite { paper = text or rule:format(body, body) }
       one:signal "HUP"
       assert(process.wait(30, function() return select(2, one:log():gsub("msg=reload ", "")) > before or nil end))
     end
@@ -359,6 +359,9 @@ describe("a reload that takes a body away", function()
     assert.is_nil(listed:find("the present one", 1, true))
     reload "letter"
     assert.are.equal(1, select(2, one:log():gsub("2 timers of rule paper", "")))
+    reload(nil, 'rule { name = "other", on = "no.such", run = function() end }')
+    warned = one:log():match "level=warn msg=rules [^\n]*2 timers of rule paper[^\n]*there is no rule of that name"
+    assert.is_truthy(warned, one:log())
   end)
 end)
 

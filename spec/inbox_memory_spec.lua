@@ -2,6 +2,7 @@
 -- the rule. With a real host whose worker is the spec's own.
 local inbox = require "altinn.events.host.inbox"
 local own_worker = require "spec.support.own_worker"
+local process = require "spec.support.process"
 local sample = require "spec.support.sample"
 
 -- The worker does what `on.run(run)` says in a coroutine; `ask(works)` waits for the inbox's answer.
@@ -201,6 +202,33 @@ describe("the inbox keeps, beside a run's state,", function()
     assert.are.equal("discarded", one:query("SELECT state FROM run")[1].state)
     assert.are.same({}, one:query "SELECT name FROM step")
     assert.are.same({}, one:query "SELECT name FROM memory")
+  end)
+
+  it("nothing of a verdict that comes when the file has another one", function()
+    start [[
+      function on.run(run)
+        say "began"
+        repeat until told "go"
+        settle(run, "done", {}, work(run, "remember", { thing = "letter:1", name = "n", value = "1" }))
+      end]]
+    post "e"
+    assert(one:said "began")
+    one:execute("INSERT INTO run(sequence, rule, state, attempt, due, reason, changed)"
+      .. " VALUES(1, 'r', 'discarded', 0, 0, '', 0)")
+    one:tell "go"
+    post "second"
+    assert(process.wait(10, function() return one:query("SELECT 1 FROM run WHERE sequence = 2")[1] ~= nil or nil end))
+    assert.are.equal("discarded", one:query("SELECT state FROM run WHERE sequence = 1")[1].state)
+    assert.are.same({ { n = 1 } }, one:query "SELECT count(*) AS n FROM memory")  -- that of the second
+  end)
+
+  it("how many runs are dead", function()
+    start [[ function on.run(run) settle(run, run.body:find '"id":"dead' and "dead" or "done") end ]]
+    for index, dead in ipairs { 0, 1, 1, 2 } do
+      post((index % 2 == 0 and "dead-" or "fine-") .. index)
+      assert(one:settle())
+      assert(process.wait(10, function() return one:metric "dead" == dead or nil end), one:metric "dead")
+    end
   end)
 
   it("that a run may have been begun before: then it is not fresh", function()

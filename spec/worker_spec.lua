@@ -561,3 +561,50 @@ describe("the pseudonym of a person", function()
     assert.are_not.equal(name, pseudonym_by(secret .. "0b")("12057012345"))
   end)
 end)
+
+describe("a rule that sends much", function()
+  it("has sixteen runs at its targets at the same time", function()
+    local world = worlds.new { rules = { ["r.lua"] = [[rule { name = "r", on = "*", run = function(event)
+      return send.http("print") { key = event }
+    end }]] }, targets = targets "print", answer = function() return 1, { status = 200 } end }
+    for number = 1, 100 do world:run_at(0, "r", number) end
+    world:run()
+    assert.are.equal(16, world.most)
+    assert.are.equal(100, #world.requests)
+  end)
+end)
+
+describe("a rule that overruns its time", function()
+  it("rests ten times as long, and its failure is one of a limit", function()
+    local world = worlds.new { rules = { ["r.lua"] = [[rule { name = "r", on = "*", override = { limit = "never" },
+      run = function() end }]], ["v.lua"] = VICTIM } }
+    world:at(1, function(it) it.overrun = 0.5 end)
+    world:run_at(1, "r", 1)
+    world:at(1.2, function(it) it.overrun = nil end)
+    world:run_at(1.2, "r", 2)
+    world:run_at(1.2, "victim", 1)
+    world:run()
+    assert.are.equal("dead", world:verdict("r", 1).state)
+    assert.are.equal("done", world:verdict("r", 2).state)
+    local rested = world:verdict("r", 2).at - world:verdict("r", 1).at
+    assert.is_true(rested >= 4.9 and rested < 6, "it rested " .. rested)
+    assert.is_true(world:verdict("victim", 1).at < 2)
+  end)
+end)
+
+describe("the configuration's own days", function()
+  it("are no working days for the timers of a worker, from its next reload on", function()
+    local world = worlds.new { rules = { ["r.lua"] = [[rule { name = "r", on = "*", run = function()
+      return later { at = workdays(1, "09:00") }
+    end }]] } }
+    world:run_at(0, "r", 1)
+    local settings = cjson.decode(world.settings)
+    settings.holidays = { "2027-01-18" }
+    world:at(1, { kind = "reload", text = cjson.encode(settings) })
+    world:run_at(2, "r", 2)
+    world:run()
+    local monday = 1800259200  -- 2027-01-18T08:00:00Z; the clock of these specs begins on the Friday before
+    assert.are.equal(monday * 1000, world:verdict("r", 1).due)
+    assert.are.equal((monday + 86400) * 1000, world:verdict("r", 2).due)
+  end)
+end)

@@ -161,7 +161,8 @@ end
 local function budget_of(self)
   return {
     start = function() end, enter = function() end, leave = function() end, stopped = function() return false end,
-    finish = function() return nil, 0, -1 end, used = function() return self.used end,
+    finish = function() return self.overrun and "time" or nil, self.overrun or 0, -1 end,
+    used = function() return self.used end,
   }
 end
 

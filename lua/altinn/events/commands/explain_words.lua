@@ -1,6 +1,7 @@
 -- The words that `altinn-events explain` knows, with what each means. The lists of words are those of the code; a word
 -- without a text here fails a spec.
 local host = require "altinn.events.host"
+local sorted = require("altinn.events.support.names").sorted
 local things = require "altinn.events.rules.thing"
 local verdicts = require "altinn.events.rules.verdicts"
 
@@ -73,13 +74,6 @@ local function add(list, kind, names, texts)
   for _, name in ipairs(names) do
     list[#list + 1] = { word = name, kind = kind, text = assert(texts[name], name) }
   end
-end
-
-local function sorted(set)
-  local names = {}
-  for name in pairs(set) do names[#names + 1] = name end
-  table.sort(names)
-  return names
 end
 
 local function powers()

@@ -3,6 +3,7 @@ local deliveries = require "altinn.events.rules.delivery"
 local effects = require "altinn.events.rules.effects"
 local events = require "altinn.events"
 local libraries = require "altinn.events.support.libraries"
+local sorted = require("altinn.events.support.names").sorted
 local suggest = require "altinn.events.support.suggest"
 local transports = require "altinn.events.client.transport"
 local urls = require "altinn.events.support.url"
@@ -48,15 +49,13 @@ end
 ---@param visit table of doctor
 ---@param only string|nil the name of the one to try
 function M.try(visit, only)
-  local targets, names = visit.config.targets or {}, {}
+  local targets = visit.config.targets or {}
   if only and not targets[only] then
     return visit:find("target " .. only, "failed", ("there is no such target in the configuration%s"):format(
       suggest.hint(only, targets)), "targets stand in altinn-events.lua")
   end
-  for name in pairs(targets) do names[#names + 1] = (not only or name == only) and name or nil end
-  table.sort(names)
   local tools = tools_of(visit)
-  for _, name in ipairs(names) do try(visit, tools, name, targets[name]) end
+  for _, name in ipairs(only and { only } or sorted(targets)) do try(visit, tools, name, targets[name]) end
 end
 
 return M

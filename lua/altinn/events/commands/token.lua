@@ -3,6 +3,7 @@ local connection = require "altinn.events.commands.connection"
 local events = require "altinn.events"
 local options = require "altinn.events.commands.options"
 local output = require "altinn.events.commands.output"
+local sorted = require("altinn.events.support.names").sorted
 
 local M = { summary = "get a token and print what it says", needs = { "credentials", "token" } }
 
@@ -24,10 +25,7 @@ end
 
 local function print_claims(identity, claims)
   output.line("identity %s", identity or "unknown")
-  local names = {}
-  for name in pairs(claims) do names[#names + 1] = name end
-  table.sort(names)
-  for _, name in ipairs(names) do output.line("  %-30s %s", name, text_of(claims[name])) end
+  for _, name in ipairs(sorted(claims)) do output.line("  %-30s %s", name, text_of(claims[name])) end
   local expires = tonumber(claims.exp)
   if expires then
     local left = math.floor(expires - os.time())

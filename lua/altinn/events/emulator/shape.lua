@@ -2,6 +2,7 @@
 -- have, and of which kind.
 local events = require "altinn.events"
 local duration = require "altinn.events.support.duration"
+local sorted = require("altinn.events.support.names").sorted
 local suggest = require "altinn.events.support.suggest"
 local wire = require "altinn.events.emulator.wire"
 
@@ -77,11 +78,8 @@ local kinds = {
 }
 
 local function unknown(name, members)
-  local names = {}
-  for one in pairs(members) do names[#names + 1] = one end
-  table.sort(names)
   return ("there is no member '%s'%s; there are %s"):format(tostring(name), suggest.hint(tostring(name), members),
-    table.concat(names, ", "))
+    table.concat(sorted(members), ", "))
 end
 
 --- Reads an object: its members as they are used, those that are null left

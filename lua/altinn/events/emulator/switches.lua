@@ -1,4 +1,5 @@
 -- Switches for the faults of the real Altinn, and faults that strike the next n requests or pushes.
+local sorted = require("altinn.events.support.names").sorted
 local suggest = require "altinn.events.support.suggest"
 
 local M = {}
@@ -35,11 +36,8 @@ function M.new()
 end
 
 local function unknown(word, candidates, what)
-  local names = {}
-  for name in pairs(candidates) do names[#names + 1] = name end
-  table.sort(names)
   return ("there is no %s '%s'%s; there are %s"):format(what, tostring(word), suggest.hint(tostring(word), candidates),
-    table.concat(names, ", "))
+    table.concat(sorted(candidates), ", "))
 end
 
 --- Why a switch cannot have a value; nil: it can.

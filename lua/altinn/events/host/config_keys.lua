@@ -3,6 +3,7 @@ local calendar = require "altinn.events.rules.calendar"
 local core = require "altinn.events.core"
 local effects = require "altinn.events.rules.effects"
 local is_missing = require("altinn.events.host.config_file").is_missing
+local sorted = require("altinn.events.support.names").sorted
 local suggest = require "altinn.events.support.suggest"
 local target_module = require "altinn.events.rules.effects.target"
 local words = require "altinn.events.support.words"
@@ -193,17 +194,10 @@ local shape = {
   },
 }
 
-local function names_of(value)
-  local names = {}
-  for name in pairs(value) do names[#names + 1] = tostring(name) end
-  table.sort(names)
-  return names
-end
-
 -- The nearest key, or all of them.
 local function hint(name, wanted)
   local near = words.hint(name, wanted, "configuration")
-  return near ~= "" and near or (" (there are: %s)"):format(table.concat(names_of(wanted), ", "))
+  return near ~= "" and near or (" (there are: %s)"):format(table.concat(sorted(wanted), ", "))
 end
 
 -- The value without its missing secrets, which cannot be checked; nil when nothing else is left.
@@ -221,7 +215,7 @@ local function known_part(value)
 end
 
 function check_table(value, wanted, path, problems)
-  for _, name in ipairs(names_of(value)) do
+  for _, name in ipairs(sorted(value)) do
     local at = path == "" and name or path .. "." .. name
     local check, one = wanted[name], value[name]
     if one == nil then one = value[tonumber(name)] end

@@ -1,6 +1,7 @@
 -- Looks whether effects on this machine can be carried out: the folders, files and programs of targets.
 local libraries = require "altinn.events.support.libraries"
 local sftp = require "altinn.events.rules.effects.sftp"
+local sorted = require("altinn.events.support.names").sorted
 
 local M = {}
 
@@ -19,10 +20,8 @@ end
 ---@return { target: string, message: string }[] faults sorted by target; the message says what to do
 ---@return integer count of the targets that were looked at
 function M.faults(targets)
-  local names, faults, count = {}, {}, 0
-  for name in pairs(targets) do names[#names + 1] = name end
-  table.sort(names)
-  for _, name in ipairs(names) do
+  local faults, count = {}, 0
+  for _, name in ipairs(sorted(targets)) do
     local kind, place = place_of(targets[name])
     local fit, message = true, nil
     if kind then

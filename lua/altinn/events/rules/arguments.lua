@@ -7,6 +7,7 @@ local effects = require "altinn.events.rules.effects"
 local head = require "altinn.events.event.head"
 local json = require "altinn.events.support.json"
 local place = require "altinn.events.rules.place"
+local sorted = require("altinn.events.support.names").sorted
 local suggest = require "altinn.events.support.suggest"
 
 local M = {}
@@ -134,12 +135,7 @@ local function probe_fault(kind, probe)
 end
 
 -- " (there are: a, b, c)".
-local function among(known)
-  local names = {}
-  for name in pairs(known) do names[#names + 1] = name end
-  table.sort(names)
-  return (" (there are: %s)"):format(table.concat(names, ", "))
-end
+local function among(known) return (" (there are: %s)"):format(table.concat(sorted(known), ", ")) end
 
 local function fields_fault(kind, fields)
   if type(fields) ~= "table" then return ("send.%s(target) wants a table"):format(kind) end

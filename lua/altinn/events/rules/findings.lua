@@ -6,6 +6,7 @@ local effects = require "altinn.events.rules.effects"
 local head = require "altinn.events.event.head"
 local language = require "altinn.events.rules.language"
 local sandbox = require "altinn.events.rules.sandbox"
+local sorted = require("altinn.events.support.names").sorted
 local strict = require "altinn.events.support.strict"
 local suggest = require "altinn.events.support.suggest"
 local syntax = require "altinn.events.rules.syntax"
@@ -219,17 +220,10 @@ local function check_probe(list, rule, facts)
   end
 end
 
-local function names_in_order(named)
-  local names = {}
-  for name in pairs(named) do names[#names + 1] = name end
-  table.sort(names)
-  return names
-end
-
 -- How the bodies of a rule are started and end.
 local function check_named(list, set, rule, found)
   local started = started_in(found)
-  for _, name in ipairs(names_in_order(found.named)) do
+  for _, name in ipairs(sorted(found.named)) do
     local facts = found.named[name]
     local is_known = name == "run" or started.open or started.timers[name] or started.probes[name]
     if rule.bodies[name] and not is_known and not is_text_elsewhere(set, rule.file, name) then

@@ -6,6 +6,7 @@ local head = require "altinn.events.event.head"
 local details = require "altinn.events.client.details"
 local retry_table = require "altinn.events.rules.retry_table"
 local returned = require "altinn.events.rules.returned"
+local sorted = require("altinn.events.support.names").sorted
 local suggest = require "altinn.events.support.suggest"
 local verdicts = require "altinn.events.rules.verdicts"
 local words = require "altinn.events.support.words"
@@ -119,14 +120,6 @@ local function check_been(value)
   end
 end
 
--- The names of the keys, sorted.
-local function names_of(fields)
-  local names = {}
-  for name in pairs(fields) do names[#names + 1] = tostring(name) end
-  table.sort(names)
-  return names
-end
-
 -- The check of a part that is a table with these keys; `example` shows one. All mistakes are told, in the order of the
 -- keys.
 local function table_of(name, checks, example)
@@ -140,7 +133,7 @@ local function table_of(name, checks, example)
   return function(value)
     if type(value) ~= "table" then return ("must be a table: %s = %s"):format(name, example) end
     local messages = {}
-    for _, key in ipairs(names_of(value)) do messages[#messages + 1] = fault(key, value[key]) end
+    for _, key in ipairs(sorted(value)) do messages[#messages + 1] = fault(key, value[key]) end
     if #messages > 0 then return table.concat(messages, "; "), true end
   end
 end
@@ -222,7 +215,7 @@ local function key_fault(fields, name)
 end
 
 local function run_missing(fields)
-  for _, name in ipairs(names_of(fields)) do
+  for _, name in ipairs(sorted(fields)) do
     if not checks[name] and is_body(fields, name) then
       return ("'run' is missing: the body that an event starts; '%s' runs only when later { run = %q } starts it")
         :format(name, name)
@@ -232,7 +225,7 @@ local function run_missing(fields)
 end
 
 local function check_keys(fields, problems)
-  for _, name in ipairs(names_of(fields)) do problems[#problems + 1] = key_fault(fields, name) end
+  for _, name in ipairs(sorted(fields)) do problems[#problems + 1] = key_fault(fields, name) end
   if fields.name == nil then problems[#problems + 1] = "'name' is missing" end
   if fields.run == nil then problems[#problems + 1] = run_missing(fields) end
   if fields.on == nil then

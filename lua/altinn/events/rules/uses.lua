@@ -5,6 +5,7 @@ local effects = require "altinn.events.rules.effects"
 local language = require "altinn.events.rules.language"
 local details = require "altinn.events.client.details"
 local members = require "altinn.events.rules.members"
+local sorted = require("altinn.events.support.names").sorted
 local strict = require "altinn.events.support.strict"
 local suggest = require "altinn.events.support.suggest"
 local things = require "altinn.events.rules.thing"
@@ -181,13 +182,6 @@ local function check_effect(add, send, rule)
   if message then add("error", "effect", send, message) end
 end
 
-local function kinds_in_order()
-  local names = {}
-  for name in pairs(effects.kinds) do names[#names + 1] = name end
-  table.sort(names)
-  return table.concat(names, ", ")
-end
-
 -- `send` without a kind, or without a target.
 local function check_misused(add, entry)
   if entry.kind then
@@ -195,7 +189,7 @@ local function check_misused(add, entry)
       ("write send.%s(\"TARGET\") { … }"):format(entry.kind))
   end
   add("error", "effect", entry, "send(…) has no kind", ("write send.http(%q) { … }, or another of %s"):format(
-    entry.target or "TARGET", kinds_in_order()))
+    entry.target or "TARGET", table.concat(sorted(effects.kinds), ", ")))
 end
 
 -- A comparison that can never be true: an event's type is the full one, and a status is written as Altinn writes it.

@@ -2,6 +2,7 @@
 -- where it is (url, mail, teams, …). The kinds of effects put their keys together from the entries here.
 local core = require "altinn.events.core"
 local field = require "altinn.events.support.http_field"
+local sorted = require("altinn.events.support.names").sorted
 local suggest = require "altinn.events.support.suggest"
 local url = require "altinn.events.support.url"
 
@@ -297,10 +298,7 @@ function M.members_fault(value, keys)
   local known = {}
   for _, key in pairs(keys) do known[key.name] = key end
   if type(value) ~= "table" then return ("must be a table, not a %s"):format(type(value)) end
-  local names = {}
-  for name in pairs(value) do names[#names + 1] = tostring(name) end
-  table.sort(names)
-  for _, name in ipairs(names) do
+  for _, name in ipairs(sorted(value)) do
     local key, one = known[name], value[name]
     if not key then return ("unknown key '%s'%s"):format(name, suggest.hint(name, known)) end
     local message = key.nginx or key.shape and M.members_fault(one, key.shape) or key.check and key.check(one)

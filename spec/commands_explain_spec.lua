@@ -111,9 +111,10 @@ describe("altinn-events explain WORD", function()
   it("explains a status, a class, an error number as Altinn writes it too", function()
     for word, wanted in pairs {
       ["503"] = "503 (status, of both): again", ["430"] = "400-499 (status, of both): never",
-      network = "network (class of failures, of both): again", ["1001"] = "1001 (error of Altinn, of Altinn): never",
+      network = "network (class of failures, of both): again", ["1001"] = "1001 (error number, of Altinn): never",
       ["CORR-01001"] = "the letter is not there", ["send:print"] = "send:TARGET (power)",
-      ["letter:confirm"] = "did you mean", held = "held (state of a run): must not begin yet",
+      ["letter:confirm"] = "did you mean", key = "key (part of an effect): ", cancel = "cancel (part of later): ",
+      may = "may (part of a rule): its powers", held = "held (state of a run): must not begin yet",
     } do
       local _, out, err = run("explain", word)
       says(out .. err, wanted)

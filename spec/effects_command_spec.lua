@@ -80,6 +80,11 @@ describe("the end of a program", function()
       judged { outcome = "unknown", code = 0, text = "signal 9", answer = "" })
   end)
 
+  it("keeps the output without the end of its last line", function()
+    local outcome = select(2, carried {}) { outcome = "refused", code = 75, text = "later", answer = "closed\n\n" }
+    assert.are.same({ "closed", "target 'bare': later: closed" }, { outcome.answer, outcome.reason })
+  end)
+
   it("keeps the first output, masked", function()
     local outcome = select(2, carried {}) { outcome = "refused", code = 2, text = "it ended with status 2",
       answer = "no such person: 08895699684\n" .. ("x"):rep(4000) }

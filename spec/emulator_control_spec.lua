@@ -104,6 +104,13 @@ describe("the emulator's control interface", function()
     assert.are.same({ 18, 6 }, { raised, dead })
   end)
 
+  it("lists its calls for people: each on a line", function()
+    local status, all, _, text = altinn:call("GET", "/emulator")
+    assert.are.equal(200, status)
+    local lines = select(2, text:gsub('\n{"method":"%u+","path":"[^"]*","does":"[^\n]*', ""))
+    assert.are.equal(#all.calls, lines)
+  end)
+
   it("says what is wrong, and does nothing then", function()
     local before = altinn:control("GET", "")
     for _, one in ipairs(wrongs) do

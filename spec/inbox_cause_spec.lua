@@ -147,7 +147,22 @@ describe("runs that wait", function()
       end
     end
     says(select(2, run("inbox", "list", "--state", "later", "--limit", "9")),
-      "next 2026-09-21T14:13:20Z, the body paper")
+      "later     attempt 1, at 2026-09-21T14:13:20Z the body paper", "attempt 1 next 2026-09-21T14:13:20Z: not today")
+  end)
+
+  it("of a timer are listed with the time that counts, whatever their reason says of an earlier one", function()
+    local timer = '{"set":1,"due":2,"key":""}'
+    add_run(1, { rule = "a", state = "later", entry = "paper", timer = timer, due = 1790000000000, attempt = 0,
+      reason = "'paper' runs at 2026-01-01T00:00:00Z" })
+    add_run(2, { rule = "b", state = "later", entry = "paper", timer = timer, due = 1790000000000, attempt = 0,
+      reason = "sent to print; 'paper' runs at 2026-01-01T00:00:00Z" })
+    add_run(3, { rule = "c", state = "later", entry = "run", timer = timer, due = 1790000000000, attempt = 0,
+      reason = "it runs again at 2026-01-01T00:00:00Z" })
+    local _, out = run("inbox", "list")
+    local lines = {}
+    for line in out:gmatch "later     (at [^\n]*)" do lines[#lines + 1] = line end
+    assert.are.same({ "at 2026-09-21T14:13:20Z the body run", "at 2026-09-21T14:13:20Z the body paper: sent to print",
+      "at 2026-09-21T14:13:20Z the body paper" }, lines)
   end)
 end)
 

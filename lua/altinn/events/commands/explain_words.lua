@@ -8,7 +8,7 @@ local verdicts = require "altinn.events.rules.verdicts"
 local M = {}
 
 --- Kinds of rows of the table of retries, for people.
-M.row_kinds = { status = "status", class = "class of failures", rule = "befalls a rule", error = "error of Altinn" }
+M.row_kinds = { status = "status", class = "class of failures", rule = "befalls a rule", error = "error number" }
 
 local STATES = {
   waiting = "not begun yet, or in flight: its turn comes",
@@ -55,12 +55,24 @@ local POWERS = {
 }
 
 local OTHERS = {
+  { "on", "part of a rule", "the event types that it wants: a type, or a list of types" },
+  { "when", "part of a rule", "conditions on the event's attributes; all of them must hold" },
+  { "order", "part of a rule", "which of its runs wait for each other: those of one letter when it is left out" },
+  { "may", "part of a rule", "its powers: what it may ask Altinn and do there, and the targets that it may send to" },
+  { "retry", "part of a rule", "how long and how often a failure is tried again" },
+  { "limit", "part of a rule", "how long its code may compute, how much memory it may use, how many runs at once" },
+  { "enabled", "part of a rule", "false: the rule is switched off" },
   { "trust", "part of a rule", "\"hint\" (default): an event is believed; \"confirmed\": it is held until Altinn"
     .. " vouches for it" },
   { "unless", "part of a rule", "{ been = { status, … } }: skipped when the letter ever had one of the statuses" },
   { "repeats", "part of a rule", "true: also for an event that means the same as an earlier one" },
   { "override", "part of a rule", "{ [status or class] = \"again\" | \"never\" }: changes the table of retries" },
   { "shadow", "part of a rule", "true: what it would do is recorded, and nothing is sent" },
+  { "key", "part of an effect", "its name: an effect whose key has succeeded is never sent again; key = letter means"
+    .. " once for the letter" },
+  { "probe", "part of an effect", "the body that says whether the effect was sent, where nobody knows" },
+  { "at", "part of later", "when: a span, a time, or workdays(n)" },
+  { "cancel", "part of later", "event types: an event of one of them about the same letter ends the timer" },
   { "again", "verdict on a failure", "another attempt, within the rule's retry.within and retry.attempts" },
   { "never", "verdict on a failure", "a dead letter at once" },
   { "refresh", "verdict on a failure", "a new token once, then again" },

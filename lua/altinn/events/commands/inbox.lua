@@ -35,11 +35,25 @@ local line_of = texts.beginning
 
 local function detail(text) return text and ": " .. line_of(text) or "" end
 
+-- How a run stands. When a run goes on stands in `due`, which an act by hand may have moved; its reason still tells the
+-- earlier time.
+local function stand_of(run)
+  if run.verdict == "waiting" then return "since " .. run.changed .. detail(run.reason) end
+  local reason, text = run.reason, ("attempt %d"):format(run.attempt)
+  if run.due and run.timer then
+    text = run.attempt > 0 and text .. ", " or ""
+    text = ("%sat %s the body %s"):format(text, run.due, run.timer.body)
+    reason = reason and reason:gsub("it runs again at [%dTZ:%-]+$", ""):gsub("'[%w%-_.]+' runs at [%dTZ:%-]+$", "")
+      :gsub("; $", "")
+    if reason == "" then reason = nil end
+  elseif run.due then
+    text = ("%s next %s%s"):format(text, run.due, run.body and ", the body " .. run.body or "")
+  end
+  return text .. detail(reason)
+end
+
 local function print_run(run)
-  local stand = run.verdict == "waiting" and "since " .. run.changed
-    or ("attempt %d%s%s"):format(run.attempt, run.due and " next " .. run.due or "",
-      run.due and run.body and ", the body " .. run.body or "")
-  output.line("    %-24s %-9s %s%s", run.rule, run.verdict, stand, detail(run.reason))
+  output.line("    %-24s %-9s %s", run.rule, run.verdict, stand_of(run))
 end
 
 local function print_event(event)

@@ -294,6 +294,13 @@ local function show(view)
   return function(emulator) return router.plain(200, view(emulator)) end
 end
 
+-- People read this one: each call stands on a line of its own.
+local function show_overview(emulator)
+  local reply = router.plain(200, overview(emulator))
+  reply.body = reply.body:gsub('{"method"', '\n%0')
+  return reply
+end
+
 -- A handler that gets the body as a table.
 local function with_body(handler)
   return function(emulator, request)
@@ -311,7 +318,7 @@ local function done(call)
 end
 
 index = {
-  { "GET", "", "what there is, and these calls", show(overview) },
+  { "GET", "", "what there is, and these calls", show_overview },
   { "GET", "/clock", "the emulator's time", show(clock_view) },
   { "POST", "/clock", '{"advance":"35h"} plays everything that happens until then, and answers when it is over; '
     .. '{"to":TIME}; {"speed":N}', with_body(set_clock) },

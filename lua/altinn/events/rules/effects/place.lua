@@ -18,7 +18,8 @@ M.NGINX = "is for the host: nginx must not wait for files and programs"
 ---@param kind string class of a failure; see altinn.events.rules.retry_table
 ---@return altinn.events.effect_outcome outcome
 function M.judge(name, reply, kind)
-  local answer = reply.answer and reply.answer ~= "" and text.excerpt(reply.answer) or nil
+  local answer = reply.answer and text.excerpt((reply.answer:gsub("%s+$", ""))) or ""
+  if answer == "" then answer = nil end
   if reply.outcome == "sent" then
     return { state = "sent", status = reply.code, answer = answer }
   end

@@ -282,18 +282,21 @@ static int inbox_memory (lua_State *L) {
                      push_memory);
 }
 
-static int inbox_steps (lua_State *L) {
+/* Pushes what a query finds of the event whose number is argument 2, as ae_box_rows does. */
+static int rows_of_event (lua_State *L,
+                          ae_code (*query)(ae_ask *ask, int64_t sequence, ae_error *error),
+                          int (*push)(lua_State *L, ae_ask *ask)) {
   ae_ask *ask = ae_box_check(L);
   ae_error error;
-  return ae_box_rows(L, ask, ae_ask_steps(ask, luaL_checkinteger(L, 2), &error), &error,
-                     push_step);
+  return ae_box_rows(L, ask, query(ask, luaL_checkinteger(L, 2), &error), &error, push);
+}
+
+static int inbox_steps (lua_State *L) {
+  return rows_of_event(L, ae_ask_steps, push_step);
 }
 
 static int inbox_timers (lua_State *L) {
-  ae_ask *ask = ae_box_check(L);
-  ae_error error;
-  return ae_box_rows(L, ask, ae_ask_timers(ask, luaL_checkinteger(L, 2), &error), &error,
-                     push_timer);
+  return rows_of_event(L, ae_ask_timers, push_timer);
 }
 
 static int inbox_by_id (lua_State *L) {
@@ -305,45 +308,27 @@ static int inbox_by_id (lua_State *L) {
 }
 
 static int inbox_event (lua_State *L) {
-  ae_ask *ask = ae_box_check(L);
-  ae_error error;
-  return ae_box_rows(L, ask, ae_ask_event(ask, luaL_checkinteger(L, 2), &error), &error,
-                     push_event);
+  return rows_of_event(L, ae_ask_event, push_event);
 }
 
 static int inbox_runs (lua_State *L) {
-  ae_ask *ask = ae_box_check(L);
-  ae_error error;
-  return ae_box_rows(L, ask, ae_ask_runs(ask, luaL_checkinteger(L, 2), &error), &error,
-                     push_run);
+  return rows_of_event(L, ae_ask_runs, push_run);
 }
 
 static int inbox_attempts (lua_State *L) {
-  ae_ask *ask = ae_box_check(L);
-  ae_error error;
-  return ae_box_rows(L, ask, ae_ask_attempts(ask, luaL_checkinteger(L, 2), &error), &error,
-                     push_run);
+  return rows_of_event(L, ae_ask_attempts, push_run);
 }
 
 static int inbox_acts (lua_State *L) {
-  ae_ask *ask = ae_box_check(L);
-  ae_error error;
-  return ae_box_rows(L, ask, ae_ask_acts(ask, luaL_checkinteger(L, 2), &error), &error,
-                     push_act);
+  return rows_of_event(L, ae_ask_acts, push_act);
 }
 
 static int inbox_effects (lua_State *L) {
-  ae_ask *ask = ae_box_check(L);
-  ae_error error;
-  return ae_box_rows(L, ask, ae_ask_effects(ask, luaL_checkinteger(L, 2), &error), &error,
-                     push_effect);
+  return rows_of_event(L, ae_ask_effects, push_effect);
 }
 
 static int inbox_effect_attempts (lua_State *L) {
-  ae_ask *ask = ae_box_check(L);
-  ae_error error;
-  return ae_box_rows(L, ask, ae_ask_effect_attempts(ask, luaL_checkinteger(L, 2), &error),
-                     &error, push_effect);
+  return rows_of_event(L, ae_ask_effect_attempts, push_effect);
 }
 
 static void push_names (lua_State *L, const char *name, const char *const *list,

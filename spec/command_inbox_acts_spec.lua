@@ -157,6 +157,16 @@ describe("a filter", function()
     assert.are.equal(0, count_of "waiting")
   end)
 
+  it("of a retry begins runs anew: they have their whole time again, and their event waits for each of them", function()
+    add_dead(1)
+    add_run(1, "note", "dead")
+    execute "UPDATE run SET since = 1780000000000, line = 7, tries = 9, attempt = 8"
+    says(select(2, run("inbox", "retry", "--all", "--reason", "x", "--yes")), "2 runs put back, of 1 event")
+    assert.are.same({ { n = 2 } }, query [[SELECT count(*) AS n FROM run WHERE state = 'retry' AND since = 0
+      AND line IS NULL AND tries = 0 AND attempt = 0 AND cause IS NULL]])
+    assert.are.same({ { sequence = 1, runs = 2 } }, query "SELECT sequence, runs FROM waiting")
+  end)
+
   it("of a retry leaves runs alone that were put back and not tried since", function()
     add_dead(2)
     says(select(2, run("inbox", "retry", "--rule", "print", "--reason", "x", "--yes")), "2 runs put back")

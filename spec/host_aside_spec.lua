@@ -149,7 +149,23 @@ describe("a file of a rule", function()
     assert.is_string(process.read(place .. "/missing/1.json"))
   end)
 
-  it("that does not fit on the disk leaves nothing, and is tried again", function()
+  it("that does not fit on the disk leaves nothing", function()
+    start((FILE:gsub('on = "%*"', '%0, retry = { attempts = 1 }')),
+      fault.environment { file = temporary("1.json", key), call = "write", at = 1, action = "ENOSPC" })
+    assert.are.equal(200, (post(1)))
+    run_of("1/a", "dead")
+    assert.are.same({}, listed())
+  end)
+
+  it("whose name may not be on the disk may have been sent, or not", function()
+    start((FILE:gsub('on = "%*"', '%0, retry = { attempts = 1 }')),
+      fault.environment { file = "letters", call = "sync", at = 1, action = "EIO" })
+    assert.are.equal(200, (post(1)))
+    run_of("1/a", "dead")
+    assert.are.equal("unknown", effects_of("1")[1].state)
+  end)
+
+  it("that does not fit on the disk is tried again", function()
     start(FILE, fault.environment { file = temporary("1.json", key), call = "write", at = 1, action = "ENOSPC" })
     assert.are.equal(200, (post(1)))
     assert(one:wait_line("no space is left: make some"), one:log())
@@ -338,7 +354,8 @@ describe("a program of a rule", function()
   end)
 
   it("that takes too long is ended with all of its group: unknown", function()
-    write_program "sleep 300 & echo $! >PLACE/pid; wait"
+    -- What it has started takes no notice of SIGTERM.
+    write_program "(trap '' TERM; exec sleep 300) & echo $! >PLACE/pid; wait"
     one = host.start { rules = { a = LOAD }, config = (config():gsub("timeout = 60", "timeout = 1")) }
     assert.are.equal(200, (post(1)))
     local number = pid()

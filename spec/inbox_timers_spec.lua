@@ -367,6 +367,32 @@ describe("a timer", function()
     assert(one:settle())
   end)
 
+  it("that is moved by hand while its body runs frees its line again", function()
+    start [[
+      function on.run(run, event)
+        if event.id == "first" then return later("letter:a", 1) end
+        say("run " .. event.id)
+        return { state = "done" }
+      end
+      function on.paper(run, event)
+        say "paper"
+        repeat
+          local list = jobs:take(64, 0.01)
+        until list[1] and list[1].kind == "cancel"
+        return { state = "retry", attempt = 1, due = 1 }
+      end]]
+    post "first"
+    assert(one:said "paper")
+    local now = os.time() * 1000
+    one:execute("UPDATE run SET due = ? WHERE sequence = 1", now + 3600000)
+    one:execute("INSERT INTO act(sequence, rule, time, who, what, reason, state)"
+      .. " VALUES(1, 'r', ?, 'x', 'later', '', 'later')", now + 1000)
+    post "second"
+    assert(one:said "run second")
+    assert.are.same({ "paper", "run second" }, one:lines())
+    assert.are.equal("later", state(1).state)
+  end)
+
   it("belongs to the thing that events.describe gives, whatever it is", function()
     start [[
       function on.run(run, event)

@@ -562,18 +562,6 @@ describe("the pseudonym of a person", function()
   end)
 end)
 
-describe("a rule that sends much", function()
-  it("has sixteen runs at its targets at the same time", function()
-    local world = worlds.new { rules = { ["r.lua"] = [[rule { name = "r", on = "*", run = function(event)
-      return send.http("print") { key = event }
-    end }]] }, targets = targets "print", answer = function() return 1, { status = 200 } end }
-    for number = 1, 100 do world:run_at(0, "r", number) end
-    world:run()
-    assert.are.equal(16, world.most)
-    assert.are.equal(100, #world.requests)
-  end)
-end)
-
 describe("a rule that overruns its time", function()
   it("rests ten times as long, and its failure is one of a limit", function()
     local world = worlds.new { rules = { ["r.lua"] = [[rule { name = "r", on = "*", override = { limit = "never" },

@@ -319,6 +319,16 @@ describe("a timer", function()
     assert(one:settle())
   end)
 
+  it("fires after a start though nothing else happens", function()
+    start [[
+      function on.run(run, event) return later("letter:a", 1500) end
+      function on.paper() say "paper" return { state = "done" } end]]
+    post "first"
+    wait_state(1, "later")
+    again()
+    assert(one:said "paper")
+  end)
+
   it("for the past fires now, and one that has no thing fires too", function()
     start [[
       function on.run(run, event) return later(event.id ~= "none" and "letter:a" or nil, -86400000) end

@@ -62,6 +62,18 @@ describe("what newcomers write", function()
     end
   end)
 
+  it("is an attribute that no event of Altinn carries", function()
+    local body = '    return skip("x" .. tostring(event.%s))'
+    says(found(rule("", body:format "resourceInstance")), "warning one.lua:4: warning: rule 'a': no event of Altinn"
+      .. " carries 'resourceInstance' (did you mean 'resourceinstance'?)")
+    says(found(rule("", body:format "letter.id")), "carries 'letter': the letter is the second argument of the body")
+    says(found(rule("", body:format "recipient")), "carries 'recipient': who is meant stands in event.subject")
+    for _, name in ipairs { "id", "time", "subject", "data", "alternativesubject" } do
+      assert.are.equal("", (found(rule("", body:format(name)))))
+    end
+    assert.are.equal("", (found((rule("", body:format "region"):gsub("correspondencepublished", "com.example.paid")))))
+  end)
+
   it("is a status in small letters", function()
     says(found(rule("", '    if letter:details().status == "read" then return skip("x") end return done()')),
       "error one.lua:4: rule 'a': 'read' is no status of a letter (did you mean 'Read'?)")
@@ -197,7 +209,7 @@ describe("an effect", function()
   it("may be right", function()
     for _, text in ipairs { 'path = "/x/" .. event.id', "key = letter", "key = event", 'key = { letter, "k" }',
       'key = "once:for all"', "body = events.encode(event)", "json = { a = { 1, nil, 3, event.id } }",
-      "headers = { ['X-A'] = event.id, B = 1 }", "method = event.method, path = '/a'" } do
+      "headers = { ['X-A'] = event.id, B = 1 }", "method = event.data.method, path = '/a'" } do
       assert.are.equal("", (found(rule("", ('    return send.http("print") { %s }'):format(text)))), text)
     end
   end)

@@ -106,7 +106,8 @@ describe("doctor", function()
     configure { base_url = "http://127.0.0.1:1", endpoint = "http://127.0.0.1:1/events", secret = SECRET }
     local status, findings = doctor()
     assert.are.equal(1, status)
-    finds(findings, "platform", "failed", "http://127.0.0.1:1: ", "is the address right")
+    finds(findings, "platform", "failed", "http://127.0.0.1:1: ",
+      "does the emulator run there? altinn-events emulate starts it")
     finds(findings, "clock", "skipped", "nothing to compare")
     finds(findings, "endpoint", "failed", "http://127.0.0.1:1/events/***: ", "is the host running")
     local _

@@ -211,6 +211,14 @@ describe("keys", function()
       "unknown key 'targets.print.ulr' (did you mean 'url'?)", "targets.print has no url")
   end)
 
+  it("of targets that are wrong are told in one order", function()
+    local _, problems = config.load { config = file [[return { targets = { d = { url = "x" }, b = { url = "x" },
+      a = { url = "x" }, c = { url = "x" }, e = { url = "x" } } }]] }
+    local names = {}
+    for index, problem in ipairs(problems) do names[index] = problem:match "targets%.(%a)" end
+    assert.are.equal("abcde", table.concat(names))
+  end)
+
   it("that are wrong are told all at once, each with its name", function()
     local _, problems = load 'return { listen = 5, inbox = {}, workers = 0, rules = "", colour = "red" }'
     assert.are.equal(5, #problems)
@@ -475,7 +483,8 @@ describe("a secret that this user cannot read", function()
     assert.is_nil(made)
     table.sort(problems)
     assert.are.equal(2, #problems)
-    says(problems[1], 'altinn-events.lua:2: env "WEBHOOK_SECRET": this variable is not set')
+    says(problems[1], 'altinn-events.lua:2: env "WEBHOOK_SECRET": this variable is not set: export it, or name the file'
+      .. " of variables by --env-file")
     says(problems[2], 'altinn-events.lua:2: file "/not/there": No such file')
     says(problems_of(text), 'altinn-events.lua:3: env "PRINT_TOKEN"')
   end)

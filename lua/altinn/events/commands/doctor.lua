@@ -91,7 +91,9 @@ local function check_platform(visit)
     url = url .. "/events/api/v1/subscriptions", ca_file = visit.config.ca_file,
   }
   if not reply then
-    visit:find("platform", "failed", ("%s: %s"):format(url, why), unreachable[code] or unreachable.network)
+    local near = code == "network" and urls.is_loopback(url)
+    visit:find("platform", "failed", ("%s: %s"):format(url, why), near
+      and "does the emulator run there? altinn-events emulate starts it" or unreachable[code] or unreachable.network)
     return
   end
   visit.date, visit.asked = http_date.parse(reply.headers.date), (before + os.time()) / 2

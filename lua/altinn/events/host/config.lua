@@ -232,7 +232,10 @@ function M.load(options)
   overlay(config, outside)
   config = take_missing(config, "", missing)
   for _, one in ipairs(missing) do
-    if is_needed(one, options.needs) then problems[#problems + 1] = one.message end
+    if is_needed(one, options.needs) then
+      problems[#problems + 1] = one.message .. (one.message:find("this variable is not set", 1, true)
+        and ": export it, or name the file of variables by --env-file" or "")
+    end
   end
   if #problems == 0 then problems = contradictions(config) or problems end
   if #problems > 0 then return nil, problems end

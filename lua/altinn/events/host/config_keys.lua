@@ -136,10 +136,18 @@ local function check_target(target, at, problems)
   if message then problems[#problems + 1] = ("%s %s"):format(at, message) end
 end
 
+-- The keys of a table, in the order of their texts.
+local function names_in_order(value)
+  local names = {}
+  for name in pairs(value) do names[#names + 1] = name end
+  table.sort(names, function(a, b) return tostring(a) < tostring(b) end)
+  return names
+end
+
 local function targets(value, path, problems)
   if type(value) ~= "table" then return "must be a table of targets by name" end
-  for name, target in pairs(value) do
-    local at = path .. "." .. tostring(name)
+  for _, name in ipairs(names_in_order(value)) do
+    local target, at = value[name], path .. "." .. tostring(name)
     local message = target_module.name_fault(name)
     if message then problems[#problems + 1] = path .. ": " .. message
     elseif type(target) ~= "table" then problems[#problems + 1] = at .. " must be a table with a url"

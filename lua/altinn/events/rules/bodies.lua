@@ -25,7 +25,7 @@ end
 
 local function new_facts()
   return { sends = {}, effects = {}, calls = {}, points = {}, members = {}, answers = {}, context = {}, dropped = {},
-    words = {}, refers = {}, misused = {}, compared = {} }
+    words = {}, refers = {}, misused = {}, compared = {}, attributes = {} }
 end
 
 function Reader:at(list, node, entry)
@@ -120,6 +120,11 @@ function Reader:note_answer(answer, node, name, arguments)
     arguments = arguments })
 end
 
+local function is_event(scope, node)
+  local bound = node.tag == "Id" and scope[node[1]]
+  return type(bound) == "table" and bound.is_event
+end
+
 local function is_context(scope, node)
   local bound = node.tag == "Id" and scope[node[1]]
   return type(bound) == "table" and bound.is_context
@@ -132,6 +137,7 @@ function visit.Index(self, node, scope)
   local owner = node[1].tag == "Index" and is_context(scope, node[1][1]) and string_of(node[1][2])
   if thing then self:at(self.facts.members, node, { name = name, second = thing.second }) end
   if answer then self:note_answer(answer, node, name) end
+  if name and is_event(scope, node[1]) then self:at(self.facts.attributes, node, { name = name }) end
   if name and is_context(scope, node[1]) then self:at(self.facts.context, node, { name = name })
   elseif name and owner then self:at(self.facts.context, node, { name = name, owner = owner }) end
   self:list(node, scope)
@@ -217,8 +223,7 @@ function Reader:note_effect(node, scope)
 end
 
 local function is_event_type(scope, node)
-  local bound = node.tag == "Index" and string_of(node[2]) == "type" and node[1].tag == "Id" and scope[node[1][1]]
-  return type(bound) == "table" and bound.is_event
+  return node.tag == "Index" and string_of(node[2]) == "type" and is_event(scope, node[1])
 end
 
 -- Notes the comparison of the event's type, or of a letter's status, with a text.

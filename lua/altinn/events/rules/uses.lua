@@ -2,6 +2,7 @@
 -- and members that a body names, whether the constants of an effect can ever be sent, and those of the other words.
 local core = require "altinn.events.core"
 local effects = require "altinn.events.rules.effects"
+local head = require "altinn.events.event.head"
 local language = require "altinn.events.rules.language"
 local details = require "altinn.events.client.details"
 local members = require "altinn.events.rules.members"
@@ -203,6 +204,20 @@ local function check_compared(add, entry, kinds)
   end
 end
 
+local INSTEAD = {
+  letter = ": the letter is the second argument of the body", recipient = ": who is meant stands in event.subject",
+  sender = ": who is meant stands in event.subject",
+}
+
+-- An attribute that no event of Altinn carries is nil. Events of others may have it.
+local function check_attribute(add, entry, kinds)
+  local known = { data = true }
+  for name in pairs(head.carried) do known[name] = not INSTEAD[name] or nil end
+  if kinds == nil or known[entry.name] then return end
+  add("warning", "attribute", entry, ("no event of Altinn carries '%s'%s"):format(entry.name,
+    INSTEAD[entry.name] or suggest.hint(entry.name, known)))
+end
+
 -- Words: later, remember, skip, workdays, step, …
 
 -- A list without what is known at run time only; nil when nothing is left.
@@ -293,6 +308,7 @@ function M.check(add, rule, facts, is_body)
   end
   for _, entry in ipairs(is_body and facts.context or {}) do check_context(add, entry) end
   for _, send in ipairs(facts.effects) do check_effect(add, send, rule) end
+  for _, entry in ipairs(is_body and facts.attributes or {}) do check_attribute(add, entry, kinds) end
   for _, entry in ipairs(facts.misused) do check_misused(add, entry) end
   for _, entry in ipairs(facts.compared) do
     if is_body or not entry.second then check_compared(add, entry, kinds) end

@@ -126,7 +126,8 @@ describe("the age of the oldest event that waits", function()
       CREATE TEMP TABLE n AS WITH RECURSIVE n(i) AS (SELECT 2 UNION ALL SELECT i + 1 FROM n WHERE i < 10000)
         SELECT i FROM n;
       INSERT INTO event SELECT i, received, subscription, body FROM event, n WHERE sequence = 1;
-      INSERT INTO run SELECT i, rule, state, attempt, due, reason, changed, since, line + i, tries FROM run, n
+      INSERT INTO run(sequence, rule, state, attempt, due, reason, changed, since, line, tries)
+        SELECT i, rule, state, attempt, due, reason, changed, since, line + i, tries FROM run, n
         WHERE sequence = 1;
       INSERT INTO waiting SELECT i, runs, rules FROM waiting, n WHERE sequence = 1;
       COMMIT]])

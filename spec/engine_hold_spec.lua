@@ -224,6 +224,15 @@ describe("a rule in the shadow", function()
     end
   end)
 
+  it("that would do something at Altinn is shadowed also when it then skips", function()
+    local outcome, settlement = shadowed(function(_, letter)
+      letter:confirm()
+      return rules.skip "no more"
+    end, { may = { "confirm" } })
+    assert.are.equal("shadowed", outcome.state, outcome.reason)
+    assert.are.equal("confirm", cjson.decode(settlement.would)[1].kind)
+  end)
+
   it("still finds the mistakes of an effect", function()
     local outcome = shadowed(function() return rules.send.http "print" { key = "nothing" } end)
     assert.are.equal("dead", outcome.state)

@@ -77,6 +77,18 @@ describe("a step", function()
     contains(outcome.reason, "(forbidden)")
   end)
 
+  it("is found when the host says that its run is not fresh", function()
+    local world, calls = worlds.new {}, 0
+    local job = world:job { run = function()
+      rules.step("once", function() calls = calls + 1 end)
+      if calls == 1 and not world.again then error "later" end
+    end }
+    job.fresh = true
+    assert.are.equal("retry", world:attempt(job).state)
+    job.fresh, world.again = false, true
+    assert.are.same({ "done", 1 }, { world:attempt(job).state, calls })
+  end)
+
   it("belongs to its run alone", function()
     local world, calls = worlds.new {}, 0
     local parts = { run = function() rules.step("once", function() calls = calls + 1 end) end }

@@ -121,7 +121,8 @@ describe("the transport over cosockets", function()
         local reply, message, code, detail = require("altinn.events.resty").transport()(request)
         local text = require("cjson").encode(reply and { status = reply.status, headers = reply.headers,
           body = #reply.body < 1000 and reply.body, size = #reply.body, parts = #parts }
-          or { message = message, code = code, not_sent = detail.not_sent })
+          or { message = message, code = code, not_sent = detail.not_sent, stage = detail.stage,
+            status = detail.status })
         ngx.header.content_length = #text
         ngx.print(text)
       } }
@@ -175,7 +176,6 @@ describe("the transport over cosockets", function()
       return reply.message
     end
     local get = { method = "GET", url = server.url, timeout = 1, max_body = 1000 }
-    fails("network", { method = "GET", url = "http://127.0.0.1:1/" })
     fails("network", { method = "GET", url = "ftp://127.0.0.1/" })
     local message = fails("network", { method = "GET", url = "http://altinn.example/" })
     assert.is_truthy(message:find('add "resolver', 1, true), message)
@@ -189,6 +189,20 @@ describe("the transport over cosockets", function()
     fails("network", get,
       [[return { raw = "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n1\r\nab\r\n0\r\n\r\n" }]])
     fails("network", get, [[return { raw = "HTTP/1.1 200 OK\r\nContent-Length: -1\r\n\r\n" }]])
+  end)
+
+  it("says at which stage the network failed, and the status of an answer that broke off", function()
+    start()
+    for stage, url in pairs { connect = "http://127.0.0.1:1/", resolve = "http://altinn.example/" } do
+      local reply = try { method = "GET", url = url }
+      assert.are.same({ "network", stage }, { reply.code, reply.stage, reply.status })
+    end
+    for raw, status in pairs { ["HTTP/1.1 201 Created\\r\\nContent-Length: 10\\r\\n\\r\\nhalf"] = 201,
+      ["HTTP/1.1 422 No\\r\\nX"] = 422, ["HTTP/1.1 20"] = false, ["HTTP/1.1 100 Continue\\r\\n\\r\\n"] = false } do
+      server:answer(('return { raw = "%s" }'):format(raw))
+      local reply = try { method = "GET", url = server.url, timeout = 2 }
+      assert.are.same({ "network", "broken", status or nil }, { reply.code, reply.stage, reply.status }, raw)
+    end
   end)
 
   it("does not talk to a server whose certificate nobody vouches for", function()

@@ -47,6 +47,16 @@ describe("an effect in nginx", function()
     assert.are.same({ "x", "x", "x" }, bodies())
   end)
 
+  it("whose answer breaks off after a 2xx is sent, and not sent again", function()
+    service = script.start()
+    service:answer [[return { raw = "HTTP/1.1 201 Created\r\nContent-Length: 10\r\n\r\nhalf" }]]
+    one = nginx.start { http = HTTP:format(service.url, ""), server = SERVER, rules = { once = [[rule {
+      name = "once", on = "*", run = function(event, letter) return send.http("print") { key = letter } end }]] } }
+    assert.are.equal(200, (post(1)))
+    assert.are.equal(200, (post(2, { resourceinstance = "letter-1" })))
+    assert.are.equal(1, #service:requests())
+  end)
+
   it("goes out with all of its list or not at all, when one of them cannot be sent", function()
     start { some = [[
       rule { name = "some", on = "x.target", run = function()

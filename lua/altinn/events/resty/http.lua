@@ -20,8 +20,8 @@ local PHASES = {
 
 local Failure = {}
 
-local function fail(message, code)
-  error(setmetatable({ message = message, code = code }, Failure), 0)
+local function fail(message, code, stage)
+  error(setmetatable({ message = message, code = code, stage = stage }, Failure), 0)
 end
 
 -- A cosocket's error as a message and a code.
@@ -30,9 +30,9 @@ local function check(what, value, message)
   message = tostring(message)
   if message == "timeout" then fail(what .. ": there was no answer in time", "timeout") end
   if message:find("no resolver defined", 1, true) then
-    fail(what .. ': nginx cannot look up names: add "resolver …;" to its http block', "network")
+    fail(what .. ': nginx cannot look up names: add "resolver …;" to its http block', "network", "resolve")
   end
-  fail(what .. ": " .. message, "network")
+  fail(what .. ": " .. message, "network", message:find("could not be resolved", 1, true) and "resolve" or nil)
 end
 
 -- URLs
@@ -160,8 +160,9 @@ local function read_head(connection)
   for _ = 1, INTERIM do
     local status = (line_of(connection) .. " "):match("^HTTP/1%.%d (%d%d%d) ")
     if not status then fail("the answer is no HTTP", "network") end
-    local headers = read_headers(connection)
     status = tonumber(status)
+    connection.status = status >= 200 and status or nil
+    local headers = read_headers(connection)
     if status >= 200 then return status, headers end
     if status == 101 then fail("the answer changes the protocol", "network") end
   end
@@ -268,16 +269,19 @@ local function is_stale(connection, result)
   return connection.reused and not connection.began and getmetatable(result) == Failure and result.code == "network"
 end
 
--- `state.maybe_sent`: once a byte of the request may have been written.
+-- `state.maybe_sent`: once a byte of the request may have been written; `state.stage`: where a failure of the network
+-- would be; `state.status`: of the answer, once it is known.
 local function carry(request, state)
   local place = parts_of(request.url)
   local deadline = ngx.now() + (request.timeout or 30)
   for attempt = 1, 2 do
+    state.stage = "connect"
     local connection = connect(place, deadline, attempt == 2)
+    state.stage = "broken"
     local ok, result = pcall(exchange, request, place, connection)
     if ok then return result end
     connection.socket:close()
-    state.maybe_sent = state.maybe_sent or connection.wrote
+    state.maybe_sent, state.status = state.maybe_sent or connection.wrote, connection.status
     if attempt == 2 or not is_stale(connection, result) then error(result, 0) end
   end
 end
@@ -287,7 +291,9 @@ end
 ---@return { status: integer, headers: table<string, string>, body: string }|nil reply
 ---@return string|nil message
 ---@return string|nil code network, timeout, tls, too_large, cancelled; unsupported: not in this phase of nginx
----@return { not_sent: boolean }|nil detail without a reply: whether it is certain that no byte was written
+---@return { not_sent: boolean, stage: string|nil, status: integer|nil }|nil detail without a reply: whether it is
+---  certain that no byte was written; of the code "network" resolve, connect or broken; the status of an answer that
+---  broke off after it
 function M.request(request)
   local phase = ngx.get_phase()
   if not PHASES[phase] then
@@ -298,7 +304,8 @@ function M.request(request)
   local ok, result = pcall(carry, request, state)
   if ok then return result end
   if getmetatable(result) == Failure then
-    return nil, result.message, result.code, { not_sent = not state.maybe_sent }
+    return nil, result.message, result.code, { not_sent = not state.maybe_sent, status = state.status,
+      stage = result.code == "network" and (result.stage or state.stage) or nil }
   end
   error(result, 0)
 end

@@ -103,7 +103,8 @@ end
 
 local function perform(request)
   local reply, message, code, detail = http.request(request)
-  return reply or { error = message, code = code, not_sent = detail.not_sent }
+  return reply or { error = message, code = code, not_sent = detail.not_sent, stage = detail.stage,
+    status = detail.status }
 end
 
 -- A source of Maskinporten's tokens, one for all workers.

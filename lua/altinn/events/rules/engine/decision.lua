@@ -44,7 +44,7 @@ function M.power_fault(job, target)
   return ("the rule may not send to target '%s': \"send:%s\" is missing in its may"):format(target, target)
 end
 
-local function prepare_one(job, ports, effect, index)
+local function prepare_one(job, ports, effect, about)
   local target = tostring(effect.target)
   local message = M.power_fault(job, target)
   if message then return nil, message end
@@ -52,17 +52,16 @@ local function prepare_one(job, ports, effect, index)
     return nil, ("the probe of the effect for target '%s': %s"):format(target,
       language.no_body(tostring(effect.probe), job.rule.bodies))
   end
-  local meaning = events.describe(job.event)
-  return effects.prepare(effect, {
-    rule = job.rule.name, event = job.event, thing = meaning and meaning.about and meaning or nil, place = index,
-    pseudonym = ports.pseudonym, now = (ports.clock()),
-  }, ports.targets)
+  return effects.prepare(effect, about, ports.targets)
 end
 
 local function prepare(job, ports, list)
-  local items, seen = {}, {}
+  local items, seen, meaning = {}, {}, events.describe(job.event)
+  local about = { rule = job.rule.name, event = job.event, thing = meaning and meaning.about and meaning or nil,
+    pseudonym = ports.pseudonym, now = (ports.clock()) }
   for index, effect in ipairs(list) do
-    local item, message = prepare_one(job, ports, effect, index)
+    about.place = index
+    local item, message = prepare_one(job, ports, effect, about)
     if not item then return nil, message end
     if seen[item.key] then return nil, ("two effects have the key %s: each needs its own"):format(item.key) end
     seen[item.key], items[index] = true, item

@@ -257,6 +257,14 @@ describe("context.memory", function()
     assert.is_nil(value)
   end)
 
+  it("of an attachment is not that of a letter of the same id", function()
+    local world, value = worlds.new {}, "unread"
+    world:attempt(world:job { run = function() return rules.remember { kept = 1 } end })
+    world:attempt(world:job({ run = function(_, _, context) value = context.memory.kept end },
+      { type = "no.altinn.correspondence.attachmentpublished" }))
+    assert.is_nil(value)
+  end)
+
   it("of an event about nothing is that event's, and its id is its source's", function()
     local world, seen = worlds.new {}, {}
     local parts = { run = function(_, _, context)

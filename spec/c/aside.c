@@ -267,6 +267,16 @@ static void turns (void) {
   ae_aside_begin(aside, command(1, "slow", "exit 0"));
   expect(command(1, "slower", "exit 0"), AE_ASIDE_SENT);
   free(next());
+  /* Three targets take all programs that there may be, again and again: a fourth has its turn. */
+  for (int i = 0; i < 120; i++)
+    ae_aside_begin(aside, command(i % 3, i % 3 == 0 ? "a" : i % 3 == 1 ? "b" : "c", "sleep 0.05"));
+  ae_aside_begin(aside, command(100, "quick", "exit 0"));
+  for (int i = 0, turn = 121; i < 121; i++) {
+    ae_action *answer = next();
+    if (answer->ticket == 100) turn = i;
+    CHECK(i < 60 || turn < 60);
+    free(answer);
+  }
 }
 
 /* Slow programs of so many targets that they could take all threads: files go on meanwhile. */

@@ -5,6 +5,7 @@ local curl = require "altinn.events.curl"
 local process = require "spec.support.process"
 local script = require "spec.support.script"
 local socket = require "socket"
+local smtp = require "spec.support.smtp"
 local tls = require "spec.support.tls"
 
 local one, other
@@ -47,6 +48,46 @@ describe("a site that does not answer", function()
     assert.are.equal(200, reply.status)
     assert(socket.gettime() - from < 5)
     assert.are.equal(100, multi:count())
+  end)
+
+  for _, where in ipairs { "dot", "quit" } do
+    it("leaves time for the others, also a mail server that is silent after " .. where, function()
+      local server = smtp.start { script = ('{ hang = "%s" }'):format(where) }
+      local multi = curl.new {}
+      local mail = multi:add { url = server.url, timeout = 2, body = "Subject: a\r\n\r\nb\r\n",
+        mail = { from = "a@agency.example", to = { "b@agency.example" }, plain = true } }
+      local deadline, slowest, reply = socket.gettime() + 20, 0, nil
+      while not reply and socket.gettime() < deadline do
+        local began = socket.gettime()
+        local id = multi:add { url = other.url, timeout = 10 }
+        repeat
+          for _, one_reply in ipairs(multi:step(0.5)) do
+            if one_reply.id == mail then reply = one_reply elseif one_reply.id == id then id = nil end
+          end
+        until not id or socket.gettime() > deadline
+        slowest = math.max(slowest, socket.gettime() - began)
+      end
+      multi:close()
+      server:close()
+      assert.is_true(slowest < 1.5, "another request took " .. slowest)
+      if where == "quit" then assert.are.equal(250, reply.status)
+      else assert.are.same({ "timeout", false }, { reply.code, reply.not_sent }) end
+    end)
+  end
+
+  it("is left when a mail is cancelled, and when all is closed", function()
+    local server = smtp.start { script = '{ hang = "dot" }' }
+    local multi, began = curl.new {}, socket.gettime()
+    for _ = 1, 2 do
+      local id = multi:add { url = server.url, timeout = 60, body = "Subject: a\r\n\r\nb\r\n",
+        mail = { from = "a@agency.example", to = { "b@agency.example" }, plain = true } }
+      for _ = 1, 5 do multi:step(0.1) end
+      assert.is_true(multi:cancel(id))
+      multi:step(0.01)
+    end
+    multi:close()
+    server:close()
+    assert.is_true(socket.gettime() - began < 10)
   end)
 
   it("keeps those that stand in its line, and their clocks do not run", function()

@@ -234,10 +234,14 @@ describe("send.mail", function()
     for _, reply in ipairs {
       { status = 0, error = "cannot sign in as an-agency with a-secret-word", code = "auth" },
       { status = 535, body = "535 an-agency a-secret-word is wrong\r\n" },
+      { status = 535, body = ("535 AUTH PLAIN %s\r\n"):format(mime.b64("\0an-agency\0a-secret-word")) },
+      { status = 535, body = ("535 %s %s\r\n"):format(mime.b64("an-agency"), mime.b64("a-secret-word")) },
     } do
       local outcome = kind.judge("duty", target, reply)
       local told = outcome.reason .. tostring(outcome.answer)
       assert.is_nil(told:find("a-secret-word", 1, true) or told:find("an-agency", 1, true), told)
+      assert.is_nil(told:find(mime.b64("a-secret-word"), 1, true), told)
+      assert.is_nil(told:find("AGFuLWFnZW5jeQ", 1, true), told)  -- the beginning of AUTH PLAIN
     end
   end)
 

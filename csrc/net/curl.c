@@ -14,7 +14,8 @@
 struct ae_curl {
   CURLM *multi;
   ae_sites sites;        /* hold the exchanges that wait in line */
-  ae_exchange *running;  /* libcurl has them */
+  ae_exchange *running;  /* libcurl has them, or a thread of theirs */
+  ae_exchange *leaving;  /* were cancelled, and their threads have not ended yet */
   ae_exchange *finished; /* not returned yet, oldest first */
   ae_exchange *given;    /* the exchange that the last reply points into */
   ae_exchange *spare;
@@ -146,9 +147,14 @@ uint64_t ae_curl_add (ae_curl *curl, const ae_request *request) {
 /* Moves an exchange from running to finished; code, message and not_sent are set. */
 static void finish (ae_curl *curl, ae_exchange *e) {
   take_out(&curl->running, e);
-  curl_multi_remove_handle(curl->multi, e->easy);
+  if (e->way == AE_WAY_HTTP) curl_multi_remove_handle(curl->multi, e->easy);
   ae_sites_leave(&curl->sites, e);
   append(&curl->finished, e);
+}
+
+static bool begin (ae_curl *curl, ae_exchange *e) {
+  if (e->way != AE_WAY_HTTP) return ae_exchange_begin_apart(e, curl->multi);
+  return curl_multi_add_handle(curl->multi, e->easy) == CURLM_OK;
 }
 
 /* Gives libcurl the exchanges that may run. */
@@ -159,7 +165,7 @@ static void start (ae_curl *curl) {
     e->deadline = e->began + e->timeout;
     e->next = curl->running;
     curl->running = e;
-    if (curl_multi_add_handle(curl->multi, e->easy) == CURLM_OK) continue;
+    if (begin(curl, e)) continue;
     ae_exchange_judge(e, CURLE_OUT_OF_MEMORY);
     finish(curl, e);
   }
@@ -180,6 +186,27 @@ static void collect (ae_curl *curl) {
   }
 }
 
+/* Collects the exchanges whose threads have ended. */
+static void collect_apart (ae_curl *curl) {
+  ae_exchange *next;
+  for (ae_exchange *e = curl->running; e != NULL; e = next) {
+    next = e->next;
+    if (e->apart == NULL || !ae_exchange_has_ended(e)) continue;
+    CURLcode result = ae_exchange_join(e);
+    /* The message may have been taken, and only the goodbye have been waited for. */
+    if (e->expired && result != CURLE_OK) ae_exchange_expire(e);
+    else ae_exchange_judge(e, result);
+    finish(curl, e);
+  }
+  for (ae_exchange *e = curl->leaving; e != NULL; e = next) {
+    next = e->next;
+    if (!ae_exchange_has_ended(e)) continue;
+    (void)ae_exchange_join(e);
+    take_out(&curl->leaving, e);
+    exchange_keep(curl, e);
+  }
+}
+
 /* Ends the exchanges past their deadline. To be called after all data that has arrived
 ** was read. */
 static void expire (ae_curl *curl) {
@@ -187,7 +214,12 @@ static void expire (ae_curl *curl) {
   ae_exchange *next;
   for (ae_exchange *e = curl->running; e != NULL; e = next) {
     next = e->next;
-    if (e->deadline > now) continue;
+    if (e->deadline > now || e->expired) continue;
+    if (e->apart != NULL) {
+      e->expired = true;
+      ae_exchange_stop(e);
+      continue;
+    }
     ae_exchange_expire(e);
     finish(curl, e);
   }
@@ -198,6 +230,7 @@ static void work (ae_curl *curl) {
   start(curl);
   curl_multi_perform(curl->multi, &running);
   collect(curl);
+  collect_apart(curl);
   expire(curl);
   start(curl); /* into the room that has become free */
 }
@@ -219,7 +252,7 @@ static void forgive_absence (ae_curl *curl) {
 static double until_deadline (const ae_curl *curl, double seconds) {
   double now = ae_curl_clock();
   for (const ae_exchange *e = curl->running; e != NULL; e = e->next)
-    seconds = least(seconds, e->deadline - now);
+    if (!e->expired) seconds = least(seconds, e->deadline - now);
   return seconds;
 }
 
@@ -271,8 +304,14 @@ bool ae_curl_cancel (ae_curl *curl, uint64_t id) {
     take_out(&curl->finished, e);
   } else if ((e = with_id(curl->running, id)) != NULL) {
     take_out(&curl->running, e);
-    curl_multi_remove_handle(curl->multi, e->easy);
+    if (e->way == AE_WAY_HTTP) curl_multi_remove_handle(curl->multi, e->easy);
     ae_sites_leave(&curl->sites, e);
+    if (e->apart != NULL) {
+      ae_exchange_stop(e);
+      append(&curl->leaving, e);
+      curl->count--;
+      return true;
+    }
   } else if ((e = ae_sites_find(&curl->sites, id)) != NULL) {
     ae_sites_leave(&curl->sites, e);
   } else {
@@ -349,10 +388,18 @@ void ae_curl_free (ae_curl *curl) {
     ae_sites_leave(&curl->sites, e);
     exchange_free(e);
   }
+  for (e = curl->running; e != NULL; e = e->next)
+    if (e->apart != NULL) ae_exchange_stop(e); /* they end together */
   while ((e = curl->running) != NULL) {
     take_out(&curl->running, e);
-    curl_multi_remove_handle(curl->multi, e->easy);
+    if (e->apart != NULL) (void)ae_exchange_join(e);
+    else curl_multi_remove_handle(curl->multi, e->easy);
     ae_sites_leave(&curl->sites, e);
+    exchange_free(e);
+  }
+  while ((e = curl->leaving) != NULL) {
+    take_out(&curl->leaving, e);
+    (void)ae_exchange_join(e);
     exchange_free(e);
   }
   free_list(curl->finished);

@@ -7,6 +7,7 @@
 **   curl_site.c     which exchange may run: a line for each site
 **   curl_fault.c    the code and message of a failure
 **   curl_upload.c   mail and uploads: their options, and what their replies mean
+**   curl_apart.c    a thread for each of these
 */
 #ifndef ALTINN_EVENTS_CURL_PRIVATE_H
 #define ALTINN_EVENTS_CURL_PRIVATE_H
@@ -21,6 +22,9 @@
 #endif
 #include <curl/curl.h>
 
+#include <pthread.h>
+#include <stdatomic.h>
+
 #define AE_CURL_PART \
   ((size_t)256 << 10) /* of a streamed body, and what a spare buffer keeps */
 
@@ -31,6 +35,16 @@ typedef struct ae_curl_text {
 
 typedef struct ae_exchange ae_exchange;
 typedef struct ae_site ae_site;
+
+/* The thread that carries out a mail or an upload. */
+typedef struct ae_apart {
+  pthread_t thread;
+  pthread_mutex_t lock; /* of `socket` */
+  int socket;           /* -1: none is open */
+  CURLM *wakes;         /* is woken at the end */
+  CURLcode result;      /* counts when `ended` */
+  atomic_bool ended, stopped;
+} ae_apart;
 
 /* One request under way. Its libcurl handle is used again for later requests. */
 struct ae_exchange {
@@ -46,8 +60,10 @@ struct ae_exchange {
   struct curl_slist *recipients, *commands;
   size_t max_body;
   double timeout, began,
-    deadline;   /* seconds; `began`, `deadline`: ae_curl_clock, once running */
-  bool running; /* libcurl has it */
+    deadline;      /* seconds; `began`, `deadline`: ae_curl_clock, once running */
+  ae_apart *apart; /* its thread; NULL: it has none, or does not run */
+  bool expired;    /* its deadline has passed, and its thread has not ended yet */
+  bool running;    /* libcurl has it */
   bool overflow;
   bool in_header; /* the header of an answer of HTTP has begun and not ended */
   bool stream;    /* parts were asked for */
@@ -106,6 +122,16 @@ bool ae_exchange_carry (ae_exchange *e, const ae_request *request);
 void ae_exchange_judge_carriage (ae_exchange *e, CURLcode result);
 /* Whether it is certain that a mail or an upload had no effect. */
 bool ae_exchange_carried_nothing (const ae_exchange *e);
+
+/* curl_apart.c. Begins a thread that carries the exchange out, and wakes `multi` when it has
+** ended; until ae_exchange_join nobody else touches handle and buffers. False: there is no
+** thread. */
+bool ae_exchange_begin_apart (ae_exchange *e, CURLM *multi);
+/* Makes the thread end soon. */
+void ae_exchange_stop (ae_exchange *e);
+bool ae_exchange_has_ended (const ae_exchange *e);
+/* Waits for the thread; the result of libcurl. */
+CURLcode ae_exchange_join (ae_exchange *e);
 
 /* curl_body.c. Whether the reply's body goes out in parts: asked for, and a 2xx. */
 bool ae_exchange_is_streamed (const ae_exchange *e);

@@ -6,6 +6,7 @@
 --   starttls = true    the rest of the session goes to TLS_PORT, where a server of TLS is
 --   die = WHERE        ends the connection: greeting, mail, data (after 354), body, dot (after the message), answer
 --                      (after its 250)
+--   hang = WHERE       says nothing more until the client has gone: dot (after the message), quit
 local cjson = require "cjson"
 local socket = require "socket"
 
@@ -47,6 +48,13 @@ end
 function Session:dies(where)
   if self.script.die == where then self.over = true end
   return self.over
+end
+
+function Session:hangs(where)
+  if self.script.hang ~= where then return false end
+  repeat until not self.read()
+  self.over = true
+  return true
 end
 
 local commands = {}
@@ -97,7 +105,7 @@ function commands.DATA(self)
     lines[#lines + 1] = line:gsub("^%.", "")
   end
   self.message = table.concat(lines, "\r\n") .. "\r\n"
-  if self:dies "dot" then return end
+  if self:dies "dot" or self:hangs "dot" then return end
   self:say(self.script.dot or "250 2.0.0 queued as 4711")
   self:dies "answer"
 end
@@ -105,6 +113,7 @@ end
 function commands.NOOP(self) self:say "250 yes" end
 
 function commands.QUIT(self)
+  if self:hangs "quit" then return end
   self:say "221 bye"
   self.over = true
 end

@@ -1,5 +1,6 @@
 -- Effects of the kind `send.mail`: a mail of plain text over SMTP. The whole message is recorded, so that the same
 -- bytes go out again.
+local base64 = require "altinn.events.support.base64"
 local core = require "altinn.events.core"
 local mail_text = require "altinn.events.support.mail_text"
 local targets = require "altinn.events.rules.effects.target"
@@ -157,9 +158,12 @@ local function reply_text(lines, status)
   return table.concat(list, " ")
 end
 
+-- User and password as they are, and as they go over the wire (AUTH PLAIN and LOGIN).
 local function hidden(answer, target)
-  for _, name in ipairs { "password", "user" } do
-    if target[name] and #target[name] >= 4 then answer = text.replace(answer, target[name], "…") end
+  local user, password = target.user or "", target.password or ""
+  local plain = base64.encode("\0" .. user .. "\0" .. password)
+  for _, word in ipairs { plain, base64.encode(password), base64.encode(user), password, user } do
+    if #word >= 4 then answer = text.replace(answer, word, "…") end
   end
   return answer
 end

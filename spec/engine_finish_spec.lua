@@ -81,6 +81,21 @@ describe("an effect whose outcome nobody knows", function()
     assert.are.same({ "/1", "/1", "/1", "/2" }, paths(world))
   end)
 
+  it("stays unknown when its repetition certainly was not sent: the same bytes go out, and no others", function()
+    local down = { error = "refused", code = "network", not_sent = true }
+    local world, bodies = worlds.new { replies = { BROKEN, down, down, 200 } }, 0
+    local job = world:job { run = function()
+      bodies = bodies + 1
+      return rules.send.http "print" { key = "a:b", path = "/" .. bodies }
+    end }
+    for _ = 1, 3 do
+      assert.are.equal("retry", world:attempt(job).state)
+      assert.are.equal("unknown", world.memory.effects["print:a:b"].state)
+    end
+    assert.are.equal("done", world:attempt(job).state)
+    assert.are.same({ 2, { "/1", "/1", "/1", "/1" } }, { bodies, paths(world) })
+  end)
+
   it("is not sent to a target that the rule may not send to any more", function()
     local world = worlds.new { replies = { BROKEN, 200 } }
     local body = function() return rules.send.http "print" { key = "a:b" } end

@@ -73,6 +73,8 @@ function M.send(job, ports, item, text)
   local result = judge(ports.send(request, job, item))
   M.report(job, ports, item.target, is_good(result))
   local outcome = M.outcome(job, item, result)
+  -- That a repetition was not sent says nothing of the attempt before it.
+  if item.again and result.state == "not_sent" then outcome.state = "unknown" end
   ports.memory:sent(job, outcome)
   if result.state == "sent" then return outcome end
   return outcome, failed(job, ports, item, result)

@@ -74,6 +74,13 @@ describe("what newcomers write", function()
     assert.are.equal("", (found((rule("", body:format "region"):gsub("correspondencepublished", "com.example.paid")))))
   end)
 
+  it("is a number of days where seconds are meant", function()
+    says(found(rule("", "    return later { at = 2 }")), "warning one.lua:4: warning: rule 'a': later: at = 2 means"
+      .. ' seconds: write "2s", "2d" or workdays(2)')
+    assert.are.equal("", (found(rule("", '    return later { at = "2s", cancel = "correspondencepurged" }'))))
+    assert.are.equal("", (found(rule("", "    return later { at = 3600, cancel = { 'correspondencepurged' } }"))))
+  end)
+
   it("is a status in small letters", function()
     says(found(rule("", '    if letter:details().status == "read" then return skip("x") end return done()')),
       "error one.lua:4: rule 'a': 'read' is no status of a letter (did you mean 'Read'?)")
@@ -236,7 +243,7 @@ end)
 describe("a named body", function()
   -- A rule whose run starts `paper`, which is written so.
   local function named(body, parts)
-    return ('rule {\n  name = "a", on = "correspondencepublished",%s\n  run = function() return later { at = 1, run ='
+    return ('rule {\n  name = "a", on = "correspondencepublished",%s\n  run = function() return later { at = 60, run ='
       .. ' "paper" } end,\n  paper = function(event, letter, context)\n%s\n  end,\n}\n'):format(parts or "", body)
   end
 
@@ -249,28 +256,28 @@ describe("a named body", function()
     says(found(named("    log(context.atempt)")), "error one.lua:5: rule 'a': there is no 'atempt' in context")
     says(found(named("    log(context.timer.wiht)")),
       "warning one.lua:5: warning: rule 'a': timer has no 'wiht' (did you mean 'with'?)")
-    says(found(named("    later { at = 1 }")), "error one.lua:5: rule 'a': later(…) is made and not returned")
+    says(found(named("    later { at = 60 }")), "error one.lua:5: rule 'a': later(…) is made and not returned")
     says(found(named("    remember { a = 1 } forget('b')")), "remember(…) is made and not", "forget(…) is made and not")
     says(found(named("    if event.id then return done() end")),
       "warning one.lua:4: warning: rule 'a': one path through the body 'paper' returns a verdict")
   end)
 
   it("is there when later or probe names it", function()
-    says(found(rule("", '    return later { at = 1, run = "papr" }')),
+    says(found(rule("", '    return later { at = 60, run = "papr" }')),
       "error one.lua:4: rule 'a': later: run: the rule has no body 'papr'")
-    says(found(named('    return later { at = 1, run = "papr" }')),
+    says(found(named('    return later { at = 60, run = "papr" }')),
       "one.lua:5: rule 'a': later: run: the rule has no body 'papr' (did you mean 'paper'?)")
     says(found(named('    return send.http("print") { probe = "look" }')),
       "error one.lua:5: rule 'a': the rule has no body 'look'")
-    assert.are.equal("", (found(named('    return later { at = 1, run = event.id }'))))
-    assert.are.equal("", (found(named('    return later { at = 1 }'))))
+    assert.are.equal("", (found(named('    return later { at = 60, run = event.id }'))))
+    assert.are.equal("", (found(named('    return later { at = 60 }'))))
   end)
 
   it("is started by something: a hint", function()
     says(found(rule(" paper = function() end,")),
       'hint one.lua:2: hint: rule \'a\': nothing starts the body \'paper\': return later { at = …, run = "paper" }')
     says(found(rule(" wehn = function() end,")), "nothing starts the body 'wehn' (did you mean 'when'?)")
-    local text = rule(" paper = function() end,", "    return later { at = 1, run = %s }")
+    local text = rule(" paper = function() end,", "    return later { at = 60, run = %s }")
     for _, run in ipairs { '"paper"', "event.id", 'event.id and "paper" or "run"' } do
       assert.are.equal("", (found(text:format(run))), run)
     end
@@ -278,10 +285,10 @@ describe("a named body", function()
       '    return send.http("print") { probe = "look" }'))))
     assert.are.equal("", (found(rule(" look = function() return sent end,",
       "    local fields = { probe = 'lo' .. 'ok' }\n    return send.http('print')(fields)"))))
-    assert.are.equal("", (found('local function again() return later { at = 1, run = "paper" } end\n'
+    assert.are.equal("", (found('local function again() return later { at = 60, run = "paper" } end\n'
       .. rule(" paper = function() end,", "    return again()"))))
     assert(os.execute("mkdir -p " .. process.quote(folder .. "/rules/lib")))
-    command.write("rules/lib/words.lua", "return { again = function(go) return go { at = 1, run = 'paper' } end }")
+    command.write("rules/lib/words.lua", "return { again = function(go) return go { at = 60, run = 'paper' } end }")
     assert.are.equal("", (found('local words = require "words"\n'
       .. rule(" paper = function() end,", "    return words.again(later)"))))
   end)
@@ -320,10 +327,10 @@ describe("the arguments of words", function()
     { "later { at = workdays(1, '9') }", "workdays: the time of day" },
     { "later { at = '11d', on = 1 }", "unknown key 'on'" },
     { "later { at = '3654d' }", "later: at: a timer waits ten years at most" },
-    { "later { at = 1, cancel = 'correspondencepurgd' }", "cancel: 'correspondencepurgd' is no event type",
+    { "later { at = 60, cancel = 'correspondencepurgd' }", "cancel: 'correspondencepurgd' is no event type",
       "did you mean 'correspondencepurged'?" },
-    { "later { at = 1, cancel = { event.type, 'correspondence*' } }", "cancel: each type is written out" },
-    { "later { at = 1, key = '' }", "later: key is a text" }, { "remember { }", "there is no value to keep" },
+    { "later { at = 60, cancel = { event.type, 'correspondence*' } }", "cancel: each type is written out" },
+    { "later { at = 60, key = '' }", "later: key is a text" }, { "remember { }", "there is no value to keep" },
     { "remember { a = event.id, expires = 'soon' }", "remember: expires" },
     { "remember { true }", "each value has a name" }, { "step('', print)", "step: the name is a text" },
     { "forget()", "forget: the name of what was remembered is a text" },
@@ -348,9 +355,9 @@ describe("the arguments of words", function()
   end)
 
   it("cancel by events about the same thing: a warning", function()
-    says(found(rule("", "    return later { at = 1, cancel = 'notificationcreated' }")),
+    says(found(rule("", "    return later { at = 60, cancel = 'notificationcreated' }")),
       "warning one.lua:4: warning: rule 'a': cancel: an event of type", "is about a thing of kind 'order'")
-    assert.are.equal("", (found(rule("", "    return later { at = 1, cancel = { 'correspondencereceiverread',"
+    assert.are.equal("", (found(rule("", "    return later { at = 60, cancel = { 'correspondencereceiverread',"
       .. " 'com.example.paid' } }"))))
   end)
 
@@ -358,7 +365,7 @@ describe("the arguments of words", function()
     says(found(rule("", "    step('a', function() return step('b', log) end)\n    return step('a', log)")),
       "warning one.lua:5: warning: rule 'a': the step 'a' stands in line 4 too, and a run may call only one")
     assert.are.equal("", (found(rule(" other = function() return step('a', log) end,",
-      "    step('a', log) return later { at = 1, run = 'other' }"))))
+      "    step('a', log) return later { at = 60, run = 'other' }"))))
   end)
 end)
 

@@ -265,6 +265,13 @@ local function check_timer(add, entry, rule, timer)
   end
 end
 
+-- A small number is rather a number of days or hours than one of seconds.
+local function check_seconds(add, entry, at)
+  if type(at) ~= "number" or at < 1 or at >= 60 then return end
+  add("warning", "span", entry, ("later: at = %g means seconds"):format(at),
+    ("write \"%gs\", \"%gd\" or workdays(%g)"):format(at, at, at))
+end
+
 local function check_word(add, entry, rule)
   local first, second = entry.arguments[1], entry.arguments[2]
   if entry.name == "step" and second == UNKNOWN then second = nothing end
@@ -272,7 +279,10 @@ local function check_word(add, entry, rule)
   if stand_ins[entry.name] then first = stand_ins[entry.name](first) end
   local message = language.faults[entry.name](first, second)
   if message then add("error", "word", entry, message)
-  elseif entry.name == "later" then check_timer(add, entry, rule, language.timer_of(first)) end
+  elseif entry.name == "later" then
+    check_timer(add, entry, rule, language.timer_of(first))
+    check_seconds(add, entry, entry.arguments[1].at)
+  end
 end
 
 -- A step is found again by its name, so that a run cannot call two of one name.

@@ -3,9 +3,11 @@
 ** outside world, and that targets do not wait for each other. `aside PART FOLDER`.
 */
 #include <fcntl.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/file.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -151,6 +153,22 @@ static void files (void) {
   }
 }
 
+/* A line of which the disk takes a part only leaves nothing of it. */
+static void too_full (void) {
+  struct rlimit all, few;
+  put("full", "whole\n");
+  signal(SIGXFSZ, SIG_IGN);
+  CHECK(getrlimit(RLIMIT_FSIZE, &all) == 0);
+  few = all;
+  few.rlim_cur = 10;
+  CHECK(setrlimit(RLIMIT_FSIZE, &few) == 0);
+  expect(line(1, "full", "does not fit", false), AE_ASIDE_NOT_SENT);
+  CHECK(setrlimit(RLIMIT_FSIZE, &all) == 0);
+  CHECK(holds("full", "whole\n"));
+  expect(line(1, "full", "fits", false), AE_ASIDE_SENT);
+  CHECK(holds("full", "whole\nfits\n"));
+}
+
 static void lines (void) {
   ae_action *one;
   int other, count[100] = {0};
@@ -173,6 +191,7 @@ static void lines (void) {
   expect(line(1, "own", "c;3", true), AE_ASIDE_SENT); /* its own beginning is completed */
   CHECK(holds("own", "whole\nc;3\n"));
   expect(line(1, "", "x", false), AE_ASIDE_NOT_SENT);
+  too_full();
   other = open(path("list"), O_RDONLY);
   CHECK(other >= 0 && flock(other, LOCK_EX) == 0);
   one = line(1, "list", "locked", false);

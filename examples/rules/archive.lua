@@ -3,8 +3,8 @@
 --
 -- Events   correspondencepublished with ourselves as recipient.
 -- Powers   reads the overview, downloads, sends to the target `cases`; marks as read and confirms.
--- Goes     An attachment breaks off: what is whole in the folder stays, the rest is fetched again.
--- wrong    The case system refuses the letter: a dead letter, and Altinn shows the letter as unread.
+-- Failures An attachment breaks off: what is whole in the folder stays, the rest is fetched again.
+--          The case system refuses the letter: a dead letter, and Altinn shows the letter as unread.
 --          The host dies between the case system and Altinn: the receipt is given when it is back.
 
 -- Must be there, and the host must be able to write to it: with systemd ReadWritePaths names it in the unit.

@@ -4,8 +4,8 @@
 --          details say whether any notification has reached anybody. correspondencenotificationcreationfailed: an order
 --          was refused.
 -- Powers   reads the letter's details, sends to the target `cases`.
--- Goes     Altinn is still trying other addresses: the rule asks again after four hours, for two days.
--- wrong    The letter is read meanwhile: nothing to follow up.
+-- Failures Altinn is still trying other addresses: the rule asks again after four hours, for two days.
+--          The letter is read meanwhile: nothing to follow up.
 
 rule {
   name   = "follow-up-notification",

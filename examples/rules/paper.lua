@@ -3,8 +3,8 @@
 -- Events   correspondencepublished starts the clock. A reading, a confirmation or a deletion that Altinn tells of ends
 --          it. Should that event be lost, the letter's own history is asked before anything is printed.
 -- Powers   reads the letter's details, sends to the target `print`. Opens nothing, so the letter stays unread.
--- Goes     The print service is down: the job waits up to 36 hours, then it is a dead letter.
--- wrong    The host dies while a job is on its way: the print service is asked whether it has the job (`printed`)
+-- Failures The print service is down: the job waits up to 36 hours, then it is a dead letter.
+--          The host dies while a job is on its way: the print service is asked whether it has the job (`printed`)
 --          before the same job is sent again.
 --          The letter is read while the paper is in the post: nothing can be done, both arrive.
 

@@ -2,8 +2,8 @@
 --
 -- Events   published, read, confirmed, never read, deleted.
 -- Powers   reads the letter's details for our own reference, sends to the target `receipts`: a file.
--- Goes     The disk is full: the lines wait, in the order in which the events came for each letter.
--- wrong    The host dies after a line was written: the end of the file is looked at before the line is written again.
+-- Failures The disk is full: the lines wait, in the order in which the events came for each letter.
+--          The host dies after a line was written: the end of the file is looked at before the line is written again.
 
 local WHAT = {
   correspondencepublished = "published",

@@ -3,8 +3,8 @@
 --
 -- Events   correspondencepublished starts the clock; a confirmation or a deletion ends it.
 -- Powers   reads the letter's details, sends to the targets `mail` and `duty`. Confirms nothing itself.
--- Goes     The mail server is down: the mail waits, and with it the next reminder.
--- wrong    A confirmation that Altinn never told of: the letter's history is asked before each mail.
+-- Failures The mail server is down: the mail waits, and with it the next reminder.
+--          A confirmation that Altinn never told of: the letter's history is asked before each mail.
 
 local REMINDERS = 2
 local ENDS = { "correspondencereceiverconfirmed", "correspondencepurged" }

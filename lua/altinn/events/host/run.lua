@@ -126,7 +126,7 @@ local function announce(handle, config, set, log)
 end
 
 --- Runs the host until a signal ends it.
----@param config table what altinn.events.config.load gave
+---@param config table what altinn.events.host.config.load gave
 ---@return integer status 0 fine, 1 failed
 function M.run(config)
   local log = logs.new(config.log, host.fact)

@@ -253,6 +253,14 @@ static void commands (void) {
   one = command(1, "load", "");
   one->place = path("nowhere");
   expect(one, AE_ASIDE_NOT_SENT);
+  one = command(1, "load", "");
+  one->arguments[0] = keep("grep"); /* a shell would begin with a mask of its own choice */
+  one->arguments[1] = keep("SigBlk");
+  one->arguments[2] = keep("/proc/self/status");
+  ae_aside_begin(aside, one);
+  answer = next();
+  CHECK(ae_slice_equal((ae_slice){answer->answer, answer->answer_length}, AE_LITERAL("SigBlk:\t0000000000000000\n")));
+  free(answer);
   one = command(1, "load", "pwd");
   one->place = "/";
   ae_aside_begin(aside, one);

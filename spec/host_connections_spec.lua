@@ -24,7 +24,7 @@ end
 
 -- The status of a request, and how long it took.
 local function timed(port, request)
-  request.timeout = 25
+  request.timeout = 60
   local begun = socket.gettime()
   local status = http.request(port, request)
   return status, socket.gettime() - begun

@@ -6,16 +6,16 @@
 #include <assert.h>
 
 #define STATUS_ENTRY(first_status, last_status, name, what, at_once, reason) \
-  {.first = first_status, \
-   .last = last_status, \
+  {.first = (first_status), \
+   .last = (last_status), \
    .code = AE_##name, \
    .remedy = AE_##what, \
-   .soon = at_once, \
-   .why = reason},
+   .soon = (at_once), \
+   .why = (reason)},
 const ae_failure ae_failure_statuses[] = {AE_FAILURE_STATUSES(STATUS_ENTRY){.why = NULL}};
 
 #define CODE_ENTRY(name, what, at_once, reason) \
-  {.code = AE_##name, .remedy = AE_##what, .soon = at_once, .why = reason},
+  {.code = AE_##name, .remedy = AE_##what, .soon = (at_once), .why = (reason)},
 const ae_failure ae_failure_codes[] = {AE_FAILURE_CODES(CODE_ENTRY){.why = NULL}};
 
 #define TREAT_NEVER .remedy = AE_NEVER
@@ -23,7 +23,11 @@ const ae_failure ae_failure_codes[] = {AE_FAILURE_CODES(CODE_ENTRY){.why = NULL}
 #define TREAT_FETCH .remedy = AE_NEVER, .fetch = true
 #define TREAT_DENIED .remedy = AE_NEVER, .denied = true
 #define NUMBER_ENTRY(error, status, treatment, meaning) \
-  {.number = error, .first = status, .last = status, TREAT_##treatment, .why = meaning},
+  {.number = (error), \
+   .first = (status), \
+   .last = (status), \
+   TREAT_##treatment, \
+   .why = (meaning)},
 const ae_failure ae_failure_numbers[] = {AE_ALTINN_ERRORS(NUMBER_ENTRY){.why = NULL}};
 
 const ae_failure *ae_failure_of_status (int status) {

@@ -106,12 +106,16 @@ static int first_word (ae_slice text) {
   return longest;
 }
 
+static bool is_separator (char c) {
+  return c == '.' || c == '-' || c == '_' || c == ' ';
+}
+
 /* The set of words that a text consists of; 0: of something else. */
 static uint64_t words_of (ae_slice text) {
   uint64_t set = 0;
   while (text.length > 0) {
     size_t skipped = 1;
-    if (memchr(".-_ ", text.data[0], 4) == NULL) {
+    if (!is_separator(text.data[0])) {
       int word = first_word(text);
       if (word < 0) return 0;
       set |= words[word].set;

@@ -32,6 +32,11 @@ describe("never-read-to-print", function()
   end
   local letter = letter_that_was("Published", "Fetched")
 
+  -- The effect of an attempt.
+  local function effect_of(type, attempt)
+    return rule.verdict(subject.run(event(type), letter, { attempt = attempt })).effects[1]
+  end
+
   it("wants letters that were never read, and nothing else", function()
     local matcher = events.matcher()
     matcher:add(subject.name, { on = subject.on, when = subject.when })
@@ -40,13 +45,12 @@ describe("never-read-to-print", function()
   end)
 
   it("sends the letter to print, once by the letter's id", function()
-    local verdict = rule.verdict(subject.run(event("correspondencereceiverneverread"), letter, { attempt = 1 }))
-    assert.are.equal("effect", verdict.verdict)
-    assert.are.equal("print", verdict.target)
-    assert.are.same({ "print", letter.id }, verdict.key)
-    assert.are.equal("/v1/jobs", verdict.path)
-    assert.are.equal(letter.id, verdict.json.letter)
-    assert.are.equal("ref-1", verdict.json.reference)
+    local effect = effect_of("correspondencereceiverneverread", 1)
+    assert.are.equal("print", effect.target)
+    assert.are.same({ "print", letter.id }, effect.key)
+    assert.are.equal("/v1/jobs", effect.path)
+    assert.are.equal(letter.id, effect.json.letter)
+    assert.are.equal("ref-1", effect.json.reference)
   end)
 
   it("leaves alone what was read a moment ago, or deleted unread", function()
@@ -59,8 +63,8 @@ describe("never-read-to-print", function()
   end)
 
   it("gives the same key when Altinn raises the event twice", function()
-    local first = rule.verdict(subject.run(event("correspondencereceiverneverread"), letter, { attempt = 1 }))
-    local second = rule.verdict(subject.run(event("correspondencereceiverneverread"), letter, { attempt = 2 }))
+    local first = effect_of("correspondencereceiverneverread", 1)
+    local second = effect_of("correspondencereceiverneverread", 2)
     assert.are.same(first.key, second.key)
   end)
 end)

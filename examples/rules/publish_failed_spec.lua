@@ -18,6 +18,11 @@ describe("publish-failed-to-print", function()
   local subject = assert(rules.load({ path }))[1]
   local letter = { id = "0198c3a2-7b1d-7c55-8f0e-2a4b6c8d0e1f" }
 
+  -- The effect of an attempt.
+  local function effect_of(type, attempt)
+    return rule.verdict(subject.run(event(type), letter, { attempt = attempt })).effects[1]
+  end
+
   it("wants letters that could not be published, and nothing else", function()
     local matcher = events.matcher()
     matcher:add(subject.name, { on = subject.on, when = subject.when })
@@ -26,17 +31,16 @@ describe("publish-failed-to-print", function()
   end)
 
   it("sends the letter to print, once by the letter's id", function()
-    local verdict = rule.verdict(subject.run(event("correspondencepublishfailed"), letter, { attempt = 1 }))
-    assert.are.equal("effect", verdict.verdict)
-    assert.are.equal("print", verdict.target)
-    assert.are.same({ "print", letter.id }, verdict.key)
-    assert.are.equal("/v1/jobs", verdict.path)
-    assert.are.equal(letter.id, verdict.json.letter)
+    local effect = effect_of("correspondencepublishfailed", 1)
+    assert.are.equal("print", effect.target)
+    assert.are.same({ "print", letter.id }, effect.key)
+    assert.are.equal("/v1/jobs", effect.path)
+    assert.are.equal(letter.id, effect.json.letter)
   end)
 
   it("gives the same key when Altinn raises the event twice", function()
-    local first = rule.verdict(subject.run(event("correspondencepublishfailed"), letter, { attempt = 1 }))
-    local second = rule.verdict(subject.run(event("correspondencepublishfailed"), letter, { attempt = 2 }))
+    local first = effect_of("correspondencepublishfailed", 1)
+    local second = effect_of("correspondencepublishfailed", 2)
     assert.are.same(first.key, second.key)
   end)
 end)

@@ -18,6 +18,11 @@ describe("purged-archive-note", function()
   local subject = assert(rules.load({ path }))[1]
   local letter = { id = "0198c3a2-7b1d-7c55-8f0e-2a4b6c8d0e1f" }
 
+  -- The effect of an attempt.
+  local function effect_of(type, attempt)
+    return rule.verdict(subject.run(event(type), letter, { attempt = attempt })).effects[1]
+  end
+
   it("wants letters that were deleted, and nothing else", function()
     local matcher = events.matcher()
     matcher:add(subject.name, { on = subject.on, when = subject.when })
@@ -26,11 +31,10 @@ describe("purged-archive-note", function()
   end)
 
   it("puts a note into the archive, at the letter's own address", function()
-    local verdict = rule.verdict(subject.run(event("correspondencepurged"), letter, { attempt = 1 }))
-    assert.are.equal("effect", verdict.verdict)
-    assert.are.equal("archive", verdict.target)
-    assert.are.equal("PUT", verdict.method)
-    assert.are.equal("/v1/letters/" .. letter.id .. "/purged", verdict.path)
-    assert.are.equal("2026-08-20T07:22:19Z", verdict.json.purged)
+    local effect = effect_of("correspondencepurged", 1)
+    assert.are.equal("archive", effect.target)
+    assert.are.equal("PUT", effect.method)
+    assert.are.equal("/v1/letters/" .. letter.id .. "/purged", effect.path)
+    assert.are.equal("2026-08-20T07:22:19Z", effect.json.purged)
   end)
 end)

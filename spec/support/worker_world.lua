@@ -168,12 +168,13 @@ end
 
 --- Runs the worker until nothing is left to do, then stops it.
 function World:run()
-  local kept, kept_xpcall, curl = {}, xpcall, package.loaded["altinn.events.curl"]
+  local kept, kept_xpcall, exit, curl = {}, xpcall, os.exit, package.loaded["altinn.events.curl"]
   for _, name in ipairs(GLOBALS) do kept[name] = coroutine[name] end
   package.loaded["altinn.events.curl"] = { new = function() return setmetatable({ world = self }, Multi) end }
   local ok, message = pcall(require("altinn.events.host.worker").main, door(self), self.settings, budget_of(self))
   for name, value in pairs(kept) do rawset(coroutine, name, value) end
   rawset(_G, "xpcall", kept_xpcall)
+  rawset(os, "exit", exit)
   package.loaded["altinn.events.curl"] = curl
   require("altinn.events.rules.place").watch(function() end)
   require("altinn.events").on_reveal = nil

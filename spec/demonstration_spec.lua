@@ -29,6 +29,21 @@ describe("the demonstration", function()
     check:stop()
   end)
 
+  it("ends when another program has one of its ports, and says how it takes others", function()
+    for at = 0, 3 do
+      local base = four_ports()
+      local other = assert(socket.bind("127.0.0.1", base + at))
+      local demo = process.start(folder, "taken" .. at,
+        ("env ONCE=1 DEMO_PORT=%d sh examples/demo/run.sh"):format(base))
+      local status = demo:wait_exit(60)
+      demo:stop()
+      other:close()
+      assert.are.equal(1, status, demo:output())
+      local errors = demo:errors()
+      assert.is_truthy(errors:find("DEMO_PORT=9480 make run takes the ports 9480 to 9483", 1, true), errors)
+    end
+  end)
+
   it("goes through: what is posted, what is printed, a timer, Altinn in a box", function()
     local demo = process.start(folder, "demo",
       ("env ONCE=1 DEMO_PORT=%d sh examples/demo/run.sh"):format(four_ports()))

@@ -47,8 +47,9 @@ wait_for () {
     sleep 0.1
   done
 }
+OTHERS="DEMO_PORT=9480 make run takes the ports 9480 to 9483 instead of $port to $altinn_port"
 listens () {  # PROCESS LOG
-  kill -0 "$1" 2>/dev/null || { cat "$2" >&2; exit 1; }
+  kill -0 "$1" 2>/dev/null || { cat "$2" >&2; echo "$OTHERS" >&2; exit 1; }
   grep -q 'msg=listening' "$2"
 }
 settled () { [ "$(altinn-events inbox list --inbox "$folder/inbox.db" --state "$1" | tail -n 1)" = "$2" ]; }
@@ -73,6 +74,7 @@ altinn-events run --config $config --inbox "$folder/inbox.db" 2>"$folder/host.lo
 host=$!
 wait_for 10 listens "$emulator" "$folder/altinn.log" || fail "Altinn in a box did not start"
 wait_for 10 listens "$host" "$folder/host.log" || fail "the host did not start"
+kill -0 "$service" 2>/dev/null || fail "the service did not start: $OTHERS"
 say "The host listens on $endpoint, with these rules"
 altinn-events check --config $config --list
 

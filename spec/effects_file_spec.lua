@@ -59,6 +59,7 @@ describe("send.file", function()
     for name, said in pairs { ["a/b"] = "slash", ["/etc/passwd"] = "slash", [".hidden"] = "point", [".."] = "point",
       ["a..b"] = "two", ["a\nb"] = "control character", ["a\0b"] = "control character", [""] = "1 to 200 bytes",
       [("x"):rep(201)] = "1 to 200 bytes", ["a\255"] = "control character",
+      ["a\194\155b"] = "control character", ["a\226\128\174txt.exe"] = "turns the direction",
       ["letter to 08895699684.txt"] = "identity number" } do
       refused({ key = "k:1", name = name, text = "x" }, "out", said)
     end

@@ -6,6 +6,7 @@ local octets = require "altinn.events.support.octets"
 local place = require "altinn.events.rules.effects.place"
 local sftp = require "altinn.events.rules.effects.sftp"
 local target_keys = require "altinn.events.rules.effects.target"
+local texts = require "altinn.events.support.text"
 
 local M = {}
 
@@ -82,7 +83,9 @@ end
 local function name_fault(name)
   if type(name) ~= "string" then return ("the name must be a text, not a %s"):format(type(name)) end
   if name == "" or #name > NAME_BYTES then return ("the name must have 1 to %d bytes"):format(NAME_BYTES) end
-  if name:find("[%z\1-\31\127]") or not core.is_utf8(name) then return "the name holds a control character" end
+  if texts.visible(name, "") ~= name then
+    return "the name holds a control character, a mark that turns the direction of writing, or is not UTF-8"
+  end
   if name:find("/", 1, true) then return "the name holds a slash: the folder is the target's to say" end
   if name:sub(1, 1) == "." or name:find("..", 1, true) then return "the name begins with a point, or holds two" end
   if core.mask(name) ~= name then

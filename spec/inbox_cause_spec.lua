@@ -271,8 +271,9 @@ describe("check --inbox", function()
     assert.are.equal("", err)
     assert.are.equal("", (select(2, run("check"))))
     add_run(5, { rule = "paper", state = "retry", due = 1 })  -- of an earlier version of the host
-    says(select(2, run("check", "--inbox", "altinn-events.db")),
-      "1 paused run of rule paper refers to a version that was not recorded")
+    out = select(2, run("check", "--inbox", "altinn-events.db"))
+    says(out, "1 paused run of rule paper refers to a version that was not recorded")
+    assert.is_nil(out:find("the present one", 1, true))
   end)
 
   it("warns of a body that is gone, a rule that is gone, and one that is off", function()

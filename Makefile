@@ -103,7 +103,7 @@ $(OBJ)/%.o: csrc/%.c $(BUILD)/flags | $(BUILD_SETUP)
 
 $(OUT)/core.so: $(call objects,$(CORE_C) $(BOTH_C) $(call binding,core))
 $(OUT)/curl.so: $(call objects,csrc/core/slice.c csrc/core/loopback.c $(CURL_C) $(call binding,curl))
-$(OUT)/curl.so: LIBS = -lcurl
+$(OUT)/curl.so: LIBS = -lcurl -lpthread
 $(OUT)/grant.so: $(call objects,csrc/core/slice.c csrc/core/json.c csrc/core/base64.c $(GRANT_C) $(call binding,grant))
 $(OUT)/grant.so: LIBS = -lcrypto
 $(OUT)/host.so: $(call objects,$(CORE_C) $(BOTH_C) $(HOST_C) $(call binding,host))

@@ -3,6 +3,7 @@ local hands = require "altinn.events.commands.inbox_acts"
 local options = require "altinn.events.commands.options"
 local output = require "altinn.events.commands.output"
 local texts = require "altinn.events.support.text"
+local timer_words = require "altinn.events.rules.timer_words"
 
 local M = { summary = "what came in, and what became of it", needs = {} }
 
@@ -43,9 +44,7 @@ local function stand_of(run)
   if run.due and run.timer then
     text = run.attempt > 0 and text .. ", " or ""
     text = ("%sat %s the body %s"):format(text, run.due, run.timer.body)
-    reason = reason and reason:gsub("it runs again at [%dTZ:%-]+$", ""):gsub("'[%w%-_.]+' runs at [%dTZ:%-]+$", "")
-      :gsub("; $", "")
-    if reason == "" then reason = nil end
+    reason = timer_words.without(reason)
   elseif run.due then
     text = ("%s next %s%s"):format(text, run.due, run.body and ", the body " .. run.body or "")
   end

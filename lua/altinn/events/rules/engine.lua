@@ -16,6 +16,7 @@ local shadow = require "altinn.events.rules.engine.shadow"
 local steps = require "altinn.events.rules.engine.steps"
 local texts = require "altinn.events.support.text"
 local things = require "altinn.events.rules.thing"
+local timer_words = require "altinn.events.rules.timer_words"
 
 local M = {}
 
@@ -149,8 +150,7 @@ local function completed(ports, decision, summary)
   local timer = decision.timer
   if not timer then return summary end
   summary.state, summary.timer, summary.pause = "later", timer, math.max(0, timer.due - (ports.clock()))
-  local words = ("%s at %s"):format(timer.run == "run" and "it runs again" or ("'%s' runs"):format(timer.run),
-    os.date("!%Y-%m-%dT%H:%M:%SZ", math.floor(timer.due)))
+  local words = timer_words.of(timer.run, timer.due)
   summary.reason = summary.reason ~= "" and summary.reason .. "; " .. words or words
   return summary
 end

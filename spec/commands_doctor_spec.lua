@@ -86,6 +86,24 @@ describe("doctor", function()
     assert.is_nil(out:find("another-secret", 1, true))
   end)
 
+  it("speaks of the handshake of CloudEvents where a rule sends them", function()
+    local url = platform(404)
+    local function said(kind)
+      fake:config(("return { rules = { %q }, endpoint = %q, targets = { a_long_name = { url = %q } } }"):format(
+        fake:rules_path(), url, url))
+      process.write(fake:rules_path(), ('rule { name = "one", on = "correspondencepublished", run ='
+        .. ' function(event) return send.%s("a_long_name") { %s = event } end }'):format(kind[1], kind[2]))
+      local _, text = fake:run "doctor"
+      return text
+    end
+    local text = said { "http", "key" }
+    assert.is_nil(text:find("cloudevent", 1, true), text)
+    assert.is_truthy(text:find("target a_long_name it answers", 1, true), text)
+    assert.is_truthy(text:find("skipped  clock             ", 1, true), text)  -- as wide as the longest name
+    text = said { "cloudevent", "event" }
+    assert.is_truthy(text:find("it gives no permission for send.cloudevent", 1, true), text)
+  end)
+
   it("says what the configuration lacks", function()
     fake:config "return {}"
     local status, findings = doctor()

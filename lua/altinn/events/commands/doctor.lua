@@ -276,6 +276,7 @@ local function check_rules(visit)
     end
   end
   if not set then return end
+  visit.rules = set
   local made = plan.compute(set, { resources = visit.config.resources, narrow = visit.config.narrow })
   for _, note in ipairs(made.problems) do
     visit:find("rules", "failed", rules.describe_problem(note), "without it 'plan' and 'apply' cannot go on")
@@ -308,6 +309,16 @@ local checks = {
 
 local signs = { ok = "ok", warning = "WARNING", failed = "FAILED", skipped = "skipped" }
 
+local function print_findings(list)
+  local width = 14
+  for _, finding in ipairs(list) do width = math.max(width, #finding.check) end
+  for _, finding in ipairs(list) do
+    output.line("%-8s %s%s %s", signs[finding.status], finding.check, (" "):rep(width - #finding.check),
+      finding.message)
+    if finding.fix then output.line("%s -> %s", (" "):rep(width + 9), finding.fix) end
+  end
+end
+
 --- Adds its options to the parser.
 ---@param doctor table
 function M.options(doctor)
@@ -333,10 +344,7 @@ function M.run(args, config)
     output.json { ok = ok, findings = visit.findings }
     return ok and 0 or 1
   end
-  for _, finding in ipairs(visit.findings) do
-    output.line("%-8s %-14s %s", signs[finding.status], finding.check, finding.message)
-    if finding.fix then output.line("%-23s -> %s", "", finding.fix) end
-  end
+  print_findings(visit.findings)
   return ok and 0 or 1
 end
 

@@ -10,6 +10,14 @@ local urls = require "altinn.events.support.url"
 
 local M = {}
 
+-- Whether a rule may send CloudEvents, as far as the rules are known.
+local function may_send_events(rules)
+  for _, text in pairs(rules and rules.sources or {}) do
+    if text:find("cloudevent", 1, true) then return true end
+  end
+  return rules == nil
+end
+
 local function tools_of(visit)
   local config = visit.config
   local delivery = deliveries.new {
@@ -21,7 +29,8 @@ local function tools_of(visit)
     environment = config.environment, origin = config.endpoint and urls.host(config.endpoint) or nil,
   }
   return {
-    send = function(request) return delivery:send(request) end, origin = delivery.origin,
+    send = function(request) return delivery:send(request) end,
+    origin = may_send_events(visit.rules) and delivery.origin or nil,
     is_fit = libraries.load("altinn.events.host").is_fit,
   }
 end

@@ -1,6 +1,8 @@
 -- Spans of time as people write them: "90s", "10m", "36h", "3d".
 local M = {}
 
+local MOST = 40  -- bytes of a text: the pattern below needs the square of them
+
 local units = { s = 1, m = 60, h = 3600, d = 86400 }
 
 --- Reads a span of time.
@@ -15,7 +17,7 @@ function M.parse(value)
   if type(value) ~= "string" then
     return nil, ("a span of time is a text such as \"10m\" or a number of seconds, not a %s"):format(type(value))
   end
-  local total, rest = 0, value
+  local total, rest = 0, #value <= MOST and value or ""
   repeat
     local number, unit, tail = rest:match("^(%d+%.?%d*)([smhd])(.*)$")
     if not number then

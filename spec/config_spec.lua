@@ -177,7 +177,8 @@ describe("the file", function()
   end)
 
   it("tells the place of a mistake", function()
-    says(problems_of 'return {\n  listen = "x"\n  admin = 1 }', "altinn-events.lua:3:", "expected")
+    says(problems_of 'return {\n  listen = "x"\n  admin = 1 }', "altinn-events.lua:3:", "expected",
+      "is a comma missing before it?")
     says(problems_of "\nlocal x = ({}).there.there", "altinn-events.lua:2: attempt to index")
   end)
 

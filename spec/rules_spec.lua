@@ -153,9 +153,17 @@ describe("a problem in a rule file", function()
 
   it("has file and line: a syntax error", function()
     local lines, problems = problems_of { ["one.lua"] = "rule {\n  name = 'one'\n  on = 'x' }" }
-    assert.is_truthy(lines[1]:find("^one%.lua:3: .*'}' expected"), lines[1])
+    assert.is_truthy(lines[1]:find("^one%.lua:3: .*'}' expected.* near 'on': is a comma missing before it%?$"),
+      lines[1])
     assert.are.equal(3, problems[1].line)
     assert.are.equal(folder .. "/one.lua", problems[1].file)
+  end)
+
+  it("has file and line: the unequal of other languages", function()
+    local lines = problems_of { ["one.lua"] = "rule {\n  name = 1 != 2 }" }
+    assert.is_truthy(lines[1]:find("^one%.lua:2: .*: unequal is written ~=$"), lines[1])
+    lines = problems_of { ["one.lua"] = "rule {\n  name = 'one'" }
+    assert.is_nil(lines[1]:find("comma", 1, true))
   end)
 
   it("has file and line: an error while it is loaded", function()

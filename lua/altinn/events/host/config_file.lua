@@ -1,6 +1,7 @@
 -- Reads the configuration file: Lua with few names in scope. A secret that this user cannot read is reported when a
 -- command needs it.
 local suggest = require "altinn.events.support.suggest"
+local texts = require "altinn.events.support.text"
 
 local M = {}
 
@@ -181,7 +182,7 @@ function M.read(path, getenv)
   local chunk, message = load(text, "@" .. path, "t", environment(path, getenv))
   if not chunk then
     local other = other_language(text)
-    return nil, other and LUA:format(path, other) or cleaned(message, path)
+    return nil, other and LUA:format(path, other) or cleaned(message, path) .. texts.syntax_hint(message)
   end
   local ok, value = pcall(chunk)
   if not ok then return nil, cleaned(value, path) end

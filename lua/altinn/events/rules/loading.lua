@@ -101,6 +101,7 @@ local QUOTES = { "\226\128\152", "\226\128\153", "\226\128\156", "\226\128\157" 
 -- A word processor writes quotation marks that Lua does not know.
 local function syntax_problem(message, file, text)
   local problem = place(message, file)
+  problem.message = problem.message .. texts.syntax_hint(problem.message)
   local number = 0
   for line in (text .. "\n"):gmatch("(.-)\n") do
     number = number + 1

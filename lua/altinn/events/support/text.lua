@@ -85,6 +85,16 @@ function M.cut(text, most)
   return (text:sub(1, most + 1):gsub("[\192-\247]?[\128-\191]*$", ""):sub(1, most))
 end
 
+--- What the author of a text that Lua cannot read probably left out: ": is a comma missing before it?", or "".
+---@param message string of Lua
+---@return string
+function M.syntax_hint(message)
+  if message:find("'}' expected.* near '?[\"%w_{%[]") and not message:find("near '?<?eof") then
+    return ": is a comma missing before it?"
+  end
+  return message:find("near '!'") and ": unequal is written ~=" or ""
+end
+
 --- The text of an error value. A table without __tostring is shown by its plain values, not by its address. Raises the
 --- error of a __tostring that fails.
 ---@param value any

@@ -212,15 +212,6 @@ static void end_group (program *one) {
   (void)kill(-one->child, SIGKILL);
 }
 
-/* Waits for the end; the status as waitpid gives it, or -1. */
-static int wait_for (pid_t child) {
-  int status;
-  pid_t ended;
-  do ended = waitpid(child, &status, 0);
-  while (ended < 0 && errno == EINTR);
-  return ended < 0 ? -1 : status;
-}
-
 static void judge (ae_action *action, int status) {
   if (status == -1) {
     ae_aside_say(action, AE_ASIDE_UNKNOWN, "how it ended is not known");
@@ -275,7 +266,7 @@ void ae_aside_run (ae_action *action, const atomic_bool *stopping) {
   }
   whole = serve(&one, until, stopping);
   if (!whole) end_group(&one);
-  judge(action, wait_for(one.child));
+  judge(action, ae_spawn_wait(one.child));
   close_end(&one.in);
   close_end(&one.out);
   if (whole) return;

@@ -3,7 +3,9 @@
 */
 #include "host/spawn.h"
 
+#include <errno.h>
 #include <signal.h>
+#include <sys/wait.h>
 
 int ae_spawn_signals (posix_spawnattr_t *attributes, short flags) {
   sigset_t none, all;
@@ -26,4 +28,12 @@ int ae_spawn_close_others (posix_spawn_file_actions_t *files) {
   (void)files;
   return 0;
 #endif
+}
+
+int ae_spawn_wait (pid_t child) {
+  int status;
+  pid_t ended;
+  do ended = waitpid(child, &status, 0);
+  while (ended < 0 && errno == EINTR);
+  return ended < 0 ? -1 : status;
 }

@@ -6,6 +6,7 @@
 #define ALTINN_EVENTS_HOST_SPAWN_H
 
 #include <spawn.h>
+#include <sys/types.h>
 
 /* The first descriptor that a program does not inherit. */
 #define AE_SPAWN_FIRST_OTHER 3
@@ -17,5 +18,8 @@ int ae_spawn_signals (posix_spawnattr_t *attributes, short flags);
 /* Closes the program's descriptors from AE_SPAWN_FIRST_OTHER on, where the C library can;
 ** elsewhere those with FD_CLOEXEC alone are closed. Returns 0 or an errno. */
 int ae_spawn_close_others (posix_spawn_file_actions_t *files);
+
+/* Waits for the end of a program; its status as waitpid gives it, or -1 with errno. */
+int ae_spawn_wait (pid_t child);
 
 #endif

@@ -54,18 +54,9 @@ static int start (const char *command, int from, int to, pid_t *child) {
   return result;
 }
 
-/* The status of an ended child as waitpid gives it, or -1 with errno. */
-static int wait_for (pid_t child) {
-  int status;
-  pid_t ended;
-  do ended = waitpid(child, &status, 0);
-  while (ended < 0 && errno == EINTR);
-  return ended < 0 ? -1 : status;
-}
-
 /* Waits for the child; pushes its status as os.execute returns it. */
 static int push_end (lua_State *L, pid_t child) {
-  int status = wait_for(child);
+  int status = ae_spawn_wait(child);
   if (status >= 0) errno = 0; /* luaL_execresult takes another value for a failure */
   return luaL_execresult(L, status);
 }

@@ -64,7 +64,7 @@ static int push_end (lua_State *L, pid_t child) {
 /* os.execute([command]), as Lua's manual says. */
 static int children_execute (lua_State *L) {
   const char *command = luaL_optstring(L, 1, NULL);
-  pid_t child;
+  pid_t child = -1;
   if (command == NULL) {
     lua_pushboolean(L, access("/bin/sh", X_OK) == 0);
     return 1;

@@ -62,11 +62,11 @@ local function sent()
 end
 
 describe("while nobody knows what came of an effect", function()
-  it("the same bytes go out again; after a known failure they are made anew", function()
-    start({ changes = CHANGING }, { "close", "503", "200" })
+  it("the same bytes go out again, also after a failure for now; after a refusal they are made anew", function()
+    start({ changes = CHANGING }, { "close", "503", "422", "200" })
     post(1)
     run_of("1/changes", "done")
-    assert.are.same({ "/1 1 v1", "/1 1 v1", "/2 2 v2" }, sent())
+    assert.are.same({ "/1 1 v1", "/1 1 v1", "/1 1 v1", "/2 2 v2" }, sent())
   end)
 
   it("the same bytes go out again after kill -9 and with another rule file", function()

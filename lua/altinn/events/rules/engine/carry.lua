@@ -73,11 +73,11 @@ function M.send(job, ports, item, text)
   local result = judge(ports.send(request, job, item))
   M.report(job, ports, item.target, is_good(result))
   local outcome = M.outcome(job, item, result)
-  -- That a repetition was not sent says nothing of the attempt before it.
-  if item.again and result.state == "not_sent" then outcome.state = "unknown" end
+  local failure = result.state ~= "sent" and failed(job, ports, item, result) or nil
+  -- That a repetition was not sent, or not taken for now, says nothing of the attempt before it.
+  if item.again and failure and not failure.final then outcome.state = "unknown" end
   ports.memory:sent(job, outcome)
-  if result.state == "sent" then return outcome end
-  return outcome, failed(job, ports, item, result)
+  return outcome, failure
 end
 
 ---The outcome of an effect as it is stored.

@@ -123,8 +123,18 @@ describe("the paper example under load and losses", function()
     for id, fate in pairs(fates) do
       assert.are.equal(fate == "none" and 1 or nil, printed[id], ("letter %s, %s, seed %d"):format(id, fate, SEED))
     end
-    local verdicts = {}
-    for _, event in ipairs(assert(inbox.list(one.host.inbox, { limit = COUNT * 10 })).events) do
+    local verdicts, list = {}, assert(inbox.list(one.host.inbox, { limit = COUNT * 10 })).events
+    -- why reads the rules that the configuration names.
+    process.write(one.host.folder .. "/why.lua", (process.read(one.host.folder .. "/altinn-events.lua"):gsub("return {",
+      ("return { rules = { %q },"):format(one.host.folder .. "/rules"), 1)))
+    for _ = 1, 20 do
+      local event = list[math.random(#list)]
+      local status, out, err = one.host:run("why", tostring(event.sequence), "--inbox", one.host.inbox, "--config",
+        one.host.folder .. "/why.lua")
+      assert.are.equal(0, status, err)
+      for _, run in ipairs(event.runs) do assert.is_truthy(out:find(run.verdict, 1, true), out) end
+    end
+    for _, event in ipairs(list) do
       for _, run in ipairs(event.runs) do
         assert.is_truthy(run.reason and run.reason ~= "")
         verdicts[run.verdict] = (verdicts[run.verdict] or 0) + 1

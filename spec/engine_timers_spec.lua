@@ -45,7 +45,7 @@ describe("later", function()
     assert.are.same({ set = world.now * 1000, due = (world.now + 3 * DAY) * 1000, key = "first", with = { page = 1 } },
       cjson.decode(settlement.timer))
     contains(outcome.reason, "'paper' runs at 2027-01-18T08:00:00Z")
-    assert.are.same({ "info", "'paper' runs at 2027-01-18T08:00:00Z; paper in 3 d" },
+    assert.are.same({ "info", "'paper' runs at 2027-01-18T08:00:00Z, in 3 d" },
       { world.lines[1].level, world.lines[1].fields.reason })
   end)
 

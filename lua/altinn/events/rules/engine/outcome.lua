@@ -188,8 +188,7 @@ function M.version(job) return job.rule.version and tonumber(job.rule.version, 1
 ---@return string
 function M.next_text(outcome)
   if not outcome.pause then return "" end
-  local run = outcome.timer and outcome.timer.run or "run"
-  return ("; %s in %s"):format(run == "run" and "again" or run, duration.text(outcome.pause))
+  return (outcome.timer and ", in %s" or "; again in %s"):format(duration.text(outcome.pause))
 end
 
 return M

@@ -431,6 +431,8 @@ describe("the receiver", function()
       file:close()
       return tonumber(text:match("VmRSS:%s*(%d+)"))
     end
+    assert.are.equal(200, (two:post(sample.text { id = "first" })))  -- its workers have begun then
+    assert(two:settle())
     local before, clients = kilobytes(), {}
     for i = 1, 800 do
       clients[i] = http.connect(two.port)

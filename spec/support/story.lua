@@ -368,7 +368,10 @@ function M.with_crashes(options, tell)
   end
   local whole, kills, list = told(0), 0, {}
   for at = whole.began + 1, whole.ended do
-    list[#list + 1] = function() kills = kills + told(at).kills end
+    list[#list + 1] = function()
+      local one = told(at)  -- not within the sum: others add to it meanwhile
+      kills = kills + one.kills
+    end
   end
   side_by_side(list)
   return kills

@@ -155,7 +155,7 @@ typedef struct ae_run {
   int64_t tries;   /* all attempts: failed ones, and those that asked for a later time */
   int64_t since;   /* ms since 1970: the first attempt; 0 = none yet */
   int64_t due;     /* ms since 1970: when the run was due; 0 = at once */
-  int64_t repeats; /* earlier events that meant the same, at most AE_MOST_REPEATS */
+  int64_t repeats; /* earlier events that meant the same */
   ae_slice entry, timer, cause; /* of the last attempt: see ae_work; or absent */
   bool fresh;                   /* the file has nothing that RECALL would find */
   uint64_t line;                /* of its order key (see `line` below), 0 = no order */
@@ -173,8 +173,6 @@ typedef struct ae_run {
 /* What an event means, in these texts: its type, the kind and the id of the thing that it
 ** is about, its subject. */
 #define AE_MEANING_PARTS 4
-/* Repeats are counted up to this. */
-#define AE_MOST_REPEATS 1000
 
 /*
 ** The host's part: which rules want an event, and which worker gets a run. The

@@ -43,8 +43,8 @@ void ae_meanings_committed (ae_meanings *meanings);
 /* The transaction failed: forgets what it has noted. */
 void ae_meanings_undo (ae_meanings *meanings);
 
-/* Reads how many earlier events have the meaning of the event `sequence`, at most
-** AE_MOST_REPEATS. False: the store fails. */
+/* Reads how many earlier events have the meaning of the event `sequence`.
+** False: the store fails. */
 bool ae_meanings_repeats (const ae_meanings *meanings, ae_store *store, int64_t sequence,
                           int64_t *repeats);
 

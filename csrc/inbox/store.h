@@ -203,8 +203,8 @@ void ae_store_event_end (ae_store *store);
 int ae_store_remembered_next (ae_store *store, ae_slice *bytes);
 /* The same for fingerprints of meanings. */
 int ae_store_meant_next (ae_store *store, ae_slice *bytes);
-/* The number of earlier events that mean the same as this one, at most AE_MOST_REPEATS;
-** 0: it is the first one. */
+/* The number of earlier events that mean the same as this one; 0: it is the first
+** one. */
 bool ae_store_repeats (ae_store *store, int64_t sequence, int64_t *repeats);
 /* Whether an event means the same as an earlier one. */
 bool ae_store_has_repeated (ae_store *store, bool *any);

@@ -45,7 +45,6 @@ static bool number_of (sqlite3_stmt *s, int64_t *out) {
 bool ae_store_repeats (ae_store *store, int64_t sequence, int64_t *repeats) {
   sqlite3_stmt *s = ae_store_use(store, AE_SQL_REPEATS);
   sqlite3_bind_int64(s, 1, sequence);
-  sqlite3_bind_int64(s, 2, AE_MOST_REPEATS);
   return number_of(s, repeats);
 }
 

@@ -117,10 +117,10 @@ typedef struct sqlite3_stmt sqlite3_stmt;
   X(KEY, "SELECT value FROM secret WHERE name = 'pseudonym'") \
   X(MEAN, "INSERT INTO meant(fingerprints) VALUES(?1)") \
   X(MEANT, "SELECT fingerprints FROM meant") \
-  X(REPEATED, "INSERT INTO repeated(meaning, sequence) VALUES(?1, ?2)") \
-  X(REPEATS, "SELECT count(*) FROM (SELECT 1 FROM repeated WHERE meaning =" \
-             " (SELECT meaning FROM repeated WHERE sequence = ?1)" \
-             " AND sequence <= ?1 LIMIT ?2)") \
+  X(REPEATED, "INSERT INTO repeated(meaning, sequence, earlier) VALUES(?1, ?2," \
+              " 1 + coalesce((SELECT earlier FROM repeated WHERE meaning = ?1" \
+              " ORDER BY sequence DESC LIMIT 1), 0))") \
+  X(REPEATS, "SELECT coalesce((SELECT earlier FROM repeated WHERE sequence = ?1), 0)") \
   X(HAS_REPEATED, "SELECT EXISTS (SELECT 1 FROM repeated)") \
   X(WAITING, "SELECT sequence FROM waiting WHERE sequence > ?1 ORDER BY sequence LIMIT ?2") \
   X(WAITS, "SELECT e.sequence, e.received, e.subscription, e.body, w.runs, w.rules" \

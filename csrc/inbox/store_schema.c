@@ -38,7 +38,7 @@
 **             `first`: ms since 1970
 ** meant       fingerprints of the events' meanings, a row for each group
 ** repeated    events that mean the same as an earlier one; `meaning`: the fingerprint
-**             as a number
+**             as a number; `earlier`: how many events before meant the same
 ** secret      keys made with the file: `pseudonym`
 */
 #define TABLE_EVENT \
@@ -110,7 +110,7 @@
   " first INTEGER NOT NULL, PRIMARY KEY(version, rule)) WITHOUT ROWID;" \
   "CREATE TABLE meant(number INTEGER PRIMARY KEY, fingerprints BLOB NOT NULL);" \
   "CREATE TABLE repeated(meaning INTEGER, sequence INTEGER," \
-  " PRIMARY KEY(meaning, sequence)) WITHOUT ROWID;" \
+  " earlier INTEGER NOT NULL, PRIMARY KEY(meaning, sequence)) WITHOUT ROWID;" \
   "CREATE INDEX repeated_event ON repeated(sequence);" \
   "CREATE TABLE secret(name TEXT PRIMARY KEY, value BLOB NOT NULL);"
 #define TRIGGERS_3 \

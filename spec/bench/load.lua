@@ -1,7 +1,8 @@
--- A script of wrk: posts events, each with an id that was never there before.
+-- A script of wrk: posts events, each with an id that was never there before, about a letter of its own: a second event
+-- of most types about the same letter would be a repetition.
 -- Usage: wrk -s load.lua URL -- EVENTS SALT (eight hexadecimal digits)
 -- luacheck: globals wrk request init setup done
-local heads, tails, count, sent = {}, {}, 0, 0
+local heads, middles, tails, count, sent = {}, {}, {}, 0, 0
 local threads = 0
 
 function setup(thread)
@@ -17,7 +18,9 @@ function init(args)
     local text = wrk.format(nil, nil, nil, line)
     local at = text:find('{"id":"', 1, true) + 6
     count = count + 1
-    heads[count], tails[count] = text:sub(1, at) .. beginning, text:sub(at + 37)
+    local thing = text:find('"resourceinstance":"', at, true) + 19  -- 36 characters, of which the last 12 are replaced
+    heads[count], middles[count] = text:sub(1, at) .. beginning, text:sub(at + 37, thing + 24)
+    tails[count] = text:sub(thing + 37)
   end
 end
 
@@ -26,7 +29,8 @@ local format = string.format
 function request()
   sent = sent + 1
   local at = sent % count + 1
-  return heads[at] .. format("%012x", sent) .. tails[at]
+  local number = format("%012x", sent)
+  return heads[at] .. number .. middles[at] .. number .. tails[at]
 end
 
 function done(summary, latency)

@@ -257,9 +257,9 @@ describe("a list", function()
 
   it("is made of nothing that is not returned", function()
     for word, make in pairs {
-      ["later { … }"] = function() return rule.later { at = 1 } end,
-      ["remember { … }"] = function() return rule.remember { a = 1 } end,
-      ["forget(…)"] = function() return rule.forget "a" end,
+      ["later { … }"] = function() return (rule.later { at = 1 }) end,  -- no tail call: Lua 5.1 forgets its line
+      ["remember { … }"] = function() return (rule.remember { a = 1 }) end,
+      ["forget(…)"] = function() return (rule.forget "a") end,
     } do
       local value, run = in_run({}, function()
         local made = make()

@@ -411,3 +411,38 @@ describe("parts of a rule:", function()
     refused({ order = { constant = "08895699684" } }, "must not hold an identity number")
   end)
 end)
+
+describe("a list with a hole", function()
+  local P, Q = "correspondencepublished", "correspondencepurged"
+
+  it("is a mistake in each part of a rule: what stands behind it would be dropped", function()
+    for part, fields in pairs {
+      on = { on = { P, nil, Q } }, ["when.resource"] = { when = { resource = { "a", nil, "b" } } },
+      may = { may = { "confirm", nil, "purge" } },
+      ["unless.been"] = { unless = { been = { "Read", nil, "Confirmed" } } },
+      ["retry.on"] = { retry = { on = { 500, nil, 502 } } },
+    } do
+      fields.name, fields.on, fields.run = "r", fields.on or P, function() end
+      local made, problems = rule.new(fields)
+      assert.is_nil(made, part)
+      assert.is_truthy(problems[1]:find("^" .. part) and problems[1]:find("place 2 of its list is nil", 1, true),
+        problems[1])
+    end
+  end)
+
+  it("is one in what the words are given", function()
+    local faults = { rule.effect_fault("mail", "m", { to = { "a@example.no", nil, "b@example.no" }, subject = "s",
+      text = "t" }, {}), rule.effect_fault("teams", "t", { facts = { { "a", "b" }, nil, { "c", "d" } } }, {}),
+      select(2, pcall(rule.later, { at = 1, cancel = { P, nil, Q } })) }
+    assert.are.equal(3, #faults)
+    for _, message in ipairs(faults) do
+      assert.is_truthy(tostring(message):find("place 2 of its list is nil", 1, true), message)
+    end
+  end)
+
+  it("is not one that ends with nil, and a name in a list is a mistake", function()
+    assert.is_truthy(rule.new { name = "r", on = { P, nil }, run = function() end })
+    local _, problems = rule.new { name = "r", on = { P, also = Q }, run = function() end }
+    assert.are.equal("on: 'also' is a name, and a list has none", problems[1])
+  end)
+end)

@@ -1,6 +1,7 @@
 -- The head of a rule: which events it wants. Words become conditions on
 -- context attributes, which the matcher compiles.
 local core = require "altinn.events.core"
+local lists = require "altinn.events.support.lists"
 local wording = require "altinn.events.support.words"
 
 local M = {}
@@ -95,7 +96,8 @@ end
 
 local function alternatives(name, value, shorten)
   local values = type(value) == "table" and not is_marker(value) and value or { value }
-  local list = {}
+  local fault, list = lists.fault(values), {}
+  if fault then return nil, ("when.%s: %s"):format(name, fault) end
   for index, one in ipairs(values) do
     local made, message = alternative(name, one, shorten)
     if not made then return nil, message end
@@ -172,7 +174,8 @@ end
 
 local function type_condition(on)
   local words = type(on) == "table" and on or { on }
-  local list = {}
+  local fault, list = lists.fault(words), {}
+  if fault then return nil, "on: " .. fault end
   for index, word in ipairs(words) do
     local made, message = type_alternative(word)
     if not made then return nil, message end

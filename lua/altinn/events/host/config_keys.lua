@@ -3,6 +3,7 @@ local calendar = require "altinn.events.rules.calendar"
 local core = require "altinn.events.core"
 local effects = require "altinn.events.rules.effects"
 local is_missing = require("altinn.events.host.config_file").is_missing
+local lists = require "altinn.events.support.lists"
 local sorted = require("altinn.events.support.names").sorted
 local suggest = require "altinn.events.support.suggest"
 local target_module = require "altinn.events.rules.effects.target"
@@ -47,6 +48,8 @@ local function dates(value)
   if type(value) ~= "table" or #value == 0 and next(value) ~= nil then
     return "must be a list of dates, such as { \"2026-12-24\" }"
   end
+  local fault = lists.fault(value)
+  if fault then return "must be a list of dates: " .. fault end
   for _, one in ipairs(value) do
     if not calendar.date(one) then
       return ("has '%s', which is no date: write it like 2026-12-24"):format(core.mask(tostring(one)))

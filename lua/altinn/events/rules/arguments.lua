@@ -6,6 +6,7 @@ local duration = require "altinn.events.support.duration"
 local effects = require "altinn.events.rules.effects"
 local head = require "altinn.events.event.head"
 local json = require "altinn.events.support.json"
+local lists = require "altinn.events.support.lists"
 local place = require "altinn.events.rules.place"
 local sorted = require("altinn.events.support.names").sorted
 local suggest = require "altinn.events.support.suggest"
@@ -158,15 +159,6 @@ local function part_of(value)
   return type(meta) == "table" and meta.is_thing and rawget(value, "id") or nil
 end
 
--- The last place of a list; its length may stop before a hole.
-local function last_of(list)
-  local last = 0
-  for index in pairs(list) do
-    if type(index) == "number" and index > last then last = index end
-  end
-  return last
-end
-
 -- The parts of a key; nil and a message when it is none, nil alone when there is none.
 local function key_list(kind, key)
   if key == nil then return nil end
@@ -176,7 +168,7 @@ local function key_list(kind, key)
     return nil, ("send.%s: a key is a thing, an event, a text or a list of these, not a %s"):format(kind, type(key))
   end
   local list = {}
-  for index = 1, last_of(key) do  -- not ipairs: a nil among the parts is a mistake too
+  for index = 1, lists.hole(key) or #key do  -- a nil among the parts is a mistake too
     list[index] = part_of(key[index])
     if list[index] == nil then
       return nil, ("send.%s: part %d of the key is a %s; things, events, texts and numbers make a key")

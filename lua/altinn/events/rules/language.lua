@@ -4,6 +4,7 @@ local core = require "altinn.events.core"
 local duration = require "altinn.events.support.duration"
 local head = require "altinn.events.event.head"
 local details = require "altinn.events.client.details"
+local lists = require "altinn.events.support.lists"
 local retry_table = require "altinn.events.rules.retry_table"
 local returned = require "altinn.events.rules.returned"
 local sorted = require("altinn.events.support.names").sorted
@@ -86,6 +87,8 @@ local function retry_on(value)
   if type(value) ~= "table" or #value == 0 and next(value) ~= nil then
     return "must be a list of statuses and classes" .. retry_table.classes_hint
   end
+  local fault = lists.fault(value)
+  if fault then return "must be a list: " .. fault end
   for _, one in ipairs(value) do
     local message = retry_table.word_fault(one)
     if message then return message end
@@ -114,6 +117,8 @@ end
 
 local function check_been(value)
   if type(value) ~= "table" or #value == 0 then return "must be a list of statuses: been = { \"Read\" }" end
+  local fault = lists.fault(value)
+  if fault then return "must be a list: " .. fault end
   for _, status in ipairs(value) do
     local message = details.statuses_fault(status)
     if message then return message end
@@ -163,6 +168,8 @@ local function check_may(value)
   if type(value) ~= "table" or #value == 0 and next(value) ~= nil then
     return "must be a list of powers: may = { \"read:details\", \"send:print\" }"
   end
+  local fault = lists.fault(value)
+  if fault then return "must be a list: " .. fault end
   for _, power in ipairs(value) do
     if type(power) ~= "string" or not (powers[power] or power:find("^send:.")) then return no_power(power) end
   end

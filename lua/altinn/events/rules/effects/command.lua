@@ -1,6 +1,7 @@
 -- Effects of the kind `send.command`: a program, without a shell.
 local core = require "altinn.events.core"
 local json = require "altinn.events.support.json"
+local lists = require "altinn.events.support.lists"
 local octets = require "altinn.events.support.octets"
 local place = require "altinn.events.rules.effects.place"
 local target_keys = require "altinn.events.rules.effects.target"
@@ -28,8 +29,10 @@ local function command_fault(value)
   if type(value) ~= "table" or type(value[1]) ~= "string" or value[1] == "" then
     return "must be a list: the program, then its arguments"
   end
-  for name, one in pairs(value) do
-    if type(name) ~= "number" or type(one) ~= "string" or one:find("%z") then
+  local fault = lists.fault(value)
+  if fault then return "must be a list of texts: " .. fault end
+  for _, one in ipairs(value) do
+    if type(one) ~= "string" or one:find("%z") then
       return "must be a list of texts: the program, then its arguments"
     end
   end
@@ -78,9 +81,8 @@ local function arguments_of(list)
   local found = {}
   if list == nil then return found end
   if type(list) ~= "table" or getmetatable(list) ~= nil then return nil, "arguments must be a list of texts" end
-  for name in pairs(list) do
-    if type(name) ~= "number" then return nil, "arguments must be a list of texts" end
-  end
+  local fault = lists.fault(list)
+  if fault then return nil, "arguments must be a list of texts: " .. fault end
   for index = 1, #list do
     local message
     found[index], message = argument_of(list[index], index)

@@ -2,6 +2,7 @@
 -- bytes go out again.
 local base64 = require "altinn.events.support.base64"
 local core = require "altinn.events.core"
+local lists = require "altinn.events.support.lists"
 local mail_text = require "altinn.events.support.mail_text"
 local targets = require "altinn.events.rules.effects.target"
 local text = require "altinn.events.support.text"
@@ -75,7 +76,8 @@ local function each_recipient(to)
 end
 
 local function mailboxes_of(to)
-  local list = {}
+  local fault, list = lists.fault(each_recipient(to)), {}
+  if fault then return nil, "to: " .. fault end
   for index, one in ipairs(each_recipient(to)) do
     local mailbox, message = mail_text.mailbox(one)
     if not mailbox then return nil, "to: " .. message end

@@ -2,6 +2,7 @@
 -- where it is (url, mail, teams, …). The kinds of effects put their keys together from the entries here.
 local core = require "altinn.events.core"
 local field = require "altinn.events.support.http_field"
+local lists = require "altinn.events.support.lists"
 local sorted = require("altinn.events.support.names").sorted
 local suggest = require "altinn.events.support.suggest"
 local url = require "altinn.events.support.url"
@@ -35,6 +36,8 @@ end
 function M.texts(value)
   if type(value) == "string" and value ~= "" then return nil end
   if type(value) ~= "table" or #value == 0 then return "must be a text or a list of texts" end
+  local fault = lists.fault(value)
+  if fault then return "must be a text or a list of texts: " .. fault end
   for _, one in ipairs(value) do
     if type(one) ~= "string" or one == "" then return "must be a text or a list of texts, none of them empty" end
   end

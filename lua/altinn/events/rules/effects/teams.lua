@@ -1,6 +1,7 @@
 -- Effects of the kind `send.teams`: an Adaptive Card by the webhook of a workflow.
 local http = require "altinn.events.rules.effects.http"
 local json = require "altinn.events.support.json"
+local lists = require "altinn.events.support.lists"
 local targets = require "altinn.events.rules.effects.target"
 
 local M = {}
@@ -30,6 +31,8 @@ end
 local function facts_fault(facts)
   if facts == nil then return nil end
   if type(facts) ~= "table" then return "facts is a list of { title, value }" end
+  local fault = lists.fault(facts)
+  if fault then return "facts: " .. fault end
   for index, fact in ipairs(facts) do
     local title, value = type(fact) == "table" and fact[1], type(fact) == "table" and fact[2]
     if type(title) ~= "string" or type(value) ~= "string" and type(value) ~= "number" then

@@ -2,6 +2,7 @@
 -- clock for all of them. The host can be killed at any write that it makes durable, and goes on where it was.
 local cjson = require "cjson"
 local calendar = require "altinn.events.rules.calendar"
+local core = require "altinn.events.core"
 local emulator = require "spec.support.emulator"
 local fault = require "spec.support.fault"
 local host = require "spec.support.host"
@@ -139,10 +140,7 @@ end
 --- Begins at a time: RFC 3339 in UTC.
 function Story:at(time)
   self.altinn:control("POST", "/clock", { to = time })
-  local y, m, d, h, min, s = time:match("^(%d+)-(%d+)-(%d+)T(%d+):(%d+):(%d+)Z$")
-  local seconds = os.time { year = y, month = m, day = d, hour = h, min = min, sec = s, isdst = false }
-  local utc = os.time(os.date("!*t", seconds))
-  move(self, seconds + (seconds - utc) - self:now())
+  move(self, core.altinn.moment(time) - self:now())
 end
 
 --- Lets time pass, and waits for nothing.
@@ -180,9 +178,7 @@ end
 local function is_open(run, now)
   if run.verdict == "waiting" or run.verdict == "running" then return true end
   if not run.due then return false end
-  local y, m, d, h, min, s = run.due:match("^(%d+)-(%d+)-(%d+)T(%d+):(%d+):(%d+)")
-  local due = os.time { year = y, month = m, day = d, hour = h, min = min, sec = s, isdst = false }
-  return due - os.time(os.date("!*t", now)) <= SOON
+  return core.altinn.moment(run.due) - now <= SOON
 end
 
 local function is_busy(self)

@@ -10,7 +10,6 @@ local vouching = require "altinn.events.rules.vouching"
 
 local M = {}
 
-local FRESH = 60                      -- seconds in which a letter of a new event may not be there yet
 local SHORTEST, LONGEST = 5, 600  -- seconds between two questions whether Altinn vouches for an event
 
 local known = core.types()
@@ -125,7 +124,7 @@ end
 -- body's own call does.
 local function details_of(job, ports, id, ask)
   local letter = things.new(job.rule, { id = id, kind = "letter" }, ask)
-  local is_fresh = (ports.clock()) - job.received < FRESH
+  local is_fresh = (ports.clock()) - job.received < policy.fresh
   if is_fresh or not names_deletion(job.rule.unless.been) then return letter:details() end
   local ok, value = pcall(letter.details, letter)
   if ok then return value end

@@ -13,6 +13,9 @@ local LONGEST_WISH = 24 * HOUR        -- limit of a server's Retry-After
 --- Seconds within which failures are tried again, unless the rule's retry.within says otherwise.
 M.within = WITHIN
 
+--- Seconds after an event came in which its letter may not be there yet.
+M.fresh = 60
+
 --- What the rule says of a failure, else what the table says.
 ---@param rule table|nil
 ---@param failure table see `failed`

@@ -9,9 +9,9 @@ local things = require "altinn.events.rules.thing"
 
 local M = {}
 
--- An event may arrive before its letter can be read. A run that does not find its letter is retried once, after
--- FRESH_PAUSE seconds, when its event arrived less than FRESH_SECONDS ago.
-local FRESH_SECONDS, FRESH_PAUSE = 60, 10
+-- An event may arrive before its letter can be read. A run that does not find its letter is retried once, after so many
+-- seconds, when its event is fresh.
+local FRESH_PAUSE = 10
 
 --- The outcome of a run that was taken back (by hand, or by new rules): it is neither stored nor logged.
 M.DROPPED = { state = "dropped" }
@@ -97,7 +97,7 @@ function M.held(ports, target, seconds)
 end
 
 local function too_early(job, ports, failure)
-  return failure.code == "not_found" and job.failures == 0 and now(ports) - job.received < FRESH_SECONDS
+  return failure.code == "not_found" and job.failures == 0 and now(ports) - job.received < policy.fresh
 end
 
 ---The outcome of a body that raised. When a call to Altinn failed permanently the run is dead; any other error is

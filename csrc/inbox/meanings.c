@@ -66,8 +66,7 @@ bool ae_meanings_note (ae_meanings *meanings, ae_store *store, int64_t sequence,
     default: break;
   }
   meanings->repeated = true;
-  return ae_store_repeated(store, number_of(&item), sequence) &&
-         ae_store_repeats(store, sequence, repeats);
+  return ae_store_repeated(store, number_of(&item), sequence, repeats);
 }
 
 bool ae_meanings_store (ae_meanings *meanings, ae_store *store) {

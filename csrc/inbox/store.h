@@ -129,8 +129,8 @@ bool ae_store_step (ae_store *store, const ae_work *work);
 bool ae_store_recall (ae_store *store, ae_work *work);
 /* Stores fingerprints of meanings, a block of them; see meanings.h. */
 bool ae_store_mean (ae_store *store, const void *bytes, size_t size);
-/* The event means the same as an earlier one. */
-bool ae_store_repeated (ae_store *store, int64_t meaning, int64_t sequence);
+/* The event means the same as *repeats earlier ones, which are counted. */
+bool ae_store_repeated (ae_store *store, int64_t meaning, int64_t sequence, int64_t *repeats);
 /* Keeps a version of a rule. One that is kept already stays. */
 bool ae_store_version (ae_store *store, const ae_work *work);
 /* The timer of the work's thing, rule and key: 1 = found, *sequence is the event of its

@@ -27,19 +27,19 @@ int ae_store_meant_next (ae_store *store, ae_slice *bytes) {
   return more;
 }
 
-bool ae_store_repeated (ae_store *store, int64_t meaning, int64_t sequence) {
-  sqlite3_stmt *s = ae_store_use(store, AE_SQL_REPEATED);
-  sqlite3_bind_int64(s, 1, meaning);
-  sqlite3_bind_int64(s, 2, sequence);
-  return ae_sql_run(s);
-}
-
 /* Runs a statement that gives one number. */
 static bool number_of (sqlite3_stmt *s, int64_t *out) {
   bool found = ae_sql_step(s) == 1;
   if (found) *out = sqlite3_column_int64(s, 0);
   sqlite3_reset(s);
   return found;
+}
+
+bool ae_store_repeated (ae_store *store, int64_t meaning, int64_t sequence, int64_t *repeats) {
+  sqlite3_stmt *s = ae_store_use(store, AE_SQL_REPEATED);
+  sqlite3_bind_int64(s, 1, meaning);
+  sqlite3_bind_int64(s, 2, sequence);
+  return number_of(s, repeats);
 }
 
 bool ae_store_repeats (ae_store *store, int64_t sequence, int64_t *repeats) {

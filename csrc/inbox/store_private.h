@@ -119,7 +119,7 @@ typedef struct sqlite3_stmt sqlite3_stmt;
   X(MEANT, "SELECT fingerprints FROM meant") \
   X(REPEATED, "INSERT INTO repeated(meaning, sequence, earlier) VALUES(?1, ?2," \
               " 1 + coalesce((SELECT earlier FROM repeated WHERE meaning = ?1" \
-              " ORDER BY sequence DESC LIMIT 1), 0))") \
+              " ORDER BY sequence DESC LIMIT 1), 0)) RETURNING earlier") \
   X(REPEATS, "SELECT coalesce((SELECT earlier FROM repeated WHERE sequence = ?1), 0)") \
   X(HAS_REPEATED, "SELECT EXISTS (SELECT 1 FROM repeated)") \
   X(WAITING, "SELECT sequence FROM waiting WHERE sequence > ?1 ORDER BY sequence LIMIT ?2") \

@@ -2,22 +2,14 @@
 -- place: nothing (0 bytes read), middle (of the body), body (all was read); part (of the status line was sent), interim
 -- (a 1xx), line (a status line), head (a whole head, and less than its body), refusal (the same, of another status),
 -- answer (all of it).
-local serve = require "socket"
+local serving = require "spec.support.serve"
+local socket = require "socket"
 
 local function place()
   local file = assert(io.open(arg[1], "rb"))
   local text = file:read("a")
   file:close()
   return text
-end
-
-local function read_head(client)
-  local length = 0
-  repeat
-    local line = client:receive("*l")
-    length = tonumber((line or ""):lower():match("^content%-length: (%d+)")) or length
-  until line == nil or line == ""
-  return length
 end
 
 local SAID = {
@@ -27,7 +19,7 @@ local SAID = {
   refusal = "HTTP/1.1 422 No\r\nContent-Length: 100\r\n\r\nhalf",
 }
 
-local server = assert(serve.bind("127.0.0.1", 0))
+local server = assert(socket.bind("127.0.0.1", 0))
 print((select(2, server:getsockname())))
 io.stdout:flush()
 while true do
@@ -35,7 +27,8 @@ while true do
   local where = place()
   client:settimeout(5)
   if where ~= "nothing" then
-    local length = read_head(client)
+    local head = serving.head(client)
+    local length = tonumber(head and head.headers["content-length"] or 0)
     client:receive(where == "middle" and length // 2 or length)
   end
   if SAID[where] then client:send(SAID[where]) end

@@ -9,6 +9,7 @@
 --   200, 503, …   an answer
 -- Each request is a line of JSON: { death, method, path, headers, body (that was read) }.
 local cjson = require "cjson"
+local serving = require "spec.support.serve"
 local socket = require "socket"
 
 local requests = assert(io.open(arg[1], "a"))
@@ -27,17 +28,6 @@ local function next_death()
   return lines[math.min(number, #lines)]
 end
 
-local function read_head(client)
-  local request = { headers = {} }
-  request.method, request.path = (client:receive "*l" or ""):match("^(%S+) (%S+)")
-  for line in function() return client:receive "*l" end do
-    if line == "" then break end
-    local name, value = line:match("^([^:]*): ?(.*)$")
-    request.headers[name:lower()] = value
-  end
-  return request
-end
-
 local deaths = {}
 
 function deaths.body() end
@@ -53,8 +43,8 @@ local function serve(client)
     requests:write(cjson.encode { death = death }, "\n")
     return
   end
-  local request = read_head(client)
-  if not request.method then return end
+  local request = serving.head(client)
+  if not request then return end
   local length = tonumber(request.headers["content-length"] or 0)
   request.death = death
   request.body = length > 0 and client:receive(death == "middle" and length // 2 or length) or ""

@@ -3,6 +3,7 @@
 -- /keyed/ of which it has executed the key already is answered and not executed again. GET tells whether the path was
 -- executed: 200 or 404.
 local core = require "altinn.events.core"
+local serving = require "spec.support.serve"
 local socket = require "socket"
 
 local executed, keys, paths = assert(io.open(arg[1], "a")), {}, {}
@@ -28,17 +29,6 @@ local function fate()
   end
 end
 
-local function read_head(client)
-  local request = { headers = {} }
-  request.method, request.path = (client:receive "*l" or ""):match("^(%S+) (%S+)")
-  for line in function() return client:receive "*l" end do
-    if line == "" then break end
-    local name, value = line:match("^([^:]*): ?(.*)$")
-    request.headers[name:lower()] = value
-  end
-  return request
-end
-
 local function execute(request, body)
   local key = request.headers["idempotency-key"]
   if request.path:find "^/keyed/" and keys[key] then return end
@@ -49,7 +39,8 @@ end
 local function serve(client)
   local one = fate()
   if one[2] == "unread" then return end
-  local request = read_head(client)
+  local request = serving.head(client)
+  if not request then return end
   if request.method == "GET" then
     return client:send(("HTTP/1.1 %d X\r\nContent-Length: 0\r\n\r\n"):format(paths[request.path] and 200 or 404))
   end

@@ -25,6 +25,19 @@ local function parse(client, read)
   return request
 end
 
+--- The head of a request of a plain socket: { method, path, headers }, names in small letters; nil when none came.
+function M.head(client)
+  local method, path = (client:receive "*l" or ""):match("^(%S+) (%S+)")
+  if not method then return nil end
+  local request = { method = method, path = path, headers = {} }
+  for line in function() return client:receive "*l" end do
+    if line == "" then break end
+    local name, value = line:match("^([^:]*): ?(.*)$")
+    if name then request.headers[name:lower()] = value end
+  end
+  return request
+end
+
 local function listen(port)
   local server = assert(socket.bind("127.0.0.1", port or 0, 256))
   print((select(2, server:getsockname())))

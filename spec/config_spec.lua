@@ -321,6 +321,8 @@ describe("Altinn's side", function()
     says(problems_of "return { holidays = { 20261224 } }", "holidays has '20261224', which is no date")
     says(problems_of 'return { holidays = "2026-12-24" }', "holidays must be a list of dates")
     says(problems_of 'return { holidays = { ["2026-12-24"] = true } }', "holidays must be a list of dates")
+    says(problems_of 'return { holidays = { "2026-12-24", nil, "2026-12-31" } }',
+      "holidays must be a list of dates: place 2 of its list is nil")
   end)
 
   it("has checks for each of them", function()
@@ -333,6 +335,7 @@ describe("Altinn's side", function()
     end
     assert(load 'return { endpoint = "https://x.no/in?code={secret}", secret = "s" }')
     says(problems_of 'return { resources = { "" } }', "resources must be a text or a list of texts")
+    says(problems_of 'return { resources = { "a", nil, "b" } }', "list of texts: place 2 of its list is nil")
     says(problems_of 'return { narrow = "yes" }', "narrow must be a boolean (true or false)")
     says(problems_of "return { narrow = yes }", "altinn-events.lua:1: yes is no value: write true or false")
     says(problems_of "return { token = 5 }", "token must be a text that is not empty")

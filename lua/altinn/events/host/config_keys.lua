@@ -211,18 +211,24 @@ local function hint(name, wanted)
   return near ~= "" and near or (" (there are: %s)"):format(table.concat(sorted(wanted), ", "))
 end
 
+local function lacks_secrets(value)
+  for _, one in pairs(value) do
+    if is_missing(one) then return true end
+  end
+  return false
+end
+
 -- The value without its missing secrets, which cannot be checked; nil when nothing else is left.
 local function known_part(value)
   if is_missing(value) then return nil end
-  if type(value) ~= "table" then return value end
-  local part, left = {}, next(value) == nil
+  if type(value) ~= "table" or not lacks_secrets(value) then return value end
+  local part = {}
   for key, one in pairs(value) do
     if not is_missing(one) then
       if type(key) == "number" then part[#part + 1] = one else part[key] = one end
-      left = true
     end
   end
-  return left and part or nil
+  return next(part) ~= nil and part or nil
 end
 
 function check_table(value, wanted, path, problems)

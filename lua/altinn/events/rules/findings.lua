@@ -3,8 +3,10 @@
 local bodies = require "altinn.events.rules.bodies"
 local core = require "altinn.events.core"
 local effects = require "altinn.events.rules.effects"
+local finding = require "altinn.events.rules.finding"
 local head = require "altinn.events.event.head"
 local language = require "altinn.events.rules.language"
+local lint = require "altinn.events.rules.lint"
 local sandbox = require "altinn.events.rules.sandbox"
 local sorted = require("altinn.events.support.names").sorted
 local strict = require "altinn.events.support.strict"
@@ -17,24 +19,15 @@ local wants = require "altinn.events.subscriptions.wants"
 
 local M = {}
 
----@class altinn.events.finding
----@field code string
----@field severity "error"|"warning"|"hint" error: the host refuses it; warning: it will surprise; hint: worth a look
----@field file string|nil
----@field line integer|nil
----@field column integer|nil
----@field rule string|nil
----@field message string
----@field remedy string|nil what to do
+M.sorted, M.has, M.text, M.line = finding.sorted, finding.has, finding.text, finding.line
 
 local List = {}
 List.__index = List
 
 function List:add(severity, code, place, message, remedy)
-  self[#self + 1] = {
-    severity = severity, code = code, file = place.file, line = place.line, column = place.column,
-    rule = place.rule, message = core.mask(message), remedy = remedy,
-  }
+  local one = finding.new(code, place, message, remedy)
+  one.severity = severity
+  self[#self + 1] = one
 end
 
 local function place_in(rule, entry)
@@ -383,6 +376,7 @@ function M.of(set, targets, has_altinn)
     check_numbers(list, rule)
   end
   check_files(list, set, targets)
+  for _, one in ipairs(lint.of(set)) do list[#list + 1] = one end
   for _, rule in ipairs(has_altinn == false and set or {}) do check_asking(list, rule, list.read[rule]) end
   setmetatable(list, nil).read = nil
   return M.sorted(list)
@@ -394,43 +388,6 @@ end
 function M.of_problem(problem)
   return { code = "rule", severity = "error", file = problem.file, line = problem.line, rule = problem.rule,
     message = core.mask(problem.message) }
-end
-
---- Findings in the order of files and lines.
----@param list altinn.events.finding[]
----@return altinn.events.finding[] list the same
-function M.sorted(list)
-  local place = {}
-  for index, one in ipairs(list) do place[one] = index end
-  table.sort(list, function(a, b)
-    local x, y = a.file or "", b.file or ""
-    if x ~= y then return x < y end
-    if (a.line or 0) ~= (b.line or 0) then return (a.line or 0) < (b.line or 0) end
-    return place[a] < place[b]
-  end)
-  return list
-end
-
---- Whether one of them is this severe.
----@param list altinn.events.finding[]
----@param severity string
----@return boolean
-function M.has(list, severity)
-  for _, one in ipairs(list) do
-    if one.severity == severity then return true end
-  end
-  return false
-end
-
---- A finding as a line of text: "file:line: message; what to do".
----@param finding altinn.events.finding
----@return string
-function M.text(finding)
-  local at = finding.file and (finding.line and ("%s:%d: "):format(finding.file, finding.line) or finding.file .. ": ")
-  local kind = finding.severity ~= "error" and finding.severity .. ": " or ""
-  local name = finding.rule and ("rule '%s': "):format(finding.rule) or ""
-  return core.mask(("%s%s%s%s%s"):format(at or "", kind, name, finding.message,
-    finding.remedy and ": " .. finding.remedy or ""))
 end
 
 return M

@@ -32,79 +32,21 @@ typedef struct ae_ask_filter {
   int64_t limit;        /* the most events listed */
 } ae_ask_filter;
 
-typedef struct ae_asked_event {
-  int64_t sequence, received;
-  ae_slice subscription, body, state;
-} ae_asked_event;
-
-/* A run, or an earlier state of a run (an attempt). The last three are those of a
-** run alone. */
-typedef struct ae_asked_run {
-  ae_slice rule, state, reason;
-  int64_t attempt, due, changed;
-  int64_t version;       /* of its rule; -1: not known */
-  ae_slice cause, id;    /* id: of the group that it is in, 8 hexadecimal digits */
-  ae_slice entry;        /* the body that runs next */
-  ae_slice timer, would; /* JSON, see store_schema.c */
-} ae_asked_run;
-
-/* Runs of one rule with one cause. The cause of a run that waits for a time and has
-** none is "body NAME", the body that runs then. */
-typedef struct ae_asked_group {
-  ae_slice rule, state, cause, id;
-  int64_t version; /* -1: not known. Of the plan's groups alone */
-  int64_t count;
-  int64_t oldest, newest; /* when a run of it came into this state */
-  int64_t first_due, last_due;
-  int64_t example; /* an event */
-} ae_asked_group;
-
-/* Runs that are not over, of one rule, version and body. */
-typedef struct ae_asked_reference {
-  ae_slice rule, entry;
-  int64_t version; /* -1: not known */
-  int64_t timers, paused, first_due;
-} ae_asked_reference;
-
-typedef struct ae_asked_act {
-  int64_t time;
-  ae_slice who, what, reason, rule, state; /* state: the run's before */
-} ae_asked_act;
-
-typedef struct ae_asked_effect {
-  ae_slice rule, key, target, request, state, reason, answer;
-  int64_t status, attempt, changed; /* status: 0 = none */
-  int64_t version;                  /* -1: not known */
-} ae_asked_effect;
-
-/* A step that was carried out. */
-typedef struct ae_asked_step {
-  ae_slice rule, name, result; /* result: JSON */
-  int64_t place, time, version;
-} ae_asked_step;
-
-/* A value that a rule remembers of a thing. */
-typedef struct ae_asked_memory {
-  ae_slice rule, thing, name, value; /* value: JSON */
-  int64_t expires, changed;          /* expires: 0 = never */
-} ae_asked_memory;
-
-/* A timer that waits. */
-typedef struct ae_asked_timer {
-  ae_slice rule, key, cancel; /* cancel: types, one a line; may be absent */
-} ae_asked_timer;
-
-/* A name and a number: runs of a state, effects of a state, runs that have a step. */
-typedef struct ae_asked_count {
-  ae_slice name;
-  int64_t count;
-} ae_asked_count;
+/* A column of a row. Numbers that are times are ms since 1970; a text in JSON or of
+** several lines: see the tables in store_schema.c. */
+typedef struct ae_asked {
+  const char *name;
+  enum { AE_ASKED_NOTHING, AE_ASKED_NUMBER, AE_ASKED_TEXT } kind; /* NOTHING: NULL */
+  int64_t number;
+  ae_slice text;
+} ae_asked;
 
 /* The number of events that pass the filter. */
 ae_code ae_ask_count (ae_ask *ask, const ae_ask_filter *filter, int64_t *count,
                       ae_error *error);
 
-/* Each starts a query; the ae_ask_next_ function of its kind gives the rows. */
+/* Each starts a query; ae_ask_next gives its rows. The names of their columns stand in
+** the query's SQL alone. */
 ae_code ae_ask_events (ae_ask *ask, const ae_ask_filter *filter, ae_error *error);
 ae_code ae_ask_event (ae_ask *ask, int64_t sequence, ae_error *error);
 ae_code ae_ask_by_id (ae_ask *ask, ae_slice id, ae_error *error);
@@ -119,22 +61,18 @@ ae_code ae_ask_timers (ae_ask *ask, int64_t sequence, ae_error *error);
 ae_code ae_ask_memory (ae_ask *ask, ae_slice rule, ae_slice thing, int64_t now,
                        ae_error *error);
 /* The runs that pass the filter, by state, rule and cause, the largest group first:
-** runs that are not over or can be put back. The filter's limit does not count. */
+** runs that are not over or can be put back. The filter's limit does not count. The cause
+** of a run that waits for a time and has none is "body NAME", the body that runs then. */
 ae_code ae_ask_groups (ae_ask *ask, const ae_ask_filter *filter, ae_error *error);
-/* All runs that are not over and have been tried, by rule, version and body. */
+/* All runs that are not over and have been tried, by rule, version and body: how many
+** wait for a timer, and how many for something else. */
 ae_code ae_ask_references (ae_ask *ask, ae_error *error);
 
 /* Reads the next row: 1 = a row, 0 = the end, -1 = failed, see ae_ask_why. */
-int ae_ask_next_event (ae_ask *ask, ae_asked_event *event);
-int ae_ask_next_run (ae_ask *ask, ae_asked_run *run); /* attempts too */
-int ae_ask_next_act (ae_ask *ask, ae_asked_act *act);
-int ae_ask_next_effect (ae_ask *ask, ae_asked_effect *effect); /* their attempts too */
-int ae_ask_next_step (ae_ask *ask, ae_asked_step *step);
-int ae_ask_next_timer (ae_ask *ask, ae_asked_timer *timer);
-int ae_ask_next_memory (ae_ask *ask, ae_asked_memory *memory);
-int ae_ask_next_group (ae_ask *ask, ae_asked_group *group);
-int ae_ask_next_reference (ae_ask *ask, ae_asked_reference *reference);
-int ae_ask_next_count (ae_ask *ask, ae_asked_count *count);
+int ae_ask_next (ae_ask *ask);
+/* The number of columns of the query, and one of them, counted from 0. */
+int ae_ask_columns (const ae_ask *ask);
+ae_asked ae_ask_column (const ae_ask *ask, int at);
 ae_code ae_ask_why (ae_ask *ask, ae_error *error);
 
 /* Acts by hand, in three steps: pick runs, look at the plan, carry it out in slices. */
@@ -159,8 +97,8 @@ typedef struct ae_ask_deed {
 ae_code ae_ask_pick (ae_ask *ask, ae_ask_hand hand, const ae_ask_filter *filter,
                      ae_error *error);
 /* Queries about the runs that were picked: their groups by state, rule, cause and
-** version (ae_ask_next_group); their effects by state, and how many of them have which
-** step, in the order of the steps (ae_ask_next_count). */
+** version; their effects by state, and how many of them have which step, in the order of
+** the steps (name, count). */
 ae_code ae_ask_plan (ae_ask *ask, ae_error *error);
 ae_code ae_ask_plan_effects (ae_ask *ask, ae_error *error);
 ae_code ae_ask_plan_steps (ae_ask *ask, ae_error *error);
@@ -177,9 +115,9 @@ ae_code ae_ask_do (ae_ask *ask, const ae_ask_deed *deed, int64_t most, int64_t *
 ** changed. */
 ae_code ae_ask_picked (ae_ask *ask, bool acted, int64_t *runs, int64_t *events,
                        ae_error *error);
-/* Queries about the runs that the act has changed: how many were in which state before,
-** and how many are in which state now, "" for those that the host has not taken up yet
-** (ae_ask_next_count). */
+/* Queries about the runs that the act has changed (name, count): how many were in which
+** state before, and how many are in which state now, "" for those that the host has not
+** taken up yet. */
 ae_code ae_ask_before (ae_ask *ask, ae_error *error);
 ae_code ae_ask_after (ae_ask *ask, ae_error *error);
 

@@ -49,9 +49,6 @@ ae_code ae_ask_put (ae_ask *ask, const char *sql, ae_error *error);
 /* Ends the query. */
 void ae_ask_end (ae_ask *ask);
 
-/* A column with a version of a rule; -1: NULL. */
-int64_t ae_ask_version (sqlite3_stmt *rows, int at);
-
 /* store_filter.c */
 
 /* Binds the filter to the query: ?1 state, ?2 since, ?3 type, ?4 rule, ?5 cause,

@@ -51,13 +51,14 @@
   " WHEN ?1 = 'waiting' THEN " WAITS_SQL \
   " ELSE ?1 = " STATE_SQL " END"
 
-#define EVENT_SQL "SELECT e.sequence, e.received, e.subscription, e.body, " STATE_SQL
+#define EVENT_SQL \
+  "SELECT e.sequence, e.received, e.subscription, e.body, " STATE_SQL " AS state"
 
 /* waiting.rules is one text with a rule's name a line. A name behind a tab is that
 ** of a rule that came too late for the event (scan.c). */
 #define RUNS_SQL \
   "SELECT r.rule, r.state, r.attempt, r.due, r.reason, r.changed, r.version, r.cause," \
-  " " AE_SQL_GROUP ", r.entry, r.timer, r.would FROM run r WHERE r.sequence = ?1" \
+  " " AE_SQL_GROUP " AS id, r.entry, r.timer, r.would FROM run r WHERE r.sequence = ?1" \
   " UNION ALL SELECT * FROM (WITH RECURSIVE each(name, rest) AS" \
   " (SELECT NULL, rules || char(10) FROM waiting WHERE sequence = ?1 AND rules <> ''" \
   " UNION ALL SELECT substr(rest, 1, instr(rest, char(10)) - 1)," \
@@ -247,8 +248,8 @@ ae_code ae_ask_runs (ae_ask *ask, int64_t sequence, ae_error *error) {
 ae_code ae_ask_attempts (ae_ask *ask, int64_t sequence, ae_error *error) {
   return put_sequence(
     ask,
-    "SELECT rule, state, attempt, due, reason, changed, version, cause,"
-    " NULL, NULL, NULL, NULL FROM attempt WHERE sequence = ?1 ORDER BY rule, number",
+    "SELECT rule, state, attempt, due, reason, changed, version, cause FROM attempt"
+    " WHERE sequence = ?1 ORDER BY rule, number",
     sequence, error);
 }
 
@@ -262,14 +263,16 @@ ae_code ae_ask_acts (ae_ask *ask, int64_t sequence, ae_error *error) {
 ae_code ae_ask_effects (ae_ask *ask, int64_t sequence, ae_error *error) {
   return put_sequence(
     ask,
-    "SELECT rule, key, target, request, state, reason, answer, status,"
+    "SELECT rule, key, target, request, state, reason, answer,"
+    " coalesce(status, 0) AS status,"
     " attempt, changed, version FROM effect WHERE sequence = ?1 ORDER BY rule, key",
     sequence, error);
 }
 
 ae_code ae_ask_effect_attempts (ae_ask *ask, int64_t sequence, ae_error *error) {
   return put_sequence(ask,
-                      "SELECT rule, key, target, request, state, reason, answer, status,"
+                      "SELECT rule, key, target, request, state, reason, answer,"
+                      " coalesce(status, 0) AS status,"
                       " attempt, changed, version FROM effect_attempt WHERE sequence = ?1"
                       " ORDER BY rule, key, number",
                       sequence, error);
@@ -303,104 +306,32 @@ ae_code ae_ask_memory (ae_ask *ask, ae_slice rule, ae_slice thing, int64_t now,
   return AE_OK;
 }
 
-int64_t ae_ask_version (sqlite3_stmt *s, int at) {
-  return sqlite3_column_type(s, at) == SQLITE_NULL ? -1 : sqlite3_column_int64(s, at);
+int ae_ask_next (ae_ask *ask) {
+  return ae_sql_step(ask->rows);
 }
 
-int ae_ask_next_event (ae_ask *ask, ae_asked_event *event) {
-  sqlite3_stmt *s = ask->rows;
-  int more = ae_sql_step(s);
-  if (more != 1) return more;
-  event->sequence = sqlite3_column_int64(s, 0);
-  event->received = sqlite3_column_int64(s, 1);
-  event->subscription = ae_sql_column(s, 2);
-  event->body = ae_sql_column(s, 3);
-  event->state = ae_sql_column(s, 4);
-  return 1;
+int ae_ask_columns (const ae_ask *ask) {
+  return sqlite3_column_count(ask->rows);
 }
 
-int ae_ask_next_run (ae_ask *ask, ae_asked_run *run) {
-  sqlite3_stmt *s = ask->rows;
-  int more = ae_sql_step(s);
-  if (more != 1) return more;
-  run->rule = ae_sql_column(s, 0);
-  run->state = ae_sql_column(s, 1);
-  run->attempt = sqlite3_column_int64(s, 2);
-  run->due = sqlite3_column_int64(s, 3);
-  run->reason = ae_sql_column(s, 4);
-  run->changed = sqlite3_column_int64(s, 5);
-  run->version = ae_ask_version(s, 6);
-  run->cause = ae_sql_column(s, 7);
-  run->id = ae_sql_column(s, 8);
-  run->entry = ae_sql_column(s, 9);
-  run->timer = ae_sql_column(s, 10);
-  run->would = ae_sql_column(s, 11);
-  return 1;
+/* The type that the table declares counts, where the column is one of a table: another
+** program may have written a value of another type. */
+static bool is_number (sqlite3_stmt *s, int at) {
+  const char *declared = sqlite3_column_decltype(s, at);
+  if (declared != NULL) return strcmp(declared, "INTEGER") == 0;
+  return sqlite3_column_type(s, at) == SQLITE_INTEGER;
 }
 
-int ae_ask_next_act (ae_ask *ask, ae_asked_act *act) {
+ae_asked ae_ask_column (const ae_ask *ask, int at) {
   sqlite3_stmt *s = ask->rows;
-  int more = ae_sql_step(s);
-  if (more != 1) return more;
-  act->time = sqlite3_column_int64(s, 0);
-  act->who = ae_sql_column(s, 1);
-  act->what = ae_sql_column(s, 2);
-  act->reason = ae_sql_column(s, 3);
-  act->rule = ae_sql_column(s, 4);
-  act->state = ae_sql_column(s, 5);
-  return 1;
-}
-
-int ae_ask_next_effect (ae_ask *ask, ae_asked_effect *effect) {
-  sqlite3_stmt *s = ask->rows;
-  int more = ae_sql_step(s);
-  if (more != 1) return more;
-  effect->rule = ae_sql_column(s, 0);
-  effect->key = ae_sql_column(s, 1);
-  effect->target = ae_sql_column(s, 2);
-  effect->request = ae_sql_column(s, 3);
-  effect->state = ae_sql_column(s, 4);
-  effect->reason = ae_sql_column(s, 5);
-  effect->answer = ae_sql_column(s, 6);
-  effect->status = sqlite3_column_int64(s, 7);
-  effect->attempt = sqlite3_column_int64(s, 8);
-  effect->changed = sqlite3_column_int64(s, 9);
-  effect->version = ae_ask_version(s, 10);
-  return 1;
-}
-
-int ae_ask_next_step (ae_ask *ask, ae_asked_step *step) {
-  sqlite3_stmt *s = ask->rows;
-  int more = ae_sql_step(s);
-  if (more != 1) return more;
-  step->rule = ae_sql_column(s, 0);
-  step->name = ae_sql_column(s, 1);
-  step->result = ae_sql_column(s, 2);
-  step->place = sqlite3_column_int64(s, 3);
-  step->time = sqlite3_column_int64(s, 4);
-  step->version = ae_ask_version(s, 5);
-  return 1;
-}
-
-int ae_ask_next_timer (ae_ask *ask, ae_asked_timer *timer) {
-  sqlite3_stmt *s = ask->rows;
-  int more = ae_sql_step(s);
-  if (more != 1) return more;
-  timer->rule = ae_sql_column(s, 0);
-  timer->key = ae_sql_column(s, 1);
-  timer->cancel = ae_sql_column(s, 2);
-  return 1;
-}
-
-int ae_ask_next_memory (ae_ask *ask, ae_asked_memory *memory) {
-  sqlite3_stmt *s = ask->rows;
-  int more = ae_sql_step(s);
-  if (more != 1) return more;
-  memory->rule = ae_sql_column(s, 0);
-  memory->thing = ae_sql_column(s, 1);
-  memory->name = ae_sql_column(s, 2);
-  memory->value = ae_sql_column(s, 3);
-  memory->expires = sqlite3_column_int64(s, 4);
-  memory->changed = sqlite3_column_int64(s, 5);
-  return 1;
+  ae_asked column = {sqlite3_column_name(s, at), AE_ASKED_NOTHING, 0, {NULL, 0}};
+  if (sqlite3_column_type(s, at) == SQLITE_NULL) return column;
+  if (is_number(s, at)) {
+    column.kind = AE_ASKED_NUMBER;
+    column.number = sqlite3_column_int64(s, at);
+  } else {
+    column.kind = AE_ASKED_TEXT;
+    column.text = ae_sql_column(s, at);
+  }
+  return column;
 }

@@ -58,10 +58,11 @@ bool ae_ask_functions (ae_ask *ask) {
                                     NULL, group_id, NULL, NULL, NULL) == SQLITE_OK;
 }
 
-/* The columns of ae_asked_group but for the version. */
+/* The columns of a group; `example`: an event. */
 #define GROUP_COLUMNS \
-  " r.rule, r.state, " AE_SQL_CAUSE " AS why, " AE_SQL_GROUP ", count(*), min(r.changed)," \
-  " max(r.changed), min(r.due), max(r.due), max(r.sequence)"
+  " r.rule AS rule, r.state AS state, " AE_SQL_CAUSE " AS cause, " AE_SQL_GROUP " AS id," \
+  " count(*) AS count, min(r.changed) AS oldest, max(r.changed) AS newest," \
+  " min(r.due) AS first_due, max(r.due) AS last_due, max(r.sequence) AS example"
 
 ae_code ae_ask_groups (ae_ask *ask, const ae_ask_filter *filter, ae_error *error) {
   char passes[AE_ASK_SQL], sql[AE_ASK_SQL + 1000];
@@ -70,8 +71,7 @@ ae_code ae_ask_groups (ae_ask *ask, const ae_ask_filter *filter, ae_error *error
   ae_ask_run_passes(passes, filter, AE_SQL_R_HAS_CAUSE);
   length = snprintf(sql, sizeof sql,
                     "SELECT" GROUP_COLUMNS
-                    ", NULL FROM run r WHERE %s GROUP BY r.state, r.rule, why"
-                    " ORDER BY count(*) DESC, r.state, r.rule, why",
+                    " FROM run r WHERE %s GROUP BY 2, 1, 3 ORDER BY count(*) DESC, 2, 1, 3",
                     passes);
   ae_ask_composed(length, sizeof sql);
   code = ae_ask_put(ask, sql, error);
@@ -81,58 +81,18 @@ ae_code ae_ask_groups (ae_ask *ask, const ae_ask_filter *filter, ae_error *error
 
 ae_code ae_ask_plan (ae_ask *ask, ae_error *error) {
   return ae_ask_put(ask,
-                    "SELECT" GROUP_COLUMNS ", r.version FROM picked r"
-                    " GROUP BY r.state, r.rule, why, r.version"
-                    " ORDER BY count(*) DESC, r.state, r.rule, why, r.version",
+                    "SELECT" GROUP_COLUMNS
+                    ", r.version AS version FROM picked r GROUP BY 2, 1, 3, 11"
+                    " ORDER BY count(*) DESC, 2, 1, 3, 11",
                     error);
-}
-
-int ae_ask_next_group (ae_ask *ask, ae_asked_group *group) {
-  sqlite3_stmt *s = ask->rows;
-  int more = ae_sql_step(s);
-  if (more != 1) return more;
-  group->rule = ae_sql_column(s, 0);
-  group->state = ae_sql_column(s, 1);
-  group->cause = ae_sql_column(s, 2);
-  group->id = ae_sql_column(s, 3);
-  group->count = sqlite3_column_int64(s, 4);
-  group->oldest = sqlite3_column_int64(s, 5);
-  group->newest = sqlite3_column_int64(s, 6);
-  group->first_due = sqlite3_column_int64(s, 7);
-  group->last_due = sqlite3_column_int64(s, 8);
-  group->example = sqlite3_column_int64(s, 9);
-  group->version = ae_ask_version(s, 10);
-  return 1;
 }
 
 ae_code ae_ask_references (ae_ask *ask, ae_error *error) {
   return ae_ask_put(ask,
-                    "SELECT r.rule, coalesce(r.entry, 'run') AS body, r.version,"
-                    " count(CASE WHEN r.state = 'later' THEN r.timer END),"
-                    " count(CASE WHEN r.state <> 'later' OR r.timer IS NULL THEN 1 END),"
-                    " min(r.due)"
-                    " FROM run r WHERE r." AE_SQL_IS_OPEN " GROUP BY r.rule, r.version, body"
-                    " ORDER BY r.rule, r.version, body",
+                    "SELECT r.rule, coalesce(r.entry, 'run') AS entry, r.version,"
+                    " count(CASE WHEN r.state = 'later' THEN r.timer END) AS timers,"
+                    " count(CASE WHEN r.state <> 'later' OR r.timer IS NULL THEN 1 END)"
+                    " AS paused, min(r.due) AS first_due"
+                    " FROM run r WHERE r." AE_SQL_IS_OPEN " GROUP BY 1, 3, 2 ORDER BY 1, 3, 2",
                     error);
-}
-
-int ae_ask_next_reference (ae_ask *ask, ae_asked_reference *reference) {
-  sqlite3_stmt *s = ask->rows;
-  int more = ae_sql_step(s);
-  if (more != 1) return more;
-  reference->rule = ae_sql_column(s, 0);
-  reference->entry = ae_sql_column(s, 1);
-  reference->version = ae_ask_version(s, 2);
-  reference->timers = sqlite3_column_int64(s, 3);
-  reference->paused = sqlite3_column_int64(s, 4);
-  reference->first_due = sqlite3_column_int64(s, 5);
-  return 1;
-}
-
-int ae_ask_next_count (ae_ask *ask, ae_asked_count *count) {
-  int more = ae_sql_step(ask->rows);
-  if (more != 1) return more;
-  count->name = ae_sql_column(ask->rows, 0);
-  count->count = sqlite3_column_int64(ask->rows, 1);
-  return 1;
 }

@@ -166,15 +166,16 @@ ae_code ae_ask_pick (ae_ask *ask, ae_ask_hand hand, const ae_ask_filter *filter,
 /* The plan: see ae_ask_plan in store_filter.c. */
 
 ae_code ae_ask_plan_effects (ae_ask *ask, ae_error *error) {
-  return ae_ask_put(ask,
-                    "SELECT f.state, count(*) FROM temp.picked p JOIN effect f"
-                    " ON f.sequence = p.sequence AND f.rule = p.rule GROUP BY f.state",
-                    error);
+  return ae_ask_put(
+    ask,
+    "SELECT f.state AS name, count(*) AS count FROM temp.picked p JOIN effect f"
+    " ON f.sequence = p.sequence AND f.rule = p.rule GROUP BY f.state",
+    error);
 }
 
 ae_code ae_ask_plan_steps (ae_ask *ask, ae_error *error) {
   return ae_ask_put(ask,
-                    "SELECT s.name, count(*) FROM temp.picked p JOIN step s"
+                    "SELECT s.name, count(*) AS count FROM temp.picked p JOIN step s"
                     " ON s.sequence = p.sequence AND s.rule = p.rule GROUP BY s.name"
                     " ORDER BY min(s.place), s.name",
                     error);
@@ -274,14 +275,17 @@ ae_code ae_ask_picked (ae_ask *ask, bool acted, int64_t *runs, int64_t *events,
 
 ae_code ae_ask_before (ae_ask *ask, ae_error *error) {
   return ae_ask_put(
-    ask, "SELECT state, count(*) FROM temp.picked WHERE acted > 0 GROUP BY state", error);
+    ask,
+    "SELECT state AS name, count(*) AS count FROM temp.picked WHERE acted > 0 GROUP BY state",
+    error);
 }
 
 ae_code ae_ask_after (ae_ask *ask, ae_error *error) {
-  return ae_ask_put(ask,
-                    "SELECT CASE WHEN r." AE_SQL_IS_OPEN " AND r.changed = p.acted THEN ''"
-                    " ELSE r.state END AS now, count(*) FROM temp.picked p JOIN run r"
-                    " ON r.sequence = p.sequence AND r.rule = p.rule WHERE p.acted > 0"
-                    " GROUP BY now",
-                    error);
+  return ae_ask_put(
+    ask,
+    "SELECT CASE WHEN r." AE_SQL_IS_OPEN " AND r.changed = p.acted THEN ''"
+    " ELSE r.state END AS name, count(*) AS count FROM temp.picked p JOIN run r"
+    " ON r.sequence = p.sequence AND r.rule = p.rule WHERE p.acted > 0"
+    " GROUP BY 1",
+    error);
 }

@@ -4,13 +4,14 @@
 **
 **     local inbox <close> = host.inbox(path)   or nil, message, code
 **     inbox:count(filter)                      a number
-**     inbox:events(filter), :groups(filter)    lists; see push_event, push_group
+**     inbox:events(filter), :groups(filter)    lists
 **     inbox:event(sequence), inbox:by_id(id)   lists
 **     inbox:runs(sequence), :attempts, :acts, :effects, :effect_attempts, :steps, :timers
 **     inbox:memory(rule or nil, thing or nil)  a list
 **     inbox:references()                       a list
 **
-** All give nil, message, code when the file fails. A filter is a table: sequence, state,
+** The rows of lists are tables by the names of the columns. All give nil, message, code
+** when the file fails. A filter is a table: sequence, state,
 ** rule, type, cause, since, before, limit.
 */
 #include "lua/host/inbox_private.h"
@@ -44,21 +45,6 @@ int ae_host_inbox (lua_State *L) {
   luaL_setmetatable(L, INBOX);
   if (ae_ask_open(path, &object->ask, &error) != AE_OK) return ae_host_fail(L, &error);
   return 1;
-}
-
-void ae_box_text (lua_State *L, const char *name, ae_slice text) {
-  if (text.data == NULL) return;
-  lua_pushlstring(L, text.data, text.length);
-  lua_setfield(L, -2, name);
-}
-
-void ae_box_number (lua_State *L, const char *name, int64_t value) {
-  lua_pushinteger(L, value);
-  lua_setfield(L, -2, name);
-}
-
-void ae_box_version (lua_State *L, int64_t version) {
-  if (version >= 0) ae_box_number(L, "version", version);
 }
 
 static ae_slice text_field (lua_State *L, const char *name) {
@@ -101,154 +87,29 @@ static int inbox_count (lua_State *L) {
   return 1;
 }
 
-/* Each reads the next row, and pushes it as a table if there is one. Returns the
-** result of its ae_ask_next_ function. */
-
-static int push_event (lua_State *L, ae_ask *ask) {
-  ae_asked_event event;
-  int more = ae_ask_next_event(ask, &event);
+/* Reads the next row, and pushes it as a table, if there is one. Returns the result of
+** ae_ask_next. */
+static int push_row (lua_State *L, ae_ask *ask) {
+  const int columns = ae_ask_columns(ask);
+  int more = ae_ask_next(ask);
   if (more != 1) return more;
-  lua_createtable(L, 0, 5);
-  ae_box_number(L, "sequence", event.sequence);
-  ae_box_number(L, "received", event.received);
-  ae_box_text(L, "subscription", event.subscription);
-  ae_box_text(L, "body", event.body);
-  ae_box_text(L, "state", event.state);
+  lua_createtable(L, 0, columns);
+  for (int i = 0; i < columns; i++) {
+    ae_asked column = ae_ask_column(ask, i);
+    if (column.kind == AE_ASKED_NOTHING) continue;
+    if (column.kind == AE_ASKED_NUMBER) lua_pushinteger(L, column.number);
+    else lua_pushlstring(L, column.text.data, column.text.length);
+    lua_setfield(L, -2, column.name);
+  }
   return 1;
 }
 
-static int push_run (lua_State *L, ae_ask *ask) {
-  ae_asked_run run;
-  int more = ae_ask_next_run(ask, &run);
-  if (more != 1) return more;
-  lua_createtable(L, 0, 12);
-  ae_box_text(L, "rule", run.rule);
-  ae_box_text(L, "state", run.state);
-  ae_box_text(L, "reason", run.reason);
-  ae_box_number(L, "attempt", run.attempt);
-  ae_box_number(L, "due", run.due);
-  ae_box_number(L, "changed", run.changed);
-  ae_box_version(L, run.version);
-  ae_box_text(L, "cause", run.cause);
-  ae_box_text(L, "id", run.id);
-  ae_box_text(L, "entry", run.entry);
-  ae_box_text(L, "timer", run.timer);
-  ae_box_text(L, "would", run.would);
-  return 1;
-}
-
-static int push_act (lua_State *L, ae_ask *ask) {
-  ae_asked_act act;
-  int more = ae_ask_next_act(ask, &act);
-  if (more != 1) return more;
-  lua_createtable(L, 0, 6);
-  ae_box_number(L, "time", act.time);
-  ae_box_text(L, "who", act.who);
-  ae_box_text(L, "what", act.what);
-  ae_box_text(L, "reason", act.reason);
-  ae_box_text(L, "rule", act.rule);
-  ae_box_text(L, "state", act.state);
-  return 1;
-}
-
-static int push_effect (lua_State *L, ae_ask *ask) {
-  ae_asked_effect effect;
-  int more = ae_ask_next_effect(ask, &effect);
-  if (more != 1) return more;
-  lua_createtable(L, 0, 10);
-  ae_box_text(L, "rule", effect.rule);
-  ae_box_text(L, "key", effect.key);
-  ae_box_text(L, "target", effect.target);
-  ae_box_text(L, "request", effect.request);
-  ae_box_text(L, "state", effect.state);
-  ae_box_text(L, "reason", effect.reason);
-  ae_box_text(L, "answer", effect.answer);
-  ae_box_number(L, "status", effect.status);
-  ae_box_number(L, "attempt", effect.attempt);
-  ae_box_number(L, "changed", effect.changed);
-  ae_box_version(L, effect.version);
-  return 1;
-}
-
-int ae_box_group (lua_State *L, ae_ask *ask) {
-  ae_asked_group group;
-  int more = ae_ask_next_group(ask, &group);
-  if (more != 1) return more;
-  lua_createtable(L, 0, 11);
-  ae_box_text(L, "rule", group.rule);
-  ae_box_text(L, "state", group.state);
-  ae_box_text(L, "cause", group.cause);
-  ae_box_text(L, "id", group.id);
-  ae_box_number(L, "count", group.count);
-  ae_box_number(L, "oldest", group.oldest);
-  ae_box_number(L, "newest", group.newest);
-  ae_box_number(L, "first_due", group.first_due);
-  ae_box_number(L, "last_due", group.last_due);
-  ae_box_number(L, "example", group.example);
-  ae_box_version(L, group.version);
-  return 1;
-}
-
-static int push_reference (lua_State *L, ae_ask *ask) {
-  ae_asked_reference reference;
-  int more = ae_ask_next_reference(ask, &reference);
-  if (more != 1) return more;
-  lua_createtable(L, 0, 6);
-  ae_box_text(L, "rule", reference.rule);
-  ae_box_text(L, "entry", reference.entry);
-  ae_box_number(L, "timers", reference.timers);
-  ae_box_number(L, "paused", reference.paused);
-  ae_box_number(L, "first_due", reference.first_due);
-  ae_box_version(L, reference.version);
-  return 1;
-}
-
-static int push_step (lua_State *L, ae_ask *ask) {
-  ae_asked_step step;
-  int more = ae_ask_next_step(ask, &step);
-  if (more != 1) return more;
-  lua_createtable(L, 0, 6);
-  ae_box_text(L, "rule", step.rule);
-  ae_box_text(L, "name", step.name);
-  ae_box_text(L, "result", step.result);
-  ae_box_number(L, "place", step.place);
-  ae_box_number(L, "time", step.time);
-  ae_box_version(L, step.version);
-  return 1;
-}
-
-static int push_timer (lua_State *L, ae_ask *ask) {
-  ae_asked_timer timer;
-  int more = ae_ask_next_timer(ask, &timer);
-  if (more != 1) return more;
-  lua_createtable(L, 0, 3);
-  ae_box_text(L, "rule", timer.rule);
-  ae_box_text(L, "key", timer.key);
-  ae_box_text(L, "cancel", timer.cancel);
-  return 1;
-}
-
-static int push_memory (lua_State *L, ae_ask *ask) {
-  ae_asked_memory memory;
-  int more = ae_ask_next_memory(ask, &memory);
-  if (more != 1) return more;
-  lua_createtable(L, 0, 6);
-  ae_box_text(L, "rule", memory.rule);
-  ae_box_text(L, "thing", memory.thing);
-  ae_box_text(L, "name", memory.name);
-  ae_box_text(L, "value", memory.value);
-  ae_box_number(L, "expires", memory.expires);
-  ae_box_number(L, "changed", memory.changed);
-  return 1;
-}
-
-int ae_box_rows (lua_State *L, ae_ask *ask, ae_code code, ae_error *error,
-                 int (*push)(lua_State *L, ae_ask *ask)) {
+int ae_box_rows (lua_State *L, ae_ask *ask, ae_code code, ae_error *error) {
   lua_Integer count = 0;
   int more = -1;
   if (code != AE_OK) return ae_host_fail(L, error);
   lua_newtable(L);
-  while ((more = push(L, ask)) == 1) lua_rawseti(L, -2, ++count);
+  while ((more = push_row(L, ask)) == 1) lua_rawseti(L, -2, ++count);
   if (more == 0) return 1;
   (void)ae_ask_why(ask, error);
   return ae_host_fail(L, error);
@@ -258,45 +119,43 @@ static int inbox_events (lua_State *L) {
   ae_ask *ask = ae_box_check(L);
   ae_ask_filter filter = ae_box_filter(L);
   ae_error error;
-  return ae_box_rows(L, ask, ae_ask_events(ask, &filter, &error), &error, push_event);
+  return ae_box_rows(L, ask, ae_ask_events(ask, &filter, &error), &error);
 }
 
 static int inbox_groups (lua_State *L) {
   ae_ask *ask = ae_box_check(L);
   ae_ask_filter filter = ae_box_filter(L);
   ae_error error;
-  return ae_box_rows(L, ask, ae_ask_groups(ask, &filter, &error), &error, ae_box_group);
+  return ae_box_rows(L, ask, ae_ask_groups(ask, &filter, &error), &error);
 }
 
 static int inbox_references (lua_State *L) {
   ae_ask *ask = ae_box_check(L);
   ae_error error;
-  return ae_box_rows(L, ask, ae_ask_references(ask, &error), &error, push_reference);
+  return ae_box_rows(L, ask, ae_ask_references(ask, &error), &error);
 }
 
 static int inbox_memory (lua_State *L) {
   ae_ask *ask = ae_box_check(L);
   ae_slice rule = ae_box_optional(L, 2), thing = ae_box_optional(L, 3);
   ae_error error;
-  return ae_box_rows(L, ask, ae_ask_memory(ask, rule, thing, ae_wall_ms(), &error), &error,
-                     push_memory);
+  return ae_box_rows(L, ask, ae_ask_memory(ask, rule, thing, ae_wall_ms(), &error), &error);
 }
 
 /* Pushes what a query finds of the event whose number is argument 2, as ae_box_rows does. */
 static int rows_of_event (lua_State *L,
-                          ae_code (*query)(ae_ask *ask, int64_t sequence, ae_error *error),
-                          int (*push)(lua_State *L, ae_ask *ask)) {
+                          ae_code (*query)(ae_ask *ask, int64_t sequence, ae_error *error)) {
   ae_ask *ask = ae_box_check(L);
   ae_error error;
-  return ae_box_rows(L, ask, query(ask, luaL_checkinteger(L, 2), &error), &error, push);
+  return ae_box_rows(L, ask, query(ask, luaL_checkinteger(L, 2), &error), &error);
 }
 
 static int inbox_steps (lua_State *L) {
-  return rows_of_event(L, ae_ask_steps, push_step);
+  return rows_of_event(L, ae_ask_steps);
 }
 
 static int inbox_timers (lua_State *L) {
-  return rows_of_event(L, ae_ask_timers, push_timer);
+  return rows_of_event(L, ae_ask_timers);
 }
 
 static int inbox_by_id (lua_State *L) {
@@ -304,31 +163,31 @@ static int inbox_by_id (lua_State *L) {
   ae_error error;
   ae_slice id;
   id.data = luaL_checklstring(L, 2, &id.length);
-  return ae_box_rows(L, ask, ae_ask_by_id(ask, id, &error), &error, push_event);
+  return ae_box_rows(L, ask, ae_ask_by_id(ask, id, &error), &error);
 }
 
 static int inbox_event (lua_State *L) {
-  return rows_of_event(L, ae_ask_event, push_event);
+  return rows_of_event(L, ae_ask_event);
 }
 
 static int inbox_runs (lua_State *L) {
-  return rows_of_event(L, ae_ask_runs, push_run);
+  return rows_of_event(L, ae_ask_runs);
 }
 
 static int inbox_attempts (lua_State *L) {
-  return rows_of_event(L, ae_ask_attempts, push_run);
+  return rows_of_event(L, ae_ask_attempts);
 }
 
 static int inbox_acts (lua_State *L) {
-  return rows_of_event(L, ae_ask_acts, push_act);
+  return rows_of_event(L, ae_ask_acts);
 }
 
 static int inbox_effects (lua_State *L) {
-  return rows_of_event(L, ae_ask_effects, push_effect);
+  return rows_of_event(L, ae_ask_effects);
 }
 
 static int inbox_effect_attempts (lua_State *L) {
-  return rows_of_event(L, ae_ask_effect_attempts, push_effect);
+  return rows_of_event(L, ae_ask_effect_attempts);
 }
 
 static void push_names (lua_State *L, const char *name, const char *const *list,

@@ -56,17 +56,7 @@ int ae_box_changed (lua_State *L) {
 int ae_box_plan (lua_State *L) {
   ae_ask *ask = ae_box_check(L);
   ae_error error;
-  return ae_box_rows(L, ask, ae_ask_plan(ask, &error), &error, ae_box_group);
-}
-
-static int push_count (lua_State *L, ae_ask *ask) {
-  ae_asked_count count;
-  int more = ae_ask_next_count(ask, &count);
-  if (more != 1) return more;
-  lua_createtable(L, 0, 2);
-  ae_box_text(L, "name", count.name);
-  ae_box_number(L, "count", count.count);
-  return 1;
+  return ae_box_rows(L, ask, ae_ask_plan(ask, &error), &error);
 }
 
 int ae_box_counts (lua_State *L) {
@@ -76,7 +66,7 @@ int ae_box_counts (lua_State *L) {
   ae_ask *ask = ae_box_check(L);
   ae_error error;
   ae_code code = queries[luaL_checkoption(L, 2, NULL, names)](ask, &error);
-  return ae_box_rows(L, ask, code, &error, push_count);
+  return ae_box_rows(L, ask, code, &error);
 }
 
 static ae_slice deed_text (lua_State *L, const char *name) {

@@ -16,17 +16,9 @@
 ae_ask *ae_box_check (lua_State *L);
 /* Reads the filter, a table at index 2 that keeps its texts. */
 ae_ask_filter ae_box_filter (lua_State *L);
-/* Each sets a field of the table on top. An absent text and a version below 0 set
-** nothing. */
-void ae_box_text (lua_State *L, const char *name, ae_slice text);
-void ae_box_number (lua_State *L, const char *name, int64_t value);
-void ae_box_version (lua_State *L, int64_t version);
-/* Pushes the rows of the query as a list; `code`: the result of starting it, `push`:
-** reads a row, and pushes it if there is one. Or nil, message, code. */
-int ae_box_rows (lua_State *L, ae_ask *ask, ae_code code, ae_error *error,
-                 int (*push)(lua_State *L, ae_ask *ask));
-/* Reads the next group, and pushes it as a table if there is one. */
-int ae_box_group (lua_State *L, ae_ask *ask);
+/* Pushes the rows of the query as a list of tables; `code`: the result of starting it. Or
+** nil, message, code. */
+int ae_box_rows (lua_State *L, ae_ask *ask, ae_code code, ae_error *error);
 
 /* inbox_hand.c */
 

@@ -12,6 +12,7 @@
 ** the newest pages are in the log, and the database may be shorter than its
 ** header says.
 */
+#include "inbox/store_disk.h"
 #include "inbox/store_private.h"
 
 #include <errno.h>
@@ -183,6 +184,7 @@ static void take_back (ae_store *store) {
 ae_code ae_store_check (ae_store *store, ae_error *error) {
   bool fresh = false;
   ae_code code;
+  if (ae_disk_holds(store->path)) return AE_OK;
   if (store->path[0] == '\0' || store->path[0] == ':')
     return ae_fail(error, AE_STORAGE, 0, "'%.80s' names no file for the inbox", store->path);
   code = check_folder(store->path, error);

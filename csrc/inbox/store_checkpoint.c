@@ -23,6 +23,7 @@
 ** and it reports that only once. The pages are still in the log. So no checkpoint
 ** is made any more, the log is kept, and the next start copies all of it again.
 */
+#include "inbox/store_disk.h"
 #include "inbox/store_private.h"
 
 #include <sqlite3.h>
@@ -71,7 +72,8 @@ static int copy (sqlite3 *db, int *pages, int *copied) {
 static int connect (const ae_store *store, sqlite3 **db) {
   int result;
   if (*db != NULL) return SQLITE_OK;
-  result = sqlite3_open_v2(store->path, db, SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX, NULL);
+  result = sqlite3_open_v2(store->path, db, SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX,
+                           ae_disk_vfs(store->path));
   if (result == SQLITE_OK) {
     (void)sqlite3_extended_result_codes(*db, 1);
     (void)sqlite3_db_config(*db, SQLITE_DBCONFIG_LOOKASIDE, NULL, 0, 0);

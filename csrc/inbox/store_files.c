@@ -13,6 +13,7 @@
 ** lacks the newest events, and SQLite deletes a log beside a new, empty database:
 ** the functions here refuse to open either.
 */
+#include "inbox/store_disk.h"
 #include "inbox/store_private.h"
 
 #include <dirent.h>
@@ -188,7 +189,7 @@ static bool elsewhere (const char *name, const ae_file *known) {
 }
 
 bool ae_store_in_place (const ae_store *store) {
-  return !elsewhere(store->path, &store->files[0]);
+  return ae_disk_holds(store->path) || !elsewhere(store->path, &store->files[0]);
 }
 
 /* SQLite creates the log at its first use: the first log that is seen is ours. */
@@ -201,7 +202,7 @@ static bool log_moved (ae_store *store, const char *log) {
 }
 
 bool ae_store_moved (ae_store *store) {
-  char *log = ae_store_beside(store, "-wal");
+  char *log = ae_disk_holds(store->path) ? NULL : ae_store_beside(store, "-wal");
   store->moved = !ae_store_in_place(store) || (log != NULL && log_moved(store, log));
   free(log);
   return store->moved;

@@ -1,6 +1,7 @@
 /*
 ** store_sqlite.c: opening the inbox's file, transactions, and what went wrong.
 */
+#include "inbox/store_disk.h"
 #include "inbox/store_private.h"
 
 #include <errno.h>
@@ -173,7 +174,8 @@ static ae_code open_database (ae_store *store, ae_error *error) {
   int64_t version = 0;
   ae_code code;
   int flags = SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX;
-  if (sqlite3_open_v2(store->path, &store->db, flags, NULL) != SQLITE_OK)
+  if (ae_disk_holds(store->path)) flags |= SQLITE_OPEN_CREATE;
+  if (sqlite3_open_v2(store->path, &store->db, flags, ae_disk_vfs(store->path)) != SQLITE_OK)
     return ae_store_explain(store, error);
   sqlite3_extended_result_codes(store->db, 1);
   sqlite3_busy_timeout(store->db, BUSY_MS);

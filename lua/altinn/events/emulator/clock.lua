@@ -1,5 +1,5 @@
--- The emulator's clock: it begins with the real time, runs N times as fast,
--- and can be moved forward. All waits of the emulator are timers of it.
+-- The emulator's clock: it begins with the real time, runs N times as fast, and can be moved forward; or it is given.
+-- All waits of the emulator are timers of it.
 local timers = require "altinn.events.support.timers"
 local wire = require "altinn.events.emulator.wire"
 
@@ -14,10 +14,11 @@ Clock.__index = Clock
 --- A clock.
 ---@param real fun(): number, number the real time since 1970, and one that never goes back, in seconds
 ---@param speed number how many times as fast; 0: it stands still and is only moved
+---@param began number|nil the time with which it begins; nil: the real one
 ---@return table clock
-function M.new(real, speed)
+function M.new(real, speed, began)
   local wall, steady = real()
-  return setmetatable({ real = real, speed = speed, began = wall, since = steady, moved = 0,
+  return setmetatable({ real = real, speed = speed, began = began or wall, since = steady, moved = 0,
     timers = timers.new() }, Clock)
 end
 
@@ -77,6 +78,50 @@ end
 function Clock:jump(time)
   local now = self:now()
   if time > now then self.moved = self.moved + time - now end
+end
+
+-- A clock that somebody else moves.
+
+local Given = setmetatable({}, { __index = Clock })
+Given.__index = Given
+
+--- A clock that is given. Its owner calls :run when the time has come that was asked of `after`, or more often.
+---@param ports { now: (fun(): number), after: (fun(seconds: number, call: function): any), forget: fun(timer: any),
+---  wake: function } wake: what `after` is to call
+---@return table clock
+function M.given(ports)
+  return setmetatable({ ports = ports, speed = 0, timers = timers.new() }, Given)
+end
+
+function Given:now() return self.ports.now() end
+
+function Given:wall() return self.ports.now() end
+
+-- Asks to be woken at the next timer's time.
+local function arm(self)
+  local due = self.timers:next()
+  if due == self.armed then return end
+  if self.waker then self.ports.forget(self.waker) end
+  self.armed, self.waker = due, nil
+  if due then self.waker = self.ports.after(math.max(0, due - self.ports.now()), self.ports.wake) end
+end
+
+function Given:at(time, call)
+  local timer = self.timers:add(time, call)
+  if not self.armed or time < self.armed then arm(self) end
+  return timer
+end
+
+function Given:run(guard)
+  if self.waker then self.ports.forget(self.waker) end
+  self.armed, self.waker = nil, nil
+  Clock.run(self, guard)
+  arm(self)
+end
+
+function Given:clear()
+  self.timers = timers.new()
+  arm(self)
 end
 
 return M

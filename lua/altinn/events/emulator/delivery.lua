@@ -21,7 +21,6 @@ M.validation_ladders = {
 
 local KEPT = 10000          -- remembered finished deliveries
 local MOST_HOPS = 50
-local MAX_BODY = 8 << 20    -- of an endpoint's answer that is no success, bytes
 local DISORDER_SECONDS = 2
 
 local Deliveries = {}
@@ -29,11 +28,9 @@ Deliveries.__index = Deliveries
 
 --- The deliveries of an emulator.
 ---@param emulator table
----@param multi userdata of altinn.events.curl
 ---@return table deliveries
-function M.new(emulator, multi)
-  return setmetatable({ emulator = emulator, multi = multi, list = {}, by_request = {}, last = 0, under_way = 0 },
-    Deliveries)
+function M.new(emulator)
+  return setmetatable({ emulator = emulator, list = {}, sent = {}, last = 0, under_way = 0 }, Deliveries)
 end
 
 -- Attempts.
@@ -42,14 +39,17 @@ local function slack_body(body)
   return '{"text": "' .. body:gsub('"', '\\"') .. '"}'
 end
 
+local finished
+
 local function start_request(self, delivery, hop)
-  local id = self.multi:add {
-    method = hop.method, url = hop.url, body = hop.body, timeout = self.emulator.timeout, max_body = MAX_BODY,
-    sink = true,
+  local known = { delivery = delivery, hop = hop, began = self.emulator.clock:wall() }
+  self.under_way, self.sent[known] = self.under_way + 1, true
+  known.handle = self.emulator:post({
+    method = hop.method, url = hop.url, body = hop.body, subscription = delivery.subscription,
     headers = hop.body and { ["Content-Type"] = "application/json; charset=utf-8" } or {},
-  }
-  self.under_way = self.under_way + 1
-  self.by_request[id] = { delivery = delivery, hop = hop, began = self.emulator.clock.real() }
+  }, function(reply)
+    if self.sent[known] then finished(self, known, reply) end
+  end)
 end
 
 local function first_hop(delivery)
@@ -135,19 +135,16 @@ function attempt(self, delivery)
   start_request(self, delivery, first_hop(delivery))
 end
 
--- The answer to a request of this multi, which may lead on to another one.
-function Deliveries:finished(reply)
-  local known = self.by_request[reply.id]
-  if not known then return end
-  self.by_request[reply.id] = nil
-  self.under_way = self.under_way - 1
+-- The answer to a request, which may lead on to another one.
+function finished(self, known, reply)
+  self.sent[known], self.under_way = nil, self.under_way - 1
   local delivery = known.delivery
   local hop = not reply.error and next_hop(known.hop, reply)
   if hop then
     start_request(self, delivery, hop)
     return
   end
-  local outcome = { milliseconds = math.floor((self.emulator.clock.real() - known.began) * 1000) }
+  local outcome = { milliseconds = math.floor((self.emulator.clock:wall() - known.began) * 1000) }
   outcome.status = reply.status ~= 0 and reply.status or nil
   outcome.error = reply.error
   if self.emulator.switches:take("unanswered", delivery.subscription.id, delivery.event.type) then
@@ -173,7 +170,7 @@ end
 
 local function shuffle(list)
   for index = #list, 2, -1 do
-    local other = math.random(index)
+    local other = wire.random(index)
     list[index], list[other] = list[other], list[index]
   end
 end
@@ -203,7 +200,7 @@ function Deliveries:push(event, subscription)
   if hold(self, event, subscription) then return end
   local delay = switches:take("delay", subscription.id, event.type)
   local seconds = delay and delay.seconds or 0
-  if switches:strikes "unordered" then seconds = seconds + math.random() * DISORDER_SECONDS end
+  if switches:strikes "unordered" then seconds = seconds + wire.random() * DISORDER_SECONDS end
   begin(self, event, subscription, seconds)
   if switches:take("double", subscription.id, event.type) or switches:strikes "duplicates" then
     begin(self, event, subscription, seconds)
@@ -227,14 +224,14 @@ end
 
 -- Forgets all deliveries, and cancels those in flight.
 function Deliveries:clear()
-  for id, known in pairs(self.by_request) do
-    self.multi:cancel(id)
+  for known in pairs(self.sent) do
+    self.emulator:drop(known.handle)
     known.delivery.state = "cancelled"
   end
   for _, delivery in ipairs(self.list) do
     if delivery.timer then delivery.timer.call = nil end
   end
-  self.list, self.by_request, self.under_way = {}, {}, 0
+  self.list, self.sent, self.under_way = {}, {}, 0
 end
 
 -- Looking.

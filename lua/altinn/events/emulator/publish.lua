@@ -105,6 +105,21 @@ function M.record(text)
   return record_of(event)
 end
 
+--- The record of an event whose members are texts in Altinn's own form and order already.
+---@param members table[] each { name, text }
+---@return table|nil record
+---@return string|nil message
+---@return string|nil code
+---@return table|nil detail
+function M.own_record(members)
+  local text = wire.encode(wire.object(members))
+  local event, message, code, detail = events.parse(text)
+  if not event then return nil, message, code, detail end
+  local record = { body = text, form = text }
+  for _, name in ipairs(kept_names) do record[name] = event[name] end
+  return record
+end
+
 -- Registering.
 
 local function forget_old(self, now)

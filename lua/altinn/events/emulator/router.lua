@@ -12,7 +12,7 @@ Router.__index = Router
 --- A router without routes.
 ---@return table router
 function M.new()
-  return setmetatable({ routes = {} }, Router)
+  return setmetatable({ by_length = {} }, Router)
 end
 
 local function split(path)
@@ -23,25 +23,31 @@ end
 
 -- Adds a handler for a method and a path; {name} in it stands for any one part.
 function Router:add(method, path, handler)
-  self.routes[#self.routes + 1] = { method = method, parts = split(path), handler = handler, path = path }
+  local parts, names = split(path), {}
+  for index, part in ipairs(parts) do
+    names[index] = part:match("^{(%w+)}$")
+    parts[index] = part:lower()
+  end
+  local routes = self.by_length[#parts] or {}
+  self.by_length[#parts] = routes
+  routes[#routes + 1] = { method = method, parts = parts, names = names, handler = handler, path = path }
 end
 
-local function match(route, parts)
-  if #route.parts ~= #parts then return nil end
-  local parameters = {}
+local function match(route, lower, parts)
+  local names = route.names
   for index, part in ipairs(route.parts) do
-    local name = part:match("^{(%w+)}$")
-    if name then parameters[name] = parts[index]
-    elseif part:lower() ~= parts[index]:lower() then return nil end
+    if part ~= lower[index] and not names[index] then return nil end
   end
+  local parameters = {}
+  for index, name in pairs(names) do parameters[name] = parts[index] end
   return parameters
 end
 
 -- The handler of a request and its parameters; else nil and the methods that the path has.
 function Router:find(method, path)
-  local parts, allowed = split(path), {}
-  for _, route in ipairs(self.routes) do
-    local parameters = match(route, parts)
+  local parts, lower, allowed = split(path), split(path:lower()), {}
+  for _, route in ipairs(self.by_length[#parts] or {}) do
+    local parameters = match(route, lower, parts)
     if parameters and route.method == method then return route, parameters end
     if parameters then allowed[#allowed + 1] = route.method end
   end

@@ -10,6 +10,7 @@ local orders = require "altinn.events.emulator.orders"
 local publish = require "altinn.events.emulator.publish"
 local router = require "altinn.events.emulator.router"
 local shape = require "altinn.events.emulator.shape"
+local sorted = require("altinn.events.support.names").sorted
 local suggest = require "altinn.events.support.suggest"
 local view = require "altinn.events.emulator.letters_view"
 local wire = require "altinn.events.emulator.wire"
@@ -50,8 +51,13 @@ end
 local order = { "specversion", "id", "type", "time", "resource", "resourceinstance", "subject", "alternativesubject",
   "source" }
 
+local OLD_APP = "urn:altinn:resource:altinnapp."
+local is_usual = {}
+for _, attribute in ipairs(order) do is_usual[attribute] = true end
+
 local kinds = { letter = "correspondence", attachment = "attachment", order = "notification" }
 
+-- The full type of an event and, of a short name, its entry in the catalogue; nil and a message.
 local function type_of(name)
   if name:find("[.]") then return name, nil end
   local ok, entry = pcall(function() return events.types[name] end)
@@ -78,6 +84,43 @@ end
 -- The members of a short description beside attributes.
 local short_members = { count = "count", order = "text", party = "name", sender = "name", recipient = "name",
   dead = "boolean", resource = "name", type = "name" }
+
+-- The catalogue's entry of a full type, or nil.
+local function entry_of(kind)
+  return events.types[kind:match("([^.]+)$")]
+end
+
+--- The event that Altinn raises about a thing at this moment.
+---@param emulator table
+---@param name string a type, short or full
+---@param about { id: string|nil, resource: string|nil, sender: string|nil, recipient: string|nil } of the thing
+---@param attributes table<string, any> that are given; false leaves one out
+---@return table|nil record
+---@return string|nil message
+function M.event(emulator, name, about, attributes)
+  local kind, entry = type_of(name)
+  if not kind then return nil, entry end
+  if not entry then
+    local known
+    known, entry = pcall(entry_of, kind)
+    entry = known and entry.type == kind and entry or nil
+  end
+  local values, members = fill(emulator, about, kind, entry), {}
+  values.resourceinstance = about.id or values.resourceinstance
+  local plain = not values.resource:find(OLD_APP, 1, true)
+  for attribute, value in pairs(attributes) do
+    values[attribute] = value
+    plain = plain and type(value) == "string" and is_usual[attribute] and attribute ~= "time"
+      and attribute ~= "resource"
+  end
+  for _, attribute in ipairs(order) do
+    members[#members + 1] = { attribute, values[attribute] or nil }
+    values[attribute] = nil
+  end
+  if plain then return publish.own_record(members) end
+  for _, attribute in ipairs(sorted(values)) do members[#members + 1] = { attribute, values[attribute] or nil } end
+  return publish.record(wire.encode(wire.object(members)))
+end
 
 -- One event of a short description; `texts` are its members as they were given. What is given counts, and false leaves
 -- an attribute out.
@@ -113,7 +156,7 @@ local function several(emulator, body, texts)
   end
   if wanted.order == "random" then
     for index = #list, 2, -1 do
-      local other = math.random(index)
+      local other = wire.random(index)
       list[index], list[other] = list[other], list[index]
     end
   end
@@ -232,15 +275,26 @@ local function read_letter(emulator, body)
   return spec
 end
 
---- Creates a letter; it is published at its time, or held with "hold": true.
+--- Creates a letter; it is published at its time, or held with `hold`.
+---@param emulator table
+---@param values table of letter_members
+---@return table|nil letter
+---@return string|nil message
+function M.letter(emulator, values)
+  local spec, message = read_letter(emulator, values)
+  if not spec then return nil, message end
+  return emulator.letters:create(spec)
+end
+
+--- The same as a call.
 ---@param emulator table
 ---@param _ table
 ---@param body table
 ---@return table reply
 function M.create(emulator, _, body)
-  local spec, message = read_letter(emulator, body)
-  if not spec then return wrong(message) end
-  return router.plain(201, letter_view(emulator, emulator.letters:create(spec)))
+  local letter, message = M.letter(emulator, body)
+  if not letter then return wrong(message) end
+  return router.plain(201, letter_view(emulator, letter))
 end
 
 --- All letters.
@@ -294,9 +348,7 @@ for step in pairs(orders.steps) do
 end
 
 --- The names of the steps, sorted.
-M.steps = {}
-for name in pairs(steps) do M.steps[#M.steps + 1] = name end
-table.sort(M.steps)
+M.steps = sorted(steps)
 
 local step_members = { by = "text", text = "text", reminder = "boolean", pause = "span", steps = "names" }
 
@@ -312,20 +364,30 @@ local function walk(emulator, letter, body)
   end
 end
 
+--- Takes a step in a letter's life, or walks all of them.
+---@param emulator table
+---@param letter table
+---@param name string
+---@param values table of step_members
+---@return string|nil message why it cannot be taken
+function M.take_step(emulator, letter, name, values)
+  local how, message = shape.read(values, step_members)
+  if not how then return message end
+  if name == "walk" then return walk(emulator, letter, how) end
+  if steps[name] then return steps[name](emulator, letter, how) end
+  return ("there is no step '%s'%s; there are %s, walk"):format(name, suggest.hint(name, steps),
+    table.concat(M.steps, ", "))
+end
+
 --- A step in a letter's life, or all of them.
 ---@param emulator table
 ---@param request table
 ---@param body table
 ---@return table reply
 function M.step(emulator, request, body)
-  local letter, name = emulator.letters.by_id[request.parameters.id], request.parameters.step
+  local letter = emulator.letters.by_id[request.parameters.id]
   if not letter then return M.missing("letter", request.parameters.id, "/letters") end
-  local how, message = shape.read(body, step_members)
-  if not how then return wrong(message) end
-  if name == "walk" then message = walk(emulator, letter, how)
-  elseif steps[name] then message = steps[name](emulator, letter, how)
-  else message = ("there is no step '%s'%s; there are %s, walk"):format(name, suggest.hint(name, steps),
-    table.concat(M.steps, ", ")) end
+  local message = M.take_step(emulator, letter, request.parameters.step, body)
   return message and wrong(message) or router.plain(200, letter_view(emulator, letter))
 end
 
@@ -336,22 +398,34 @@ local attachment_steps = {
   purge = function(all, one) all:purge(one) end,
 }
 
+--- The names of the steps of attachments, sorted.
+M.attachment_steps = sorted(attachment_steps)
+
+--- Takes a step in an attachment's life.
+---@param emulator table
+---@param one table
+---@param name string
+---@param values table { text }
+---@return string|nil message why it cannot be taken
+function M.take_attachment_step(emulator, one, name, values)
+  local how, message = shape.read(values, { text = "text" })
+  if not how then return message end
+  if not attachment_steps[name] then
+    return ("there is no step '%s'%s"):format(name, suggest.hint(name, attachment_steps))
+  end
+  attachment_steps[name](emulator.files, one, how)
+end
+
 --- A step in an attachment's life.
 ---@param emulator table
 ---@param request table
 ---@param body table
 ---@return table reply
 function M.attachment_step(emulator, request, body)
-  local all, name = emulator.files, request.parameters.step
-  local one = all.by_id[request.parameters.id]
+  local one = emulator.files.by_id[request.parameters.id]
   if not one then return M.missing("attachment", request.parameters.id, "/letters/{id}") end
-  local how, message = shape.read(body, { text = "text" })
-  if not how then return wrong(message) end
-  if not attachment_steps[name] then
-    return wrong(("there is no step '%s'%s"):format(name, suggest.hint(name, attachment_steps)))
-  end
-  attachment_steps[name](all, one, how)
-  return router.plain(200, view.attachment(one, true))
+  local message = M.take_attachment_step(emulator, one, request.parameters.step, body)
+  return message and wrong(message) or router.plain(200, view.attachment(one, true))
 end
 
 return M

@@ -1,6 +1,7 @@
 -- Switches for the faults of the real Altinn, and faults that strike the next n requests or pushes.
 local sorted = require("altinn.events.support.names").sorted
 local suggest = require "altinn.events.support.suggest"
+local wire = require "altinn.events.emulator.wire"
 
 local M = {}
 
@@ -64,7 +65,7 @@ end
 -- Whether a switch is on now; by its chance, where it has one.
 function Switches:strikes(name)
   local value = self.on[name]
-  if type(value) == "number" then return math.random() < value end
+  if type(value) == "number" then return wire.random() < value end
   return value == true
 end
 

@@ -1,23 +1,66 @@
 -- Forms of values: JSON in Altinn's member order and escaping, times, names, base64url, LIKE.
-local events = require "altinn.events"
 
 local M = {}
 
+-- Chance.
+
 local random_source
+
+-- The system's random numbers: 64 bits each.
+local function urandom()
+  random_source = random_source or assert(io.open("/dev/urandom", "rb"))
+  return (("i8"):unpack(random_source:read(8)))
+end
+
+local chance = urandom
+
+--- Random numbers that are the same for the same seed (SplitMix64).
+---@param seed integer
+---@return fun(): integer bits 64 of them
+function M.seeded(seed)
+  local state = seed
+  return function()
+    state = state + 0x9E3779B97F4A7C15
+    local z = state
+    z = (z ~ z >> 30) * 0xBF58476D1CE4E5B9
+    z = (z ~ z >> 27) * 0x94D049BB133111EB
+    return z ~ z >> 31
+  end
+end
+
+--- Calls a function to which all chance comes from `source`, in place of the system's. Gives its results, or raises its
+--- error.
+---@param source fun(): integer of M.seeded
+---@param call function
+function M.by_chance_of(source, call, ...)
+  local before = chance
+  chance = source
+  local results = table.pack(pcall(call, ...))
+  chance = before
+  if not results[1] then error(results[2], 0) end
+  return table.unpack(results, 2, results.n)
+end
+
+--- A random number from 0 to 1, or a whole one from 1 to `most`.
+---@param most integer|nil
+---@return number
+function M.random(most)
+  local number = chance() >> 11
+  return most and number % most + 1 or number * 0x1p-53
+end
 
 -- Random octets, `count` of them.
 local function random(count)
-  random_source = random_source or assert(io.open("/dev/urandom", "rb"))
-  return random_source:read(count)
+  local parts = {}
+  for index = 1, (count + 7) // 8 do parts[index] = ("i8"):pack(chance()) end
+  return table.concat(parts):sub(1, count)
 end
 
 --- A random UUID, version 4.
 ---@return string
 function M.uuid()
-  local hex = random(16):gsub(".", function(c) return ("%02x"):format(c:byte()) end)
-  local variant = ("89ab"):sub(tonumber(hex:sub(17, 17), 16) % 4 + 1):sub(1, 1)
-  return ("%s-%s-4%s-%s%s-%s"):format(hex:sub(1, 8), hex:sub(9, 12), hex:sub(14, 16), variant, hex:sub(18, 20),
-    hex:sub(21))
+  local a, b = chance() & ~0xF000 | 0x4000, chance() & ~(3 << 62) | 2 << 62
+  return ("%08x-%04x-%04x-%04x-%012x"):format(a >> 32, a >> 16 & 0xFFFF, a & 0xFFFF, b >> 48, b & 0xFFFFFFFFFFFF)
 end
 
 --- A GUID in the form in which .NET writes it.
@@ -60,6 +103,7 @@ local short_escapes = { ["\b"] = "\\b", ["\t"] = "\\t", ["\n"] = "\\n", ["\f"] =
   ["\\"] = "\\\\" }
 
 local function quote(text)
+  if not text:find("[^%w%-:/._ ]") then return '"' .. text .. '"' end
   text = text:gsub('[%c"\\+<>&\'`\127]', function(c) return short_escapes[c] or ("\\u%04X"):format(c:byte()) end)
   if utf8.len(text) then
     text = text:gsub("[\xC2-\xF4][\x80-\xBF]+", function(c) return utf16(utf8.codepoint(c)) end)
@@ -70,6 +114,7 @@ local function quote(text)
 end
 
 local function quote_plainly(text)
+  if not text:find("[^%w%-:/._ ]") then return '"' .. text .. '"' end
   if not utf8.len(text) then text = text:gsub("[\x80-\xFF]", "\xEF\xBF\xBD") end
   return '"' .. text:gsub('[%c"\\\127]', function(c)
     return c == '"' and '\\"' or short_escapes[c] or ("\\u%04x"):format(c:byte())
@@ -101,58 +146,87 @@ function M.list(list)
   return setmetatable(list, List)
 end
 
--- `quoted` makes a JSON string of a text.
 local encode
 
-local function encode_object(members, quoted)
-  local parts = {}
-  for _, member in ipairs(members) do
-    local value = member[2]
-    if value == nil and members.nulls then value = events.null end
-    if value ~= nil then parts[#parts + 1] = quoted(member[1]) .. ":" .. encode(value, quoted) end
-  end
-  return "{" .. table.concat(parts, ",") .. "}"
+-- Names of members with their colons, by the function that makes strings of them: most are the same each time.
+local NAMES_KEPT = 2000
+local names_of, kept = {}, 0
+
+local function add_name(name, quoted)
+  if kept >= NAMES_KEPT then names_of, kept = {}, 0 end
+  kept = kept + 1
+  local text = quoted(name) .. ":"
+  names_of[quoted] = names_of[quoted] or {}
+  names_of[quoted][name] = text
+  return text
 end
 
-local function encode_table(value, quoted)
-  local parts = {}
-  if getmetatable(value) == List or #value > 0 then
-    for index, one in ipairs(value) do parts[index] = encode(one, quoted) end
-    return "[" .. table.concat(parts, ",") .. "]"
+local function encode_object(out, members, quoted)
+  local names, nulls, before = names_of[quoted] or {}, members.nulls, "{"
+  for index = 1, #members do
+    local name, value = members[index][1], members[index][2]
+    if value ~= nil or nulls then
+      local at = #out
+      out[at + 1], out[at + 2] = before, names[name] or add_name(name, quoted)
+      if value == nil then out[at + 3] = "null" else encode(out, value, quoted) end
+      before = ","
+    end
   end
+  out[#out + 1] = before == "{" and "{}" or "}"
+end
+
+local function encode_list(out, list, quoted)
+  out[#out + 1] = "["
+  for index, one in ipairs(list) do
+    if index > 1 then out[#out + 1] = "," end
+    encode(out, one, quoted)
+  end
+  out[#out + 1] = "]"
+end
+
+local function encode_table(out, value, quoted)
+  if getmetatable(value) == List or #value > 0 then return encode_list(out, value, quoted) end
   local names = {}
   for name in pairs(value) do names[#names + 1] = tostring(name) end
   table.sort(names)
-  for index, name in ipairs(names) do parts[index] = quoted(name) .. ":" .. encode(value[name], quoted) end
-  return "{" .. table.concat(parts, ",") .. "}"
+  for index, name in ipairs(names) do names[index] = { name, value[name] } end
+  encode_object(out, names, quoted)
 end
 
-function encode(value, quoted)
+-- Adds the JSON of a value to the texts of `out`. `quoted` makes a JSON string of a text.
+function encode(out, value, quoted)
   local kind = type(value)
-  if kind == "string" then return quoted(value) end
-  if kind == "table" then
+  local text = "null"
+  if kind == "string" then text = quoted(value)
+  elseif kind == "table" then
     local mt = getmetatable(value)
-    if mt == Raw then return value.text end
-    return mt == Object and encode_object(value, quoted) or encode_table(value, quoted)
-  end
-  if kind == "number" then
-    return math.tointeger(value) and ("%d"):format(value) or ("%.17g"):format(value)
-  end
-  return kind == "boolean" and tostring(value) or "null"
+    if mt == Object then return encode_object(out, value, quoted) end
+    if mt ~= Raw then return encode_table(out, value, quoted) end
+    text = value.text
+  elseif kind == "number" then
+    text = math.tointeger(value) and ("%d"):format(value) or ("%.17g"):format(value)
+  elseif kind == "boolean" then text = tostring(value) end
+  out[#out + 1] = text
+end
+
+local function text_of(value, quoted)
+  local out = {}
+  encode(out, value, quoted)
+  return table.concat(out)
 end
 
 --- The JSON text of a value, escaped as Altinn does.
 ---@param value any
 ---@return string
 function M.encode(value)
-  return encode(value, quote)
+  return text_of(value, quote)
 end
 
 --- The JSON text of a value with no more escapes than JSON wants.
 ---@param value any
 ---@return string
 function M.plain(value)
-  return encode(value, quote_plainly)
+  return text_of(value, quote_plainly)
 end
 
 local decoder = require("cjson.safe").new()
@@ -180,7 +254,7 @@ end
 ---@return string
 function M.time(seconds)
   local whole = math.floor(seconds)
-  local ticks = math.floor((seconds - whole) * 1e6) * 10 + math.random(1, 9)
+  local ticks = math.floor((seconds - whole) * 1e6) * 10 + M.random(9)
   return os.date("!%Y-%m-%dT%H:%M:%S", whole) .. fraction_of(ticks) .. "Z"
 end
 

@@ -1,0 +1,160 @@
+-- The emulator without a socket and without a clock of its own: its parts, requests in, replies out. What it needs of
+-- the world around it (time, pushes) are ports: server.lua gives it a socket, inside.lua a program's own functions.
+local attachments = require "altinn.events.emulator.attachments"
+local control = require "altinn.events.emulator.control"
+local delivery = require "altinn.events.emulator.delivery"
+local files = require "altinn.events.emulator.files"
+local letters = require "altinn.events.emulator.letters"
+local letters_api = require "altinn.events.emulator.letters_api"
+local letters_errors = require "altinn.events.emulator.letters_errors"
+local matching = require "altinn.events.emulator.matching"
+local publish = require "altinn.events.emulator.publish"
+local pull = require "altinn.events.emulator.pull"
+local router = require "altinn.events.emulator.router"
+local subscriptions = require "altinn.events.emulator.subscriptions"
+local switches = require "altinn.events.emulator.switches"
+local tokens = require "altinn.events.emulator.tokens"
+local world = require "altinn.events.emulator.world"
+
+local M = {}
+
+local REMEMBERED = 1000   -- requests
+local REMEMBERED_BYTES = 64 << 10   -- of a request's body
+
+local Engine = {}
+Engine.__index = Engine
+
+M.Engine = Engine
+
+-- Everything that the emulator knows, as at the start; the world, the clock and the settings stay.
+function Engine:reset()
+  if self.deliveries then self.deliveries:clear() end
+  self.clock:clear()
+  self.switches = switches.new()
+  self.tokens = tokens.new(self)
+  self.subscriptions = subscriptions.new(self)
+  self.matching = matching.new(self)
+  self.events = publish.new(self)
+  self.deliveries = delivery.new(self)
+  local delay = self.pull and self.pull.delay
+  self.pull = pull.new(self)
+  self.pull.delay = delay or self.pull.delay
+  self.files, self.letters = files.new(self), letters.new(self)
+  self.requests, self.troubles = {}, {}
+end
+
+-- Routes name the parts through the emulator, so that a reset puts new ones behind them.
+local function add_routes(self)
+  local routes = router.new()
+  tokens.routes(self, routes)
+  subscriptions.routes(self, routes)
+  publish.routes(self, routes)
+  pull.routes(self, routes)
+  letters_api.routes(self, routes)
+  attachments.routes(self, routes)
+  control.routes(self, routes)
+  return routes
+end
+
+--- Makes an emulator of a table that has the ports: `base`, its address; `clock`, as clock.lua describes it;
+--- `post(request, done)`, which makes a push and calls done { status, headers, error } later, and gives a handle;
+--- `drop(handle)`, which forgets one; `advance(time, done)`, which moves the clock; `log(level, what, fields)`.
+---@param self table the ports
+---@param options { pipeline: string|nil, timeout: number|nil, platform: string|nil, issuer: string|nil,
+---  visible_after: number|nil, http_endpoints: string|nil, world: table|nil }
+---@return table emulator the same table
+function M.fill(self, options)
+  self.platform = (options.platform or self.base):gsub("/+$", "")
+  self.issuer = options.issuer or self.base .. "/"
+  self.skew, self.pipeline, self.timeout = 0, options.pipeline or "new", options.timeout or 45
+  self.http_endpoints, self.world = options.http_endpoints or "loopback", options.world or world.new {}
+  self:reset()
+  self.pull.delay = options.visible_after or self.pull.delay
+  self.router = add_routes(self)
+  return self
+end
+
+-- Requests.
+
+local function date(self)
+  return os.date("!%a, %d %b %Y %H:%M:%S GMT", math.floor(self.clock:wall() + self.skew))
+end
+
+-- The beginning of a text, up to a whole character.
+local function beginning(text)
+  if #text <= REMEMBERED_BYTES then return text end
+  return (text:sub(1, REMEMBERED_BYTES):gsub("[\xC0-\xFF][\x80-\xBF]*$", ""))
+end
+
+local function remember(self, request, status)
+  local list = self.requests
+  list[#list + 1] = { method = request.method, path = request.path, query = request.query, headers = request.headers,
+    body = beginning(request.body), bytes = #request.body, status = status }
+  if #list > REMEMBERED * 2 then self.requests = table.move(list, #list - REMEMBERED + 1, #list, 1, {}) end
+end
+
+local function respond(self, request, reply)
+  request.responded = true
+  if not request.control then
+    remember(self, request, reply.status)
+    self.log("info", "request", { reason = request.method .. " " .. request.path, status = reply.status })
+  end
+  reply.headers = reply.headers or {}
+  if self.skew ~= 0 then reply.headers.Date = date(self) end
+  request.send(reply)
+end
+
+-- The reply that the control interface has set for this request, or nil.
+local function trouble(self, request)
+  for index, one in ipairs(self.troubles) do
+    if request.path:find(one.path, 1, true) and (not one.method or one.method == request.method) then
+      one.left = one.left - 1
+      if one.left == 0 then table.remove(self.troubles, index) end
+      return one
+    end
+  end
+  return nil
+end
+
+local function handle(self, request)
+  local route, found = self.router:find(request.method, request.path)
+  if not route then
+    if request.control then return control.lost(request, found) end
+    if #found > 0 then return router.empty(405, { Allow = table.concat(found, ", ") }) end
+    return router.empty(404)
+  end
+  request.parameters = found
+  return route.handler(request)
+end
+
+--- Calls a function whose error must not end the emulator: the error is logged. Gives true and the function's results,
+--- or false.
+function Engine:guarded(what, call, ...)
+  return xpcall(call, function(message)
+    self.log("error", "error", { reason = debug.traceback(("%s: %s"):format(what, tostring(message)), 2) })
+  end, ...)
+end
+
+local function answer(self, request)
+  local fine, reply = self:guarded(request.method .. " " .. request.path, handle, self, request)
+  if not fine then reply = router.problem(500, "the emulator has a fault: see its log") end
+  if reply and not request.responded then respond(self, request, reply) end
+end
+
+--- Takes a request: { method, path, query = list of { name, value }, headers = by lower-case name, body, send }.
+--- `send` gets the reply { status, headers, body }, now or later; status 0: the connection ends without an answer.
+---@param request table
+function Engine:take(request)
+  request.control = (request.path .. "/"):find("^/emulator/") ~= nil
+  request.respond = function(reply) respond(self, request, reply) end
+  local one = not request.control and trouble(self, request)
+  if not one then return answer(self, request) end
+  local function strike()
+    if one.error then respond(self, request, letters_errors.problem(request, one.error))
+    elseif one.status then respond(self, request, { status = one.status, headers = one.headers or {}, body = one.body })
+    else answer(self, request) end
+  end
+  if one.seconds then self.clock:after(one.seconds, strike) else strike() end
+end
+
+return M

@@ -58,7 +58,9 @@ struct disk_volume {
   char path[];
 };
 
+/* Takes the lock of the disk. */
 void ae_disk_lock (void);
+/* Gives the lock back. */
 void ae_disk_unlock (void);
 
 /* The volume of a file's name; NULL: there is none. */

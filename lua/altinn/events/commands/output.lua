@@ -32,6 +32,24 @@ end
 ---@param value any
 function M.json(value) write(assert(json.encode(value))) end
 
+local PROGRESS_SECONDS = 0.1  -- between two changes of the line
+
+--- Shows on a terminal how far a long work is; nothing in a pipe.
+---@param label string
+---@return fun(count: integer|nil) progress called with how much is done; without a count it clears the line
+function M.progress(label)
+  local host = require("altinn.events.support.libraries").load "altinn.events.host"
+  if not host.terminal(io.stderr) then return function() end end
+  local next_at = 0
+  return function(count)
+    local now = os.clock()
+    if count and now < next_at then return end
+    next_at = now + PROGRESS_SECONDS
+    io.stderr:write("\r", count and ("%s: %d"):format(label, count) or "", "\27[K")
+    io.stderr:flush()
+  end
+end
+
 --- Whether standard output took everything that was printed. To be called once, at the end.
 ---@return boolean ok
 ---@return string|nil message

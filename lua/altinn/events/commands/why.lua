@@ -1,6 +1,6 @@
 -- altinn-events why: why a rule wants an event, or not; and of an event of the inbox what became of it: why it was
 -- done, why not, why not yet, why again.
-local events = require "altinn.events"
+local given_events = require "altinn.events.commands.given_events"
 local findings = require "altinn.events.rules.findings"
 local options = require "altinn.events.commands.options"
 local output = require "altinn.events.commands.output"
@@ -15,38 +15,6 @@ local M = { summary = "why a rule wants an event or not, and what became of it: 
 function M.options(command)
   options.add(command, "config", "inbox", "json", "rule")
   command:argument("event", "its number in the inbox, its id, or a file")
-end
-
-local function parse(word, text)
-  local event, message, _, detail = events.parse((text:gsub("^\239\187\191", "")), { max_bytes = #text })
-  if event then return event end
-  local at = type(detail) == "table" and detail.position
-  return nil, ("%s%s: %s"):format(word, at and (": byte %d"):format(at) or "", message)
-end
-
-local function stored(word, config)
-  local inbox = require "altinn.events.host.inbox"
-  local sequence, message = inbox.find(config.inbox, word)
-  if not sequence then return nil, message end
-  local body
-  body, message = inbox.body(config.inbox, sequence)
-  if not body then return nil, message end
-  local event
-  event, message = events.parse(body, { max_bytes = #body })
-  return event, message, event and sequence
-end
-
-local function event_of(word, config)
-  local file, message = io.open(word, "rb")
-  if not file then
-    if not word:find("/", 1, true) and not word:find("%.jsonl?$") then return stored(word, config) end
-    return nil, message
-  end
-  local text
-  text, message = file:read("a")  -- a folder opens, and does not read
-  file:close()
-  if not text then return nil, ("%s: %s"):format(word, message) end
-  return parse(word, text)
 end
 
 -- Adds the stories of the runs; those of rules that are no longer there stand at the end.
@@ -76,8 +44,9 @@ function M.run(args, config)
   local set, list = prepare.rules(config)
   for _, finding in ipairs(set and {} or list) do output.note(findings.text(finding)) end
   if not set then return 1 end
-  local event, message, sequence = event_of(args.event, config)
-  if not event then return output.failure(message) end
+  local list_of_events, message = given_events.of(args.event, config.inbox)
+  if not list_of_events then return output.failure(message) end
+  local event, sequence = list_of_events[1].event, list_of_events[1].sequence
   list, message = why.explain(set, event, args.rule)
   if not list then return output.failure(message) end
   if sequence then

@@ -90,17 +90,10 @@ function M.rules(path)
   return names
 end
 
---- The sequence number of an event, by that number or by its id.
----@param path string
----@param word string
----@return integer|nil sequence
----@return string|nil message
----@return string|nil code
-function M.find(path, word)
-  local inbox <close>, message, code = host.inbox(path)
-  if not inbox then return nil, message, code end
+-- The one row of an event, by its number or its id.
+local function row_of(inbox, path, word)
   local number = math.tointeger(tonumber(word))
-  local rows
+  local rows, message, code
   if number then rows, message, code = inbox:event(number)
   else rows, message, code = inbox:by_id(word) end
   if not rows then return nil, message, code end
@@ -109,7 +102,31 @@ function M.find(path, word)
     return nil, ("%d events have the id %s; name one by its number (inbox list shows them)")
       :format(#rows, events.mask(word)), "conflict"
   end
-  return rows[1].sequence
+  return rows[1]
+end
+
+--- A stored event as it is: nothing is masked.
+---@param path string
+---@param word string its number or its id
+---@return { sequence: integer, received: integer, subscription: string|nil, body: string }|nil row received: in
+---  milliseconds since 1970
+---@return string|nil message
+---@return string|nil code
+function M.row(path, word)
+  local inbox <close>, message, code = host.inbox(path)
+  if not inbox then return nil, message, code end
+  return row_of(inbox, path, word)
+end
+
+--- The sequence number of an event, by that number or by its id.
+---@param path string
+---@param word string
+---@return integer|nil sequence
+---@return string|nil message
+---@return string|nil code
+function M.find(path, word)
+  local row, message, code = M.row(path, word)
+  return row and row.sequence, message, code
 end
 
 --- The text of a stored event.

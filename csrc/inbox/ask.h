@@ -32,6 +32,16 @@ typedef struct ae_ask_filter {
   int64_t limit;        /* the most events listed */
 } ae_ask_filter;
 
+/* A line: see lines.h. */
+typedef struct ae_ask_place {
+  ae_slice rule;
+  ae_slice path; /* of the attribute that orders the rule's runs, as '$."subject"'; absent:
+                    all runs of the rule are one line */
+  ae_slice key;  /* the order key */
+  int64_t now;   /* ms since 1970: runs that are due by then stand in it */
+  int64_t limit; /* the most runs listed; the first ones by sequence */
+} ae_ask_place;
+
 /* A column of a row. Numbers that are times are ms since 1970; a text in JSON or of
 ** several lines: see the tables in store_schema.c. */
 typedef struct ae_asked {
@@ -57,6 +67,13 @@ ae_code ae_ask_effects (ae_ask *ask, int64_t sequence, ae_error *error);
 ae_code ae_ask_effect_attempts (ae_ask *ask, int64_t sequence, ae_error *error);
 ae_code ae_ask_steps (ae_ask *ask, int64_t sequence, ae_error *error);
 ae_code ae_ask_timers (ae_ask *ask, int64_t sequence, ae_error *error);
+/* The runs that are not over and stand in a line, or would when their turn comes; see
+** ae_ask_place. Of each: sequence, state, due, changed, reason, cause, attempt, timer, and
+** in_line: 1: while it waits for its time, it is the head of the line. */
+ae_code ae_ask_line (ae_ask *ask, const ae_ask_place *place, ae_error *error);
+/* The times at which hosts started, from `since` (ms since 1970) on. A host that has
+** written nothing is not among them. */
+ae_code ae_ask_starts (ae_ask *ask, int64_t since, ae_error *error);
 /* What is remembered at `now`; an absent rule or thing does not filter. */
 ae_code ae_ask_memory (ae_ask *ask, ae_slice rule, ae_slice thing, int64_t now,
                        ae_error *error);

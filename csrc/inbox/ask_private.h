@@ -60,4 +60,9 @@ void ae_ask_run_passes (char *sql, const ae_ask_filter *filter, const char *stat
 /* Registers the SQL function group_id. */
 bool ae_ask_functions (ae_ask *ask);
 
+/* store_line.c */
+
+/* Registers the SQL function may_hold. */
+bool ae_ask_line_functions (ae_ask *ask);
+
 #endif

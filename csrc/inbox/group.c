@@ -188,6 +188,7 @@ static bool carry_out (ae_inbox *inbox, ae_work *work, const ae_work *works) {
 static bool transact (ae_inbox *inbox, ae_work *works) {
   const ae_group *group = &inbox->group;
   if (!ae_store_begin(inbox->store)) return false;
+  if (inbox->started != 0 && !ae_store_started(inbox->store, inbox->started)) return false;
   for (ae_work *first = works; first != NULL; first = first->next)
     for (ae_work *work = first; work != NULL; work = work->with)
       if (!carry_out(inbox, work, first)) return false;
@@ -212,6 +213,7 @@ static void add_counts (ae_inbox *inbox) {
 /* After the commit: dispatches the runs of the new events. */
 static void committed (ae_inbox *inbox) {
   add_counts(inbox);
+  inbox->started = 0;
   ae_meanings_committed(&inbox->meanings);
   for (size_t i = 0; i < inbox->group.plan_count; i++)
     ae_runs_admit_new(inbox, &inbox->group.plans[i]);

@@ -15,6 +15,12 @@ static inline uint64_t ae_hash (uint64_t value, ae_slice text) {
   return value;
 }
 
+/* The number of the line of a rule's runs with one order key, never 0. */
+static inline uint64_t ae_hash_line (ae_slice rule, ae_slice key) {
+  uint64_t line = ae_hash(ae_hash(ae_hash(AE_HASH_START, rule), AE_LITERAL("\n")), key);
+  return line == 0 ? 1 : line;
+}
+
 /* The hash of a run. Runs of one rule collide only where the hash would be 0:
 ** it becomes 1. */
 static inline uint64_t ae_hash_run (uint64_t rule, int64_t sequence) {

@@ -210,6 +210,7 @@ static ae_code load (ae_inbox *inbox, ae_error *error) {
       !load_memory(inbox) || !ae_timers_load(inbox) || !ae_look_numbers(inbox))
     return ae_store_explain(inbox->store, error);
   inbox->begun = inbox->sequence;
+  inbox->started = ae_wall_ms();
   trim();
   return AE_OK;
 }

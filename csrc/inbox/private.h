@@ -112,6 +112,7 @@ struct ae_inbox {
                        without a row of `run` */
   int64_t act;      /* the last one applied */
   int64_t version;  /* of the file; changes when another connection writes */
+  int64_t started;  /* ms since 1970; 0: it is written down */
   bool scanning;
   bool rebuild;     /* memory lacks runs: it has to be rebuilt from the file */
   bool forgetful;   /* runs were abandoned and not reported yet */

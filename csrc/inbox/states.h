@@ -87,6 +87,7 @@ typedef enum ae_effect_state {
 #define AE_STATE_SQL_OR_R(name, text) " OR r.state = '" text "'"
 /* Runs in an open state are indexed by due time. */
 #define AE_SQL_HAS_TIME "(state = ''" AE_OPEN_RUN_STATES(AE_STATE_SQL_OR) ") IS TRUE"
+#define AE_SQL_R_HAS_TIME "(r.state = ''" AE_OPEN_RUN_STATES(AE_STATE_SQL_OR_R) ") IS TRUE"
 /* Runs that wait for a time or need an operator are indexed by cause. */
 #define AE_STATES_WITH_CAUSE(X) AE_OPEN_RUN_STATES(X) X(DEAD, "dead") X(ABANDONED, "abandoned")
 #define AE_SQL_HAS_CAUSE "(state = ''" AE_STATES_WITH_CAUSE(AE_STATE_SQL_OR) ") IS TRUE"

@@ -9,7 +9,7 @@
 
 #include "inbox/inbox.h"
 
-#define AE_STORE_VERSION 3
+#define AE_STORE_VERSION 4
 
 /* The length of the file's own secret key. */
 #define AE_STORE_KEY_BYTES AE_INBOX_KEY_BYTES
@@ -109,6 +109,8 @@ bool ae_store_run_over (ae_store *store, int64_t sequence, bool *finished);
 /* The event waits no more. */
 bool ae_store_finish (ae_store *store, int64_t sequence);
 bool ae_store_remember (ae_store *store, const void *bytes, size_t size);
+/* A host started at that time, ms since 1970. */
+bool ae_store_started (ae_store *store, int64_t time);
 /* Writes the run's new state. A final state stays: then *changed is false. */
 bool ae_store_settle (ae_store *store, const ae_work *work, bool *changed);
 /* Abandons the run, unless it is over; *changed: it was not over. */

@@ -58,7 +58,8 @@
 /* waiting.rules is one text with a rule's name a line. A name behind a tab is that
 ** of a rule that came too late for the event (scan.c). */
 #define RUNS_SQL \
-  "SELECT r.rule, r.state, r.attempt, r.due, r.reason, r.changed, r.version, r.cause," \
+  "SELECT r.rule, r.state, max(r.tries, r.attempt) AS attempt, r.due, r.reason," \
+  " r.changed, r.version, r.cause," \
   " " AE_SQL_GROUP " AS id, r.entry, r.timer, r.would FROM run r WHERE r.sequence = ?1" \
   " UNION ALL SELECT * FROM (WITH RECURSIVE each(name, rest) AS" \
   " (SELECT NULL, rules || char(10) FROM waiting WHERE sequence = ?1 AND rules <> ''" \
@@ -150,7 +151,8 @@ static ae_code open_database (ae_ask *ask, ae_error *error) {
   (void)sqlite3_db_config(ask->db, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, (int *)NULL);
   (void)sqlite3_exec(ask->db, "PRAGMA trusted_schema = OFF", NULL, NULL, NULL);
   code = check_version(ask, error);
-  if (code == AE_OK && !ae_ask_functions(ask)) code = fail(ask, error);
+  if (code == AE_OK && !(ae_ask_functions(ask) && ae_ask_line_functions(ask)))
+    code = fail(ask, error);
   if (code == AE_OK)
     (void)sqlite3_db_config(ask->db, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 0, (int *)NULL);
   return code;
@@ -235,10 +237,11 @@ ae_code ae_ask_event (ae_ask *ask, int64_t sequence, ae_error *error) {
 }
 
 ae_code ae_ask_by_id (ae_ask *ask, ae_slice id, ae_error *error) {
-  ae_code code = ae_ask_put(ask,
-                            EVENT_SQL " FROM event e WHERE json_extract(CAST(e.body AS TEXT),"
-                                      " '$.id') = ?1 ORDER BY e.sequence",
-                            error);
+  ae_code code = ae_ask_put(
+    ask,
+    EVENT_SQL " FROM event e WHERE may_hold(e.body, ?1)"
+              " AND json_extract(CAST(e.body AS TEXT), '$.id') = ?1 ORDER BY e.sequence",
+    error);
   if (code == AE_OK)
     sqlite3_bind_text64(ask->rows, 1, id.data, id.length, SQLITE_TRANSIENT, SQLITE_UTF8);
   return code;
@@ -251,8 +254,8 @@ ae_code ae_ask_runs (ae_ask *ask, int64_t sequence, ae_error *error) {
 ae_code ae_ask_attempts (ae_ask *ask, int64_t sequence, ae_error *error) {
   return put_sequence(
     ask,
-    "SELECT rule, state, attempt, due, reason, changed, version, cause FROM attempt"
-    " WHERE sequence = ?1 ORDER BY rule, number",
+    "SELECT rule, state, max(coalesce(tries, 0), attempt) AS attempt, due,"
+    " reason, changed, version, cause FROM attempt WHERE sequence = ?1 ORDER BY rule, number",
     sequence, error);
 }
 

@@ -38,6 +38,7 @@ typedef struct sqlite3_stmt sqlite3_stmt;
   X(FINISH_LAST, "DELETE FROM waiting WHERE sequence = ?1 AND runs <= 1") \
   X(FINISH_ONE, "UPDATE waiting SET runs = runs - 1 WHERE sequence = ?1") \
   X(REMEMBER, "INSERT INTO remembered(fingerprints) VALUES(?1)") \
+  X(STARTED, "INSERT INTO started(time) VALUES(?1)") \
   X(TOUCH, "REPLACE INTO remembered(number, fingerprints) VALUES(0, x'')") \
   X(SETTLE_FIRST, "INSERT OR IGNORE INTO run(sequence, rule, state, attempt, due, reason," \
                   " changed, since, line, tries, version, cause, would, entry, timer)" \

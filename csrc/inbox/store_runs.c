@@ -56,6 +56,11 @@ bool ae_store_remember (ae_store *store, const void *bytes, size_t size) {
   return ae_sql_run(ae_store_use(store, AE_SQL_REMEMBER));
 }
 
+bool ae_store_started (ae_store *store, int64_t time) {
+  sqlite3_bind_int64(ae_store_use(store, AE_SQL_STARTED), 1, time);
+  return ae_sql_run(ae_store_use(store, AE_SQL_STARTED));
+}
+
 bool ae_store_touch (ae_store *store) {
   return ae_sql_run(ae_store_use(store, AE_SQL_TOUCH));
 }

@@ -22,7 +22,8 @@
 **             that runs next, NULL: "run"; `timer`: JSON, of the timer that starts
 **             that body; `cause`: a failure without ids, for grouping; `would`:
 **             JSON, the effects of a shadowed run
-** attempt     earlier states of runs, kept by the trigger `run_kept`
+** attempt     earlier states of runs, kept by the trigger `run_kept`; `tries`: as of the
+**             run then, NULL: not known
 ** act         acts by hand, with the state that the run had before
 ** effect      requests to targets, whole, by key; `answer` is the beginning of the
 **             target's answer; `place`: among effects recorded at the same time
@@ -40,6 +41,7 @@
 ** repeated    events that mean the same as an earlier one; `meaning`: the fingerprint
 **             as a number; `earlier`: how many events before meant the same
 ** secret      keys made with the file: `pseudonym`
+** started     when hosts started that then wrote; ms since 1970
 */
 #define TABLE_EVENT \
   "CREATE TABLE event(sequence INTEGER PRIMARY KEY," \
@@ -78,9 +80,7 @@
   " attempt INTEGER, reason TEXT, changed INTEGER, answer TEXT);" \
   "CREATE INDEX effect_attempt_event ON effect_attempt(sequence);"
 
-/* The tables, columns and triggers that are new in version 3. The trigger `run_kept`
-** does not keep the state of a run that was put back by hand and not tried yet:
-** that is no attempt. */
+/* The tables, columns and triggers that are new in version 3. */
 #define COLUMNS_3 \
   "ALTER TABLE run ADD COLUMN version INTEGER;" \
   "ALTER TABLE run ADD COLUMN entry TEXT;" \
@@ -116,11 +116,6 @@
 #define TRIGGERS_3 \
   "DROP TRIGGER IF EXISTS run_kept;" \
   "DROP TRIGGER IF EXISTS effect_kept;" \
-  "CREATE TRIGGER run_kept BEFORE UPDATE OF state, attempt, reason ON run" \
-  " WHEN NOT (OLD.state = 'retry' AND OLD.attempt = 0) BEGIN" \
-  " INSERT INTO attempt(sequence, rule, state, attempt, due, reason, changed, version," \
-  " cause) VALUES(OLD.sequence, OLD.rule, OLD.state, OLD.attempt, OLD.due, OLD.reason," \
-  " OLD.changed, OLD.version, OLD.cause); END;" \
   "CREATE TRIGGER effect_kept BEFORE UPDATE OF state ON effect" \
   " WHEN OLD.state <> 'recorded'" \
   " AND (OLD.state IS NOT NEW.state OR OLD.attempt IS NOT NEW.attempt) BEGIN" \
@@ -132,7 +127,25 @@
   " WHEN OLD.timer IS NOT NULL AND NEW." AE_SQL_IS_FINAL " BEGIN" \
   " DELETE FROM timer WHERE sequence = OLD.sequence AND rule = OLD.rule; END;"
 
-static const char since_3[] = COLUMNS_3 TABLES_3 TRIGGERS_3 "PRAGMA user_version = 3;";
+static const char since_3[] = COLUMNS_3 TABLES_3 TRIGGERS_3;
+
+/* What is new in version 4. */
+
+/* The trigger `run_kept` does not keep the state of a run that was put back by hand and
+** not tried yet: that is no attempt. `run_line` holds the runs that stand in a line while
+** they wait: few, and none that is over. */
+#define RUNS_4 \
+  "ALTER TABLE attempt ADD COLUMN tries INTEGER;" \
+  "CREATE INDEX run_line ON run(line) WHERE line IS NOT NULL AND line <> 0;" \
+  "CREATE TABLE started(time INTEGER NOT NULL);" \
+  "DROP TRIGGER IF EXISTS run_kept;" \
+  "CREATE TRIGGER run_kept BEFORE UPDATE OF state, attempt, reason ON run" \
+  " WHEN NOT (OLD.state = 'retry' AND OLD.tries = 0) BEGIN" \
+  " INSERT INTO attempt(sequence, rule, state, attempt, due, reason, changed, version," \
+  " cause, tries) VALUES(OLD.sequence, OLD.rule, OLD.state, OLD.attempt, OLD.due, OLD.reason," \
+  " OLD.changed, OLD.version, OLD.cause, OLD.tries); END;"
+
+static const char since_4[] = RUNS_4 "PRAGMA user_version = 4;";
 
 static const char schema[] = "BEGIN IMMEDIATE;" TABLE_EVENT TABLE_REMEMBERED TABLE_WAITING
   TABLE_RUN TABLE_EFFECT SINCE_2 "PRAGMA application_id = 0x41454256;";
@@ -174,17 +187,22 @@ static bool make_secrets (ae_store *store) {
   return ae_store_execute(store, sql);
 }
 
+static bool bring_to_3 (ae_store *store) {
+  return ae_store_execute(store, since_3) && make_secrets(store);
+}
+
 /* One transaction: `sql` begins it. When it fails, the caller closes the file, which
-** rolls back. */
-static bool bring_to_3 (ae_store *store, const char *sql) {
-  return ae_store_execute(store, sql) && ae_store_execute(store, since_3) &&
-         make_secrets(store) && ae_store_execute(store, "COMMIT");
+** rolls back. `version`: what the file has after `sql`. */
+static bool bring_up (ae_store *store, const char *sql, int64_t version) {
+  return ae_store_execute(store, sql) && (version >= 3 || bring_to_3(store)) &&
+         ae_store_execute(store, since_4) && ae_store_execute(store, "COMMIT");
 }
 
 bool ae_store_create (ae_store *store) {
-  return bring_to_3(store, schema);
+  return bring_up(store, schema, 2);
 }
 
 bool ae_store_migrate (ae_store *store, int64_t version) {
-  return bring_to_3(store, version == 1 ? from_1 : "BEGIN IMMEDIATE");
+  return bring_up(store, version == 1 ? from_1 : "BEGIN IMMEDIATE",
+                  version == 1 ? 2 : version);
 }

@@ -9,6 +9,9 @@
 **     inbox:runs(sequence), :attempts, :acts, :effects, :effect_attempts, :steps, :timers
 **     inbox:memory(rule or nil, thing or nil)  a list
 **     inbox:references()                       a list
+**     inbox:line(place)                        a list: the runs of a line; place: { rule, path,
+**                                              key, now, limit }, see ae_ask_place
+**     inbox:starts(since)                      a list: { time } of hosts that started
 **
 ** The rows of lists are tables by the names of the columns. All give nil, message, code
 ** when the file fails. A filter is a table: sequence, state,
@@ -135,6 +138,25 @@ static int inbox_references (lua_State *L) {
   return ae_box_rows(L, ask, ae_ask_references(ask, &error), &error);
 }
 
+static int inbox_line (lua_State *L) {
+  ae_ask *ask = ae_box_check(L);
+  ae_ask_place place;
+  ae_error error;
+  luaL_checktype(L, 2, LUA_TTABLE);
+  place.rule = text_field(L, "rule");
+  place.path = text_field(L, "path");
+  place.key = text_field(L, "key");
+  place.now = number_field(L, "now");
+  place.limit = number_field(L, "limit");
+  return ae_box_rows(L, ask, ae_ask_line(ask, &place, &error), &error);
+}
+
+static int inbox_starts (lua_State *L) {
+  ae_ask *ask = ae_box_check(L);
+  ae_error error;
+  return ae_box_rows(L, ask, ae_ask_starts(ask, luaL_checkinteger(L, 2), &error), &error);
+}
+
 static int inbox_memory (lua_State *L) {
   ae_ask *ask = ae_box_check(L);
   ae_slice rule = ae_box_optional(L, 2), thing = ae_box_optional(L, 3);
@@ -227,6 +249,8 @@ static const luaL_Reg methods[] = {{"count", inbox_count},
                                    {"memory", inbox_memory},
                                    {"groups", inbox_groups},
                                    {"references", inbox_references},
+                                   {"line", inbox_line},
+                                   {"starts", inbox_starts},
                                    AE_BOX_HAND_METHODS,
                                    {"close", box_close},
                                    {NULL, NULL}};

@@ -45,10 +45,7 @@ static bool on_in_force (void *context, ae_slice rule) {
 static uint64_t on_line (void *context, ae_slice body, const ae_event *event, ae_slice rule) {
   ae_host *host = context;
   ae_slice key = ae_routes_key(&host->routes, body, event, rule);
-  uint64_t line;
-  if (key.data == NULL) return 0;
-  line = ae_hash(ae_hash(ae_hash(AE_HASH_START, rule), AE_LITERAL("\n")), key);
-  return line == 0 ? 1 : line;
+  return key.data == NULL ? 0 : ae_hash_line(rule, key);
 }
 
 static bool on_meaning (void *context, ae_slice body, const ae_event *event,

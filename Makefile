@@ -54,7 +54,7 @@ WRAPPER = $(if $(filter lua5.4,$(LUANAME)),$(BUILD)/bin/altinn-events)
 
 LUA_FILES := $(sort $(shell find lua -name '*.lua' 2>/dev/null))
 # The Lua files of the host run on 5.4 only, those of the module on every Lua.
-HOST_LUA := $(filter lua/altinn-events.lua $(addprefix lua/altinn/events/,host/% commands/% emulator/%),$(LUA_FILES))
+HOST_LUA := $(filter lua/altinn-events.lua $(addprefix lua/altinn/events/,host/% commands/% dev/% emulator/%),$(LUA_FILES))
 MODULE_LUA := $(filter-out $(HOST_LUA),$(LUA_FILES))
 SPECS        = spec examples
 MODULE_SPECS = $(wildcard spec/events_spec.lua spec/vectors_spec.lua spec/match_spec.lua spec/core_spec.lua \

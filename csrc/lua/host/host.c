@@ -19,6 +19,7 @@
 #include "lua/host/inbox.h"
 #include "lua/host/options.h"
 #include "lua/host/server.h"
+#include "lua/host/terminal.h"
 #include "lua/host/versions.h"
 
 #define HOST "altinn.events.host"
@@ -296,13 +297,19 @@ static int host_hold_reload (lua_State *L) {
   return 0;
 }
 
-static const luaL_Reg functions[] = {
-  {"start", host_start},          {"hold_reload", host_hold_reload},
-  {"inbox", ae_host_inbox},       {"who", ae_host_who},
-  {"terminal", ae_host_terminal}, {"sleep", ae_host_sleep},
-  {"server", ae_host_server},     {"notify", ae_host_notify},
-  {"is_fit", ae_host_is_fit},     {"fact", host_fact},
-  {"leave", host_leave},          {NULL, NULL}};
+static const luaL_Reg functions[] = {{"start", host_start},
+                                     {"hold_reload", host_hold_reload},
+                                     {"inbox", ae_host_inbox},
+                                     {"who", ae_host_who},
+                                     {"terminal", ae_host_terminal},
+                                     {"sleep", ae_host_sleep},
+                                     {"server", ae_host_server},
+                                     {"notify", ae_host_notify},
+                                     {"is_fit", ae_host_is_fit},
+                                     {"fact", host_fact},
+                                     {"leave", host_leave},
+                                     AE_TERMINAL_FUNCTIONS,
+                                     {NULL, NULL}};
 
 AE_EXPORT int luaopen_altinn_events_host (lua_State *L) {
   ae_log_descriptors();

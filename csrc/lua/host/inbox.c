@@ -12,6 +12,7 @@
 **     inbox:line(place)                        a list: the runs of a line; place: { rule, path,
 **                                              key, now, limit }, see ae_ask_place
 **     inbox:starts(since)                      a list: { time } of hosts that started
+**     inbox:follow(what, …)                    a list; see inbox_follow.c
 **
 ** The rows of lists are tables by the names of the columns. All give nil, message, code
 ** when the file fails. A filter is a table: sequence, state,
@@ -252,6 +253,7 @@ static const luaL_Reg methods[] = {{"count", inbox_count},
                                    {"line", inbox_line},
                                    {"starts", inbox_starts},
                                    AE_BOX_HAND_METHODS,
+                                   {"follow", ae_box_follow},
                                    {"close", box_close},
                                    {NULL, NULL}};
 

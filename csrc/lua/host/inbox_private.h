@@ -42,4 +42,9 @@ int ae_box_counts (lua_State *L);
     "counts", ae_box_counts \
   }
 
+/* inbox_follow.c */
+
+/* inbox:follow(what [, after, most [, list]]) -> rows */
+int ae_box_follow (lua_State *L);
+
 #endif

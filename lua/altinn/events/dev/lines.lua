@@ -1,0 +1,163 @@
+-- Facts of a follower as lines for people: one line a fact, and nothing from outside that could control a terminal.
+local catalogue = require("altinn.events").types
+local decoder = require("cjson.safe").new()
+local inbox_shown = require "altinn.events.host.inbox_shown"
+local json = require "altinn.events.support.json"
+local texts = require "altinn.events.support.text"
+local timer_words = require "altinn.events.rules.timer_words"
+local widths = require "altinn.events.dev.width"
+
+local M = {}
+
+local BODY = 160  -- bytes of a request's body in a line
+
+local COLOURS = { bold = "1", dim = "2", red = "31", green = "32", yellow = "33", cyan = "36" }
+
+local OF_STATE = { done = "green", skipped = "dim", dead = "red", retry = "yellow", held = "yellow", later = "cyan",
+  abandoned = "red", discarded = "dim", shadowed = "cyan", sent = "green", refused = "red", not_sent = "yellow",
+  unknown = "yellow" }
+
+local short_names = {}
+for name, entry in pairs(catalogue) do short_names[entry.type] = name end
+
+--- The name of a type as rules write it.
+---@param kind string|nil
+---@return string
+function M.type(kind) return short_names[kind] or kind or "?" end
+
+-- A text of one line that cannot control a terminal.
+local function clean(text) return (texts.visible(texts.beginning(tostring(text)), "")) end
+
+M.clean = clean
+
+local function clock_time(milliseconds)
+  local seconds = milliseconds // 1000
+  local day = os.date("%Y-%m-%d", seconds) == os.date "%Y-%m-%d"
+  return tostring(os.date(day and "%H:%M:%S" or "%Y-%m-%d %H:%M", seconds))
+end
+
+local function because(reason) return reason and reason ~= "" and ": " .. clean(reason) or "" end
+
+-- The parts of a line, each { text, colour or nil }.
+
+local say = {}
+
+local function thing_of(event)
+  local instance = event.resourceinstance or event.id
+  local resource = event.resource and event.resource:gsub("^urn:altinn:resource:", "")
+  return (resource and clean(resource) .. "  " or "") .. (instance and clean(instance) or "")
+end
+
+function say.received(fact)
+  local wanted = #fact.rules > 0
+  local by = wanted and "-> " .. clean(table.concat(fact.rules, ", ")) or "no rule wants it"
+  return { { "received", "dim" }, { clean(M.type(fact.type)), "bold" }, { thing_of(fact.shown) },
+    { by, not wanted and "dim" or nil } }
+end
+
+-- What of a run waits for a time, and why.
+local function wait_of(run)
+  local due = run.due and (" at " .. run.due) or ""
+  if run.timer then
+    return ("%s the body %s"):format(due, clean(run.timer.body)), timer_words.without(run.reason)
+  end
+  return due, run.reason
+end
+
+function say.verdict(fact)
+  local run = fact.shown
+  local attempt = run.attempt > 1 and (" (attempt %d)"):format(run.attempt) or ""
+  local when, reason = wait_of(run)
+  local parts = { { clean(run.rule) }, { run.verdict, OF_STATE[run.verdict] },
+    { ((when .. attempt .. because(reason)):gsub("^[: ]+", "")) } }
+  if run.would then parts[#parts + 1] = { "would have done " .. texts.cut(clean(run.would), BODY) } end
+  return parts
+end
+
+-- The body of a recorded request, shortened.
+local function body_of(request)
+  local body = request.body or request.text or request.octets
+  if body == nil then return "" end
+  local text = type(body) == "string" and body or json.encode(body) or ""
+  local shown = clean(inbox_shown.masked(text) or "")
+  return #shown > BODY and texts.cut(shown, BODY) .. "…" or shown
+end
+
+local function where_of(request)
+  local parts = {}
+  for _, name in ipairs { "method", "path", "name", "subject", "title" } do
+    if type(request[name]) == "string" then parts[#parts + 1] = clean(request[name]) end
+  end
+  return table.concat(parts, " ")
+end
+
+-- What went out, or would go out: by the record of the effect.
+local function request_of(effect)
+  local request = effect.request and decoder.decode(effect.request)
+  if type(request) ~= "table" then return effect.request and texts.cut(clean(effect.request), BODY) or "" end
+  local where, body = where_of(request), body_of(request)
+  return where .. (where ~= "" and body ~= "" and " " or "") .. body
+end
+
+function say.effect(fact)
+  local effect = fact.shown
+  local state = effect.state .. (effect.status and (" %d"):format(effect.status) or "")
+  return { { clean(effect.rule or "?") }, { "-> " .. clean(effect.target or "?") }, { state, OF_STATE[effect.state] },
+    { request_of(effect) }, { "key " .. clean(effect.key), "dim" }, { (because(effect.reason):gsub("^: ", "")) } }
+end
+
+function say.act(fact)
+  local act = fact.shown
+  return { { clean(act.rule or "?") }, { "by hand", "yellow" },
+    { ("%s by %s%s"):format(clean(act.what), clean(act.who or "?"), because(act.reason)) } }
+end
+
+--- Prints lines on a terminal, or plainly.
+---@param options { columns: integer|nil, colour: boolean|nil } columns: where lines are cut; nil: nowhere
+---@return table style
+function M.style(options) return { columns = options.columns, colour = options.colour or false } end
+
+-- The parts as a line: cut to the columns first, coloured then.
+local function joined(parts, style)
+  local pieces, left = {}, style.columns or math.maxinteger
+  for _, part in ipairs(parts) do
+    local text = part[1]
+    if text ~= "" and left > 2 then
+      local gap = #pieces > 0 and "  " or ""
+      text = widths.cut(text, left - #gap)
+      left = left - #gap - widths.of(text)
+      local code = style.colour and part[2] and COLOURS[part[2]]
+      pieces[#pieces + 1] = gap .. (code and ("\27[%sm%s\27[0m"):format(code, text) or text)
+    end
+  end
+  return table.concat(pieces)
+end
+
+M.joined = joined
+
+--- A fact as a line.
+---@param fact altinn.events.dev.fact
+---@param style table
+---@return string
+function M.line(fact, style)
+  local parts = say[fact.what](fact)
+  table.insert(parts, 1, { clock_time(fact.time), "dim" })
+  table.insert(parts, 2, { "#" .. fact.event, "dim" })
+  return joined(parts, style)
+end
+
+--- A fact as a table for JSON.
+---@param fact altinn.events.dev.fact
+---@return table
+function M.row(fact)
+  local row = {}
+  for name, value in pairs(fact.shown) do row[name] = value end
+  row.what, row.event, row.type = fact.what, fact.event, fact.type
+  row.rule, row.rules = fact.rule, fact.rules
+  row.sequence, row.state = nil, row.state
+  row.time = inbox_shown.moment(fact.time)
+  if fact.what == "received" then row.state = nil end
+  return row
+end
+
+return M

@@ -96,7 +96,7 @@ end)
 
 describe("what a rule names", function()
   it("is looked for in the configuration: targets in may and in bodies", function()
-    says(found(rule(' may = { "send:prnt" },')), "error one.lua:1: rule 'a': may: there is no target 'prnt' in the"
+    says(found(rule(' may = { "send:prnt" },')), "error one.lua:2: rule 'a': may: there is no target 'prnt' in the"
       .. " configuration (did you mean 'print'?)")
     says(found(rule("", '    return send.http("prnt") { json = {} }')), "error one.lua:4: rule 'a': send.http: there is"
       .. " no target 'prnt' in the configuration (did you mean 'print'?)")
@@ -375,7 +375,7 @@ describe("unless", function()
     assert.are.equal("", (found(rule(unless))))
     assert.are.equal("", (found(rule(unless .. ' may = { "read:details" },'))))
     says(found(rule(unless .. " may = {},")),
-      "error one.lua:1: rule 'a': unless asks Altinn for the letter's details: add \"read:details\" to may")
+      "error one.lua:2: rule 'a': unless asks Altinn for the letter's details: add \"read:details\" to may")
     local text = 'rule { name = "a", on = %s, unless = { been = { "Read" } }, run = function() end }'
     says(found(text:format '"notificationcreated"'), "unless: these events are about no letter")
     for _, on in ipairs { '"*"', '{ "notificationcreated", "correspondencepublished" }', '"com.example.made"' } do

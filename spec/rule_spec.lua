@@ -116,8 +116,9 @@ describe("a rule's parts:", function()
     assert.are.same({ within = 5400, attempts = 3, on = { "network", 503, "throttled" } }, made.retry)
     assert.are.same({ within = 90 }, assert(new { retry = { within = 90 } }).retry)
     refused({ retry = "36h" }, "retry must be a table: retry = { within = \"36h\" }")
-    refused({ retry = { within = "2 timer", atempts = 2, attempts = "2" } }, "retry: unknown key 'atempts' (did you"
-      .. " mean 'attempts'?); retry.attempts must be a whole number above 0; retry.within '2 timer' is no span of time")
+    refused({ retry = { within = "2 timer", atempts = 2, attempts = "2" } },
+      "retry: unknown key 'atempts' (did you mean 'attempts'?)", "retry.attempts must be a whole number above 0",
+      "retry.within '2 timer' is no span of time")
     refused({ retry = { "36h" } }, "unknown key '1'")
     refused({ retry = { witin = "36h" } }, "unknown key 'witin' (did you mean 'within'?)")
     refused({ retry = { within = "soon" } }, "retry.within", "'soon' is no span of time")

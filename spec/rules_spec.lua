@@ -289,6 +289,14 @@ describe("in a rule file's scope", function()
     assert.are.equal("number", type(body("return collectgarbage 'count'")()))
   end)
 
+  it("are absent and present, also as conditions of a head", function()
+    local set = assert(load_all { ["one.lua"] = 'rule { name = "one", on = "*", when = { subject = absent,'
+      .. " resource = present }, run = print }" })
+    assert.are.same({ { "resource", "present" }, { "subject", "absent" } }, {
+      { set[1].conditions[1].attribute, set[1].conditions[1].test },
+      { set[1].conditions[2].attribute, set[1].conditions[2].test } })
+  end)
+
   it("are globals that the host adds", function()
     local said = {}
     local run = body("log(answer) return skip 'x'", { answer = 42, log = function(x) said[#said + 1] = x end })

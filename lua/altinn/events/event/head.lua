@@ -1,10 +1,14 @@
 -- The head of a rule: which events it wants. Words become conditions on
 -- context attributes, which the matcher compiles.
 local core = require "altinn.events.core"
+local faults_of = require "altinn.events.support.faults"
 local lists = require "altinn.events.support.lists"
+local suggest = require "altinn.events.support.suggest"
 local wording = require "altinn.events.support.words"
 
 local M = {}
+
+local fault = faults_of.new
 
 local Marker = { __name = "altinn.events.marker" }
 Marker.__index = Marker
@@ -82,45 +86,53 @@ local function text_of(value)
   return nil
 end
 
-local function alternative(name, value, shorten)
+local function alternative(part, value, shorten)
   if is_marker(value) and value.kind == "prefix" then
     return { shorten and shorten(value.value) or value.value, prefix = true }
   end
   local text = text_of(value)
   if not text then
-    return nil, ("when.%s: a condition is a text, a list of texts, prefix \"…\", absent, present or no(…), not a %s")
-      :format(name, type(value))
+    return nil, fault("when-value", part, ("when.%s: a condition is a text, a list of texts, prefix \"…\", absent,"
+      .. " present or no(…), not a %s"):format(part[2], type(value)))
   end
   return { shorten and shorten(text) or text, prefix = false }
 end
 
 local function alternatives(name, value, shorten)
-  local values = type(value) == "table" and not is_marker(value) and value or { value }
-  local fault, list = lists.fault(values), {}
-  if fault then return nil, ("when.%s: %s"):format(name, fault) end
+  local is_list = type(value) == "table" and not is_marker(value)
+  local values = is_list and value or { value }
+  local hole, list = lists.fault(values), {}
+  if hole then return nil, fault("when-value", { "when", name }, ("when.%s: %s"):format(name, hole)) end
   for index, one in ipairs(values) do
-    local made, message = alternative(name, one, shorten)
-    if not made then return nil, message end
+    local made, wrong = alternative({ "when", name, is_list and index or nil }, one, shorten)
+    if not made then return nil, wrong end
     list[index] = made
   end
-  if #list == 0 then return nil, ("when.%s: an empty list matches nothing"):format(name) end
+  if #list == 0 then
+    return nil, fault("when-value", { "when", name }, ("when.%s: an empty list matches nothing"):format(name))
+  end
   return list
+end
+
+-- A name that no attribute of Altinn has, with the one that is meant.
+local function unknown_attribute(name, message)
+  return fault("when-attribute", { "when", name }, ("when.%s: %s%s"):format(tostring(name), message,
+    wording.hint(name, M.carried, "rule")), nil, { at_key = true, word = suggest.only(name, M.carried) })
 end
 
 local function condition(name, value)
   local attribute, shorten = name, nil
   if attributes[name] then attribute, shorten = attributes[name][1], attributes[name][2] end
   if not attribute:find("^[a-z0-9]+$") then
-    return nil, ("when.%s: attribute names are lower-case letters and digits%s"):format(tostring(name),
-      wording.hint(name, M.carried, "rule"))
+    return nil, unknown_attribute(name, "attribute names are lower-case letters and digits")
   end
-  if value == M.absent or value == M.present then
+  if is_marker(value) and (value.kind == "absent" or value.kind == "present") then  -- also a rule file's copy of it
     return { attribute = attribute, test = value.kind, alternatives = {} }
   end
   local test = "is"
   if is_marker(value) and value.kind == "no" then test, value = "no", value.value end
-  local list, message = alternatives(name, value, shorten)
-  if not list then return nil, message end
+  local list, wrong = alternatives(name, value, shorten)
+  if not list then return nil, wrong end
   return { attribute = attribute, test = test, alternatives = list }
 end
 
@@ -136,52 +148,62 @@ local function begins_type(text)
   return false
 end
 
-local function unknown_type(word, near)
-  return ("on: '%s' is no event type that Altinn raises%s; 'altinn-events types' lists them"):format(core.mask(word),
-    near and (" (did you mean '%s'?)"):format(near) or "")
+-- The names of types, short and whole, among which a misspelt one is looked for.
+local function type_names()
+  full_types = full_types or core.types()
+  local names = {}
+  for name, entry in pairs(full_types) do names[name], names[entry.type] = true, true end
+  return names
+end
+
+local function unknown_type(part, word, near)
+  return fault("on-unknown", part, ("on: '%s' is no event type that Altinn raises"):format(core.mask(word)),
+    near and ("did you mean '%s'? 'altinn-events types' lists them"):format(near)
+      or "'altinn-events types' lists them", { word = suggest.only(word, type_names()) })
 end
 
 -- The alternative for a word with a star at its end. All types of Correspondence are known, so a beginning that none of
 -- them has is an error.
-local function stem_alternative(word, stem)
-  if stem:find("%*") then return nil, ("on: '%s': a star may stand only at the end"):format(word) end
+local function stem_alternative(part, word, stem)
+  if stem:find("%*") then
+    return nil, fault("on-star", part, ("on: '%s': a star may stand only at the end"):format(word))
+  end
   if stem ~= "" and not stem:find(".", 1, true) then stem = LETTERS .. stem end
   if stem:sub(1, #LETTERS):lower() == LETTERS and not begins_type(stem) then
-    local near = core.suggest(stem)
-    return nil, unknown_type(word, near)
+    return nil, unknown_type(part, word, core.suggest(stem))
   end
   return { stem, prefix = true }
 end
 
-local function type_alternative(word)
+local function type_alternative(part, word)
   if type(word) ~= "string" or word == "" then
-    return nil, "on: an event type is a text"
+    return nil, fault("on-form", part, "on: an event type is a text")
   end
   if word:find("[%s%c]") then
-    return nil, ("on: '%s' holds a blank, and no event type does%s"):format(core.mask(word),
-      word:find(",", 1, true) and ": several types are a list: on = { \"a\", \"b\" }" or "")
+    return nil, fault("on-form", part, ("on: '%s' holds a blank, and no event type does"):format(core.mask(word)),
+      word:find(",", 1, true) and "several types are a list: on = { \"a\", \"b\" }" or nil)
   end
-  local stem = word:match("^(.*)%*$")
-  if stem then return stem_alternative(word, stem) end
+  local stem = word:match("^(.*)%*$") or word:find("*", 1, true) and word
+  if stem then return stem_alternative(part, word, stem) end
   local entry = core.type_named(word)
   if entry then return { entry, prefix = false } end
   local ours = word:sub(1, #LETTERS):lower() == LETTERS
   if ours and not core.type_known(word) or not word:find(".", 1, true) then
-    return nil, unknown_type(word, core.suggest(word))
+    return nil, unknown_type(part, word, core.suggest(word))
   end
   return { word, prefix = false }
 end
 
 local function type_condition(on)
   local words = type(on) == "table" and on or { on }
-  local fault, list = lists.fault(words), {}
-  if fault then return nil, "on: " .. fault end
+  local hole, list = lists.fault(words), {}
+  if hole then return nil, fault("on-form", { "on" }, "on: " .. hole) end
   for index, word in ipairs(words) do
-    local made, message = type_alternative(word)
-    if not made then return nil, message end
+    local made, wrong = type_alternative({ "on", words == on and index or nil }, word)
+    if not made then return nil, wrong end
     list[index] = made
   end
-  if #list == 0 then return nil, "on: at least one event type is needed" end
+  if #list == 0 then return nil, fault("on-form", { "on" }, "on: at least one event type is needed") end
   for _, one in ipairs(list) do
     if one.prefix and one[1] == "" then return false end  -- "*": every type
   end
@@ -214,19 +236,22 @@ local value_faults = {
   resourceinstance = id_fault, alternativesubject = alternative_subject_fault,
 }
 
+local CAPITAL = "holds a capital letter; Altinn keeps filters in lower case and compares exactly, so it would never"
+  .. " match"
+
 -- Why no event has this value, nor a value that begins with it. Only ids may contain a blank.
 local function text_fault(attribute, text)
   if text == "" then return "is empty, and no attribute of an event is" end
   if text:find("%c") then return "holds a control character" end
   if attribute ~= "id" and text:find(" ", 1, true) then return "holds a blank, and Altinn compares byte by byte" end
   if attribute == "resource" and text:find("%u") then
-    return "holds a capital letter; Altinn keeps filters in lower case and compares exactly, so it would never match"
+    return CAPITAL
   end
 end
 
-local function fault_of(attribute, one)
-  local fault = text_fault(attribute, one[1])
-  if fault or one.prefix or not value_faults[attribute] then return fault end
+local function wrong_value(attribute, one)
+  local why = text_fault(attribute, one[1])
+  if why or one.prefix or not value_faults[attribute] then return why end
   return value_faults[attribute](one[1])
 end
 
@@ -234,6 +259,22 @@ end
 local function short_hint(name, text)
   if name ~= "subject" or short_forms.party(text) == text then return "" end
   return "; when.recipient and when.sender take the number alone"
+end
+
+-- The value as a rule writes it, when only capital letters are wrong with it.
+local function in_small(value)
+  local text = is_marker(value) and value.value or value
+  return type(text) == "string" and text:lower() or nil
+end
+
+local function value_fault(name, made, one, index, value)
+  local why = wrong_value(made.attribute, one)
+  if not why then return nil end
+  local is_list = type(value) == "table" and not is_marker(value)
+  local code = why == CAPITAL and "resource-capital" or made.attribute == "subject" and "subject-form" or "when-value"
+  return fault(code, { "when", name, is_list and index or nil }, ("when.%s: '%s' %s%s"):format(name,
+    core.mask(one[1]), why, short_hint(name, one[1])), nil,
+    { word = why == CAPITAL and in_small(is_list and value[index] or value) or nil })
 end
 
 -- "true" or "false" when a condition is or contains a boolean; no attribute of Altinn is one. Such a value is the
@@ -247,26 +288,25 @@ local function boolean_in(value)
 end
 
 local function condition_faults(name, value, faults)
-  local made, message = condition(name, value)
+  local made, wrong = condition(name, value)
   local boolean = boolean_in(value)
   if boolean then
-    faults[#faults + 1] = ("when.%s: %s is no text; what it must not be is written no(…)"):format(name, boolean)
+    faults[#faults + 1] = fault("when-boolean", { "when", name }, ("when.%s: %s is no text; what it must not be is"
+      .. " written no(…)"):format(name, boolean))
     return
   end
   if not made then
-    faults[#faults + 1] = message
+    faults[#faults + 1] = wrong
     return
   end
   if not M.carried[name] then
-    faults[#faults + 1] = ("when.%s: no event of Altinn carries such an attribute%s"):format(name,
-      wording.hint(name, M.carried, "rule"))
+    faults[#faults + 1] = unknown_attribute(name, "no event of Altinn carries such an attribute")
     return
   end
-  for _, one in ipairs(made.alternatives) do
-    local fault = fault_of(made.attribute, one)
-    if fault then
-      faults[#faults + 1] = ("when.%s: '%s' %s%s"):format(name, core.mask(one[1]), fault, short_hint(name, one[1]))
-    end
+  local inner = value
+  if made.test == "no" then inner = value.value end
+  for index, one in ipairs(made.alternatives) do
+    faults[#faults + 1] = value_fault(name, made, one, index, inner)
   end
 end
 
@@ -296,46 +336,72 @@ function M.is_foreign(on)
   return on ~= nil
 end
 
---- The conditions of a head that no event of Altinn can meet: an unknown attribute, an impossible value. A filter that
---- client:subscribe refuses is refused here in the same words. A head that names only types of other publishers has no
---- faults, because their attributes are not known.
+local head_keys = { on = true, when = true }
+
+-- The conditions of a head; nil and the first fault when it has any.
+local function compiled(head)
+  for key in pairs(head) do
+    if not head_keys[key] then
+      return nil, fault("rule-part", { key }, ("unknown key '%s' in a head%s"):format(tostring(key),
+        wording.hint(key, head_keys, "rule")))
+    end
+  end
+  local conditions = {}
+  if head.on ~= nil then
+    local made, wrong = type_condition(head.on)
+    if made == nil then return nil, wrong end
+    if made then conditions[1] = made end
+  end
+  if head.when ~= nil and type(head.when) ~= "table" then
+    return nil, fault("when-form", { "when" }, "when: a table of conditions is needed")
+  end
+  for name in pairs(head.when or {}) do
+    if type(name) ~= "string" then
+      return nil, fault("when-form", { "when", name }, "when: each condition needs the name of its attribute")
+    end
+  end
+  for _, name in ipairs(sorted_names(head.when or {})) do
+    local made, wrong = condition(name, head.when[name])
+    if not made then return nil, wrong end
+    conditions[#conditions + 1] = made
+  end
+  return conditions
+end
+
+--- All that is wrong with a head: what does not compile, and conditions that no event of Altinn can meet, such as an
+--- unknown attribute or an impossible value. A filter that client:subscribe refuses is refused here in the same words.
+--- A head that names only types of other publishers has no such conditions, because their attributes are not known.
+---@param head { on: string|string[]|nil, when: table<string, any>|nil } that compile takes
+---@return altinn.events.fault[]
+function M.judged(head)
+  local _, first = compiled { on = head.on, when = head.when }
+  local all = { first }
+  if M.is_foreign(head.on) then return all end
+  local found = {}
+  for _, name in ipairs(sorted_names(head.when or {})) do condition_faults(name, head.when[name], found) end
+  for _, one in ipairs(found) do
+    if not first or faults_of.text(one) ~= faults_of.text(first) then all[#all + 1] = one end
+  end
+  return all
+end
+
+--- The conditions of a head that no event of Altinn can meet.
 ---@param head { on: string|string[]|nil, when: table<string, any>|nil } that compile takes
 ---@return string[] faults empty: every condition can match
 function M.faults(head)
-  local faults = {}
-  if M.is_foreign(head.on) then return faults end
-  for _, name in ipairs(sorted_names(head.when or {})) do condition_faults(name, head.when[name], faults) end
-  return faults
+  local texts = {}
+  for index, one in ipairs(M.judged(head)) do texts[index] = faults_of.text(one) end
+  return texts
 end
-
-local head_keys = { on = true, when = true }
 
 --- Compiles a head into conditions on context attributes, in a stable order.
 ---@param head { on: string|string[]|nil, when: table<string, any>|nil }
 ---@return table[]|nil conditions each { attribute, test, alternatives }
 ---@return string|nil message what is wrong
 function M.compile(head)
-  for key in pairs(head) do
-    if not head_keys[key] then
-      return nil, ("unknown key '%s' in a head%s"):format(tostring(key), wording.hint(key, head_keys, "rule"))
-    end
-  end
-  local conditions = {}
-  if head.on ~= nil then
-    local made, message = type_condition(head.on)
-    if made == nil then return nil, message end
-    if made then conditions[1] = made end
-  end
-  if head.when ~= nil and type(head.when) ~= "table" then return nil, "when: a table of conditions is needed" end
-  for name in pairs(head.when or {}) do
-    if type(name) ~= "string" then return nil, "when: each condition needs the name of its attribute" end
-  end
-  for _, name in ipairs(sorted_names(head.when or {})) do
-    local made, message = condition(name, head.when[name])
-    if not made then return nil, message end
-    conditions[#conditions + 1] = made
-  end
-  return conditions
+  local conditions, wrong = compiled(head)
+  if conditions then return conditions end
+  return nil, faults_of.text(wrong)
 end
 
 return M

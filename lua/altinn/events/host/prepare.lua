@@ -3,6 +3,7 @@
 local config_module = require "altinn.events.host.config"
 local core = require "altinn.events.core"
 local events = require "altinn.events"
+local finding = require "altinn.events.rules.finding"
 local findings = require "altinn.events.rules.findings"
 local places = require "altinn.events.host.places"
 local rules = require "altinn.events.rules.loading"
@@ -45,8 +46,8 @@ local function check_index(set, list)
     local added, message = not rule.enabled, nil
     if not added then added, message = pcall(matcher.add, matcher, rule.name, { on = rule.on, when = rule.when }) end
     if not added then
-      list[#list + 1] = { code = "index", severity = "error", file = rule.file, line = rule.line, rule = rule.name,
-        message = tostring(message) }
+      list[#list + 1] = finding.new("index", { file = rule.file, line = rule.line, rule = rule.name },
+        tostring(message))
       return
     end
   end
@@ -55,8 +56,8 @@ end
 -- Folders, files and programs of targets: they may be made before the first effect, so this is no error.
 local function check_places(config, list)
   for _, fault in ipairs((places.faults(config.targets))) do
-    list[#list + 1] = { code = "place", severity = "warning", file = config.file,
-      message = ("targets.%s: %s"):format(fault.target, fault.message) }
+    list[#list + 1] = finding.new("place", { file = config.file }, ("targets.%s: %s"):format(fault.target,
+      fault.message))
   end
 end
 
@@ -67,9 +68,8 @@ end
 function M.rules(config)
   local set, problems = rules.load(config.rules, { digest = core.sha256 })
   if not set then
-    local list = {}
-    for index, problem in ipairs(problems) do list[index] = findings.of_problem(with_folder(problem)) end
-    return nil, list
+    for _, problem in ipairs(problems) do with_folder(problem) end
+    return nil, findings.of_problems(problems)
   end
   local list = findings.of(set, config.targets, names_altinn(config))
   check_index(set, list)

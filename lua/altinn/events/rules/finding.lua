@@ -1,6 +1,7 @@
 -- A finding of `check`: how it is made, ordered and told.
 local codes = require "altinn.events.rules.finding_codes"
 local core = require "altinn.events.core"
+local faults = require "altinn.events.support.faults"
 
 local M = {}
 
@@ -64,20 +65,12 @@ function M.has(list, severity)
   return false
 end
 
--- A suggestion stands in parentheses after the message, another remedy after a colon.
-local function with_remedy(message, remedy)
-  if not remedy then return message end
-  local suggestion, rest = remedy:match("^(did you mean '.-'%?)(.*)$")
-  if suggestion then return ("%s (%s)%s"):format(message, suggestion, (rest:gsub("^ ", ": "))) end
-  return ("%s: %s"):format(message, remedy)
-end
-
 --- What is wrong and what to do, as one sentence, with the name of the rule.
 ---@param finding altinn.events.finding
 ---@return string
 function M.sentence(finding)
   local name = finding.rule and ("rule '%s': "):format(finding.rule) or ""
-  return core.mask(name .. with_remedy(finding.message, finding.remedy))
+  return core.mask(name .. faults.sentence(finding.message, finding.remedy))
 end
 
 --- A finding as a line of the log: "file:line: sentence".

@@ -1,10 +1,11 @@
 -- Finds the mistakes of rules that loading does not find: by the targets of the configuration, and by the texts of the
 -- bodies.
 local bodies = require "altinn.events.rules.bodies"
-local core = require "altinn.events.core"
 local effects = require "altinn.events.rules.effects"
+local faults = require "altinn.events.support.faults"
 local finding = require "altinn.events.rules.finding"
-local head = require "altinn.events.event.head"
+local head_lint = require "altinn.events.rules.head_lint"
+local head_places = require "altinn.events.rules.head_places"
 local language = require "altinn.events.rules.language"
 local lint = require "altinn.events.rules.lint"
 local sandbox = require "altinn.events.rules.sandbox"
@@ -15,7 +16,6 @@ local syntax = require "altinn.events.rules.syntax"
 local UNKNOWN = require("altinn.events.rules.constants").UNKNOWN
 local things = require "altinn.events.rules.thing"
 local uses = require "altinn.events.rules.uses"
-local wants = require "altinn.events.subscriptions.wants"
 
 local M = {}
 
@@ -23,6 +23,17 @@ M.sorted, M.has, M.text, M.line = finding.sorted, finding.has, finding.text, fin
 
 local List = {}
 List.__index = List
+
+local function new_list(sources)
+  return setmetatable({ read = {}, places = {}, sources = sources }, List)
+end
+
+-- The findings alone.
+local function plain(list)
+  setmetatable(list, nil)
+  list.read, list.places, list.sources = nil, nil, nil
+  return list
+end
 
 function List:add(severity, code, place, message, remedy)
   local one = finding.new(code, place, message, remedy)
@@ -35,59 +46,87 @@ local function place_in(rule, entry)
   return { file = rule.file, line = at.line, column = at.column, rule = rule.name }
 end
 
+-- The places of the parts of a file's rules; false when nothing can read it.
+function List:places_of(file)
+  if self.places[file] == nil then
+    self.places[file] = self.sources[file] and head_places.read(self.sources[file]) or false
+  end
+  return self.places[file]
+end
+
+-- Adds a fault of a rule's head at the line of its part, with the edit that mends it.
+function List:fault(rule, one)
+  local place = { file = rule.file, line = rule.line, rule = rule.name }
+  local places = self:places_of(rule.file)
+  local found, fix = places and places:rule(rule.name, rule.line), nil
+  if found then
+    local node, is_exact = places:node(found, one.part, one.at_key)
+    place.line, place.column = places:position(node)
+    local instead = one.at_key and one.part[#one.part] or node.tag == "String" and node[1]
+    if is_exact and one.word and instead then fix = places:replaced(node, instead, one.word) end
+  end
+  self[#self + 1] = finding.new(one.code, place, one.message, one.remedy, fix)
+end
+
 -- Heads.
 
--- Adds the warnings that `plan` gives, for rules that want Altinn's types.
+-- What only the text of a head shows.
+local function text_of_head(list, rule)
+  local places = list:places_of(rule.file)
+  local found = places and places:rule(rule.name, rule.line)
+  if not found then return nil end
+  local node, is_exact = places:node(found, { "retry", "within" })
+  return { retry_within = is_exact and node.tag == "Number" and tonumber((tostring(node[1]))) or nil }
+end
+
+-- What a rule wants and does, as a text: rules of one text do the same. nil: it cannot be told.
+local function meaning_of(list, rule)
+  local places = list:places_of(rule.file)
+  local found = places and places:rule(rule.name, rule.line)
+  local code = found and found.name and places:bodies(found)
+  if not code then return nil end
+  local parts = {}
+  for _, one in ipairs(rule.conditions) do
+    parts[#parts + 1] = one.attribute .. one.test
+    for _, alternative in ipairs(one.alternatives) do
+      parts[#parts + 1] = alternative[1] .. (alternative.prefix and "*" or "")
+    end
+  end
+  return table.concat({ rule.file, table.concat(parts, "\1"), code }, "\0")
+end
+
+-- Warns of rules in one file that want and do the same. In different files equal texts may mean different things.
+local function check_duplicates(list, set)
+  local seen = {}
+  for _, rule in ipairs(set) do
+    local meaning = rule.enabled and meaning_of(list, rule)
+    local first = meaning and seen[meaning]
+    if first then
+      list:fault(rule, faults.new("rule-duplicate", { "name" }, ("rule '%s' in line %d has the same head and the same"
+        .. " bodies, so each event runs both"):format(first.name, first.line), "remove one of them",
+        { at_key = true }))
+    elseif meaning then seen[meaning] = rule end
+  end
+end
+
 local function check_head(list, rule)
-  local wanted = wants.of(rule, { "urn:altinn:resource:any" })
-  for _, message in ipairs(wanted and wanted.warnings or {}) do
-    local never = message:find("can never run", 1, true)
-    if never or not head.is_foreign(rule.on) then
-      list:add(never and "error" or "warning", never and "never" or "type", place_in(rule), message)
-    end
-  end
-end
-
-local SAMPLE = "987654321"  -- the documentation's number for any organisation
-
--- The check digit of an organisation number: modulo 11, with these weights.
-local WEIGHTS = { 3, 2, 7, 6, 5, 4, 3, 2 }
-
-local function is_organisation(number)
-  local sum = 0
-  for index, weight in ipairs(WEIGHTS) do sum = sum + weight * tonumber(number:sub(index, index)) end
-  local rest = (11 - sum % 11) % 11
-  return rest == tonumber(number:sub(9, 9))
-end
-
-local function check_numbers(list, rule)
-  for _, condition in ipairs(rule.conditions) do
-    for _, one in ipairs(condition.attribute == "subject" and condition.alternatives or {}) do
-      local number = not one.prefix and one[1]:match("^urn:altinn:organization:identifier%-no:(%d%d%d%d%d%d%d%d%d)$")
-      if number and number ~= SAMPLE and not is_organisation(number) then
-        list:add("hint", "organisation", place_in(rule), ("'%s' is no organisation number: its last digit does not"
-          .. " fit the others"):format(number))
-      end
-    end
-  end
-end
-
--- `unless` asks Altinn of the letter.
-local function check_unless(list, rule)
-  if not rule.unless then return end
-  local kinds = uses.kinds_of(rule)
-  if kinds and not kinds.letter then
-    list:add("error", "thing", place_in(rule), "unless: these events are about no letter, and only letters have these"
-      .. " statuses")
-  end
+  head_lint.check(rule, text_of_head(list, rule), function(one) list:fault(rule, one) end)
 end
 
 -- Targets.
 
+-- What to do about a target that the configuration lacks.
+local function missing_target(target, targets)
+  local near = suggest.nearest(target, targets)
+  local add = ("add targets.%s to the configuration"):format(target)
+  return ("there is no target '%s' in the configuration"):format(target),
+    near and ("did you mean '%s'? Else %s"):format(near, add) or add
+end
+
 local function check_target(list, rule, target, targets, where, entry)
   if targets[target] then return end
-  list:add("error", "target", place_in(rule, entry), ("%s there is no target '%s' in the configuration%s"):format(where,
-    target, suggest.hint(target, targets)), ("add targets.%s to the configuration"):format(target))
+  local message, remedy = missing_target(target, targets)
+  list:add("error", "target", place_in(rule, entry), where .. " " .. message, remedy)
 end
 
 -- A target must be of a sort that the kind of effects sends to. A target whose secrets this user cannot read may have
@@ -100,9 +139,14 @@ local function check_sort(list, rule, send, target)
 end
 
 local function check_powers_of_head(list, rule, targets)
-  for _, power in ipairs(rule.may or {}) do
+  for index, power in ipairs(rule.may or {}) do
     local target = power:match("^send:(.+)$")
-    if target then check_target(list, rule, target, targets, "may:") end
+    if target and not targets[target] then
+      local message, remedy = missing_target(target, targets)
+      local word = suggest.only(target, targets)
+      list:fault(rule, { code = "target", part = { "may", index }, message = "may: " .. message, remedy = remedy,
+        word = word and "send:" .. word })
+    end
   end
 end
 
@@ -240,12 +284,6 @@ local function check_text_of_head(list, rule, found)
   for _, one in ipairs(found.decided) do
     list:add("warning", "constant", place_in(rule, one), DECIDED[one.word])
   end
-  for _, span in ipairs(found.spans) do
-    if span.seconds < 60 then
-      list:add("warning", "span", place_in(rule, span), ("retry.within = %g means seconds"):format(span.seconds),
-        ("write \"%gs\", or \"%gh\""):format(span.seconds, span.seconds))
-    end
-  end
 end
 
 local function check_tables(list, file, read)
@@ -266,24 +304,31 @@ local function set_of(items)
   return set
 end
 
+-- The way to the part of a head that makes a rule ask Altinn, and its name; nil: none does.
+local function asking_part(rule)
+  if rule.unless then return { "unless" }, "unless" end
+  if rule.trust == "confirmed" then return { "trust" }, "trust = \"confirmed\"" end
+  for index, power in ipairs(rule.may or {}) do
+    if not power:find("^send:") then return { "may", index }, ("\"%s\" in may"):format(power) end
+  end
+end
+
+local ASKS = "%s asks Altinn, and the configuration lacks environment or credentials: such calls will fail and be tried"
+  .. " again"
+
 -- Warns of a rule that asks Altinn when the configuration lacks environment or credentials.
 local function check_asking(list, rule, found)
-  local place, what
   local own = set_of(found and found.bodies or {})
+  if not rule.enabled then return end
   for _, facts in ipairs(found and found.facts or {}) do
     for _, call in ipairs(facts.calls) do
-      local asks = things.powers[call.name] and (own[facts] or not call.second)
-      if asks and not what then place, what = call, ("letter:%s()"):format(call.name) end
+      if things.powers[call.name] and (own[facts] or not call.second) then
+        return list:add("warning", "altinn", place_in(rule, call), ASKS:format(("letter:%s()"):format(call.name)))
+      end
     end
   end
-  if not what and rule.unless then what = "unless" end
-  if not what and rule.trust == "confirmed" then what = "trust = \"confirmed\"" end
-  for _, power in ipairs(rule.may or {}) do
-    if not what and not power:find("^send:") then what = ("\"%s\" in may"):format(power) end
-  end
-  if not what or not rule.enabled then return end
-  list:add("warning", "altinn", place_in(rule, place), ("%s asks Altinn, and the configuration lacks environment or"
-    .. " credentials: such calls will fail and be tried again"):format(what))
+  local part, what = asking_part(rule)
+  if part then list:fault(rule, faults.new("altinn", part, ASKS:format(what))) end
 end
 
 local function rule_named(set, file, found)
@@ -368,26 +413,34 @@ end
 ---@param has_altinn boolean|nil whether the configuration says how to ask Altinn; nil: assume that it does
 ---@return altinn.events.finding[] findings in the order of files and lines
 function M.of(set, targets, has_altinn)
-  local list = setmetatable({ read = {} }, List)
+  local list = new_list(set.sources)
   for _, rule in ipairs(set) do
     if targets then check_powers_of_head(list, rule, targets) end
     check_head(list, rule)
-    check_unless(list, rule)
-    check_numbers(list, rule)
   end
+  check_duplicates(list, set)
   check_files(list, set, targets)
   for _, one in ipairs(lint.of(set)) do list[#list + 1] = one end
   for _, rule in ipairs(has_altinn == false and set or {}) do check_asking(list, rule, list.read[rule]) end
-  setmetatable(list, nil).read = nil
-  return M.sorted(list)
+  return M.sorted(plain(list))
 end
 
---- A problem of loading as a finding.
----@param problem table
----@return altinn.events.finding
-function M.of_problem(problem)
-  return { code = "rule", severity = "error", file = problem.file, line = problem.line, rule = problem.rule,
-    message = core.mask(problem.message) }
+--- The problems of loading as findings.
+---@param problems table[] of altinn.events.rules.loading
+---@return altinn.events.finding[]
+function M.of_problems(problems)
+  local list = new_list(problems.sources or {})
+  for _, problem in ipairs(problems) do
+    local rule = { file = problem.file, line = problem.line, name = problem.rule }
+    if problem.fault then list:fault(rule, problem.fault)
+    else
+      local message, remedy = faults.apart(problem.message)
+      list[#list + 1] = finding.new(problem.code or "rule", { file = problem.file, line = problem.line,
+        column = problem.column, rule = problem.rule }, message, problem.remedy or remedy)
+    end
+  end
+  return M.sorted(plain(list))
 end
+
 
 return M

@@ -2,6 +2,7 @@
 -- return in returned.lua; this module gives them all.
 local core = require "altinn.events.core"
 local duration = require "altinn.events.support.duration"
+local faults_of = require "altinn.events.support.faults"
 local head = require "altinn.events.event.head"
 local details = require "altinn.events.client.details"
 local lists = require "altinn.events.support.lists"
@@ -24,7 +25,11 @@ M.context = {
 }
 M.levels = { debug = true, info = true, warn = true, warning = true, error = true }
 
--- Checks of the keys of rule{…}: each returns a message when it is wrong.
+-- Checks of the keys of rule{…}: each returns what is wrong as a text that follows the key's name, or as a table: {
+-- message, remedy, code (else that of the key), way (from the key to the place), word (that is meant), whole (the
+-- message names the key itself) }, or as a list of those under `all`.
+
+local fault = faults_of.new
 
 local function want(kind)
   return function(value)
@@ -34,20 +39,25 @@ local function want(kind)
   end
 end
 
+local NUMBER = "stands in logs and metrics, and must not hold an identity number"
+
 local function check_name(value)
   if type(value) ~= "string" or not value:find("^[%w][%w%-_%.]*$") or #value > 100 then
     return "must be a word of letters, digits, hyphens, points and underscores, at most 100 long"
   end
-  if core.mask(value) ~= value then return "stands in logs and metrics, and must not hold an identity number" end
+  if core.mask(value) ~= value then return { message = NUMBER, code = "identity-number" } end
 end
 
-local ORDER = "must be \"letter\", the name of an attribute, { constant = \"…\" }, or false"
+local ORDER = { message = "must be \"letter\", the name of an attribute, { constant = \"…\" }, or false" }
 
 local function check_constant(value)
   if type(value) ~= "string" or value == "" or #value > 200 or value:find("%c") then
-    return "must be a text of 1 to 200 bytes without control characters"
+    return { message = "order.constant must be a text of 1 to 200 bytes without control characters" }
   end
-  if core.mask(value) ~= value then return "stands in listings, and must not hold an identity number" end
+  if core.mask(value) ~= value then
+    return { message = "order.constant stands in listings, and must not hold an identity number",
+      code = "identity-number" }
+  end
 end
 
 local function check_order(value)
@@ -56,8 +66,9 @@ local function check_order(value)
     for key in pairs(value) do
       if key ~= "constant" then return ORDER end
     end
-    local message = check_constant(value.constant)
-    return message and "order.constant " .. message, message ~= nil
+    local wrong = check_constant(value.constant)
+    if wrong then wrong.whole, wrong.way = true, { "constant" } end
+    return wrong
   end
   if type(value) ~= "string" or not value:find("^[a-z0-9]+$") then return ORDER end
 end
@@ -80,18 +91,28 @@ end
 
 local function span(value)
   local _, message = duration.parse(value)
-  return message
+  return message and { message = message, code = "retry-span" }
+end
+
+-- The fault of a table that ought to be a list with something in it.
+local function list_fault(value, what, example)
+  local is_named = type(value) == "table" and #value == 0 and next(value) ~= nil
+  if type(value) ~= "table" or is_named then
+    return { message = ("must be a list of %s"):format(what), remedy = example }
+  end
+  local hole = lists.fault(value)
+  return hole and { message = "must be a list: " .. hole } or nil
 end
 
 local function retry_on(value)
   if type(value) ~= "table" or #value == 0 and next(value) ~= nil then
     return "must be a list of statuses and classes" .. retry_table.classes_hint
   end
-  local fault = lists.fault(value)
-  if fault then return "must be a list: " .. fault end
-  for _, one in ipairs(value) do
+  local wrong = list_fault(value)
+  if wrong then return wrong end
+  for index, one in ipairs(value) do
     local message = retry_table.word_fault(one)
-    if message then return message end
+    if message then return { message = message, code = "retry-word", way = { index } } end
   end
 end
 
@@ -99,47 +120,75 @@ local ANSWERS = { again = true, never = true }
 
 local function check_override(value)
   if type(value) ~= "table" or next(value) == nil then
-    return "must be a table of statuses and classes: override = { [422] = \"again\", network = \"never\" }"
+    return { message = "must be a table of statuses and classes",
+      remedy = "override = { [422] = \"again\", network = \"never\" }" }
   end
   for failure, answer in pairs(value) do
     local message = retry_table.word_fault(failure)
-    if message then return message end
+    if message then return { message = message, code = "retry-word", way = { failure }, at_key = true } end
     if not ANSWERS[answer] then
-      return ("of %s must be \"again\" or \"never\"%s"):format(tostring(failure),
-        suggest.hint(tostring(answer), ANSWERS))
+      return { message = ("of %s must be \"again\" or \"never\"%s"):format(tostring(failure),
+        suggest.hint(tostring(answer), ANSWERS)), way = { failure }, word = suggest.only(answer, ANSWERS) }
     end
   end
 end
 
+local TRUST = { hint = true, confirmed = true }
+
 local function check_trust(value)
-  if value ~= "hint" and value ~= "confirmed" then return "must be \"hint\" or \"confirmed\"" end
+  if value == nil or TRUST[value] then return nil end
+  return { message = "must be \"hint\" or \"confirmed\"", word = suggest.only(value, TRUST) }
 end
 
 local function check_been(value)
-  if type(value) ~= "table" or #value == 0 then return "must be a list of statuses: been = { \"Read\" }" end
-  local fault = lists.fault(value)
-  if fault then return "must be a list: " .. fault end
-  for _, status in ipairs(value) do
-    local message = details.statuses_fault(status)
-    if message then return message end
+  if type(value) ~= "table" or #value == 0 then
+    return { message = "must be a list of statuses", remedy = "been = { \"Read\" }" }
   end
+  local wrong = list_fault(value)
+  if wrong then return wrong end
+  for index, status in ipairs(value) do
+    local message = details.statuses_fault(status)
+    if message then
+      return { message = message, code = "unless-status", way = { index },
+        word = suggest.only(status, core.altinn.statuses) }
+    end
+  end
+end
+
+-- One or more faults of a part as a list.
+local function as_list(wrong)
+  if wrong == nil then return {} end
+  if type(wrong) == "string" then return { { message = wrong } } end
+  return wrong.all or { wrong }
+end
+
+local function joined(first, rest)
+  local list = { first }
+  for _, step in ipairs(rest or {}) do list[#list + 1] = step end
+  return list
 end
 
 -- The check of a part that is a table with these keys; `example` shows one. All mistakes are told, in the order of the
 -- keys.
 local function table_of(name, checks, example)
-  local function fault(key, value)
+  local function add(found, key, value)
     if not checks[key] then
-      return ("%s: unknown key '%s'%s"):format(name, key, suggest.hint(key, checks))
+      found[#found + 1] = { message = ("%s: unknown key '%s'%s"):format(name, key, suggest.hint(key, checks)),
+        code = "rule-part", way = { key }, at_key = true, whole = true, word = suggest.only(key, checks) }
+      return
     end
-    local message = checks[key](value)
-    return message and ("%s.%s %s"):format(name, key, message)
+    for _, one in ipairs(as_list(checks[key](value))) do
+      found[#found + 1] = { message = ("%s.%s %s"):format(name, key, one.message), remedy = one.remedy,
+        code = one.code, way = joined(key, one.way), word = one.word, at_key = one.at_key, whole = true }
+    end
   end
   return function(value)
-    if type(value) ~= "table" then return ("must be a table: %s = %s"):format(name, example) end
-    local messages = {}
-    for _, key in ipairs(sorted(value)) do messages[#messages + 1] = fault(key, value[key]) end
-    if #messages > 0 then return table.concat(messages, "; "), true end
+    if type(value) ~= "table" then
+      return { message = "must be a table", remedy = ("%s = %s"):format(name, example) }
+    end
+    local found = {}
+    for _, key in ipairs(sorted(value)) do add(found, key, value[key]) end
+    return { all = found }
   end
 end
 
@@ -147,7 +196,7 @@ local check_unless_table = table_of("unless", { been = check_been })
 
 local function check_unless(value)
   if type(value) ~= "table" or value.been == nil then
-    return "must be a table with statuses: unless = { been = { \"Read\" } }"
+    return { message = "must be a table with statuses", remedy = "unless = { been = { \"Read\" } }" }
   end
   return check_unless_table(value)
 end
@@ -157,27 +206,32 @@ local powers = {
   confirm = true, purge = true, download = true,
 }
 
-local function no_power(power)
+--- The powers that a rule can have, those of effects aside.
+M.powers = powers
+
+local function no_power(power, index)
   local text = tostring(power)
   local near = suggest.hint(text, powers)
-  return ("'%s' is no power%s"):format(text, near ~= "" and near
-    or (": \"send:TARGET\" sends, and 'altinn-events explain' lists the others"))
+  return { message = ("'%s' is no power%s"):format(text, near), code = "may-unknown", way = { index },
+    remedy = near == "" and "\"send:TARGET\" sends, and 'altinn-events explain' lists the others" or nil,
+    word = suggest.only(power, powers) }
 end
 
 local function check_may(value)
-  if type(value) ~= "table" or #value == 0 and next(value) ~= nil then
-    return "must be a list of powers: may = { \"read:details\", \"send:print\" }"
-  end
-  local fault = lists.fault(value)
-  if fault then return "must be a list: " .. fault end
-  for _, power in ipairs(value) do
-    if type(power) ~= "string" or not (powers[power] or power:find("^send:.")) then return no_power(power) end
+  local wrong = list_fault(value, "powers", "may = { \"read:details\", \"send:print\" }")
+  if wrong then return wrong end
+  for index, power in ipairs(value) do
+    if type(power) ~= "string" or not (powers[power] or power:find("^send:.")) then return no_power(power, index) end
   end
 end
 
 local function check_when(value)
-  if type(value) ~= "table" then return "must be a table of conditions: when = { resource = \"acme-letters\" }" end
-  if next(value) == nil then return "holds no condition: leave it out, or write one" end
+  if type(value) ~= "table" then
+    return { message = "must be a table of conditions", remedy = "when = { resource = \"acme-letters\" }" }
+  end
+  if next(value) == nil then
+    return { message = "holds no condition", remedy = "leave it out, or write one", code = "when-empty" }
+  end
 end
 
 local checks = {
@@ -191,12 +245,23 @@ local checks = {
   unless = check_unless, override = check_override, run = want "function",
 }
 
+-- The codes of mistakes in the values of parts.
+local CODES = {
+  name = "name-form", about = "text-form", owner = "text-form", when = "when-form", order = "order-form",
+  may = "may-form", retry = "retry-form", limit = "limit-form", enabled = "switch-form", shadow = "switch-form",
+  repeats = "switch-form", trust = "trust-form", unless = "unless-form", override = "override-form", run = "run-form",
+}
+
 --- The parts of a rule, by name.
 M.keys = checks
 
-local function unknown_key(name)
-  if tonumber(name) then return ("unknown key '%s': each part of a rule has a name, such as on = …"):format(name) end
-  return ("unknown key '%s'%s"):format(name, words.hint(name, checks, "rule"))
+local function unknown_part(name)
+  if tonumber(name) then
+    return fault("part-nameless", { tonumber(name) },
+      ("unknown key '%s': each part of a rule has a name, such as on = …"):format(name))
+  end
+  return fault("rule-part", { name }, ("unknown key '%s'%s"):format(name, words.hint(name, checks, "rule")), nil,
+    { at_key = true, word = suggest.only(name, checks) })
 end
 
 -- Whether a key that is no part of a rule is the name of a body. The parts have no functions but `run`, so that only a
@@ -207,18 +272,22 @@ local function is_body(fields, name)
 end
 
 local function body_fault(name)
-  local message = check_name(name)
-  return message and ("the body's name '%s' %s"):format(core.mask(name:sub(1, 100)), message)
+  local one = as_list(check_name(name))[1]
+  return one and fault(one.code or "body-name", { name }, ("the body's name '%s' %s"):format(
+    core.mask(name:sub(1, 100)), one.message), nil, { at_key = true })
 end
 
-local function key_fault(fields, name)
+local function add_key(fields, name, problems)
   local check = checks[name]
   if not check then
-    if is_body(fields, name) then return body_fault(name) end
-    return unknown_key(name)
+    problems[#problems + 1] = not is_body(fields, name) and unknown_part(name) or body_fault(name) or nil
+    return
   end
-  local message, complete = check(fields[name])
-  return message and (complete and message or ("%s %s"):format(name, message))
+  for _, one in ipairs(as_list(check(fields[name]))) do
+    problems[#problems + 1] = fault(one.code or CODES[name], joined(name, one.way),
+      one.whole and one.message or ("%s %s"):format(name, one.message), one.remedy,
+      { at_key = one.at_key, word = one.word })
+  end
 end
 
 local function run_missing(fields)
@@ -232,11 +301,12 @@ local function run_missing(fields)
 end
 
 local function check_keys(fields, problems)
-  for _, name in ipairs(sorted(fields)) do problems[#problems + 1] = key_fault(fields, name) end
-  if fields.name == nil then problems[#problems + 1] = "'name' is missing" end
-  if fields.run == nil then problems[#problems + 1] = run_missing(fields) end
+  for _, name in ipairs(sorted(fields)) do add_key(fields, name, problems) end
+  if fields.name == nil then problems[#problems + 1] = fault("name-missing", {}, "'name' is missing") end
+  if fields.run == nil then problems[#problems + 1] = fault("run-missing", {}, run_missing(fields)) end
   if fields.on == nil then
-    problems[#problems + 1] = "'on' is missing: which event types does the rule want (\"*\" for all)?"
+    problems[#problems + 1] = fault("on-missing", {}, "'on' is missing",
+      "which event types does the rule want (\"*\" for all)?")
   end
 end
 
@@ -259,8 +329,9 @@ local function order_fault(fields)
   for name in pairs(head.carried) do attributes[name] = name ~= "recipient" and name ~= "sender" or nil end
   local fine = type(order) ~= "string" or check_order(order) or attributes[order]
   if fine or head.is_foreign(fields.on) then return nil end
-  return ("order: no event of Altinn carries '%s'%s"):format(order, head.carried[order]
-    and ": who is meant stands in its subject" or suggest.hint(order, attributes))
+  return fault("order-attribute", { "order" }, ("order: no event of Altinn carries '%s'%s"):format(order,
+    head.carried[order] and ": who is meant stands in its subject" or suggest.hint(order, attributes)), nil,
+    { word = suggest.only(order, attributes) })
 end
 
 -- `unless` asks Altinn for the details of the letter, which is a power.
@@ -269,7 +340,7 @@ local function unless_fault(fields)
   for _, power in ipairs(fields.may) do
     if power == "read:details" then return nil end
   end
-  return "unless asks Altinn for the letter's details: add \"read:details\" to may"
+  return fault("unless-power", { "may" }, "unless asks Altinn for the letter's details", "add \"read:details\" to may")
 end
 
 -- The bodies by name, `run` among them.
@@ -281,30 +352,41 @@ local function bodies_of(fields)
   return bodies
 end
 
+-- All that is wrong with the table of a rule.
+local function faults_in(fields)
+  local problems = {}
+  check_keys(fields, problems)
+  if type(fields.when) == "table" or fields.when == nil then
+    for _, one in ipairs(head.judged(fields)) do problems[#problems + 1] = one end
+  end
+  problems[#problems + 1] = order_fault(fields)
+  problems[#problems + 1] = unless_fault(fields)
+  return problems
+end
+
+local function refused(problems)
+  local texts = {}
+  for index, one in ipairs(problems) do texts[index] = faults_of.text(one) end
+  return nil, texts, problems
+end
+
 --- Makes a rule of the table that a rule file gave to rule{…}.
 ---@param fields table
 ---@return table|nil rule the parts under their names; `bodies`: the functions by name, `run` among them; `conditions`
 ---@return string[]|nil problems all that is wrong with it
+---@return altinn.events.fault[]|nil faults the same, each with its code and place
 function M.new(fields)
-  local problems = {}
-  if type(fields) ~= "table" then return nil, { "rule wants a table: rule { name = …, on = …, run = … }" } end
-  check_keys(fields, problems)
-  local conditions, message
-  if type(fields.when) == "table" or fields.when == nil then
-    conditions, message = head.compile { on = fields.on, when = fields.when }
-    if message then problems[#problems + 1] = message end
-    for _, fault in ipairs(head.faults(fields)) do
-      if fault ~= message then problems[#problems + 1] = fault end
-    end
+  if type(fields) ~= "table" then
+    return refused { fault("rule-form", {}, "rule wants a table", "rule { name = …, on = …, run = … }") }
   end
-  problems[#problems + 1] = order_fault(fields)
-  problems[#problems + 1] = unless_fault(fields)
-  if #problems > 0 then return nil, problems end
+  local problems = faults_in(fields)
+  if #problems > 0 then return refused(problems) end
   local rule = {}
   for name in pairs(checks) do rule[name] = copy_of(fields[name]) end
   if rule.order == nil then rule.order = "letter" end
   if rule.enabled == nil then rule.enabled = true end
-  rule.retry, rule.conditions, rule.bodies = normal_retry(fields.retry), conditions, bodies_of(fields)
+  rule.conditions = head.compile { on = fields.on, when = fields.when }
+  rule.retry, rule.bodies = normal_retry(fields.retry), bodies_of(fields)
   return rule
 end
 

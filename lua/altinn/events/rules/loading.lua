@@ -1,6 +1,7 @@
 -- Loading rule files: each file has its own environment, all problems are collected, and loading has no effect
 -- outside.
 local core = require "altinn.events.core"
+local fault = require("altinn.events.support.faults").new
 local json = require "altinn.events.support.json"
 local rule = require "altinn.events.rules.language"
 local sandbox = require "altinn.events.rules.sandbox"
@@ -35,11 +36,11 @@ end
 local function add_rule(set, problems, names, state, fields)
   local info, file = debug.getinfo(3, "l"), state.file
   local line = info and info.currentline > 0 and info.currentline or line_of_return(state.text)
-  local made, faults = rule.new(fields)
+  local made, told, faults = rule.new(fields)
   if not made then
     local label = type(fields) == "table" and type(fields.name) == "string" and core.mask(fields.name) or nil
-    for _, message in ipairs(faults) do
-      problems[#problems + 1] = { file = file, line = line, message = message, rule = label }
+    for index, message in ipairs(told) do
+      problems[#problems + 1] = { file = file, line = line, message = message, rule = label, fault = faults[index] }
     end
     return
   end
@@ -48,8 +49,9 @@ local function add_rule(set, problems, names, state, fields)
   made.run = made.bodies.run
   local first = names[made.name]
   if first then
-    problems[#problems + 1] = { file = file, line = line, rule = made.name,
-      message = ("the name '%s' is taken by %s:%d"):format(made.name, first.file, first.line) }
+    local one = fault("name-taken", { "name" }, ("the name '%s' is taken by %s:%d"):format(made.name, first.file,
+      first.line), nil)
+    problems[#problems + 1] = { file = file, line = line, rule = made.name, message = one.message, fault = one }
     return
   end
   names[made.name] = made
@@ -163,7 +165,7 @@ local function load_file(set, problems, names, file, options)
   elseif #set + #problems == before then
     problems[#problems + 1] = { file = file, message = no_rule(file, result) }
   end
-  for _, fault in ipairs(ok and faults or {}) do problems[#problems + 1] = { file = file, message = fault } end
+  for _, one in ipairs(ok and faults or {}) do problems[#problems + 1] = { file = file, message = one } end
   give_version(set, first, state, options)
 end
 
@@ -192,7 +194,8 @@ end
 ---@return table[]|nil set the rules in the order of files and lines; rules[i].name, .bodies, .conditions, .file, .line,
 ---  .version, …; set.files; set.sources: the text of every file that was read, of modules too, by path; set.versions:
 ---  { rule, version, file, text } of each rule, for the inbox, when there is a digest; text is JSON, name -> text
----@return table[]|nil problems all that was wrong, each { file, line, message, rule }
+---@return table[]|nil problems all that was wrong, each { file, line, message, rule, fault }; fault: what is wrong with
+---  a part of a head; problems.sources: as set.sources
 function M.load(paths, options)
   options = options or {}
   for key in pairs(options) do
@@ -208,7 +211,10 @@ function M.load(paths, options)
   for name, value in pairs(options) do loading[name] = value end
   loading.sources = sources
   for _, file in ipairs(files) do load_file(set, problems, names, file, loading) end
-  if #problems > 0 then return nil, problems end
+  if #problems > 0 then
+    problems.sources = sources.texts
+    return nil, problems
+  end
   return set
 end
 

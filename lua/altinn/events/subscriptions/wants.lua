@@ -190,7 +190,7 @@ local function in_family(one)
   return false
 end
 
-local function type_warning(one)
+local function type_fault(one)
   local text, known, raised = one[1], false, in_family(one)
   for type, entry in pairs(catalogue()) do
     if type == text or one.prefix and starts(type, text) then
@@ -199,23 +199,34 @@ local function type_warning(one)
   end
   if raised then return nil end
   local shown = core.mask(text) .. (one.prefix and "*" or "")
-  if known then return ("on: '%s' is in Altinn's list of types, but nothing raises it today"):format(shown) end
-  return ("on: '%s' is not among the types that Altinn is known to raise; is it spelt right?"):format(shown)
+  if known then
+    return { code = "type-dead", type = one,
+      message = ("on: '%s' is in Altinn's list of types, but nothing raises it today"):format(shown) }
+  end
+  return { code = "type-unlisted", type = one,
+    message = ("on: '%s' is not among the types that Altinn is known to raise; is it spelt right?"):format(shown) }
 end
 
 -- Warns when the rule says `recipient` and the type's events carry the sender, or the other way round.
-local function party_warning(rule, type)
+local function party_fault(rule, type)
   local entry = catalogue()[type]
   local when = rule.when or {}
   local word = when.recipient ~= nil and "recipient" or when.sender ~= nil and "sender"
   if not word or not entry or not entry.addressed_to or entry.addressed_to == word then return nil end
-  return ("when.%s: '%s' carries the %s, never the %s"):format(word, entry.name, entry.addressed_to, word)
+  return { code = "party", word = word, addressed_to = entry.addressed_to,
+    message = ("when.%s: '%s' carries the %s, never the %s"):format(word, entry.name, entry.addressed_to, word) }
 end
 
-local function warnings_of(rule, types)
+local function faults_of(rule, types)
   local list, left = {}, narrowed(rule.conditions, "type")
-  for _, one in ipairs(left.list or {}) do list[#list + 1] = type_warning(one) end
-  for _, type in ipairs(types or {}) do list[#list + 1] = party_warning(rule, type) end
+  for _, one in ipairs(left.list or {}) do list[#list + 1] = type_fault(one) end
+  for _, type in ipairs(types or {}) do list[#list + 1] = party_fault(rule, type) end
+  return list
+end
+
+local function messages_of(faults)
+  local list = {}
+  for index, one in ipairs(faults) do list[index] = one.message end
   return list
 end
 
@@ -260,6 +271,21 @@ function M.refusal(box)
   return not request and reason or nil
 end
 
+local function never_fault(attribute)
+  return { code = "never", attribute = attribute,
+    message = ("can never run: its conditions on '%s' exclude each other"):format(attribute) }
+end
+
+--- The conditions of a rule that no event can meet, or that Altinn never meets.
+---@param rule table with compiled conditions
+---@return table[] faults each { code, message } and what it is about: `attribute`, `type` (the alternative), or `word`
+---  (for the party) and `addressed_to`
+function M.faults(rule)
+  local never = impossible_attribute(rule.conditions)
+  if never then return { never_fault(never) } end
+  return faults_of(rule, values_of(narrowed(rule.conditions, "type")))
+end
+
 --- The values that one rule wants and a subscription can name.
 ---@param rule table name, on, when, and conditions when it is compiled already
 ---@param known string[] full resources for rules that name none
@@ -277,11 +303,11 @@ function M.of(rule, known)
   end
   local never = impossible_attribute(conditions)
   if never then
-    return { warnings = { ("can never run: its conditions on '%s' exclude each other"):format(never) } }
+    return { warnings = { never_fault(never).message } }
   end
   local type_left, subject_left = narrowed(conditions, "type"), narrowed(conditions, "subject")
   local types = values_of(type_left)
-  local warnings = warnings_of(rule, types)
+  local warnings = messages_of(faults_of(rule, types))
   types = that_come(types)
   if types and #types == 0 then return { warnings = warnings } end
   local resources, message = resources_of(rule, known)

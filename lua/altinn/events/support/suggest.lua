@@ -83,6 +83,22 @@ function M.nearest(word, candidates)
   return by_words(word, list) or best
 end
 
+--- The word that certainly was meant: the only candidate that differs by a typing mistake.
+---@param word any
+---@param candidates string[]|table<string, any> a list, or a table whose keys are the words
+---@return string|nil
+function M.only(word, candidates)
+  if type(word) ~= "string" or #word > 100 then return nil end
+  local most, found, least = #word < 5 and 1 or SLIPS, nil, SLIPS + 1
+  for key, value in pairs(candidates) do
+    local candidate = type(key) == "string" and key or value
+    local edits = math.abs(#candidate - #word) <= SLIPS and distance(word:lower(), candidate:lower()) or SLIPS + 1
+    if edits < least then found, least = candidate, edits
+    elseif edits == least and edits <= SLIPS then found = nil end
+  end
+  if least <= most and found ~= word then return found end
+end
+
 --- " (did you mean 'x'?)", or "" when nothing is near.
 ---@param word string
 ---@param candidates string[]|table<string, any>

@@ -14,5 +14,6 @@ return {
   ["attribute"] = { severity = "warning", summary = "an attribute that no event of Altinn carries" },
   ["cancel"] = { severity = "warning", summary = "a type that can never cancel the timer" },
   ["word"] = { severity = "error", summary = "a word with an argument that it does not take" },
+  ["type"] = { severity = "error", summary = "a short name where an event has the whole type" },
   ["step"] = { severity = "warning", summary = "two steps of one name" },
 }

@@ -1,0 +1,32 @@
+-- What the examples of codes are made of.
+local M = {}
+
+--- The text of a rule with one part of interest, in its third line.
+---@param part string|nil such as "order = false,"
+---@param on string|nil the type, as it is written; "correspondencepublished" in quotes when it is left out
+---@return string
+function M.rule(part, on)
+  return ('rule {\n  name = "a", on = %s,\n%s  run = function() return skip("nothing to do") end,\n}\n'):format(
+    on or '"correspondencepublished"', part and "  " .. part .. "\n" or "")
+end
+
+--- An example whose part is wrong, and what it should be.
+---@param wrong string
+---@param right string|nil nil: the part is left out
+---@param column integer
+---@param on string|nil
+---@return altinn.events.finding_example
+function M.part(wrong, right, column, on)
+  return { wrong = M.rule(wrong, on), right = M.rule(right, on), line = 3, column = column }
+end
+
+--- An example whose second line, with the event types, is wrong.
+---@param wrong string the value of `on`, as it is written
+---@param right string
+---@param column integer
+---@return altinn.events.finding_example
+function M.types(wrong, right, column)
+  return { wrong = M.rule(nil, wrong), right = M.rule(nil, right), line = 2, column = column }
+end
+
+return M

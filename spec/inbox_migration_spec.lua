@@ -1,5 +1,5 @@
 -- An inbox that an earlier version left is brought up to date when a host opens it, whole or not at all. The fixture is
--- the dump of a file that altinn-events wrote before: see spec/support/inbox_schema1.sql and inbox_schema2.sql.
+-- the dump of a file that altinn-events wrote before: see spec/support/inbox_schema1.sql and its siblings.
 local cjson = require "cjson"
 local host = require "spec.support.host"
 local process = require "spec.support.process"
@@ -151,9 +151,9 @@ local KEPT = {
   effect_attempt = "number, key, sequence, rule, target, request, state, status, attempt, reason, changed, answer",
 }
 
-local function rows(path)
+local function rows(path, kept)
   local list = {}
-  for name, columns in pairs(KEPT) do
+  for name, columns in pairs(kept or KEPT) do
     list[name] = sql.query(path, ("SELECT %s FROM %s ORDER BY 1, 2"):format(columns, name))
   end
   return list
@@ -233,5 +233,89 @@ describe("an inbox of schema 2", function()
     assert.is_truthy(log:find("level=error msg=start", 1, true), log)
     assert.are.equal(2, sql.query(one.inbox, "PRAGMA user_version")[1].user_version)
     assert.are.same(before, { rows(one.inbox), shape(one.inbox) })
+  end)
+end)
+
+-- The rules of its host.
+local RULES_3 = { r = [[
+  rule { name = "print", on = "correspondencepublished", run = function(event, letter)
+    return send.http("print") { key = { event.id }, path = "/jobs", json = { letter = letter.id } } end }
+  rule { name = "keeps", on = "correspondencepublished", run = function(event, letter, context)
+    step("first", function() return { n = 1 } end)
+    if event.id == "fails" then return skip "now it goes" end
+    return { remember { last = event.id }, later { at = "1d", run = "after", cancel = "correspondencepurged" } }
+  end, after = function(_, _, context) return skip("last was " .. context.memory.last) end }
+  rule { name = "quiet", on = "correspondencepublished", shadow = true, run = function(event, letter)
+    return { send.http("print") { key = letter, path = "/q" }, remember { seen = true } } end }
+]] }
+
+local KEPT_3 = {
+  run = "*", act = "*", event = "*", waiting = "*", remembered = "*", effect = "*", effect_attempt = "*",
+  timer = "*", meant = "*", repeated = "*", secret = "*", step = "sequence, rule, name, place, result, version, time",
+  memory = "rule, thing, name, value, expires, changed",
+  attempt = "number, sequence, rule, state, attempt, due, reason, changed, version, cause",
+}
+
+describe("an inbox of schema 3", function()
+  local one, service
+
+  before_each(function()
+    service = target.start()
+    one = host.start { rules = RULES_3,
+      config = ('return { targets = { print = { url = "%s", timeout = 5 } } }'):format(service.url) }
+    one:stop()
+    process.remove(one.inbox)
+    assert(os.execute(("sqlite3 %s <spec/support/inbox_schema3.sql"):format(one.inbox)))
+  end)
+
+  after_each(function()
+    one:close()
+    service:close()
+  end)
+
+  local function put_off()
+    sql.execute(one.inbox, "UPDATE run SET due = (CAST(strftime('%s') AS INTEGER) + 86400) * 1000, changed = "
+      .. "CAST(strftime('%s') AS INTEGER) * 1000 WHERE state IN ('retry', 'later')")
+  end
+
+  it("keeps every row, and has the tables of a new one", function()
+    put_off()
+    local before = rows(one.inbox, KEPT_3)
+    assert(one:launch())
+    assert(process.wait(10, function() return one:metrics().waiting == 2 or nil end))
+    one:stop()
+    assert.are.same(before, rows(one.inbox, KEPT_3))
+    assert.are.equal(4, sql.query(one.inbox, "PRAGMA user_version")[1].user_version)
+    assert.are.same({ { n = 5 } }, sql.query(one.inbox, "SELECT count(*) AS n FROM memory WHERE shadow = 0"))
+    assert.are.same({ { n = 3 } }, sql.query(one.inbox, "SELECT count(*) AS n FROM version WHERE last = first"
+      .. " AND version = 70451226174776"))
+    local names, columns, triggers = shape(one.inbox)
+    process.remove(one.inbox)
+    assert(one:launch())
+    one:stop()
+    assert.are.same({ shape(one.inbox) }, { names, columns, triggers })
+  end)
+
+  it("goes on where it was: a timer, a failure, what is remembered, what was sent", function()
+    sql.execute(one.inbox, "UPDATE run SET due = 1 WHERE state = 'later'")
+    assert(one:launch())
+    assert(process.wait(20, function() return one:metrics().waiting == 0 or nil end))
+    local found = {}
+    for id, run in pairs(one:verdicts()) do found[id] = run.verdict .. " " .. run.reason end
+    assert.are.equal("skipped last was sent", found["sent/keeps"])
+    assert.are.equal("skipped now it goes", found["fails/keeps"])
+    assert.are.equal("done sent to print", found["sent/print"])
+    assert.are.equal(0, #service:requests())
+  end)
+
+  it("stays as it was when it cannot be brought up to date", function()
+    put_off()
+    sql.execute(one.inbox, "CREATE TABLE replay(x)")
+    local before = { rows(one.inbox, KEPT_3), shape(one.inbox) }
+    local ok, log = one:launch()
+    assert.is_false(ok)
+    assert.is_truthy(log:find("level=error msg=start", 1, true), log)
+    assert.are.equal(3, sql.query(one.inbox, "PRAGMA user_version")[1].user_version)
+    assert.are.same(before, { rows(one.inbox, KEPT_3), shape(one.inbox) })
   end)
 end)

@@ -74,6 +74,14 @@ ae_code ae_ask_line (ae_ask *ask, const ae_ask_place *place, ae_error *error);
 /* The times at which hosts started, from `since` (ms since 1970) on. A host that has
 ** written nothing is not among them. */
 ae_code ae_ask_starts (ae_ask *ask, int64_t since, ae_error *error);
+/* What Altinn answered to reads, in order of time: of the runs of an event; about a thing,
+** such as "letter:0198…", and at `until` (ms since 1970; 0: at any time) or before. */
+ae_code ae_ask_readings (ae_ask *ask, int64_t sequence, ae_error *error);
+ae_code ae_ask_readings_of (ae_ask *ask, ae_slice thing, int64_t until, ae_error *error);
+/* A page of the events after `after`, in order of arrival: at most filter->limit of them
+** that pass the filter's since, until, type and rule (one that has a run of the event). */
+ae_code ae_ask_stream (ae_ask *ask, int64_t after, const ae_ask_filter *filter,
+                       ae_error *error);
 /* What is remembered at `now`; an absent rule or thing does not filter. */
 ae_code ae_ask_memory (ae_ask *ask, ae_slice rule, ae_slice thing, int64_t now,
                        ae_error *error);

@@ -111,15 +111,19 @@ static bool is_over (ae_inbox *inbox, const ae_work *work) {
   return true;
 }
 
-/* Stores what the rule remembers by this verdict. The next run of the rule has to
-** recall it. */
+/* Stores what the rule remembers by this verdict, and what the run read. The next run of
+** the rule has to recall what is remembered. */
+static bool keep_one (ae_inbox *inbox, const ae_work *work) {
+  if (work->kind == AE_WORK_READING) return ae_store_reading(inbox->store, work);
+  return ae_runs_note_memory(inbox, work->rule) && ae_store_keep(inbox->store, work);
+}
+
 static bool keep (ae_inbox *inbox, const ae_work *settled, const ae_work *works) {
   for (const ae_work *work = works; work != NULL; work = work->with) {
-    if (work->kind != AE_WORK_REMEMBER || work->sequence != settled->sequence ||
-        !ae_slice_equal(work->rule, settled->rule))
+    if ((work->kind != AE_WORK_REMEMBER && work->kind != AE_WORK_READING) ||
+        work->sequence != settled->sequence || !ae_slice_equal(work->rule, settled->rule))
       continue;
-    if (!ae_runs_note_memory(inbox, work->rule) || !ae_store_keep(inbox->store, work))
-      return false;
+    if (!keep_one(inbox, work)) return false;
   }
   return true;
 }

@@ -27,6 +27,7 @@ typedef enum ae_work_kind {
   AE_WORK_SETTLE,   /* what became of a run */
   AE_WORK_REMEMBER, /* what the rule remembers of a thing from now on; stored with the
                        SETTLE of the same run among the works of one transaction */
+  AE_WORK_READING,  /* what Altinn answered to a read of the run; stored likewise */
   AE_WORK_RECORD,   /* an effect, before it is sent */
   AE_WORK_OUTCOME,  /* what became of an effect */
   AE_WORK_STEP,     /* the result of a step, before the run goes on */
@@ -55,7 +56,7 @@ typedef enum ae_prior {
 ** effects of the run whose outcome is not known, in order. */
 typedef enum ae_recalled_kind {
   AE_RECALLED_STEP,   /* texts: name, result */
-  AE_RECALLED_MEMORY, /* texts: name, value */
+  AE_RECALLED_MEMORY, /* texts: name, value; the last of a name counts */
   AE_RECALLED_EFFECT  /* texts: key, target, request, state */
 } ae_recalled_kind;
 
@@ -98,7 +99,7 @@ struct ae_work {
   ae_run_state run_state;       /* SETTLE */
   ae_effect_state effect_state; /* OUTCOME */
   ae_slice reason;              /* SETTLE, OUTCOME: masked text */
-  int64_t attempt;              /* SETTLE, OUTCOME */
+  int64_t attempt;              /* SETTLE, OUTCOME; READING: which one, from 1 */
   int64_t due;                  /* SETTLE with an open state: ms since 1970 */
   int64_t since;    /* SETTLE: ms since 1970: first failed attempt; 0: the inbox fills it in */
   int64_t aside;    /* SETTLE with state held: 1: the run stands in no line while it waits */
@@ -110,7 +111,7 @@ struct ae_work {
   ae_slice key;     /* RECORD, OUTCOME: unique over all effects */
   ae_slice target;  /* RECORD */
   ae_slice request; /* RECORD: JSON, the whole effect as the rule made it */
-  int64_t status;   /* OUTCOME: HTTP status, 0 = none */
+  int64_t status;   /* OUTCOME, READING: HTTP status, 0 = none */
   ae_slice answer;  /* OUTCOME: how the target's answer began, masked */
   ae_prior prior;   /* RECORD: out */
   int64_t prior_event; /* RECORD, out: event of the run that owns the effect; 0 = none */
@@ -119,20 +120,25 @@ struct ae_work {
   size_t earlier_length;
 
   int64_t version; /* SETTLE, RECORD, STEP, VERSION: of the rule, 48 bits; 0: not known */
-  ae_slice cause;  /* SETTLE: why it failed, without ids; absent: it did not */
+  ae_slice cause;  /* SETTLE: why it failed, without ids; absent: it did not. READING: the
+                      code of a failure */
   ae_slice entry;  /* SETTLE with a timer: the body that runs when due; absent: "run" */
   ae_slice timer;  /* SETTLE: JSON, of the timer that starts it; without entry and timer
                       the run keeps those that it has */
   ae_slice would;  /* SETTLE: JSON, the effects of a shadowed run */
-  ae_slice thing;  /* SETTLE with a new timer, REMEMBER, RECALL: what the event is about */
+  ae_slice thing;  /* SETTLE with a new timer, REMEMBER, RECALL: what the event is about;
+                      READING: what Altinn was asked about */
   ae_slice timer_key, cancel; /* SETTLE with a new timer: a timer of the same thing, rule
                                  and key is replaced; full types, one a line, whose
                                  event about the thing ends it */
-  ae_slice name;              /* REMEMBER, STEP; VERSION: the rule's file */
-  ae_slice value;             /* REMEMBER: JSON, absent: forget; STEP: JSON; VERSION: JSON,
-                                 path -> text */
+  ae_slice name;              /* REMEMBER, STEP; READING: the call; VERSION: the rule's
+                                 file */
+  ae_slice value;             /* REMEMBER: JSON, absent: forget; STEP: JSON; READING: the
+                                 body; VERSION: JSON, path -> text */
+  int64_t shadow;             /* REMEMBER, STEP, RECALL: 1: the rule is in the shadow */
+  int64_t cut;                /* READING: 1: `value` is not the whole body */
   int64_t expires;            /* REMEMBER: ms since 1970, 0: never */
-  int64_t place;              /* STEP, RECORD: its place among the run's */
+  int64_t place;              /* STEP, RECORD, READING: its place among the run's */
   ae_recalled *recalled;      /* RECALL, out: the caller frees it */
 };
 

@@ -133,7 +133,9 @@ bool ae_store_recall (ae_store *store, ae_work *work);
 bool ae_store_mean (ae_store *store, const void *bytes, size_t size);
 /* The event means the same as *repeats earlier ones, which are counted. */
 bool ae_store_repeated (ae_store *store, int64_t meaning, int64_t sequence, int64_t *repeats);
-/* Keeps a version of a rule. One that is kept already stays. */
+/* Stores what Altinn answered to a read. */
+bool ae_store_reading (ae_store *store, const ae_work *work);
+/* Keeps a version of a rule that comes into force. A text that is kept already stays. */
 bool ae_store_version (ae_store *store, const ae_work *work);
 /* The timer of the work's thing, rule and key: 1 = found, *sequence is the event of its
 ** run; 0 = there is none; -1 = failed. */

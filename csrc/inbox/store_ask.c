@@ -55,6 +55,10 @@
 #define EVENT_SQL \
   "SELECT e.sequence, e.received, e.subscription, e.body, " STATE_SQL " AS state"
 
+#define STREAM_SQL \
+  "SELECT e.sequence, e.received, e.subscription, e.body FROM event e" \
+  " WHERE e.sequence > ?7 AND " AE_SQL_EVENT_PASSES
+
 /* waiting.rules is one text with a rule's name a line. A name behind a tab is that
 ** of a rule that came too late for the event (scan.c). */
 #define RUNS_SQL \
@@ -286,7 +290,7 @@ ae_code ae_ask_effect_attempts (ae_ask *ask, int64_t sequence, ae_error *error) 
 
 ae_code ae_ask_steps (ae_ask *ask, int64_t sequence, ae_error *error) {
   return put_sequence(ask,
-                      "SELECT rule, name, result, place, time, version FROM step"
+                      "SELECT rule, name, result, place, time, version, shadow FROM step"
                       " WHERE sequence = ?1 ORDER BY rule, place, name",
                       sequence, error);
 }
@@ -301,14 +305,49 @@ ae_code ae_ask_timers (ae_ask *ask, int64_t sequence, ae_error *error) {
 ae_code ae_ask_memory (ae_ask *ask, ae_slice rule, ae_slice thing, int64_t now,
                        ae_error *error) {
   ae_code code = ae_ask_put(ask,
-                            "SELECT rule, thing, name, value, expires, changed FROM memory"
+                            "SELECT rule, thing, name, value, expires, changed, shadow"
+                            " FROM memory"
                             " WHERE (?1 IS NULL OR rule = ?1) AND (?2 IS NULL OR thing = ?2)"
-                            " AND (expires = 0 OR expires > ?3) ORDER BY rule, thing, name",
+                            " AND (expires = 0 OR expires > ?3)"
+                            " ORDER BY rule, thing, name, shadow",
                             error);
   if (code != AE_OK) return code;
   sqlite3_bind_text64(ask->rows, 1, rule.data, rule.length, SQLITE_TRANSIENT, SQLITE_UTF8);
   sqlite3_bind_text64(ask->rows, 2, thing.data, thing.length, SQLITE_TRANSIENT, SQLITE_UTF8);
   sqlite3_bind_int64(ask->rows, 3, now);
+  return AE_OK;
+}
+
+#define READING_SQL \
+  "SELECT number, sequence, rule, attempt, place, at, thing, call, status, code, body, cut" \
+  " FROM reading WHERE "
+
+ae_code ae_ask_readings (ae_ask *ask, int64_t sequence, ae_error *error) {
+  return put_sequence(ask, READING_SQL "sequence = ?1 ORDER BY number", sequence, error);
+}
+
+ae_code ae_ask_readings_of (ae_ask *ask, ae_slice thing, int64_t until, ae_error *error) {
+  ae_code code = ae_ask_put(
+    ask, READING_SQL "thing = ?1 AND (?2 = 0 OR at <= ?2) ORDER BY at, number", error);
+  if (code != AE_OK) return code;
+  sqlite3_bind_text64(ask->rows, 1, thing.data, thing.length, SQLITE_TRANSIENT, SQLITE_UTF8);
+  sqlite3_bind_int64(ask->rows, 2, until);
+  return AE_OK;
+}
+
+/* Without a type the bodies of events that are passed over are not read. */
+ae_code ae_ask_stream (ae_ask *ask, int64_t after, const ae_ask_filter *filter,
+                       ae_error *error) {
+  ae_code code = ae_ask_put(ask,
+                            filter->rule.data == NULL
+                              ? STREAM_SQL " ORDER BY e.sequence LIMIT ?8"
+                              : STREAM_SQL " AND (" OF_RULE_SQL ") OR " LISTED_SQL ")"
+                                           " ORDER BY e.sequence LIMIT ?8",
+                            error);
+  if (code != AE_OK) return code;
+  ae_ask_bind(ask, filter);
+  sqlite3_bind_int64(ask->rows, 7, after);
+  sqlite3_bind_int64(ask->rows, 8, filter->limit > 0 ? filter->limit : -1);
   return AE_OK;
 }
 

@@ -23,21 +23,25 @@ static sqlite3_stmt *use_thing (ae_store *store, int which, const ae_work *work)
   return s;
 }
 
-/* Memory of the thing that has expired is deleted with the next change. */
+/* Memory of the thing that has expired is deleted with the next change, and with one of a
+** rule in force what the rule in the shadow remembered. */
 static bool expire (ae_store *store, const ae_work *work) {
   sqlite3_stmt *s = use_thing(store, AE_SQL_EXPIRE, work);
   sqlite3_bind_int64(s, 3, work->time);
+  sqlite3_bind_int64(s, 4, work->shadow);
   return ae_sql_run(s);
 }
 
+/* A rule in the shadow leaves what it remembered in force alone: it forgets by `null`. */
 bool ae_store_keep (ae_store *store, const ae_work *work) {
-  const bool forget = work->value.data == NULL;
+  const bool none = work->value.data == NULL, forget = none && work->shadow == 0;
   sqlite3_stmt *s = use_thing(store, forget ? AE_SQL_FORGET : AE_SQL_KEEP, work);
   ae_sql_text(s, 3, work->name);
   if (!forget) {
-    ae_sql_text(s, 4, work->value);
+    ae_sql_text(s, 4, none ? AE_LITERAL("null") : work->value);
     sqlite3_bind_int64(s, 5, work->expires);
     sqlite3_bind_int64(s, 6, work->time);
+    sqlite3_bind_int64(s, 7, work->shadow);
   }
   return ae_sql_run(s) && expire(store, work);
 }
@@ -49,6 +53,22 @@ bool ae_store_step (ae_store *store, const ae_work *work) {
   ae_sql_text(s, 5, work->value);
   ae_sql_version(s, 6, work->version);
   sqlite3_bind_int64(s, 7, work->time);
+  sqlite3_bind_int64(s, 8, work->shadow);
+  return ae_sql_run(s);
+}
+
+bool ae_store_reading (ae_store *store, const ae_work *work) {
+  sqlite3_stmt *s = use_run(store, AE_SQL_READING, work->sequence, work->rule);
+  sqlite3_bind_int64(s, 3, work->attempt);
+  sqlite3_bind_int64(s, 4, work->place);
+  sqlite3_bind_int64(s, 5, work->time);
+  ae_sql_text(s, 6, work->thing);
+  ae_sql_text(s, 7, work->name);
+  if (work->status == 0) sqlite3_bind_null(s, 8);
+  else sqlite3_bind_int64(s, 8, work->status);
+  ae_sql_text(s, 9, work->cause);
+  ae_sql_text(s, 10, work->value);
+  sqlite3_bind_int64(s, 11, work->cut);
   return ae_sql_run(s);
 }
 
@@ -95,10 +115,11 @@ static bool collect (sqlite3_stmt *s, ae_recalled_kind kind, ae_recalled ***end)
 bool ae_store_recall (ae_store *store, ae_work *work) {
   ae_recalled **end = &work->recalled;
   sqlite3_stmt *memory = use_thing(store, AE_SQL_MEMORY, work);
+  sqlite3_stmt *steps = use_run(store, AE_SQL_STEPS, work->sequence, work->rule);
   sqlite3_bind_int64(memory, 3, work->time);
-  return collect(use_run(store, AE_SQL_STEPS, work->sequence, work->rule), AE_RECALLED_STEP,
-                 &end) &&
-         collect(memory, AE_RECALLED_MEMORY, &end) &&
+  sqlite3_bind_int64(memory, 4, work->shadow);
+  sqlite3_bind_int64(steps, 3, work->shadow);
+  return collect(steps, AE_RECALLED_STEP, &end) && collect(memory, AE_RECALLED_MEMORY, &end) &&
          collect(use_run(store, AE_SQL_UNFINISHED, work->sequence, work->rule),
                  AE_RECALLED_EFFECT, &end);
 }

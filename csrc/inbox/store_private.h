@@ -80,18 +80,22 @@ typedef struct sqlite3_stmt sqlite3_stmt;
   X(RUNS, "SELECT rule, state, attempt, due, changed, since, line, tries," \
           " timer IS NOT NULL FROM run WHERE sequence = ?1") \
   X(ENTRY, "SELECT entry, timer, cause FROM run WHERE sequence = ?1 AND rule = ?2") \
-  X(KEEP, "INSERT INTO memory(rule, thing, name, value, expires, changed)" \
-          " VALUES(?1, ?2, ?3, ?4, ?5, ?6) ON CONFLICT(rule, thing, name)" \
+  X(KEEP, "INSERT INTO memory(rule, thing, name, value, expires, changed, shadow)" \
+          " VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7) ON CONFLICT(rule, thing, name, shadow)" \
           " DO UPDATE SET value = ?4, expires = ?5, changed = ?6") \
   X(FORGET, "DELETE FROM memory WHERE rule = ?1 AND thing = ?2 AND name = ?3") \
-  X(EXPIRE, "DELETE FROM memory WHERE rule = ?1 AND thing = ?2 AND expires > 0" \
-            " AND expires <= ?3") \
-  X(STEP, "INSERT OR IGNORE INTO step(sequence, rule, name, place, result, version, time)" \
-          " VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7)") \
+  X(EXPIRE, "DELETE FROM memory WHERE rule = ?1 AND thing = ?2" \
+            " AND (expires > 0 AND expires <= ?3 OR shadow > ?4)") \
+  X(STEP, "INSERT INTO step(sequence, rule, name, place, result, version, time, shadow)" \
+          " VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8) ON CONFLICT(sequence, rule, name)" \
+          " DO UPDATE SET place = ?4, result = ?5, version = ?6, time = ?7, shadow = ?8" \
+          " WHERE shadow > ?8") \
   X(STEPS, "SELECT name, result FROM step WHERE sequence = ?1 AND rule = ?2" \
-           " ORDER BY place, name") \
+           " AND shadow <= ?3 ORDER BY place, name") \
   X(MEMORY, "SELECT name, value FROM memory WHERE rule = ?1 AND thing = ?2" \
-            " AND (expires = 0 OR expires > ?3)") \
+            " AND (expires = 0 OR expires > ?3) AND shadow <= ?4 ORDER BY shadow") \
+  X(READING, "INSERT INTO reading(sequence, rule, attempt, place, at, thing, call, status," \
+             " code, body, cut) VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)") \
   X(UNFINISHED, "SELECT key, target, request, state FROM effect WHERE sequence = ?1" \
                 " AND rule = ?2 AND state IN ('recorded', 'unknown')" \
                 " AND request IS NOT NULL ORDER BY recorded, place, key") \
@@ -105,8 +109,10 @@ typedef struct sqlite3_stmt sqlite3_stmt;
             AE_SQL_LISTED("cancel", "?2")) \
   X(ANY_TIMER, "SELECT EXISTS (SELECT 1 FROM timer)") \
   X(CANCELS, "SELECT DISTINCT cancel FROM timer WHERE cancel <> ''") \
-  X(VERSION, "INSERT OR IGNORE INTO version(version, rule, file, text, first)" \
-             " VALUES(?1, ?2, ?3, ?4, ?5)") \
+  X(VERSION, "INSERT INTO version(version, rule, file, text, first, last)" \
+             " VALUES(?1, ?2, ?3, ?4, ?5, ?5) ON CONFLICT(version, rule)" \
+             " DO UPDATE SET last = ?5" \
+             " WHERE last < (SELECT max(o.last) FROM version o WHERE o.rule = ?2)") \
   X(REMEMBERS, "SELECT min(rule) FROM memory WHERE rule > ?1") \
   X(DUE, "SELECT sequence, rule, due, line FROM run INDEXED BY run_due WHERE " AE_SQL_HAS_TIME \
          " AND due <= ?1 AND (due, sequence, rule) > (?2, ?3, ?4)" \

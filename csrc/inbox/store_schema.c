@@ -29,14 +29,26 @@
 **             target's answer; `place`: among effects recorded at the same time
 ** effect_attempt  earlier states of effects, kept by the trigger `effect_kept`;
 **             `request` only where it changed
-** step        results of a run's steps, JSON; `place`: the order
+** step        results of a run's steps, JSON; `place`: the order; `shadow`: 1 when the
+**             rule was in the shadow, so that nothing was done
 ** memory      JSON that a rule remembers of a thing; `expires`: ms since 1970,
-**             0: never
+**             0: never; `shadow`: 1: what the rule in the shadow remembers instead,
+**             null: it forgot
 ** timer       timers that wait: the thing, rule and key of each, its run, and
 **             `cancel`: types of events that end it, one a line. The trigger
 **             `timer_over` removes the row when the run is over
 ** version     versions of rules that were in force; `text`: JSON, path -> text;
-**             `first`: ms since 1970
+**             `first`, `last`: ms since 1970 when it came into force; the version with
+**             the highest `last` is the one that a host ran last
+** force       rules that were put in force, or into the shadow, by hand: `state` is
+**             "real" or "shadow" as long as the rule has this version
+** reading     what Altinn answered to each read of a run, in order of time; `attempt`
+**             counts all attempts from 1, `place` the reads of the attempt; `at`: ms
+**             since 1970; `call`: see AE_CALLS; `status`: HTTP, NULL: no answer;
+**             `code`: of a failure; `cut`: 1: `body` is not whole
+** replay      events that were given to rules again by hand: what was asked for, as
+**             `asked`, over the events up to `last`; `place`: the last event that was
+**             looked at; `ended`: ms since 1970, 0: not yet
 ** meant       fingerprints of the events' meanings, a row for each group
 ** repeated    events that mean the same as an earlier one; `meaning`: the fingerprint
 **             as a number; `earlier`: how many events before meant the same
@@ -144,8 +156,34 @@ static const char since_3[] = COLUMNS_3 TABLES_3 TRIGGERS_3;
   " INSERT INTO attempt(sequence, rule, state, attempt, due, reason, changed, version," \
   " cause, tries) VALUES(OLD.sequence, OLD.rule, OLD.state, OLD.attempt, OLD.due, OLD.reason," \
   " OLD.changed, OLD.version, OLD.cause, OLD.tries); END;"
+#define MEMORY_4 \
+  "CREATE TABLE memory_4(rule TEXT, thing TEXT, name TEXT, shadow INTEGER NOT NULL," \
+  " value TEXT NOT NULL, expires INTEGER NOT NULL DEFAULT 0, changed INTEGER NOT NULL," \
+  " PRIMARY KEY(rule, thing, name, shadow)) WITHOUT ROWID;" \
+  "INSERT INTO memory_4 SELECT rule, thing, name, 0, value, expires, changed FROM memory;" \
+  "DROP TABLE memory;" \
+  "ALTER TABLE memory_4 RENAME TO memory;"
+#define COLUMNS_4 \
+  "ALTER TABLE step ADD COLUMN shadow INTEGER NOT NULL DEFAULT 0;" \
+  "ALTER TABLE version ADD COLUMN last INTEGER NOT NULL DEFAULT 0;" \
+  "UPDATE version SET last = first;" \
+  "CREATE INDEX version_rule ON version(rule, last);"
+#define TABLES_4 \
+  "CREATE TABLE force(rule TEXT PRIMARY KEY, version INTEGER NOT NULL," \
+  " state TEXT NOT NULL, time INTEGER NOT NULL, who TEXT NOT NULL, reason TEXT)" \
+  " WITHOUT ROWID;" \
+  "CREATE TABLE reading(number INTEGER PRIMARY KEY, sequence INTEGER NOT NULL," \
+  " rule TEXT NOT NULL, attempt INTEGER NOT NULL, place INTEGER NOT NULL," \
+  " at INTEGER NOT NULL, thing TEXT NOT NULL, call TEXT NOT NULL, status INTEGER," \
+  " code TEXT, body TEXT, cut INTEGER NOT NULL);" \
+  "CREATE INDEX reading_run ON reading(sequence, rule);" \
+  "CREATE INDEX reading_thing ON reading(thing);" \
+  "CREATE TABLE replay(number INTEGER PRIMARY KEY AUTOINCREMENT, asked TEXT NOT NULL," \
+  " who TEXT NOT NULL, reason TEXT, begun INTEGER NOT NULL, ended INTEGER NOT NULL," \
+  " place INTEGER NOT NULL, last INTEGER NOT NULL, events INTEGER NOT NULL," \
+  " runs INTEGER NOT NULL);"
 
-static const char since_4[] = RUNS_4 "PRAGMA user_version = 4;";
+static const char since_4[] = RUNS_4 MEMORY_4 COLUMNS_4 TABLES_4 "PRAGMA user_version = 4;";
 
 static const char schema[] = "BEGIN IMMEDIATE;" TABLE_EVENT TABLE_REMEMBERED TABLE_WAITING
   TABLE_RUN TABLE_EFFECT SINCE_2 "PRAGMA application_id = 0x41454256;";

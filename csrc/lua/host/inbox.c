@@ -13,6 +13,9 @@
 **                                              key, now, limit }, see ae_ask_place
 **     inbox:starts(since)                      a list: { time } of hosts that started
 **     inbox:follow(what, …)                    a list; see inbox_follow.c
+**     inbox:readings(sequence)                 a list
+**     inbox:readings_of(thing, until or nil)   a list
+**     inbox:stream(filter, after)              a list: a page of events
 **
 ** The rows of lists are tables by the names of the columns. All give nil, message, code
 ** when the file fails. A filter is a table: sequence, state,
@@ -181,6 +184,26 @@ static int inbox_timers (lua_State *L) {
   return rows_of_event(L, ae_ask_timers);
 }
 
+static int inbox_readings (lua_State *L) {
+  return rows_of_event(L, ae_ask_readings);
+}
+
+static int inbox_readings_of (lua_State *L) {
+  ae_ask *ask = ae_box_check(L);
+  ae_slice thing = ae_box_optional(L, 2);
+  ae_error error;
+  return ae_box_rows(L, ask, ae_ask_readings_of(ask, thing, luaL_optinteger(L, 3, 0), &error),
+                     &error);
+}
+
+static int inbox_stream (lua_State *L) {
+  ae_ask *ask = ae_box_check(L);
+  ae_ask_filter filter = ae_box_filter(L);
+  ae_error error;
+  return ae_box_rows(L, ask, ae_ask_stream(ask, luaL_checkinteger(L, 3), &filter, &error),
+                     &error);
+}
+
 static int inbox_by_id (lua_State *L) {
   ae_ask *ask = ae_box_check(L);
   ae_error error;
@@ -248,6 +271,9 @@ static const luaL_Reg methods[] = {{"count", inbox_count},
                                    {"steps", inbox_steps},
                                    {"timers", inbox_timers},
                                    {"memory", inbox_memory},
+                                   {"readings", inbox_readings},
+                                   {"readings_of", inbox_readings_of},
+                                   {"stream", inbox_stream},
                                    {"groups", inbox_groups},
                                    {"references", inbox_references},
                                    {"line", inbox_line},

@@ -38,7 +38,17 @@ static const member settle_numbers[] = {
 static const member remember_texts[] = {NEEDED("rule", rule), NEEDED("thing", thing),
                                         NEEDED("name", name), AT("value", value), END};
 static const member remember_numbers[] = {NEEDED("sequence", sequence), AT("expires", expires),
-                                          END};
+                                          AT("shadow", shadow), END};
+static const member reading_texts[] = {NEEDED("rule", rule), NEEDED("thing", thing),
+                                       NEEDED("call", name), AT("code", cause),
+                                       AT("body", value),    END};
+static const member reading_numbers[] = {NEEDED("sequence", sequence),
+                                         NEEDED("attempt", attempt),
+                                         NEEDED("place", place),
+                                         NEEDED("at", time),
+                                         AT("status", status),
+                                         AT("cut", cut),
+                                         END};
 static const member record_texts[] = {NEEDED("rule", rule), NEEDED("key", key),
                                       AT("target", target), AT("request", request), END};
 static const member record_numbers[] = {NEEDED("sequence", sequence), END};
@@ -48,19 +58,22 @@ static const member outcome_numbers[] = {AT("sequence", sequence), AT("attempt",
                                          AT("status", status), END};
 static const member step_texts[] = {NEEDED("rule", rule), NEEDED("name", name),
                                     AT("result", value), END};
-static const member step_numbers[] = {NEEDED("sequence", sequence), AT("place", place), END};
+static const member step_numbers[] = {NEEDED("sequence", sequence), AT("place", place),
+                                      AT("shadow", shadow), END};
 static const member recall_texts[] = {NEEDED("rule", rule), AT("thing", thing), END};
-static const member recall_numbers[] = {NEEDED("sequence", sequence), END};
+static const member recall_numbers[] = {NEEDED("sequence", sequence), AT("shadow", shadow),
+                                        END};
 
 typedef struct shape {
   ae_work_kind kind;
   const member *texts, *numbers;
 } shape;
 
-static const char *const names[] = {"settle", "remember", "record", "outcome",
-                                    "step",   "recall",   NULL};
+static const char *const names[] = {"settle",  "remember", "reading", "record",
+                                    "outcome", "step",     "recall",  NULL};
 static const shape shapes[] = {{AE_WORK_SETTLE, settle_texts, settle_numbers},
                                {AE_WORK_REMEMBER, remember_texts, remember_numbers},
+                               {AE_WORK_READING, reading_texts, reading_numbers},
                                {AE_WORK_RECORD, record_texts, record_numbers},
                                {AE_WORK_OUTCOME, outcome_texts, outcome_numbers},
                                {AE_WORK_STEP, step_texts, step_numbers},

@@ -12,14 +12,17 @@
 **
 **     { kind = "settle", sequence, rule, state, reason, attempt, due, since, version,
 **       cause, entry, timer, would, thing, timer_key, cancel }
-**     { kind = "remember", sequence, rule, thing, name, value or nil, expires }
+**     { kind = "remember", sequence, rule, thing, name, value or nil, expires, shadow }
+**     { kind = "reading", sequence, rule, attempt, place, at, thing, call, status, code,
+**       body, cut }
 **     { kind = "record", sequence, rule, key, target, request, version }
 **     { kind = "outcome", sequence, rule, key, state, reason, attempt, status, answer }
-**     { kind = "step", sequence, rule, name, place, result, version }
-**     { kind = "recall", sequence, rule, thing }
+**     { kind = "step", sequence, rule, name, place, result, version,
+**       shadow }
+**     { kind = "recall", sequence, rule, thing, shadow }
 **
 ** The members are those of ae_work; `version` is a number, or its 12 hex digits.
-** `remember` comes in the same list as the `settle` of its run.
+** `remember` and `reading` come in the same list as the `settle` of their run.
 */
 ae_parcel *ae_works_read (lua_State *L, ae_worker *worker, int64_t ticket,
                           void (*done)(ae_work *work));

@@ -202,6 +202,13 @@ local function attempt(client, name, request, left, sink)
   return reply, failure
 end
 
+-- Told of each call that is over; see M.watch.
+local watcher
+
+--- Sets the function that is told of each call that is over; nil: nobody.
+---@param told fun(name: string, wish: table, reply: table|nil, failure: { code: string, detail: table }|nil)|nil
+function M.watch(told) watcher = told end
+
 --- Carries out a call.
 ---@param client table base, token, transport, timeout, attempts, sleep, ca_file, subscription_key
 ---@param name string of the call, as the core knows it
@@ -231,6 +238,7 @@ function M.perform(client, name, wish, options)
     if options.may_retry and not options.may_retry() then why.retry = false end
     return nil, why
   end)
+  if watcher then watcher(name, wish, reply, failure) end
   if not reply then
     failure.detail = failure.detail or {}
     failure.detail.call = name

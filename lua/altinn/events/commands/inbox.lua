@@ -132,20 +132,26 @@ local function print_more(run)
   if run.would then output.line("    %-24s it would have done: %s", run.rule, run.would) end
 end
 
+local function print_reading(reading)
+  output.line("    asked by %s: %s of %s -> %s%s", reading.rule, reading.call, reading.thing,
+    reading.status or reading.code or "nothing", detail(reading.body))
+end
+
 local function print_step(step)
-  output.line("    step of %s: %s (place %d) gave %s", step.rule, step.name, step.place,
-    line_of(step.result or "nothing"))
+  output.line("    step of %s: %s (place %d) gave %s%s", step.rule, step.name, step.place,
+    line_of(step.result or "nothing"), step.shadow and " in the shadow" or "")
 end
 
 local function print_memory(value)
-  output.line("    %s remembers of %s: %s = %s%s", value.rule, value.thing, value.name, line_of(value.value),
-    value.expires and " until " .. value.expires or "")
+  output.line("    %s remembers of %s: %s = %s%s%s", value.rule, value.thing, value.name, line_of(value.value),
+    value.expires and " until " .. value.expires or "", value.shadow and " (in the shadow)" or "")
 end
 
 local function print_whole(event)
   print_event(event)
   for _, run in ipairs(event.runs) do print_more(run) end
   for _, run in ipairs(event.attempts) do print_attempt(run) end
+  for _, reading in ipairs(event.readings) do print_reading(reading) end
   for _, step in ipairs(event.steps) do print_step(step) end
   for _, effect in ipairs(event.earlier_effects) do print_effect(effect, ("before: %s  ->"):format(effect.changed)) end
   for _, effect in ipairs(event.effects) do print_effect(effect, "->") end
@@ -172,8 +178,8 @@ function verbs.memory(args, path)
     return 0
   end
   for _, value in ipairs(values) do
-    output.line("%s  %-24s %s: %s = %s%s", value.changed, value.rule, value.thing, value.name, line_of(value.value),
-      value.expires and " until " .. value.expires or "")
+    output.line("%s  %-24s %s: %s = %s%s%s", value.changed, value.rule, value.thing, value.name, line_of(value.value),
+      value.expires and " until " .. value.expires or "", value.shadow and " (in the shadow)" or "")
   end
   output.line("%d value%s", #values, #values == 1 and "" or "s")
   return 0

@@ -165,13 +165,91 @@ end
 
 local function run_table(run) return shown.run(run) end
 
+-- What Altinn answered.
+
+local function readings(path, query)
+  local inbox <close>, message, code = host.inbox(path)
+  if not inbox then return nil, message, code end
+  local rows
+  rows, message, code = query(inbox)
+  if not rows then return nil, message, code end
+  for _, row in ipairs(rows) do row.at, row.cut = row.at / 1000, row.cut ~= 0 end
+  return rows
+end
+
+--- What Altinn answered to the reads of an event's runs, in order of time; as it was, not masked.
+---@param path string
+---@param sequence integer
+---@return { rule: string, attempt: integer, place: integer, at: number, thing: string, call: string, status:
+---  integer|nil, code: string|nil, body: string|nil, cut: boolean }[]|nil list at: seconds since 1970; the others:
+---  see altinn.events.rules.readings
+---@return string|nil message
+---@return string|nil code
+function M.readings(path, sequence)
+  return readings(path, function(inbox) return inbox:readings(sequence) end)
+end
+
+--- The same of a thing, by the runs of all events.
+---@param path string
+---@param thing string "letter:0198…"
+---@param till number|nil only what was read at this time or before: seconds since 1970
+---@return table[]|nil list as M.readings, with `sequence`
+---@return string|nil message
+---@return string|nil code
+function M.readings_of(path, thing, till)
+  return readings(path, function(inbox) return inbox:readings_of(thing, till and math.ceil(till * 1000)) end)
+end
+
+-- The stored events in order.
+
+local PAGE = 1000
+
+local function stream_filter(options)
+  local filter, problem = filters.of { rule = options.rule, type = options.type, since = options.since,
+    ["until"] = options["until"] }
+  if filter then filter.limit = PAGE end
+  return filter, problem
+end
+
+--- The stored events in order of arrival, read a page at a time. The iterator raises when the file fails meanwhile.
+---@param path string
+---@param options { since: string|nil, until: string|nil, rule: string|nil, type: string|nil, after: integer|nil }|nil
+---  since, until: as the options of `inbox list`; rule: events of which it has a run; after: those behind this number
+---@return (fun(): { sequence: integer, received: number, body: string, subscription: string|nil, came_by: string }|nil)
+---  |nil iterator received: seconds since 1970
+---@return string|nil message
+---@return string|nil code
+function M.stream(path, options)
+  local filter, problem = stream_filter(options or {})
+  if not filter then return nil, problem, "invalid" end
+  local inbox, message, code = host.inbox(path)
+  if not inbox then return nil, message, code end
+  local rows, at, after = {}, 0, options and options.after or 0
+  return function()
+    at = at + 1
+    if at > #rows and rows ~= nil then
+      rows, message = inbox:stream(filter, after)
+      if not rows then error(message, 0) end
+      at = 1
+    end
+    local row = rows[at]
+    if not row then
+      inbox:close()
+      return nil
+    end
+    after, row.received, row.came_by = row.sequence, row.received / 1000, "push"
+    return row
+  end
+end
+
 local PARTS = {
   { "effects", "effects", shown.effect }, { "earlier_effects", "effect_attempts", shown.effect },
   { "attempts", "attempts", run_table }, { "acts", "acts", shown.act }, { "steps", "steps", shown.step },
+  { "readings", "readings", shown.reading },
 }
 
---- One event with its runs, their earlier attempts, steps and effects, what the rules remember of its thing, and the
---- acts by hand; masked.
+--- One event with its runs, their earlier attempts, steps, effects and what Altinn answered them, what the rules
+--- remember of its thing, and the acts by hand; masked.
 ---@param path string
 ---@param sequence integer
 ---@return table|nil event

@@ -141,7 +141,7 @@ end
 ---@return table
 function M.step(step)
   return { rule = step.rule, name = masked(step.name), place = step.place, result = masked(step.result),
-    time = moment(step.time), version = M.version(step.version) }
+    time = moment(step.time), version = M.version(step.version), shadow = step.shadow ~= 0 or nil }
 end
 
 --- A value that a rule remembers.
@@ -149,7 +149,17 @@ end
 ---@return table
 function M.memory(memory)
   return { rule = memory.rule, thing = masked(memory.thing), name = masked(memory.name), value = masked(memory.value),
-    expires = memory.expires ~= 0 and moment(memory.expires) or nil, changed = moment(memory.changed) }
+    expires = memory.expires ~= 0 and moment(memory.expires) or nil, changed = moment(memory.changed),
+    shadow = memory.shadow ~= 0 or nil }
+end
+
+--- What Altinn answered to a read.
+---@param reading table
+---@return table
+function M.reading(reading)
+  return { rule = reading.rule, attempt = reading.attempt, place = reading.place, time = moment(reading.at),
+    call = reading.call, thing = masked(reading.thing), status = reading.status, code = reading.code,
+    body = masked(reading.body), cut = reading.cut ~= 0 or nil }
 end
 
 return M

@@ -27,6 +27,8 @@ local function stored(worker, works)
   end)
 end
 
+local function shadow_of(job) return job.rule.shadow and 1 or nil end
+
 -- Records effects, and waits until the inbox has stored them: nothing is sent before.
 function Memory:record(job, items)
   local works, version = {}, outcomes_of.version(job)
@@ -39,7 +41,8 @@ end
 
 -- What the inbox holds of the run and of its thing.
 function Memory:recall(job, thing)
-  local ack = stored(self.worker, { { kind = "recall", sequence = job.sequence, rule = job.name, thing = thing } })
+  local ack = stored(self.worker, { { kind = "recall", sequence = job.sequence, rule = job.name, thing = thing,
+    shadow = shadow_of(job) } })
   if ack.failed then return ack end
   if ack.states[1] == "over" then return { over = true } end
   return ack.recalled[1]
@@ -48,7 +51,7 @@ end
 -- Stores the result of a step.
 function Memory:step(job, name, at, result)
   local ack = stored(self.worker, { { kind = "step", sequence = job.sequence, rule = job.name, name = name, place = at,
-    result = result, version = outcomes_of.version(job) } })
+    result = result, version = outcomes_of.version(job), shadow = shadow_of(job) } })
   if ack.failed then return nil end
   return ack.states[1] == "over" and "over" or true
 end
@@ -88,7 +91,11 @@ function Memory:settle(job, settlement, outcomes)
   for index, outcome in ipairs(outcomes) do works[index] = outcome_work(job, outcome) end
   for _, one in ipairs(settlement.memory or {}) do
     works[#works + 1] = { kind = "remember", sequence = job.sequence, rule = job.name, thing = one.thing,
-      name = one.name, value = one.value, expires = milliseconds(one.expires) }
+      name = one.name, value = one.value, expires = milliseconds(one.expires), shadow = shadow_of(job) }
+  end
+  for _, one in ipairs(settlement.readings or {}) do
+    one.kind, one.sequence, one.rule, one.attempt = "reading", job.sequence, job.name, settlement.tries
+    works[#works + 1] = one
   end
   works[#works + 1] = settle_work(job, settlement)
   self.worker.jobs:settle(works)

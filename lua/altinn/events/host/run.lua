@@ -19,7 +19,7 @@ local function settings_of(config, set)
   for _, rule in ipairs(set) do versions[rule.name] = rule.version end
   return assert(cjson.encode {  -- not our json: a key may be binary
     rules = set.files, sources = set.sources, versions = versions, hidden = config.asked, holidays = config.holidays,
-    targets = config.targets, limits = config.limits, log = config.log,
+    targets = config.targets, limits = config.limits, log = config.log, keep = config.keep,
     environment = config.environment, base_url = config.base_url, token = config.token,
     credentials = config.credentials, ca_file = config.ca_file,
     origin = config.endpoint and urls.host(config.endpoint) or nil,

@@ -11,6 +11,7 @@ local libraries = require "altinn.events.support.libraries"
 local logs = require "altinn.events.host.log"
 local place = require "altinn.events.rules.place"
 local ports = require "altinn.events.host.ports"
+local readings = require "altinn.events.rules.readings"
 local scheduler = require "altinn.events.host.scheduler"
 local shares = require "altinn.events.host.share"
 local transports = require "altinn.events.client.transport"
@@ -94,6 +95,7 @@ local function apply(self, text)
   self.settings, self.rules, self.text = settings, by_name(set), text
   self.ports.targets, self.ports.holidays = settings.targets, settings.holidays
   self.log = logs.new(settings.log, self.fact)
+  readings.collect(not (settings.keep and settings.keep.readings == false))
   self.share:expect(count_of(self.rules))
   return true
 end

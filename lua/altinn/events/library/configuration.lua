@@ -49,6 +49,7 @@
 ---@field rules string|string[]|nil files or folders
 ---@field targets table<string, altinn.events.target>|nil
 ---@field holidays string[]|nil more days that are no working days: { "2026-12-24" }
+---@field keep { readings: boolean|nil }|nil readings: whether what Altinn answers to rules is kept; true when left out
 ---@field workers integer|nil
 ---@field log altinn.events.log_options|nil
 ---@field limits altinn.events.limits|nil

@@ -71,7 +71,7 @@ local DROPPED = outcomes.DROPPED
 ---@field settle fun(self: table, job: table, settlement: table, outcomes: table[]) stores the end of the attempt
 ---  together with the last outcomes: state, reason, attempt, tries, taken, due, since (seconds), cause, version, would;
 ---  of a timer entry, timer (JSON), thing, timer_key, cancel; `memory`: { thing, name, value = JSON or nil, expires =
----  seconds since 1970 or nil } in a list
+---  seconds since 1970 or nil } in a list; `readings`: see altinn.events.rules.readings
 ---@field holds fun(self: table, job: table): boolean whether the run was not taken back
 ---@field recall (fun(self: table, job: table, thing: string): table)|nil (waits) { steps = { { name, result = JSON } },
 ---  memory = { [name] = JSON }, effects = { { key, target, request, state } }: recorded, outcome unknown }, or

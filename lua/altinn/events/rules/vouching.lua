@@ -2,6 +2,7 @@
 -- API has the very same event. A push proves nothing by itself: whoever knows the address can send one.
 local core = require "altinn.events.core"
 local language = require "altinn.events.rules.language"
+local readings = require "altinn.events.rules.readings"
 
 local M = {}
 
@@ -114,20 +115,28 @@ end
 local function search(client, event)
   local marks, new, count = marks_for(client, event), {}, 0
   for one in each(client, event, start_of(marks, time_of(event))) do
-    if is_same_event(one, event) then return true end
+    if is_same_event(one, event) then
+      readings.searched(event, one)
+      return true
+    end
     count = count + 1
     mark(marks, new, one)
   end
   if count >= MARKED then
     for _, one in ipairs(new) do marks[#marks + 1] = one end
   end
+  readings.searched(event)
   return false
 end
 
 local function search_first(client, event)
   for one in each(client, event) do
-    if one.resourceinstance == event.resourceinstance then return is_same_event(one, event) and "this" or "other" end
+    if one.resourceinstance == event.resourceinstance then
+      readings.searched(event, one)
+      return is_same_event(one, event) and "this" or "other"
+    end
   end
+  readings.searched(event)
   return false
 end
 

@@ -174,6 +174,7 @@ function M.settlement(job, ports, outcome)
   if cause then settlement.cause = cause end
   if outcome.memory then settlement.memory = outcome.memory end
   if outcome.aside then settlement.aside = 1 end
+  if job.own and job.own.readings then settlement.readings = job.own.readings end
   if job.would and #job.would > 0 then settlement.would = json.encode(json.list(job.would)) end
   return settlement
 end

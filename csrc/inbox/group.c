@@ -189,10 +189,17 @@ static bool carry_out (ae_inbox *inbox, ae_work *work, const ae_work *works) {
   }
 }
 
+/* Whether the host's start is to be written down with these works. Versions of rules come
+** first: a host whose rules are known starts without a write. */
+static bool notes_start (const ae_inbox *inbox, const ae_work *works) {
+  return inbox->started != 0 && works->kind != AE_WORK_VERSION;
+}
+
 static bool transact (ae_inbox *inbox, ae_work *works) {
   const ae_group *group = &inbox->group;
   if (!ae_store_begin(inbox->store)) return false;
-  if (inbox->started != 0 && !ae_store_started(inbox->store, inbox->started)) return false;
+  if (notes_start(inbox, works) && !ae_store_started(inbox->store, inbox->started))
+    return false;
   for (ae_work *first = works; first != NULL; first = first->next)
     for (ae_work *work = first; work != NULL; work = work->with)
       if (!carry_out(inbox, work, first)) return false;
@@ -215,9 +222,9 @@ static void add_counts (ae_inbox *inbox) {
 }
 
 /* After the commit: dispatches the runs of the new events. */
-static void committed (ae_inbox *inbox) {
+static void committed (ae_inbox *inbox, const ae_work *works) {
   add_counts(inbox);
-  inbox->started = 0;
+  if (notes_start(inbox, works)) inbox->started = 0;
   ae_meanings_committed(&inbox->meanings);
   for (size_t i = 0; i < inbox->group.plan_count; i++)
     ae_runs_admit_new(inbox, &inbox->group.plans[i]);
@@ -264,7 +271,7 @@ void ae_group_run (ae_inbox *inbox, ae_work *works) {
   bool stored;
   group_reset(&inbox->group);
   stored = transact(inbox, works);
-  if (stored) committed(inbox);
+  if (stored) committed(inbox, works);
   else refused(inbox, works);
   finish(inbox, works, stored);
   if (stored) ae_timers_landed(inbox);

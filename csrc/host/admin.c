@@ -26,7 +26,7 @@ static void answer (ae_exchange *exchange, const ae_http_reply *reply) {
 }
 
 static void on_whole (ae_exchange *exchange) {
-  const ae_header headers[] = {
+  ae_header headers[] = {
     {AE_LITERAL("Content-Type"), AE_LITERAL("text/plain; version=0.0.4; charset=utf-8")},
     {AE_LITERAL("Cache-Control"), AE_LITERAL("no-store")},
     {AE_LITERAL("Allow"), AE_LITERAL("GET, HEAD")} /* for status 405 only */
@@ -34,15 +34,15 @@ static void on_whole (ae_exchange *exchange) {
   const ae_admin *admin = ae_exchange_context(exchange);
   const char *method = ae_exchange_method(exchange);
   ae_http_reply reply = {.status = 405, .headers = headers, .header_count = 3};
-  char *body = NULL;
-  size_t length = 0;
+  ae_admin_page page = {NULL, 0, false};
   if (strcmp(method, "GET") == 0 || strcmp(method, "HEAD") == 0) {
     reply.header_count = 2;
-    reply.status = admin->render(admin->context, ae_exchange_path(exchange), &body, &length);
-    if (body != NULL) reply.body = (ae_slice){body, length};
+    reply.status = admin->render(admin->context, ae_exchange_path(exchange), &page);
+    if (page.body != NULL) reply.body = (ae_slice){page.body, page.length};
+    if (page.json) headers[0].value = AE_LITERAL("application/json");
   }
   answer(exchange, &reply);
-  free(body);
+  free(page.body);
 }
 
 static void on_unread (ae_exchange *exchange, ae_code why) {

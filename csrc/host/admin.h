@@ -9,10 +9,16 @@
 
 typedef struct ae_admin ae_admin;
 
-/* Returns the HTTP status for a path, and sets *body to the text, which is malloc'ed
-** and becomes the server's; NULL: no text. Called on the admin port's thread. */
-typedef unsigned (*ae_admin_render)(void *context, const char *path, char **body,
-                                    size_t *length);
+/* A text, which is malloc'ed and becomes the server's; NULL: no text. */
+typedef struct ae_admin_page {
+  char *body;
+  size_t length;
+  bool json; /* it is JSON; else plain text */
+} ae_admin_page;
+
+/* Returns the HTTP status for a path, and fills in the page, which is empty. Called on the
+** admin port's thread. */
+typedef unsigned (*ae_admin_render)(void *context, const char *path, ae_admin_page *page);
 
 /* Starts the server on a thread of its own. AE_NETWORK when the address cannot
 ** be had. */

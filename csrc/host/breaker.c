@@ -41,6 +41,7 @@ void ae_breakers_expect (ae_breakers *breakers, const char *target) {
 
 /* Opens it, or opens it again for twice the pause. */
 static void open_it (ae_breaker *breaker, int64_t now) {
+  if (breaker->pause == 0) breaker->since = now;
   breaker->pause = breaker->pause == 0 ? AE_BREAKER_SHORTEST : breaker->pause * 2;
   if (breaker->pause > AE_BREAKER_LONGEST) breaker->pause = AE_BREAKER_LONGEST;
   breaker->until = now + breaker->pause;
@@ -101,10 +102,10 @@ void ae_breakers_release (ae_breakers *breakers, const char *target, int64_t now
 }
 
 void ae_breakers_each (ae_breakers *breakers,
-                       void (*visit)(void *context, const char *target, bool open),
+                       void (*visit)(void *context, const ae_breaker *breaker),
                        void *context) {
   pthread_mutex_lock(&breakers->lock);
   for (const ae_breaker *breaker = breakers->list; breaker != NULL; breaker = breaker->next)
-    visit(context, breaker->target, breaker->pause != 0);
+    visit(context, breaker);
   pthread_mutex_unlock(&breakers->lock);
 }

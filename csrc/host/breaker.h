@@ -31,6 +31,7 @@ typedef struct ae_breaker {
   unsigned failures; /* in a row, while it is closed */
   int64_t pause;     /* ms; 0: it is closed */
   int64_t until;     /* nothing is admitted before this */
+  int64_t since;     /* when it opened, if it is open */
   bool trying;       /* half open: one attempt is under way */
   char target[];
 } ae_breaker;
@@ -56,9 +57,8 @@ void ae_breakers_report (ae_breakers *breakers, const char *target, bool good, i
 /* Takes the admission back: the attempt does not take place, and says nothing of the
 ** target, so that another one is admitted in its place. */
 void ae_breakers_release (ae_breakers *breakers, const char *target, int64_t now);
-/* Calls `visit` for each target, under the lock; `open`: it is not closed. */
+/* Calls `visit` for each target, under the lock. */
 void ae_breakers_each (ae_breakers *breakers,
-                       void (*visit)(void *context, const char *target, bool open),
-                       void *context);
+                       void (*visit)(void *context, const ae_breaker *breaker), void *context);
 
 #endif

@@ -243,11 +243,11 @@ static void write_inbox (FILE *out, ae_inbox *inbox) {
   plain(out, "dead", "gauge", "Dead letters", counts.dead);
 }
 
-static void write_breaker (void *context, const char *target, bool open) {
+static void write_breaker (void *context, const ae_breaker *breaker) {
   FILE *out = context;
   fputs("altinn_events_breaker_open{", out);
-  label(out, "target", target);
-  fprintf(out, "} %d\n", open);
+  label(out, "target", breaker->target);
+  fprintf(out, "} %d\n", breaker->pause != 0);
 }
 
 static void write_breakers (FILE *out, ae_breakers *breakers) {

@@ -22,6 +22,16 @@ ae_code ae_ask_open (const char *path, ae_ask **ask, ae_error *error);
 /* NULL is allowed. */
 void ae_ask_close (ae_ask *ask);
 
+/* Whether a host has the file open: 1, or 0; -1: that cannot be seen. */
+int ae_ask_attended (const char *path);
+
+/* What tells one inbox from another: the beginning of a digest of its key, which a copy of
+** the file shares. */
+#define AE_IDENTITY_SIZE 17 /* with the NUL */
+void ae_inbox_identity_of (const unsigned char *key, size_t length,
+                           char identity[AE_IDENTITY_SIZE]);
+ae_code ae_ask_identity (ae_ask *ask, char identity[AE_IDENTITY_SIZE], ae_error *error);
+
 /* Which events or runs are meant. An absent slice or a 0 does not filter. */
 typedef struct ae_ask_filter {
   int64_t sequence;     /* of the event */

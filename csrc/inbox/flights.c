@@ -111,6 +111,16 @@ void ae_flights_told (ae_flights *flights, const ae_flight *flight) {
   flights->recalled--;
 }
 
+void ae_flights_each (ae_flights *flights,
+                      void (*visit)(void *context, const ae_flight *flight), void *context) {
+  size_t at = 0;
+  const ae_flight *flight;
+  pthread_mutex_lock(&flights->lock);
+  while ((flight = ae_flights_next(flights, &at)) != NULL)
+    if (flight->holds) visit(context, flight);
+  pthread_mutex_unlock(&flights->lock);
+}
+
 uint64_t ae_flights_claim (ae_flights *flights, int64_t sequence, ae_slice rule, bool *holds) {
   const uint64_t hash = ae_hash(AE_HASH_START, rule);
   const ae_flight *flight;

@@ -58,6 +58,10 @@ const ae_flight *ae_flights_next (const ae_flights *flights, size_t *at);
 /* Notes that the worker was told that its run was taken back. */
 void ae_flights_told (ae_flights *flights, const ae_flight *flight);
 
+/* Calls `visit` for each run in flight that holds, under the lock. Any thread. */
+void ae_flights_each (ae_flights *flights,
+                      void (*visit)(void *context, const ae_flight *flight), void *context);
+
 /* The claim of a run, 0 when it is not in flight; *holds: it was not taken back.
 ** Any thread. */
 uint64_t ae_flights_claim (ae_flights *flights, int64_t sequence, ae_slice rule, bool *holds);

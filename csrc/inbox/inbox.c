@@ -334,6 +334,25 @@ uint64_t ae_inbox_claim (ae_inbox *inbox, int64_t sequence, ae_slice rule, bool 
   return ae_flights_claim(&inbox->flights, sequence, rule, holds);
 }
 
+/* The caller's function, and what it gets. */
+typedef struct flying {
+  void (*visit)(void *context, ae_slice rule, int64_t sequence, int64_t began);
+  void *context;
+} flying;
+
+static void visit_flight (void *context, const ae_flight *flight) {
+  const flying *to = context;
+  to->visit(to->context, ae_lane_rule(flight->lane), flight->sequence, flight->began);
+}
+
+void ae_inbox_flying (ae_inbox *inbox,
+                      void (*visit)(void *context, ae_slice rule, int64_t sequence,
+                                    int64_t began),
+                      void *context) {
+  flying to = {visit, context};
+  ae_flights_each(&inbox->flights, visit_flight, &to);
+}
+
 const unsigned char *ae_inbox_key (const ae_inbox *inbox) {
   return inbox->meanings.key; /* does not change */
 }

@@ -260,6 +260,14 @@ uint64_t ae_inbox_claim (ae_inbox *inbox, int64_t sequence, ae_slice rule, bool 
 /* Milliseconds since 1970: the times of works and runs. Any thread. */
 int64_t ae_wall_ms (void);
 
+/* Calls `visit` for each run in flight that was not taken back, under a lock; `began`: when
+** it was dispatched, ms since 1970. The rule's name lives as long as the inbox. Any
+** thread. */
+void ae_inbox_flying (ae_inbox *inbox,
+                      void (*visit)(void *context, ae_slice rule, int64_t sequence,
+                                    int64_t began),
+                      void *context);
+
 /* The file's own secret key, AE_INBOX_KEY_BYTES that it was made with. Any thread. */
 const unsigned char *ae_inbox_key (const ae_inbox *inbox);
 

@@ -12,6 +12,7 @@
 ** the newest pages are in the log, and the database may be shorter than its
 ** header says.
 */
+#include "inbox/ask.h"
 #include "inbox/store_disk.h"
 #include "inbox/store_private.h"
 
@@ -21,8 +22,11 @@
 #include <stdlib.h>
 #include <sys/file.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
+#define LOOKED_TIMES 5
+#define LOOKED_MS 10      /* a look at the lock takes much less */
 #define PRIVATE_MODE 0600 /* an inbox holds identity numbers in clear */
 
 /* The folder that holds the file: malloc'ed. */
@@ -132,6 +136,36 @@ static bool try_lock (int file) {
   return result == 0;
 }
 
+/* The same, a few times: somebody may just look whether a host has the lock. */
+static bool insist (int file) {
+  const struct timespec moment = {0, LOOKED_MS * 1000000L};
+  int times = 0;
+  while (!try_lock(file)) {
+    if (errno != EWOULDBLOCK || ++times == LOOKED_TIMES) return false;
+    (void)nanosleep(&moment, NULL);
+    errno = EWOULDBLOCK;
+  }
+  return true;
+}
+
+int ae_ask_attended (const char *path) {
+  char *resolved, name[4096 + 8];
+  int lock, result;
+  if (ae_disk_holds(path)) return 1;
+  resolved = realpath(path, NULL);
+  if (resolved == NULL) return errno == ENOENT ? 0 : -1;
+  result = snprintf(name, sizeof name, "%s.lock", resolved);
+  free(resolved);
+  if (result < 0 || (size_t)result >= sizeof name) return -1;
+  lock = open(name, O_RDONLY | O_CLOEXEC);
+  if (lock < 0) return errno == ENOENT ? 0 : -1;
+  do result = flock(lock, LOCK_SH | LOCK_NB);
+  while (result != 0 && errno == EINTR);
+  if (result != 0) result = errno == EWOULDBLOCK ? 1 : -1;
+  close(lock);
+  return result;
+}
+
 static ae_code take_name (ae_store *store, ae_error *error) {
   char *name = ae_store_beside(store, ".lock");
   if (name == NULL) return ae_fail(error, AE_MEMORY, 0, "not enough memory for the inbox");
@@ -143,7 +177,7 @@ static ae_code take_name (ae_store *store, ae_error *error) {
                   name, strerror(errno));
   free(name);
   if (store->lock < 0) return AE_STORAGE;
-  if (!try_lock(store->lock) && errno == EWOULDBLOCK)
+  if (!insist(store->lock) && errno == EWOULDBLOCK)
     return ae_fail(error, AE_STORAGE, 0,
                    "the inbox %.120s is in use by another "
                    "host (process %ld): stop it, or name another file",

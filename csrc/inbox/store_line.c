@@ -4,7 +4,10 @@
 #include "inbox/ask_private.h"
 #include "inbox/hash.h"
 
+#include "core/sha256.h"
+
 #include <sqlite3.h>
+#include <stdio.h>
 #include <string.h>
 
 // clang-format off
@@ -60,6 +63,26 @@ ae_code ae_ask_starts (ae_ask *ask, int64_t since, ae_error *error) {
   ae_code code = ae_ask_put(ask, "SELECT time FROM started WHERE time >= ?1 ORDER BY time",
                             error);
   if (code == AE_OK) sqlite3_bind_int64(ask->rows, 1, since);
+  return code;
+}
+
+void ae_inbox_identity_of (const unsigned char *key, size_t length,
+                           char identity[AE_IDENTITY_SIZE]) {
+  unsigned char digest[AE_SHA256_BYTES];
+  ae_sha256 sum;
+  ae_sha256_begin(&sum);
+  ae_sha256_add(&sum, key, length);
+  ae_sha256_end(&sum, digest);
+  for (size_t i = 0; i < AE_IDENTITY_SIZE / 2; i++)
+    snprintf(identity + 2 * i, 3, "%02x", digest[i]);
+}
+
+ae_code ae_ask_identity (ae_ask *ask, char identity[AE_IDENTITY_SIZE], ae_error *error) {
+  ae_code code = ae_ask_put(ask, "SELECT value FROM secret WHERE name = 'pseudonym'", error);
+  ae_slice key = {"", 0};
+  if (code == AE_OK && ae_sql_step(ask->rows) == 1) key = ae_sql_column(ask->rows, 0);
+  ae_inbox_identity_of((const unsigned char *)key.data, key.length, identity);
+  ae_ask_end(ask);
   return code;
 }
 

@@ -277,9 +277,8 @@ static void try_any_times (ae_breakers *breakers) {
   }
 }
 
-static void count_open (void *context, const char *target, bool open) {
-  (void)target;
-  *(int *)context += open;
+static void count_open (void *context, const ae_breaker *breaker) {
+  *(int *)context += breaker->pause != 0;
 }
 
 static void try_breaker (void) {

@@ -3,6 +3,7 @@
 ** commands, and runs an HTTP server.
 */
 #include "lua/host/host.h"
+#include "lua/host/state.h"
 
 #include <signal.h>
 #include <stdlib.h>
@@ -259,6 +260,16 @@ static int host_metrics (lua_State *L) {
   return 1;
 }
 
+/* state([event]) -> JSON of what the host knows of itself: see state.h */
+static int host_state (lua_State *L) {
+  size_t length;
+  char *text = ae_state_text(check_host(L), luaL_optinteger(L, 2, 0), &length);
+  if (text == NULL) return luaL_error(L, "not enough memory");
+  lua_pushlstring(L, text, length);
+  free(text);
+  return 1;
+}
+
 /* fact(json, level, message, fields) -> whether the log took it: see fact.h */
 static int host_fact (lua_State *L) {
   return ae_lua_fact(L, 1);
@@ -282,6 +293,7 @@ static const luaL_Reg methods[] = {{"port", host_port},
                                    {"pseudonym_key", host_pseudonym_key},
                                    {"stop", host_stop},
                                    {"metrics", host_metrics},
+                                   {"state", host_state},
                                    {"reload_refused", host_reload_refused},
                                    {NULL, NULL}};
 
@@ -299,6 +311,7 @@ static int host_hold_reload (lua_State *L) {
 
 static const luaL_Reg functions[] = {{"start", host_start},
                                      {"hold_reload", host_hold_reload},
+                                     {"attended", ae_host_attended},
                                      {"inbox", ae_host_inbox},
                                      {"who", ae_host_who},
                                      {"terminal", ae_host_terminal},

@@ -11,6 +11,7 @@
 **     inbox:references()                       a list
 **     inbox:line(place)                        a list: the runs of a line; place: { rule, path,
 **                                              key, now, limit }, see ae_ask_place
+**     inbox:identity()                         a text that tells this inbox from others
 **     inbox:starts(since)                      a list: { time } of hosts that started
 **     inbox:follow(what, …)                    a list; see inbox_follow.c
 **     inbox:readings(sequence)                 a list
@@ -161,6 +162,22 @@ static int inbox_starts (lua_State *L) {
   return ae_box_rows(L, ask, ae_ask_starts(ask, luaL_checkinteger(L, 2), &error), &error);
 }
 
+static int inbox_identity (lua_State *L) {
+  ae_ask *ask = ae_box_check(L);
+  char identity[AE_IDENTITY_SIZE];
+  ae_error error;
+  if (ae_ask_identity(ask, identity, &error) != AE_OK) return ae_host_fail(L, &error);
+  lua_pushstring(L, identity);
+  return 1;
+}
+
+int ae_host_attended (lua_State *L) {
+  int attended = ae_ask_attended(luaL_checkstring(L, 1));
+  if (attended < 0) lua_pushnil(L);
+  else lua_pushboolean(L, attended);
+  return 1;
+}
+
 static int inbox_memory (lua_State *L) {
   ae_ask *ask = ae_box_check(L);
   ae_slice rule = ae_box_optional(L, 2), thing = ae_box_optional(L, 3);
@@ -278,6 +295,7 @@ static const luaL_Reg methods[] = {{"count", inbox_count},
                                    {"references", inbox_references},
                                    {"line", inbox_line},
                                    {"starts", inbox_starts},
+                                   {"identity", inbox_identity},
                                    AE_BOX_HAND_METHODS,
                                    {"follow", ae_box_follow},
                                    {"close", box_close},

@@ -10,6 +10,8 @@
 void ae_host_inbox_setup (lua_State *L);
 /* inbox(path) -> inbox, or nil, message, code */
 int ae_host_inbox (lua_State *L);
+/* attended(path) -> whether a host has the inbox open; nil: that cannot be seen */
+int ae_host_attended (lua_State *L);
 /* who() -> the user who runs the command */
 int ae_host_who (lua_State *L);
 /* terminal(file) -> whether the file is a terminal */

@@ -2,6 +2,7 @@
 ** life.c: start, stop and reload of the host; see host.h.
 */
 #include "lua/host/host.h"
+#include "lua/host/state.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -116,20 +117,20 @@ static void on_dispatched (void *context) {
 }
 
 /* The answers of the admin port, one line each; on its thread. */
-static unsigned answer (char **body, size_t *length, unsigned status, const char *text) {
+static unsigned answer (ae_admin_page *page, unsigned status, const char *text) {
   size_t size = strlen(text);
-  *body = malloc(size + 1);
-  if (*body == NULL) return 500;
-  memcpy(*body, text, size);
-  (*body)[size] = '\n';
-  *length = size + 1;
+  page->body = malloc(size + 1);
+  if (page->body == NULL) return 500;
+  memcpy(page->body, text, size);
+  page->body[size] = '\n';
+  page->length = size + 1;
   return status;
 }
 
-static unsigned not_stored (char **body, size_t *length, const ae_error *error) {
+static unsigned not_stored (ae_admin_page *page, const ae_error *error) {
   char text[AE_MESSAGE_SIZE + 40];
   snprintf(text, sizeof text, "the inbox does not store: %s", error->message);
-  return answer(body, length, 503, text);
+  return answer(page, 503, text);
 }
 
 /* Whether a worker stands still; *why is then a sentence that says so. */
@@ -139,25 +140,25 @@ static bool stands_still (ae_host *host, char *why, size_t size) {
   return false;
 }
 
-static unsigned ready (ae_host *host, char **body, size_t *length) {
+static unsigned ready (ae_host *host, ae_admin_page *page) {
   char why[160];
   ae_error error;
-  if (atomic_load(&host->draining)) return answer(body, length, 503, "draining");
-  if (atomic_load(&host->shared.failed)) return answer(body, length, 503, "a worker failed");
-  if (ae_inbox_health(host->shared.inbox, &error) != AE_OK)
-    return not_stored(body, length, &error);
-  if (stands_still(host, why, sizeof why)) return answer(body, length, 503, why);
-  return answer(body, length, 200, "ready");
+  if (atomic_load(&host->draining)) return answer(page, 503, "draining");
+  if (atomic_load(&host->shared.failed)) return answer(page, 503, "a worker failed");
+  if (ae_inbox_health(host->shared.inbox, &error) != AE_OK) return not_stored(page, &error);
+  if (stands_still(host, why, sizeof why)) return answer(page, 503, why);
+  return answer(page, 200, "ready");
 }
 
-static unsigned on_render (void *context, const char *path, char **body, size_t *length) {
+static unsigned on_render (void *context, const char *path, ae_admin_page *page) {
   ae_host *host = context;
-  if (strcmp(path, "/healthz") == 0) return answer(body, length, 200, "ok");
-  if (strcmp(path, "/readyz") == 0) return ready(host, body, length);
-  if (strcmp(path, "/metrics") != 0) return answer(body, length, 404, "not found");
-  *body = ae_metrics_text(&host->shared.metrics, host->shared.inbox, host->receiver,
-                          &host->shared.breakers, length);
-  return *body == NULL ? 500 : 200;
+  if (strcmp(path, "/healthz") == 0) return answer(page, 200, "ok");
+  if (strcmp(path, "/readyz") == 0) return ready(host, page);
+  if (strncmp(path, "/state", 6) == 0) return ae_state_answer(host, path + 6, page);
+  if (strcmp(path, "/metrics") != 0) return answer(page, 404, "not found");
+  page->body = ae_metrics_text(&host->shared.metrics, host->shared.inbox, host->receiver,
+                               &host->shared.breakers, &page->length);
+  return page->body == NULL ? 500 : 200;
 }
 
 /* Writes a line of the log when a worker begins to stand still or turns again. */

@@ -195,6 +195,13 @@ static bool notes_start (const ae_inbox *inbox, const ae_work *works) {
   return inbox->started != 0 && works->kind != AE_WORK_VERSION;
 }
 
+/* Whether the process goes on at the place. */
+static bool passes (ae_inbox *inbox, ae_inbox_place place, const ae_work *works) {
+  const ae_inbox_options *options = &inbox->options;
+  inbox->dead = options->passes != NULL && !options->passes(options->context, place, works);
+  return !inbox->dead;
+}
+
 static bool transact (ae_inbox *inbox, ae_work *works) {
   const ae_group *group = &inbox->group;
   if (!ae_store_begin(inbox->store)) return false;
@@ -206,7 +213,8 @@ static bool transact (ae_inbox *inbox, ae_work *works) {
   if (group->added_count > 0 && !ae_store_remember(inbox->store, group->added,
                                                    group->added_count * sizeof *group->added))
     return false;
-  return ae_meanings_store(&inbox->meanings, inbox->store) && ae_store_commit(inbox->store);
+  return ae_meanings_store(&inbox->meanings, inbox->store) &&
+         passes(inbox, AE_BEFORE_COMMIT, works) && ae_store_commit(inbox->store);
 }
 
 static void add_counts (ae_inbox *inbox) {
@@ -231,21 +239,28 @@ static void committed (ae_inbox *inbox, const ae_work *works) {
   ae_inbox_set_health(inbox, NULL);
 }
 
-/* The transaction failed: undoes its changes to memory, and fails all works. */
-static void refused (ae_inbox *inbox, ae_work *works) {
-  ae_group *group = &inbox->group;
-  ae_error error;
+/* Marks the works as failed; returns how many they are. */
+static uint64_t mark_failed (ae_work *works) {
   uint64_t count = 0;
-  (void)ae_store_explain(inbox->store, &error);
-  ae_store_rollback(inbox->store);
-  for (size_t i = 0; i < group->added_count; i++)
-    ae_fingerprints_remove(inbox->seen, &group->added[i]);
-  ae_meanings_undo(&inbox->meanings);
   for (ae_work *first = works; first != NULL; first = first->next)
     for (ae_work *work = first; work != NULL; work = work->with) {
       work->result = AE_WORK_FAILED;
       count++;
     }
+  return count;
+}
+
+/* The transaction failed: undoes its changes to memory, and fails all works. */
+static void refused (ae_inbox *inbox, ae_work *works) {
+  ae_group *group = &inbox->group;
+  ae_error error;
+  uint64_t count;
+  (void)ae_store_explain(inbox->store, &error);
+  ae_store_rollback(inbox->store);
+  for (size_t i = 0; i < group->added_count; i++)
+    ae_fingerprints_remove(inbox->seen, &group->added[i]);
+  ae_meanings_undo(&inbox->meanings);
+  count = mark_failed(works);
   pthread_mutex_lock(&inbox->lock);
   inbox->counts.failed += count;
   pthread_mutex_unlock(&inbox->lock);
@@ -267,10 +282,19 @@ static void finish (ae_inbox *inbox, ae_work *works, bool stored) {
   }
 }
 
+void ae_group_fail (ae_inbox *inbox, ae_work *works) {
+  (void)mark_failed(works);
+  finish(inbox, works, false);
+}
+
 void ae_group_run (ae_inbox *inbox, ae_work *works) {
   bool stored;
   group_reset(&inbox->group);
   stored = transact(inbox, works);
+  if (stored && !passes(inbox, AE_AFTER_COMMIT, works)) {
+    ae_group_fail(inbox, works); /* their callers are gone */
+    return;
+  }
   if (stored) committed(inbox, works);
   else refused(inbox, works);
   finish(inbox, works, stored);

@@ -3,6 +3,7 @@
 */
 #include "inbox/private.h"
 
+#include <assert.h>
 #include <stdlib.h>
 #include <time.h>
 #if defined(__GLIBC__)
@@ -42,18 +43,8 @@ ae_slice ae_copy_slice (const ae_copy *copy) {
   return (ae_slice){copy->data, copy->length};
 }
 
-static int64_t clock_ms (clockid_t clock) {
-  struct timespec t;
-  clock_gettime(clock, &t);
-  return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
-}
-
-int64_t ae_wall_ms (void) {
-  return clock_ms(CLOCK_REALTIME);
-}
-
-int64_t ae_monotonic_ms (void) {
-  return clock_ms(CLOCK_MONOTONIC);
+int64_t ae_inbox_now (const ae_inbox *inbox) {
+  return ae_clock_wall_ms(inbox->options.clock);
 }
 
 void ae_inbox_set_health (ae_inbox *inbox, const ae_error *error) {
@@ -87,7 +78,7 @@ static ae_work *take (ae_inbox *inbox) {
 
 /* How long the writer may sleep if no work comes: until a run is due. */
 static int64_t pause_ms (const ae_inbox *inbox) {
-  int64_t left = inbox->loaded == INT64_MAX ? inbox->next_due - ae_wall_ms() : DOZE_MS;
+  int64_t left = inbox->loaded == INT64_MAX ? inbox->next_due - ae_inbox_now(inbox) : DOZE_MS;
   return left < 0 ? 0 : left < DOZE_MS ? left : DOZE_MS;
 }
 
@@ -264,13 +255,16 @@ static void inbox_free (ae_inbox *inbox) {
 }
 
 static ae_code start (ae_inbox *inbox, ae_error *error) {
+  const ae_store_options store = {inbox->options.path, inbox->options.manual,
+                                  inbox->options.key};
   ae_code code;
   if (inbox->seen == NULL)
     return ae_fail(error, AE_MEMORY, 0, "not enough memory for the inbox");
-  code = ae_store_open(inbox->options.path, &inbox->store, error);
+  code = ae_store_open(&store, &inbox->store, error);
   if (code == AE_OK) code = ae_meanings_load(&inbox->meanings, inbox->store, error);
   if (code == AE_OK) code = load(inbox, error);
-  if (code == AE_OK && pthread_create(&inbox->writer, NULL, writer_main, inbox) != 0)
+  if (code == AE_OK && !inbox->options.manual &&
+      pthread_create(&inbox->writer, NULL, writer_main, inbox) != 0)
     code = ae_fail(error, AE_MEMORY, 0, "cannot start the inbox's thread");
   return code;
 }
@@ -292,7 +286,7 @@ bool ae_inbox_queue (ae_inbox *inbox, ae_work *work) {
   for (const ae_work *each = work->with; each != NULL; each = each->with) count++;
   work->next = NULL;
   pthread_mutex_lock(&inbox->lock);
-  accepted = !inbox->closing && inbox->queued < inbox->options.queue_limit;
+  accepted = !inbox->closing && !inbox->dead && inbox->queued < inbox->options.queue_limit;
   if (accepted) {
     *inbox->last = work;
     inbox->last = &work->next;
@@ -376,6 +370,50 @@ void ae_inbox_close (ae_inbox *inbox) {
   inbox->closing = true;
   pthread_cond_signal(&inbox->more);
   pthread_mutex_unlock(&inbox->lock);
-  pthread_join(inbox->writer, NULL);
+  if (inbox->options.manual) (void)writer_main(inbox);
+  else pthread_join(inbox->writer, NULL);
   inbox_free(inbox);
 }
+
+void ae_inbox_look_at_clock (ae_inbox *inbox) {
+  pthread_mutex_lock(&inbox->lock);
+  pthread_cond_signal(&inbox->more);
+  pthread_mutex_unlock(&inbox->lock);
+}
+
+/* {====================================================================
+** A manual inbox
+** ===================================================================== */
+
+bool ae_inbox_turn (ae_inbox *inbox) {
+  bool busy = true;
+  assert(inbox->options.manual);
+  if (inbox->dead) return false;
+  (void)turn(inbox, &busy);
+  return !inbox->dead && (busy || inbox->first != NULL || inbox->rescan);
+}
+
+void ae_inbox_attend (ae_inbox *inbox) {
+  while (inbox->options.manual && !inbox->dead && inbox->first != NULL)
+    (void)ae_inbox_turn(inbox);
+}
+
+void ae_inbox_look (ae_inbox *inbox) {
+  inbox->look = true;
+}
+
+int64_t ae_inbox_next_due (ae_inbox *inbox) {
+  int64_t due = INT64_MAX;
+  if (inbox->dead || ae_store_next_due(inbox->store, inbox->horizon, &due)) return due;
+  ae_inbox_failed(inbox);
+  return INT64_MAX;
+}
+
+void ae_inbox_drop (ae_inbox *inbox) {
+  inbox->dead = true;
+  while (inbox->first != NULL) ae_group_fail(inbox, take(inbox));
+  ae_store_leave(inbox->store);
+  inbox_free(inbox);
+}
+
+/* }==================================================================== */

@@ -11,6 +11,7 @@
 
 #include "core/event.h"
 #include "core/slice.h"
+#include "inbox/clock.h"
 #include "inbox/states.h"
 
 typedef struct ae_inbox ae_inbox;
@@ -168,6 +169,12 @@ typedef struct ae_run {
   uint64_t claim;               /* see ae_inbox_claim */
 } ae_run;
 
+/* Places at which a process may end for good, besides those between two turns. */
+typedef enum ae_inbox_place {
+  AE_BEFORE_COMMIT, /* the works are carried out, and not durable */
+  AE_AFTER_COMMIT   /* they are durable, and nobody has heard of it */
+} ae_inbox_place;
+
 /* `match` returns one of these in place of a number of rules: no memory; the
 ** event cannot be parsed. */
 #define AE_MATCH_MEMORY SIZE_MAX
@@ -224,10 +231,16 @@ typedef struct ae_inbox_options {
   /* Ends each turn of the writer: the host wakes its workers, and the names that
   ** `match` gave need not live any longer. */
   void (*dispatched)(void *context);
+  /* A group of works is at the place. False: the process ends there, as by a power
+  ** failure: the inbox does nothing more, and is to be dropped. NULL: it goes on. */
+  bool (*passes)(void *context, ae_inbox_place place, const ae_work *works);
   void *context;
-  uint32_t queue_limit; /* works in the queue; further ones are refused. 0 = 65536 */
-  uint32_t runs_limit;  /* runs of one rule in flight; 0 = 2048 */
-  size_t bytes_limit;   /* bytes of the events of these runs; 0 = 64 MiB */
+  ae_clock *clock;          /* NULL: the system's clocks */
+  bool manual;              /* there is no thread: see ae_inbox_turn */
+  const unsigned char *key; /* of a new file, AE_INBOX_KEY_BYTES; NULL: a random one */
+  uint32_t queue_limit;     /* works in the queue; further ones are refused. 0 = 65536 */
+  uint32_t runs_limit;      /* runs of one rule in flight; 0 = 2048 */
+  size_t bytes_limit;       /* bytes of the events of these runs; 0 = 64 MiB */
 } ae_inbox_options;
 
 /* Opens or creates the file, migrates a file of an earlier version, and starts
@@ -290,5 +303,25 @@ void ae_inbox_counts_read (ae_inbox *inbox, ae_inbox_counts *counts);
 
 /* Commits the queued works, stops the writer, closes the file. */
 void ae_inbox_close (ae_inbox *inbox);
+
+/* The clock has been moved: the writer looks at it. Any thread. */
+void ae_inbox_look_at_clock (ae_inbox *inbox);
+
+/*
+** A manual inbox has no thread. Its one caller makes the turns of the writer, and calls all
+** of its functions; the host's functions are called within ae_inbox_turn.
+*/
+
+/* One turn. True: there is more to do at once. */
+bool ae_inbox_turn (ae_inbox *inbox);
+/* Makes turns until no work waits. Does nothing for an inbox that has a thread. */
+void ae_inbox_attend (ae_inbox *inbox);
+/* The next turn looks for what other programs have written: acts by hand. */
+void ae_inbox_look (ae_inbox *inbox);
+/* When the next run is due: ms since 1970, INT64_MAX: none is. To be asked when
+** ae_inbox_turn has no more to do. */
+int64_t ae_inbox_next_due (ae_inbox *inbox);
+/* Closes the file as it is. Works that wait are failed. */
+void ae_inbox_drop (ae_inbox *inbox);
 
 #endif

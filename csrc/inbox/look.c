@@ -69,7 +69,7 @@ static bool take_up_part (ae_inbox *inbox) {
 }
 
 bool ae_look_due (ae_inbox *inbox) {
-  const int64_t now = ae_wall_ms();
+  const int64_t now = ae_inbox_now(inbox);
   if (inbox->loaded != INT64_MAX) return false; /* the scan finds them */
   if (!inbox->more_due) {
     if (now < inbox->next_due || now <= inbox->horizon) return false;
@@ -142,7 +142,7 @@ static void probe (ae_inbox *inbox) {
 ** cannot be read, the last result stays. */
 static void look_at_oldest (ae_inbox *inbox) {
   int64_t oldest = 0;
-  int found = ae_store_oldest(inbox->store, &inbox->oldest_from, ae_wall_ms(), OLDEST,
+  int found = ae_store_oldest(inbox->store, &inbox->oldest_from, ae_inbox_now(inbox), OLDEST,
                               &oldest);
   if (found < 0 || inbox->oldest_from != 0) return; /* the search goes on in a second */
   pthread_mutex_lock(&inbox->lock);
@@ -153,17 +153,18 @@ static void look_at_oldest (ae_inbox *inbox) {
 static void look_at_file (ae_inbox *inbox, int64_t now) {
   if (now - inbox->moved < MOVED_MS) return;
   inbox->moved = now;
-  look_at_oldest(inbox);
+  if (!inbox->options.manual) look_at_oldest(inbox);
   ae_timers_look(inbox);
   if (ae_inbox_health(inbox, NULL) != AE_OK || ae_store_moved(inbox->store)) probe(inbox);
 }
 
 void ae_look (ae_inbox *inbox) {
-  const int64_t now = ae_monotonic_ms();
+  const int64_t now = ae_clock_steady_ms(inbox->options.clock);
   int64_t version;
-  if (now - inbox->looked < LOOK_MS) return;
+  if (inbox->options.manual ? !inbox->look : now - inbox->looked < LOOK_MS) return;
   inbox->looked = now;
-  if (ae_wall_ms() < inbox->horizon - CLOCK_BACK_MS) inbox->rebuild = true;
+  inbox->look = false;
+  if (ae_inbox_now(inbox) < inbox->horizon - CLOCK_BACK_MS) inbox->rebuild = true;
   look_at_file(inbox, now);
   if (!ae_store_number_read(inbox->store, AE_NUMBER_VERSION, &version)) return;
   if (version == inbox->version) return;

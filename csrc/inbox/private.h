@@ -115,6 +115,8 @@ struct ae_inbox {
   int64_t started;  /* ms since 1970; 0: it is written down */
   bool scanning;
   bool rebuild;     /* memory lacks runs: it has to be rebuilt from the file */
+  bool dead;        /* it ended in its place: see ae_inbox_options.passes */
+  bool look;        /* of a manual inbox: see ae_inbox_look */
   bool forgetful;   /* runs were abandoned and not reported yet */
   int64_t cursor;   /* the scan has seen the events up to this one */
   int64_t loaded;   /* runs of the events up to this one are in memory */
@@ -137,8 +139,8 @@ bool ae_room (void *list, size_t *capacity, size_t wanted, size_t size);
 bool ae_copy_add (ae_copy *copy, ae_slice bytes);
 /* The bytes; absent as long as nothing was ever added. */
 ae_slice ae_copy_slice (const ae_copy *copy);
-/* Milliseconds of the monotonic clock. */
-int64_t ae_monotonic_ms (void);
+/* Milliseconds since 1970, of the inbox's clock. */
+int64_t ae_inbox_now (const ae_inbox *inbox);
 /* Sets the health: why the store failed, or NULL when it works again. */
 void ae_inbox_set_health (ae_inbox *inbox, const ae_error *error);
 /* Sets the health to the store's last error, and rolls back. */
@@ -147,6 +149,8 @@ void ae_inbox_failed (ae_inbox *inbox);
 /* group.c: carries out a list of works in one transaction, dispatches the runs of
 ** new events, and calls `done` of each work. */
 void ae_group_run (ae_inbox *inbox, ae_work *works);
+/* Fails a list of works, and calls `done` of each. */
+void ae_group_fail (ae_inbox *inbox, ae_work *works);
 void ae_group_free (ae_group *group);
 
 /* runs.c */

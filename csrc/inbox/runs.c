@@ -84,7 +84,7 @@ static bool launch (ae_inbox *inbox, ae_lane *lane, ae_run *run) {
   ae_flight flight = {.sequence = run->sequence, .lane = lane, .line = run->line};
   const ae_flight *added;
   size_t worker;
-  flight.began = ae_wall_ms();
+  flight.began = ae_inbox_now(inbox);
   flight.since = run->since == 0 ? flight.began : run->since;
   flight.tries = run->tries;
   flight.bytes = run->body.length;

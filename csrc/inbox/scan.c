@@ -233,7 +233,7 @@ static bool write_down (ae_inbox *inbox, const sight *event, const ae_store_wait
 }
 
 static bool scan_event (ae_inbox *inbox, int64_t sequence, const ae_lane *lost) {
-  sight event = {.sequence = sequence, .now = ae_wall_ms(), .lost = lost};
+  sight event = {.sequence = sequence, .now = ae_inbox_now(inbox), .lost = lost};
   ae_store_waiting waiting;
   size_t count;
   bool same;
@@ -332,7 +332,7 @@ void ae_scan_rebuild (ae_inbox *inbox) {
   inbox->visit_count = 0;
   inbox->scanning = true;
   inbox->cursor = inbox->loaded = 0;
-  inbox->horizon = ae_wall_ms();
+  inbox->horizon = ae_inbox_now(inbox);
   inbox->next_due = INT64_MAX;
   inbox->more_due = false;
   inbox->due = (ae_store_due){.due = inbox->horizon, .sequence = INT64_MAX};

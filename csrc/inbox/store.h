@@ -17,6 +17,12 @@
 /* Opaque: the SQLite store is behind store_private.h. */
 typedef struct ae_store ae_store;
 
+typedef struct ae_store_options {
+  const char *path;
+  bool alone;               /* no thread of its own copies the log: see store_checkpoint.c */
+  const unsigned char *key; /* of a new file, AE_STORE_KEY_BYTES; NULL: a random one */
+} ae_store_options;
+
 /* An event; slices live until the next step, or the end. */
 typedef struct ae_store_event {
   int64_t sequence, received;
@@ -71,7 +77,9 @@ typedef struct ae_store_act {
 
 /* Opens or creates the file, and locks it. AE_STORAGE with a sentence when the file
 ** cannot be used, or AE_MEMORY; then *store is NULL. */
-ae_code ae_store_open (const char *path, ae_store **store, ae_error *error);
+ae_code ae_store_open (const ae_store_options *options, ae_store **store, ae_error *error);
+/* Closing the file will leave its log as it is. */
+void ae_store_leave (ae_store *store);
 /* NULL is allowed. */
 void ae_store_close (ae_store *store);
 

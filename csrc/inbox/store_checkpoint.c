@@ -130,6 +130,7 @@ static void *companion_main (void *argument) {
 /* Asks the companion for a checkpoint. False: there is no companion. */
 static bool ask (ae_store *store) {
   ae_checkpoint *c = &store->checkpoint;
+  if (c->alone) return false;
   if (!c->started)
     c->started = pthread_create(&c->companion, NULL, companion_main, store) == 0;
   if (!c->started) return false;
@@ -150,6 +151,10 @@ void ae_checkpoint_end (ae_store *store) {
   if (c->started) pthread_join(c->companion, NULL);
   pthread_cond_destroy(&c->more);
   pthread_mutex_destroy(&c->lock);
+}
+
+void ae_store_leave (ae_store *store) {
+  empty_log_at_close(store, false);
 }
 
 /* Notes a failed checkpoint. True: *warning is new to the operator. */

@@ -20,6 +20,7 @@ typedef struct ae_checkpoint {
 
   /* The writer's. */
   bool ready;     /* lock and condition are there */
+  bool alone;     /* there is no companion */
   int next;       /* pages in the log from which on a checkpoint is due */
   int loud;       /* pages in the log from which on the operator is warned of a reader */
   bool accepted;  /* the file is in use: closing may empty its log */

@@ -170,7 +170,7 @@ static ae_code prepare (ae_store *store, ae_error *error) {
   return AE_OK;
 }
 
-static ae_code open_database (ae_store *store, ae_error *error) {
+static ae_code open_database (ae_store *store, const unsigned char *key, ae_error *error) {
   int64_t version = 0;
   ae_code code;
   int flags = SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX;
@@ -183,22 +183,36 @@ static ae_code open_database (ae_store *store, ae_error *error) {
   code = identify(store, &version, error);
   if (code == AE_OK) code = use_log(store, error);
   if (code != AE_OK) return code;
-  if (!ae_store_execute(store, settings) || (version == 0 && !ae_store_create(store)) ||
+  if (!ae_store_execute(store, settings) ||
+      (version == 0 && !(ae_store_create(store) && set_key(store, key))) ||
       (version > 0 && version < AE_STORE_VERSION && !ae_store_migrate(store, version)))
     return ae_store_explain(store, error);
   return prepare(store, error);
 }
 
-ae_code ae_store_open (const char *path, ae_store **out, ae_error *error) {
+/* Replaces the random key of a new file. */
+static bool set_key (ae_store *store, const unsigned char *key) {
+  char sql[160];
+  int length;
+  if (key == NULL) return true;
+  length = snprintf(sql, sizeof sql, "UPDATE secret SET value = x'");
+  for (size_t i = 0; i < AE_STORE_KEY_BYTES; i++)
+    length += snprintf(sql + length, sizeof sql - (size_t)length, "%02x", key[i]);
+  snprintf(sql + length, sizeof sql - (size_t)length, "' WHERE name = 'pseudonym'");
+  return ae_store_execute(store, sql);
+}
+
+ae_code ae_store_open (const ae_store_options *options, ae_store **out, ae_error *error) {
   ae_store *store = calloc(1, sizeof *store);
   ae_code code;
   *out = NULL;
   if (store == NULL) return ae_fail(error, AE_MEMORY, 0, "not enough memory for the inbox");
   store->file = store->lock = -1;
-  store->path = strdup(path);
+  store->path = strdup(options->path);
+  store->checkpoint.alone = options->alone;
   code = store->path == NULL ? ae_fail(error, AE_MEMORY, 0, "not enough memory for the inbox")
                              : ae_store_check(store, error);
-  if (code == AE_OK) code = open_database(store, error);
+  if (code == AE_OK) code = open_database(store, options->key, error);
   if (code == AE_OK) *out = store;
   else ae_store_close(store);
   return code;

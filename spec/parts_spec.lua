@@ -16,6 +16,7 @@ describe("of the parts,", function()
     folder = process.folder()
     assert(os.execute(("env -u LD_PRELOAD gcc -std=c11 -D_GNU_SOURCE -O1 -g -pthread -Icsrc -o %s/parts spec/c/parts.c"
       .. " csrc/inbox/map.c csrc/inbox/lines.c csrc/inbox/lanes.c csrc/inbox/fingerprints.c csrc/host/throttle.c"
+      .. " csrc/inbox/clock.c"
       .. " csrc/host/breaker.c csrc/core/slice.c csrc/core/sha256.c"):format(folder)))
   end)
   teardown(function() process.remove(folder) end)

@@ -228,10 +228,24 @@ static bool drop (void) {
   return false;
 }
 
+static _Thread_local struct {
+  ae_log_sink sink;
+  void *context;
+} diverted;
+
+void ae_log_divert (ae_log_sink sink, void *context) {
+  diverted.sink = sink;
+  diverted.context = context;
+}
+
 bool ae_log_write (bool json, ae_level level, ae_slice message, const ae_log_fields *fields) {
   char line[LINE_BYTES], *text = line;
   const size_t bound = ae_log_bound(message, fields);
   bool taken;
+  if (diverted.sink != NULL) {
+    diverted.sink(diverted.context, level, message, fields);
+    return true;
+  }
   if (bound > sizeof line) text = malloc(bound);
   if (text == NULL) return drop();
   taken = ae_log_line((ae_slice){text, ae_log_make(text, json, level, message, fields)});

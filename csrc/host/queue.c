@@ -96,6 +96,13 @@ void ae_queue_wake (ae_queue *queue) {
   pthread_mutex_unlock(&queue->lock);
 }
 
+void ae_queue_poke (ae_queue *queue) {
+  const uint64_t one = 1;
+  pthread_mutex_lock(&queue->lock);
+  if (!queue->signalled) queue->signalled = write(queue->fd, &one, sizeof one) == sizeof one;
+  pthread_mutex_unlock(&queue->lock);
+}
+
 ae_message *ae_queue_take (ae_queue *queue, size_t max) {
   ae_list taken;
   ae_list_init(&taken);
@@ -105,6 +112,14 @@ ae_message *ae_queue_take (ae_queue *queue, size_t max) {
   if (is_empty(queue)) lower_descriptor(queue);
   pthread_mutex_unlock(&queue->lock);
   return taken.first;
+}
+
+bool ae_queue_is_empty (ae_queue *queue) {
+  bool empty;
+  pthread_mutex_lock(&queue->lock);
+  empty = is_empty(queue);
+  pthread_mutex_unlock(&queue->lock);
+  return empty;
 }
 
 void ae_queue_wait (ae_queue *queue, int milliseconds) {

@@ -70,9 +70,13 @@ void ae_queue_free (ae_queue *queue);
 /* Never fails; `wake` makes the descriptor readable. Any thread. */
 void ae_queue_push (ae_queue *queue, ae_message *message, bool wake);
 void ae_queue_wake (ae_queue *queue);
+/* Ends a wait, whether there are messages or not. Any thread. */
+void ae_queue_poke (ae_queue *queue);
 /* Takes at most `max` messages as a list: first the urgent ones, then runs and reloads,
 ** each oldest first; NULL when there is none. */
 ae_message *ae_queue_take (ae_queue *queue, size_t max);
+/* Any thread. */
+bool ae_queue_is_empty (ae_queue *queue);
 /* Waits until the descriptor is readable or the time is over. */
 void ae_queue_wait (ae_queue *queue, int milliseconds);
 

@@ -6,6 +6,7 @@
 #define ALTINN_EVENTS_HOST_THROTTLE_H
 
 #include "core/slice.h"
+#include "inbox/clock.h"
 
 /* The limit of one kind of line; all zero at the beginning. One thread's. */
 typedef struct ae_throttle {
@@ -15,10 +16,10 @@ typedef struct ae_throttle {
 } ae_throttle;
 
 /* Whether the line may be written now: at most `most` a second. */
-bool ae_throttle_allows (ae_throttle *throttle, uint32_t most);
+bool ae_throttle_allows (ae_throttle *throttle, uint32_t most, ae_clock *clock);
 
 /* Returns how many lines were not written, and forgets them, once their second is over
 ** or with `end`; else 0. */
-uint64_t ae_throttle_told (ae_throttle *throttle, bool end);
+uint64_t ae_throttle_told (ae_throttle *throttle, bool end, ae_clock *clock);
 
 #endif

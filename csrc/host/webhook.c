@@ -138,6 +138,7 @@ static ae_webhook *webhook_new (const ae_webhook_options *options) {
   if (hook == NULL) return NULL;
   hook->max_bytes = options->max_bytes > 0 ? options->max_bytes : AE_DEFAULT_MAX_BYTES;
   hook->inbox = options->inbox;
+  hook->clock = options->clock;
   if (copy_secrets(hook, options)) return hook;
   webhook_free(hook);
   return NULL;
@@ -174,6 +175,10 @@ ae_code ae_webhook_start (const ae_webhook_options *options, ae_webhook **out,
 
 uint16_t ae_webhook_port (const ae_webhook *hook) {
   return ae_http_port(hook->http);
+}
+
+bool ae_webhook_carry (ae_webhook *hook, const ae_http_request *request) {
+  return ae_http_carry(hook->http, request);
 }
 
 void ae_webhook_drain (ae_webhook *hook) {

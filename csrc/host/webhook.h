@@ -5,6 +5,7 @@
 #ifndef ALTINN_EVENTS_HOST_WEBHOOK_H
 #define ALTINN_EVENTS_HOST_WEBHOOK_H
 
+#include "http/http.h"
 #include "inbox/inbox.h"
 
 typedef struct ae_webhook ae_webhook;
@@ -13,7 +14,8 @@ typedef struct ae_webhook ae_webhook;
 #define AE_MOST_BYTES (1 << 28)
 
 typedef struct ae_webhook_options {
-  const char *host;        /* "127.0.0.1", "::1", "0.0.0.0" */
+  const char *host;        /* "127.0.0.1", "::1", "0.0.0.0"; NULL: no socket, requests
+                              come by ae_webhook_carry */
   uint16_t port;           /* 0 = any free one */
   const ae_slice *secrets; /* accepted secrets; none: /events and
                               /events/{anything} are open */
@@ -22,6 +24,7 @@ typedef struct ae_webhook_options {
   uint32_t connection_limit; /* 0 = 4096 */
   uint32_t deadline;         /* seconds for a whole request; 0 = 30 */
   ae_inbox *inbox;           /* NULL: judge only, store nothing (bench) */
+  ae_clock *clock;           /* NULL: the system's clocks */
 } ae_webhook_options;
 
 /* Starts the server on a thread of its own; it answers when this returns.
@@ -31,6 +34,10 @@ ae_code ae_webhook_start (const ae_webhook_options *options, ae_webhook **hook,
 
 /* The port that it listens on, the real one when 0 was asked for. */
 uint16_t ae_webhook_port (const ae_webhook *hook);
+
+/* Takes a request from within the process, where the receiver has no socket: see
+** ae_http_carry. */
+bool ae_webhook_carry (ae_webhook *hook, const ae_http_request *request);
 
 /* From now on a request that brings events gets 503 with Retry-After (shutting down).
 ** Any thread. */

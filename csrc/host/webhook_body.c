@@ -2,7 +2,6 @@
 ** webhook_body.c: the events of a request, as works for the inbox.
 */
 #include <stdlib.h>
-#include <time.h>
 
 #include "host/webhook_private.h"
 
@@ -20,12 +19,6 @@ bool ae_buffer_reserve (ae_buffer *buffer, size_t capacity) {
   buffer->data = data;
   buffer->capacity = capacity;
   return true;
-}
-
-static int64_t wall_ms (void) {
-  struct timespec t;
-  clock_gettime(CLOCK_REALTIME, &t);
-  return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
 }
 
 static unsigned status_of (ae_code code) {
@@ -95,7 +88,7 @@ static bool add_work (ae_delivery *d, const ae_event *event, ae_slice body) {
   memset(work, 0, sizeof *work);
   work->kind = AE_WORK_APPEND;
   work->owner = d;
-  work->time = wall_ms();
+  work->time = ae_clock_wall_ms(d->hook->clock);
   work->source = ae_event_text(event, AE_SOURCE);
   work->id = ae_event_text(event, AE_ID);
   work->body = body;

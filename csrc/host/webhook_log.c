@@ -41,7 +41,7 @@ static void log_refusal (ae_delivery *d) {
                            {"subscription", name_of(d)},
                            {"attribute", {NULL, 0}},
                            {"reason", as_slice(d->error.message)}};
-  if (!ae_throttle_allows(&d->hook->refusals[d->error.code], WARNINGS)) return;
+  if (!ae_throttle_allows(&d->hook->refusals[d->error.code], WARNINGS, d->hook->clock)) return;
   if (fault && d->faults.count > 0) fields[3].text = as_slice(d->faults.list[0].attribute);
   ae_log_fact(AE_WARN, "refused", fields, sizeof fields / sizeof fields[0]);
 }
@@ -52,7 +52,7 @@ static void log_event (ae_delivery *d, ae_notice notice) {
                            {"subscription", name_of(d)},
                            {"type", ae_event_text(&d->event, AE_TYPE)},
                            {"id", ae_event_text(&d->event, AE_ID)}};
-  if (!ae_throttle_allows(&d->hook->notices[notice], FACTS)) return;
+  if (!ae_throttle_allows(&d->hook->notices[notice], FACTS, d->hook->clock)) return;
   if (d->works[0].result == AE_WORK_DONE && d->works[0].sequence > 0)
     fields[0].text = number(sequence, (uint64_t)d->works[0].sequence);
   ae_log_fact(AE_INFO, messages[notice], fields, sizeof fields / sizeof fields[0]);
@@ -80,7 +80,7 @@ static void log_batch (ae_delivery *d) {
                            {"unmatched", number(unwanted, unmatched)},
                            {"subscription", name_of(d)}};
   if (d->work_count > 0 && duplicates + unmatched == 0) return;
-  if (ae_throttle_allows(&d->hook->notices[AE_NOTICE_BATCH], FACTS))
+  if (ae_throttle_allows(&d->hook->notices[AE_NOTICE_BATCH], FACTS, d->hook->clock))
     ae_log_fact(AE_INFO, messages[AE_NOTICE_BATCH], fields, sizeof fields / sizeof fields[0]);
 }
 
@@ -101,7 +101,7 @@ static void log_accepted (ae_delivery *d) {
 static void log_handshake (ae_delivery *d) {
   ae_log_field fields[] = {{"subscription", name_of(d)},
                            {"reason", AE_LITERAL("a sender asks whether it may send events")}};
-  if (ae_throttle_allows(&d->hook->notices[AE_NOTICE_HANDSHAKE], FACTS))
+  if (ae_throttle_allows(&d->hook->notices[AE_NOTICE_HANDSHAKE], FACTS, d->hook->clock))
     ae_log_fact(AE_INFO, messages[AE_NOTICE_HANDSHAKE], fields,
                 sizeof fields / sizeof fields[0]);
 }
@@ -110,7 +110,7 @@ static void log_lost (ae_delivery *d) {
   ae_log_field fields[] = {
     {"subscription", name_of(d)},
     {"reason", AE_LITERAL("the connection ended before the request was whole")}};
-  if (ae_throttle_allows(&d->hook->notices[AE_NOTICE_LOST], WARNINGS))
+  if (ae_throttle_allows(&d->hook->notices[AE_NOTICE_LOST], WARNINGS, d->hook->clock))
     ae_log_fact(AE_WARN, messages[AE_NOTICE_LOST], fields, sizeof fields / sizeof fields[0]);
 }
 
@@ -135,9 +135,9 @@ static void log_more (ae_level level, const char *message, const char *code, uin
 void ae_webhook_log_more (ae_webhook *hook, bool end) {
   uint64_t more;
   for (int code = 0; code < AE_CODE_COUNT; code++)
-    if ((more = ae_throttle_told(&hook->refusals[code], end)) > 0)
+    if ((more = ae_throttle_told(&hook->refusals[code], end, hook->clock)) > 0)
       log_more(AE_WARN, "refused", ae_code_name((ae_code)code), more);
   for (int notice = 0; notice < AE_NOTICE_COUNT; notice++)
-    if ((more = ae_throttle_told(&hook->notices[notice], end)) > 0)
+    if ((more = ae_throttle_told(&hook->notices[notice], end, hook->clock)) > 0)
       log_more(notice == AE_NOTICE_LOST ? AE_WARN : AE_INFO, messages[notice], NULL, more);
 }

@@ -73,6 +73,7 @@ struct ae_webhook {
   size_t secret_count;
   size_t max_bytes;
   ae_inbox *inbox;
+  ae_clock *clock;
   atomic_bool draining;
   bool queued; /* works are queued and the inbox is not woken yet; the server thread's,
                   as are the next two */

@@ -44,6 +44,7 @@ const char *ae_exchange_path (const ae_exchange *e) {
 }
 
 ae_slice ae_exchange_body (const ae_exchange *e) {
+  if (e->request != NULL) return e->request->body;
   return (ae_slice){e->body != NULL ? e->body : "", e->length};
 }
 
@@ -64,12 +65,17 @@ static enum MHD_Result each_value (void *argument, enum MHD_ValueKind kind, cons
 
 void ae_exchange_each (ae_exchange *e, ae_http_kind kind, ae_http_each each, void *context) {
   walk w = {each, context};
+  for (size_t i = 0; e->request != NULL && i < e->request->header_count; i++)
+    if (kind == AE_HTTP_HEADER)
+      each(context, e->request->headers[i].name, e->request->headers[i].value);
+  if (e->request != NULL) return;
   MHD_get_connection_values_n(e->connection,
                               kind == AE_HTTP_HEADER ? MHD_HEADER_KIND : MHD_GET_ARGUMENT_KIND,
                               each_value, &w);
 }
 
 const char *ae_exchange_header (ae_exchange *e, const char *name) {
+  if (e->request != NULL) return ae_http_inside_header(e->request, name);
   return MHD_lookup_connection_value(e->connection, MHD_HEADER_KIND, name);
 }
 
@@ -87,6 +93,10 @@ static bool is_plain (const ae_http_reply *reply) {
 ae_code ae_exchange_answer (ae_exchange *e, const ae_http_reply *reply, ae_error *error) {
   struct MHD_Response *response = e->http->empty;
   assert(!e->answered && e->state >= AE_LINE);
+  if (e->request != NULL) {
+    ae_http_inside_answer(e, reply);
+    return AE_OK;
+  }
   if (!is_plain(reply)) {
     ae_code code = ae_http_response(reply, &response, error);
     if (code != AE_OK) return code;
@@ -101,6 +111,10 @@ ae_code ae_exchange_answer (ae_exchange *e, const ae_http_reply *reply, ae_error
 
 void ae_exchange_hold (ae_exchange *e) {
   assert(e->state == AE_READING && !e->answered);
+  if (e->request != NULL) {
+    ae_http_inside_hold(e);
+    return;
+  }
   ae_http_enter(e, AE_HELD);
   atomic_fetch_add(&e->http->held, 1);
   MHD_suspend_connection(e->connection);
@@ -316,6 +330,9 @@ ae_code ae_http_start (const ae_http_options *options, ae_http **out, ae_error *
   *out = NULL;
   if (http == NULL)
     return ae_fail(error, AE_MEMORY, 0, "not enough memory for %s", options->name);
+  *out = http;
+  if (options->host == NULL) return AE_OK;
+  *out = NULL;
   listener = ae_listen(options->host, &http->port, &http->everywhere, error);
   if (listener < 0) {
     ae_http_stop(http);

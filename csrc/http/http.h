@@ -64,7 +64,8 @@ typedef struct ae_http_handlers {
 
 typedef struct ae_http_options {
   const char *name;     /* of the server, in messages: "the receiver" */
-  const char *host;     /* "127.0.0.1", "::1", "0.0.0.0" */
+  const char *host;     /* "127.0.0.1", "::1", "0.0.0.0"; NULL: no socket and no thread,
+                           requests come by ae_http_carry */
   uint16_t port;        /* 0 = any free one */
   size_t max_bytes;     /* of a body */
   size_t discard_bytes; /* of a dropped body; with more the connection ends */
@@ -79,6 +80,21 @@ typedef struct ae_http_options {
 /* Starts the server; it listens when this returns. AE_NETWORK when the
 ** address cannot be had. */
 ae_code ae_http_start (const ae_http_options *options, ae_http **http, ae_error *error);
+
+/* A request from within the process. It lives until it is answered. */
+typedef struct ae_http_request {
+  const char *method, *path; /* decoded, as ae_exchange_path gives it */
+  const ae_header *headers;  /* C strings */
+  size_t header_count;
+  ae_slice body;
+  void (*answered)(void *context, const ae_http_reply *reply);
+  void *context;
+} ae_http_request;
+
+/* Carries a request through the handlers of a server without a socket. `answered` is called
+** before this returns or, when a handler holds the exchange, on the thread of the one who
+** answers it. False: no memory. */
+bool ae_http_carry (ae_http *http, const ae_http_request *request);
 
 /* The port that it listens on, the real one when 0 was asked for. */
 uint16_t ae_http_port (const ae_http *http);

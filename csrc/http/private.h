@@ -31,7 +31,8 @@ typedef enum ae_state {
 struct ae_exchange {
   ae_http *http;
   struct MHD_Connection *connection;
-  ae_exchange *older, *newer; /* connections by `since` */
+  const ae_http_request *request; /* of a server without a socket; NULL: of a connection */
+  ae_exchange *older, *newer;     /* connections by `since` */
   int descriptor;
   ae_state state;
   int64_t since; /* ms, monotonic: when the state, or the request, began */
@@ -69,6 +70,12 @@ struct ae_http {
   int64_t swept;                /* ms, monotonic */
   _Atomic uint64_t timeouts;
 };
+
+/* inside.c: the functions of exchanges that have no connection. The one that answers a held
+** exchange ends it. */
+void ae_http_inside_answer (ae_exchange *exchange, const ae_http_reply *reply);
+void ae_http_inside_hold (ae_exchange *exchange);
+const char *ae_http_inside_header (const ae_http_request *request, const char *name);
 
 /* reply.c: makes the answer a response of libmicrohttpd. Errors as for
 ** ae_exchange_answer. *response is NULL for status 0. */

@@ -201,7 +201,7 @@ static ae_code load (ae_inbox *inbox, ae_error *error) {
       !load_memory(inbox) || !ae_timers_load(inbox) || !ae_look_numbers(inbox))
     return ae_store_explain(inbox->store, error);
   inbox->begun = inbox->sequence;
-  inbox->started = ae_wall_ms();
+  inbox->started = ae_inbox_now(inbox);
   trim();
   return AE_OK;
 }
@@ -396,6 +396,10 @@ bool ae_inbox_turn (ae_inbox *inbox) {
 void ae_inbox_attend (ae_inbox *inbox) {
   while (inbox->options.manual && !inbox->dead && inbox->first != NULL)
     (void)ae_inbox_turn(inbox);
+}
+
+bool ae_inbox_has_work (const ae_inbox *inbox) {
+  return inbox->first != NULL || inbox->rescan;
 }
 
 void ae_inbox_look (ae_inbox *inbox) {

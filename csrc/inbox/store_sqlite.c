@@ -170,6 +170,18 @@ static ae_code prepare (ae_store *store, ae_error *error) {
   return AE_OK;
 }
 
+/* Replaces the random key of a new file. */
+static bool set_key (ae_store *store, const unsigned char *key) {
+  char sql[160];
+  int length;
+  if (key == NULL) return true;
+  length = snprintf(sql, sizeof sql, "UPDATE secret SET value = x'");
+  for (size_t i = 0; i < AE_STORE_KEY_BYTES; i++)
+    length += snprintf(sql + length, sizeof sql - (size_t)length, "%02x", key[i]);
+  snprintf(sql + length, sizeof sql - (size_t)length, "' WHERE name = 'pseudonym'");
+  return ae_store_execute(store, sql);
+}
+
 static ae_code open_database (ae_store *store, const unsigned char *key, ae_error *error) {
   int64_t version = 0;
   ae_code code;
@@ -188,18 +200,6 @@ static ae_code open_database (ae_store *store, const unsigned char *key, ae_erro
       (version > 0 && version < AE_STORE_VERSION && !ae_store_migrate(store, version)))
     return ae_store_explain(store, error);
   return prepare(store, error);
-}
-
-/* Replaces the random key of a new file. */
-static bool set_key (ae_store *store, const unsigned char *key) {
-  char sql[160];
-  int length;
-  if (key == NULL) return true;
-  length = snprintf(sql, sizeof sql, "UPDATE secret SET value = x'");
-  for (size_t i = 0; i < AE_STORE_KEY_BYTES; i++)
-    length += snprintf(sql + length, sizeof sql - (size_t)length, "%02x", key[i]);
-  snprintf(sql + length, sizeof sql - (size_t)length, "' WHERE name = 'pseudonym'");
-  return ae_store_execute(store, sql);
 }
 
 ae_code ae_store_open (const ae_store_options *options, ae_store **out, ae_error *error) {

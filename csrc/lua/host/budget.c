@@ -69,15 +69,49 @@ void ae_budget_init (ae_budget *budget) {
   budget->instructions = -1;
   budget->running = NULL;
   budget->stopped = AE_STOP_NOT;
+  budget->line = NULL;
+  budget->timeless = false;
+}
+
+/* The hook of a thread that has no other. */
+static void line_hook (lua_State *L, lua_Debug *ar) {
+  ae_budget *budget = attached;
+  if (budget != NULL && budget->line != NULL) budget->line(budget->line_context, L, ar);
+}
+
+/* Sets a hook that is called each `count` instructions, besides that of the lines. */
+static void set_hook (const ae_budget *budget, lua_State *L, lua_Hook hook, int count) {
+  const bool lines = budget != NULL && budget->line != NULL;
+  lua_sethook(L, hook, LUA_MASKCOUNT | (lines ? LUA_MASKLINE : 0), count);
+}
+
+static void clear_hook (const ae_budget *budget, lua_State *L) {
+  const bool lines = budget != NULL && budget->line != NULL;
+  lua_sethook(L, lines ? line_hook : NULL, lines ? LUA_MASKLINE : 0, 0);
+}
+
+/* Whether the hook was called for a line. */
+static bool is_line (lua_State *L, lua_Debug *ar) {
+  if (ar->event != LUA_HOOKLINE) return false;
+  line_hook(L, ar);
+  return true;
+}
+
+void ae_budget_lines (ae_budget *budget, lua_State *L,
+                      void (*line)(void *context, lua_State *L, lua_Debug *ar),
+                      void *context) {
+  budget->line = line;
+  budget->line_context = context;
+  clear_hook(budget, L);
 }
 
 /* Raises at every instruction while the run is stopped. In a coroutine that outlives
 ** its run, the hook removes itself when the coroutine runs again. */
 static void stop_hook (lua_State *L, lua_Debug *ar) {
   ae_budget *budget = attached;
-  (void)ar;
+  if (is_line(L, ar)) return;
   if (budget == NULL || budget->stopped == AE_STOP_NOT) {
-    lua_sethook(L, NULL, 0, 0);
+    clear_hook(budget, L);
     return;
   }
   if (budget->stopped == AE_STOP_INSTRUCTIONS)
@@ -88,23 +122,24 @@ static void stop_hook (lua_State *L, lua_Debug *ar) {
 /* Counts instructions, for rules with limit.instructions. */
 static void count_hook (lua_State *L, lua_Debug *ar) {
   ae_budget *budget = attached;
+  if (is_line(L, ar)) return;
   if (budget == NULL || budget->instructions < 0 || budget->running == NULL) {
-    lua_sethook(L, NULL, 0, 0);
+    clear_hook(budget, L);
     return;
   }
   budget->instructions -= COUNT_STEP;
   if (budget->instructions > 0) return;
   budget->instructions = 0;
   budget->stopped = AE_STOP_INSTRUCTIONS;
-  lua_sethook(L, stop_hook, LUA_MASKCOUNT, 1);
+  set_hook(budget, L, stop_hook, 1);
   stop_hook(L, ar);
 }
 
 /* Sets the hook that the Lua thread must have now. */
 static void arm (ae_budget *budget, lua_State *L) {
-  if (budget->stopped != AE_STOP_NOT) lua_sethook(L, stop_hook, LUA_MASKCOUNT, 1);
+  if (budget->stopped != AE_STOP_NOT) set_hook(budget, L, stop_hook, 1);
   else if (budget->instructions >= 0 && lua_gethook(L) != count_hook)
-    lua_sethook(L, count_hook, LUA_MASKCOUNT, COUNT_STEP);
+    set_hook(budget, L, count_hook, COUNT_STEP);
 }
 
 static bool overrun (const ae_budget *budget) {
@@ -126,7 +161,7 @@ static void on_signal (int number) {
   begun = now(CLOCK_MONOTONIC);
   if (L == NULL || begun < budget->quiet || !overrun(budget)) return;
   if (budget->stopped == AE_STOP_NOT) budget->stopped = AE_STOP_TIME;
-  lua_sethook(L, stop_hook, LUA_MASKCOUNT, 1);
+  set_hook(budget, L, stop_hook, 1);
   begun = now(CLOCK_MONOTONIC) - begun;
   budget->quiet = now(CLOCK_MONOTONIC) + begun * QUIET_FACTOR;
 }
@@ -210,6 +245,7 @@ static int budget_finish (lua_State *L) {
   else if (stopped == AE_STOP_INSTRUCTIONS) lua_pushliteral(L, "instructions");
   else if (budget->refused) lua_pushliteral(L, "memory");
   else lua_pushnil(L);
+  if (budget->timeless) taken = stopped == AE_STOP_TIME ? budget->allowed : 0;
   lua_pushnumber(L, (lua_Number)taken / 1e9);
   lua_pushinteger(L, budget->instructions);
   budget->instructions = -1;

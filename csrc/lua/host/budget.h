@@ -39,6 +39,11 @@ typedef struct ae_budget {
   int64_t instructions;          /* left in the slice; -1 = not counted */
   lua_State *volatile running;   /* the Lua thread that runs now, NULL = none */
   volatile sig_atomic_t stopped; /* ae_stop */
+  /* Called for each line that runs in the state; NULL: nobody wants to know. Set before the
+  ** state's first coroutine is made, by ae_budget_lines. */
+  void (*line)(void *context, lua_State *L, lua_Debug *ar);
+  void *line_context;
+  bool timeless; /* a slice takes no time, or, when it is stopped, all that it may */
 } ae_budget;
 
 /* The allocator of a worker's state; `budget` is its userdata. */
@@ -61,6 +66,10 @@ bool ae_budget_check (ae_budget *budget, pthread_t thread);
 ** when it goes on after the time at which any Lua code would have been stopped. 0: no
 ** slice hangs. Any thread. */
 double ae_budget_hangs (const ae_budget *budget);
+
+/* Has each line of the state told, of `L` and of the coroutines that will be made. */
+void ae_budget_lines (ae_budget *budget, lua_State *L,
+                      void (*line)(void *context, lua_State *L, lua_Debug *ar), void *context);
 
 /* Pushes the table of functions that the scheduler uses: start, finish,
 ** enter, leave, stopped, used. */

@@ -21,6 +21,7 @@
 #include "lua/host/options.h"
 #include "lua/host/server.h"
 #include "lua/host/terminal.h"
+#include "lua/host/simulation.h"
 #include "lua/host/versions.h"
 
 #define HOST "altinn.events.host"
@@ -221,7 +222,8 @@ static int host_reload (lua_State *L) {
 /* keep_versions(list) -> true | nil, message, code: stores versions of rules that are
 ** about to be in force; see versions.h */
 static int host_keep_versions (lua_State *L) {
-  return ae_versions_keep(L, check_host(L)->shared.inbox);
+  const ae_host *host = check_host(L);
+  return ae_versions_keep(L, host->shared.inbox, host->shared.clock);
 }
 
 /* pseudonym_key() -> 64 hex digits: the key of pseudonyms */
@@ -233,6 +235,21 @@ static int host_pseudonym_key (lua_State *L) {
 static int host_reload_refused (lua_State *L) {
   ae_metrics_reload(&check_host(L)->shared.metrics, false);
   return 0;
+}
+
+/* advance(seconds): moves the host's clock ahead; what is due then, happens */
+static int host_advance (lua_State *L) {
+  ae_host *host = check_host(L);
+  lua_Number seconds = luaL_checknumber(L, 2);
+  luaL_argcheck(L, seconds >= 0 && seconds < 1e9, 2, "0 to 10^9 seconds");
+  ae_host_advance(host, (int64_t)(seconds * 1e9));
+  return 0;
+}
+
+/* now() -> seconds since 1970, by the host's clock */
+static int host_now (lua_State *L) {
+  lua_pushnumber(L, (lua_Number)ae_clock_wall_ms(check_host(L)->shared.clock) / 1e3);
+  return 1;
 }
 
 static int host_port (lua_State *L) {
@@ -295,6 +312,8 @@ static const luaL_Reg methods[] = {{"port", host_port},
                                    {"metrics", host_metrics},
                                    {"state", host_state},
                                    {"reload_refused", host_reload_refused},
+                                   {"advance", host_advance},
+                                   {"now", host_now},
                                    {NULL, NULL}};
 
 /* hold_reload(): keeps a SIGHUP pending until the host waits for signals, so that an
@@ -322,12 +341,14 @@ static const luaL_Reg functions[] = {{"start", host_start},
                                      {"fact", host_fact},
                                      {"leave", host_leave},
                                      AE_TERMINAL_FUNCTIONS,
+                                     {"simulation", ae_simulation_new},
                                      {NULL, NULL}};
 
 AE_EXPORT int luaopen_altinn_events_host (lua_State *L) {
   ae_log_descriptors();
   ae_host_class(L, HOST, methods, host_stop);
   ae_host_server_setup(L);
+  ae_simulation_setup(L);
   luaL_newlib(L, functions);
   ae_host_inbox_setup(L);
   lua_setfield(L, -2, "states");

@@ -30,10 +30,22 @@ typedef struct ae_host_options {
   const char *targets[AE_MAX_TARGETS]; /* names, for the metrics */
   size_t target_count;
   bool json; /* the log's lines are JSON */
+
+  /* Of a host without threads and sockets, whose caller makes the turns of its inbox and
+  ** of its one worker: see simulation.c. */
+  bool manual;
+  ae_clock *clock; /* NULL: the host's own */
+  bool (*passes)(void *context, ae_inbox_place place, const ae_work *works);
+  void *passes_context;
+  const unsigned char *key; /* of a new inbox; NULL: a random one */
 } ae_host_options;
 
 typedef struct ae_host {
   ae_shared shared;
+  ae_clock clock;
+  bool manual;
+  bool (*passes)(void *context, ae_inbox_place place, const ae_work *works);
+  void *passes_context;
   ae_routes routes;
   _Atomic(ae_webhook *) receiver; /* the admin thread reads it */
   ae_admin *admin;
@@ -59,6 +71,15 @@ ae_code ae_host_start (ae_host *host, const ae_host_options *options, ae_heads *
 /* Drains and closes the host: no new events are taken, runs in flight have ten
 ** seconds to end. False: a worker hangs in a C function and was left behind. */
 bool ae_host_stop (ae_host *host);
+
+/* Ends a manual host as a power failure does: nothing more is stored. */
+void ae_host_drop (ae_host *host);
+
+/* Moves the host's clock ahead. Any thread. */
+void ae_host_advance (ae_host *host, int64_t ns);
+
+/* calls.c: opens the inbox, with the host's functions. */
+ae_code ae_host_open_inbox (ae_host *host, const ae_host_options *options, ae_error *error);
 
 /* Puts new heads in force, which it takes over in any case, and gives the workers new
 ** settings. AE_MEMORY: the old heads stay in force. */

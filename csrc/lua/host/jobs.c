@@ -25,10 +25,14 @@ static ae_worker *check_worker (lua_State *L) {
   return ((jobs *)luaL_checkudata(L, 1, JOBS))->worker;
 }
 
-static int64_t monotonic (void) {
-  struct timespec t;
-  clock_gettime(CLOCK_MONOTONIC, &t);
-  return (int64_t)t.tv_sec * 1000000000 + t.tv_nsec;
+/* ns of the host's clock */
+static int64_t steady (const ae_worker *worker) {
+  return ae_clock_steady_ns(worker->shared->clock);
+}
+
+/* The same in ms. */
+static int64_t steady_ms (const ae_worker *worker) {
+  return ae_clock_steady_ms(worker->shared->clock);
 }
 
 static void parcel_free (ae_parcel *parcel) {
@@ -74,7 +78,7 @@ static bool submit (ae_parcel *parcel) {
 }
 
 static void postpone (ae_worker *worker, ae_parcel *parcel) {
-  if (worker->again.first == NULL) worker->again_at = monotonic() + AGAIN_NS;
+  if (worker->again.first == NULL) worker->again_at = steady(worker) + AGAIN_NS;
   ae_list_append(&worker->again, &parcel->head);
 }
 
@@ -90,7 +94,7 @@ static void submit_all (ae_worker *worker) {
 }
 
 static void submit_again (ae_worker *worker) {
-  if (worker->again.first != NULL && monotonic() >= worker->again_at) submit_all(worker);
+  if (worker->again.first != NULL && steady(worker) >= worker->again_at) submit_all(worker);
 }
 
 /* After the worker's thread has ended: keeps the refused parcels in its queue for
@@ -112,7 +116,7 @@ bool ae_jobs_flush (ae_worker *worker, int64_t until) {
     bool all = atomic_load(&worker->handed) == 0; /* before the look: see parcel_done */
     sort_out(worker);
     if (all && worker->again.first == NULL) return true;
-    if (monotonic() >= until) return false;
+    if (ae_clock_steady_ns(NULL) >= until) return false;
     submit_all(worker);
     nanosleep(&pause, NULL);
   }
@@ -408,8 +412,9 @@ static int jobs_effect (lua_State *L) {
 /* jobs:admit(target) -> nil: an attempt to send to the target may begin, and jobs:report
 ** or jobs:release is owed; or the seconds to wait before asking again. */
 static int jobs_admit (lua_State *L) {
-  ae_breakers *breakers = &check_worker(L)->shared->breakers;
-  int64_t wait = ae_breakers_admit(breakers, luaL_checkstring(L, 2), monotonic() / 1000000);
+  const ae_worker *worker = check_worker(L);
+  ae_breakers *breakers = &worker->shared->breakers;
+  int64_t wait = ae_breakers_admit(breakers, luaL_checkstring(L, 2), steady_ms(worker));
   if (wait == 0) lua_pushnil(L);
   else lua_pushnumber(L, (lua_Number)wait / 1e3);
   return 1;
@@ -418,24 +423,26 @@ static int jobs_admit (lua_State *L) {
 /* jobs:report(target, good): the end of an attempt. good: false when it speaks against the
 ** target as a whole: no connection, a timeout, a 5xx answer, an unknown outcome. */
 static int jobs_report (lua_State *L) {
-  ae_breakers *breakers = &check_worker(L)->shared->breakers;
+  const ae_worker *worker = check_worker(L);
+  ae_breakers *breakers = &worker->shared->breakers;
   luaL_checkany(L, 3);
-  ae_breakers_report(breakers, luaL_checkstring(L, 2), lua_toboolean(L, 3),
-                     monotonic() / 1000000);
+  ae_breakers_report(breakers, luaL_checkstring(L, 2), lua_toboolean(L, 3), steady_ms(worker));
   return 0;
 }
 
 /* jobs:release(target): the attempt that was admitted does not take place. */
 static int jobs_release (lua_State *L) {
-  ae_breakers *breakers = &check_worker(L)->shared->breakers;
-  ae_breakers_release(breakers, luaL_checkstring(L, 2), monotonic() / 1000000);
+  const ae_worker *worker = check_worker(L);
+  ae_breakers *breakers = &worker->shared->breakers;
+  ae_breakers_release(breakers, luaL_checkstring(L, 2), steady_ms(worker));
   return 0;
 }
 
 /* jobs:now() -> seconds since 1970, seconds of a clock that never jumps */
 static int jobs_now (lua_State *L) {
-  lua_pushnumber(L, (lua_Number)ae_wall_ms() / 1e3);
-  lua_pushnumber(L, (lua_Number)monotonic() / 1e9);
+  const ae_worker *worker = check_worker(L);
+  lua_pushnumber(L, (lua_Number)ae_clock_wall_ms(worker->shared->clock) / 1e3);
+  lua_pushnumber(L, (lua_Number)steady(worker) / 1e9);
   return 2;
 }
 

@@ -4,13 +4,11 @@
 #include "lua/host/host.h"
 #include "lua/host/state.h"
 
-#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <time.h>
 
 #include "host/log.h"
-#include "inbox/hash.h"
 
 /* How long a stop waits for the workers, in ticks: 15 s. The workers give runs in
 ** flight 10 s; a thread that is still there after 15 s hangs in a C function. */
@@ -24,96 +22,6 @@
 static void tick (long factor) {
   struct timespec t = {0, TICK_NS * factor};
   nanosleep(&t, NULL);
-}
-
-/* The callbacks of the inbox, on the writer thread. */
-static size_t on_match (void *context, ae_slice body, const ae_event *event, ae_slice *rules,
-                        size_t capacity) {
-  ae_host *host = context;
-  return ae_routes_match(&host->routes, body, event, rules, capacity);
-}
-
-static const ae_event *on_parse (void *context, ae_slice body) {
-  ae_host *host = context;
-  return ae_routes_event(&host->routes, body);
-}
-
-static bool on_in_force (void *context, ae_slice rule) {
-  ae_host *host = context;
-  return ae_routes_in_force(&host->routes, rule);
-}
-
-static uint64_t on_line (void *context, ae_slice body, const ae_event *event, ae_slice rule) {
-  ae_host *host = context;
-  ae_slice key = ae_routes_key(&host->routes, body, event, rule);
-  return key.data == NULL ? 0 : ae_hash_line(rule, key);
-}
-
-static bool on_meaning (void *context, ae_slice body, const ae_event *event,
-                        ae_slice parts[AE_MEANING_PARTS]) {
-  ae_host *host = context;
-  return ae_routes_meaning(&host->routes, body, event, parts);
-}
-
-static size_t on_at_once (void *context, ae_slice rule) {
-  ae_host *host = context;
-  return ae_routes_at_once(&host->routes, rule);
-}
-
-/* All runs of a line go to the same worker. */
-static size_t on_dispatch (void *context, const ae_run *run) {
-  ae_host *host = context;
-  size_t worker = (run->line == 0 ? host->round++ : (size_t)run->line) % host->count;
-  ae_run_message *message = ae_run_message_new(run);
-  if (message == NULL) return AE_NO_WORKER;
-  ae_queue_push(&host->workers[worker].queue, &message->head, false);
-  return worker;
-}
-
-static bool on_cancel (void *context, size_t worker, int64_t sequence, ae_slice rule,
-                       uint64_t claim) {
-  ae_host *host = context;
-  ae_cancel *cancel = ae_cancel_new(sequence, rule, claim);
-  if (cancel == NULL) return false;
-  ae_queue_push(&host->workers[worker].queue, &cancel->head, true);
-  return true;
-}
-
-static void on_abandoned (void *context, ae_slice rule, uint64_t runs, bool gone) {
-  ae_host *host = context;
-  char name[256], count[24];
-  ae_slice reason =
-    gone ? AE_LITERAL("no rule of this name is in force; inbox list --state abandoned shows "
-                      "its runs, inbox retry puts one back")
-         : AE_LITERAL("the rule does not want these events any more; inbox list --state "
-                      "abandoned shows them, inbox retry puts one back");
-  ae_log_field fields[] = {{"rule", rule}, {"runs", {count, 0}}, {"reason", reason}};
-  fields[1].text.length = (size_t)snprintf(count, sizeof count, "%" PRIu64, runs);
-  snprintf(name, sizeof name, "%.*s", (int)(rule.length < 255 ? rule.length : 255), rule.data);
-  ae_metrics_count(&host->shared.metrics, AE_VERDICTS, name, "abandoned", runs);
-  ae_log_fact(AE_WARN, "abandoned", fields, 3);
-}
-
-static void on_unreadable (void *context, int64_t sequence) {
-  char number[24];
-  int length = snprintf(number, sizeof number, "%lld", (long long)sequence);
-  ae_log_field fields[] = {
-    {"event", {number, length > 0 ? (size_t)length : 0}},
-    {"reason", AE_LITERAL("the stored event cannot be read: it waits until it is mended")}};
-  (void)context;
-  ae_log_fact(AE_ERROR, "inbox", fields, 2);
-}
-
-static void on_warn (void *context, const char *sentence) {
-  (void)context;
-  ae_log_reason(AE_WARN, "inbox", sentence);
-}
-
-static void on_dispatched (void *context) {
-  ae_host *host = context;
-  size_t i;
-  for (i = 0; i < host->count; i++) ae_queue_wake(&host->workers[i].queue);
-  ae_routes_release(&host->routes);
 }
 
 /* The answers of the admin port, one line each; on its thread. */
@@ -205,7 +113,7 @@ static void take_signals (ae_host *host) {
 /* Restores the signals, unless a signal has ended the host: then more may follow until
 ** the process is gone, and they stay blocked, so that it ends in order. */
 static void leave_signals (ae_host *host) {
-  if (host->ending) return;
+  if (host->ending || host->manual) return;
   pthread_sigmask(SIG_SETMASK, &host->mask, NULL);
   sigaction(SIGPIPE, &host->pipe, NULL);
   sigaction(SIGXFSZ, &host->size, NULL);
@@ -221,10 +129,10 @@ static ae_code prepare (ae_host *host, const ae_host_options *options, ae_error 
   size_t i;
   host->shared.path = duplicate(options->path);
   host->shared.cpath = duplicate(options->cpath);
-  host->shared.aside = ae_aside_new();
+  host->shared.aside = options->manual ? NULL : ae_aside_new();
   host->workers = calloc(options->workers, sizeof *host->workers);
   if (host->workers == NULL || host->shared.path == NULL || host->shared.cpath == NULL ||
-      host->shared.aside == NULL)
+      (host->shared.aside == NULL && !options->manual))
     return ae_fail(error, AE_MEMORY, 0, "not enough memory for the workers");
   for (i = 0; i < options->workers; i++) {
     host->count = i + 1;
@@ -235,26 +143,6 @@ static ae_code prepare (ae_host *host, const ae_host_options *options, ae_error 
                      i + 1);
   }
   return AE_OK;
-}
-
-static ae_code open_inbox (ae_host *host, const ae_host_options *options, ae_error *error) {
-  ae_inbox_options inbox;
-  memset(&inbox, 0, sizeof inbox);
-  inbox.path = options->inbox;
-  inbox.match = on_match;
-  inbox.parse = on_parse;
-  inbox.in_force = on_in_force;
-  inbox.line = on_line;
-  inbox.meaning = on_meaning;
-  inbox.at_once = on_at_once;
-  inbox.dispatch = on_dispatch;
-  inbox.cancel = on_cancel;
-  inbox.abandoned = on_abandoned;
-  inbox.unreadable = on_unreadable;
-  inbox.warn = on_warn;
-  inbox.dispatched = on_dispatched;
-  inbox.context = host;
-  return ae_inbox_open(&inbox, &host->shared.inbox, error);
 }
 
 static ae_code start_threads (ae_host *host, ae_error *error) {
@@ -283,7 +171,7 @@ static ae_code start_servers (ae_host *host, const ae_host_options *options, ae_
         "the admin port can be reached from every network that this machine is in, "
         "and asks nobody who he is: name one address, as 127.0.0.1");
   }
-  if (options->listen == NULL) return AE_OK;
+  if (options->listen == NULL && !options->manual) return AE_OK;
   memset(&receiver, 0, sizeof receiver);
   receiver.host = options->listen;
   receiver.port = options->listen_port;
@@ -293,6 +181,7 @@ static ae_code start_servers (ae_host *host, const ae_host_options *options, ae_
   receiver.connection_limit = options->connections;
   receiver.deadline = options->deadline;
   receiver.inbox = host->shared.inbox;
+  receiver.clock = host->shared.clock;
   code = ae_webhook_start(&receiver, &started, error);
   host->receiver = started;
   return code;
@@ -327,13 +216,19 @@ ae_code ae_host_start (ae_host *host, const ae_host_options *options, ae_heads *
   }
   ae_routes_init(&host->routes);
   ae_routes_replace(&host->routes, heads);
-  ae_log_json(options->json);
+  host->shared.clock = options->clock == NULL ? &host->clock : options->clock;
+  host->manual = options->manual;
+  host->passes = options->passes;
+  host->passes_context = options->passes_context;
   host->once = options->once;
   host->running = true;
-  take_signals(host);
+  if (!host->manual) {
+    ae_log_json(options->json);
+    take_signals(host);
+  }
   code = prepare(host, options, error);
-  if (code == AE_OK) code = open_inbox(host, options, error);
-  if (code == AE_OK) code = start_threads(host, error);
+  if (code == AE_OK) code = ae_host_open_inbox(host, options, error);
+  if (code == AE_OK && !host->manual) code = start_threads(host, error);
   if (code == AE_OK) code = start_servers(host, options, error);
   if (code != AE_OK) ae_host_stop(host);
   return code;
@@ -417,6 +312,7 @@ bool ae_host_stop (ae_host *host) {
   bool joined;
   if (!host->running) return true;
   host->running = false;
+  if (host->shared.inbox != NULL) ae_inbox_attend(host->shared.inbox);
   atomic_store(&host->draining, true);
   if (host->receiver != NULL) ae_webhook_drain(host->receiver);
   stop_workers(host);
@@ -436,6 +332,24 @@ bool ae_host_stop (ae_host *host) {
   free_all(host);
   leave_signals(host);
   return true;
+}
+
+/* What is in flight is lost, and the inbox is left as it is on the disk. The works that
+** the inbox fails answer requests of the receiver, and go to the workers' queues. */
+void ae_host_drop (ae_host *host) {
+  if (!host->running) return;
+  host->running = false;
+  if (host->shared.inbox != NULL) ae_inbox_drop(host->shared.inbox);
+  host->shared.inbox = NULL;
+  if (host->receiver != NULL) ae_webhook_stop(host->receiver);
+  host->receiver = NULL;
+  free_all(host);
+}
+
+void ae_host_advance (ae_host *host, int64_t ns) {
+  ae_clock_advance(host->shared.clock, ns);
+  ae_inbox_look_at_clock(host->shared.inbox);
+  for (size_t i = 0; i < host->count; i++) ae_queue_poke(&host->workers[i].queue);
 }
 
 ae_code ae_host_reload (ae_host *host, ae_heads *heads, ae_slice settings, ae_error *error) {

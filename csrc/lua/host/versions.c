@@ -33,6 +33,7 @@ static bool submit (ae_inbox *inbox, ae_work *works) {
   works[0].owner = &a;
   works[0].done = on_done;
   if (ae_inbox_submit(inbox, works)) {
+    ae_inbox_attend(inbox);
     pthread_mutex_lock(&a.lock);
     while (!a.done) pthread_cond_wait(&a.given, &a.lock);
     pthread_mutex_unlock(&a.lock);
@@ -51,10 +52,10 @@ static ae_slice text_of (lua_State *L, const char *name) {
   return text;
 }
 
-static void read_version (lua_State *L, ae_work *work) {
+static void read_version (lua_State *L, ae_work *work, ae_clock *clock) {
   luaL_checktype(L, -1, LUA_TTABLE);
   work->kind = AE_WORK_VERSION;
-  work->time = ae_wall_ms();
+  work->time = ae_clock_wall_ms(clock);
   work->rule = text_of(L, "rule");
   work->name = text_of(L, "file");
   work->value = text_of(L, "text");
@@ -75,7 +76,7 @@ static int refused (lua_State *L, ae_inbox *inbox) {
   return 3;
 }
 
-int ae_versions_keep (lua_State *L, ae_inbox *inbox) {
+int ae_versions_keep (lua_State *L, ae_inbox *inbox, ae_clock *clock) {
   lua_Integer count;
   ae_work *works;
   luaL_checktype(L, 2, LUA_TTABLE);
@@ -89,7 +90,7 @@ int ae_versions_keep (lua_State *L, ae_inbox *inbox) {
   memset(works, 0, (size_t)count * sizeof *works);
   for (lua_Integer i = 0; i < count; i++) {
     lua_geti(L, 2, i + 1);
-    read_version(L, &works[i]);
+    read_version(L, &works[i], clock);
     lua_pop(L, 1);
     works[i].with = i + 1 < count ? &works[i + 1] : NULL;
   }

@@ -9,7 +9,7 @@
 
 /* Hands over the list at argument 2, { rule =, version =, file =, text = } each, and
 ** waits until it is stored. Pushes true; or nil, a message and a code. */
-int ae_versions_keep (lua_State *L, ae_inbox *inbox);
+int ae_versions_keep (lua_State *L, ae_inbox *inbox, ae_clock *clock);
 /* Pushes the inbox's own secret key, 64 hex digits. */
 int ae_versions_key (lua_State *L, ae_inbox *inbox);
 

@@ -25,20 +25,33 @@ static void set_path (lua_State *L, const char *field, const char *path) {
   lua_pop(L, 1);
 }
 
-/* The part of the worker that may raise; called by lua_pcall. */
-static int protected_main (lua_State *L) {
-  ae_worker *worker = lua_touserdata(L, 1);
+/* Pushes what a module gives. */
+static void require (lua_State *L, const char *name) {
+  lua_getglobal(L, "require");
+  lua_pushstring(L, name);
+  lua_call(L, 1, 1);
+}
+
+void ae_worker_open (lua_State *L, ae_worker *worker) {
   luaL_openlibs(L);
   ae_children_open(L);
   set_path(L, "path", worker->shared->path);
   set_path(L, "cpath", worker->shared->cpath);
-  lua_getglobal(L, "require");
-  lua_pushliteral(L, "altinn.events.host.worker");
-  lua_call(L, 1, 1);
-  lua_getfield(L, -1, "main");
   ae_jobs_push(L, worker);
+  require(L, "altinn.events.host.clock"); /* before any module keeps the system's */
+  lua_pushvalue(L, -2);
+  lua_call(L, 1, 0);
+  require(L, "altinn.events.host.worker");
+  lua_insert(L, -2);
   lua_pushstring(L, worker->settings);
   ae_budget_push(L, &worker->budget);
+}
+
+/* The part of the worker that may raise; called by lua_pcall. */
+static int protected_main (lua_State *L) {
+  ae_worker_open(L, lua_touserdata(L, 1));
+  lua_getfield(L, -4, "main");
+  lua_insert(L, -4);
   lua_call(L, 3, 0);
   return 0;
 }

@@ -14,6 +14,7 @@
 /* The data that the workers share with the host. */
 typedef struct ae_shared {
   ae_inbox *inbox;
+  ae_clock *clock;
   ae_aside *aside;
   ae_metrics metrics;
   ae_breakers breakers;
@@ -44,12 +45,15 @@ typedef struct ae_worker {
   ae_parcel *building; /* being filled; freed if Lua raises meanwhile */
   ae_list again;       /* refused parcels, the worker thread's */
   ae_list cancelled;   /* ae_cancel messages that Lua was told of */
-  int64_t again_at;    /* ns, CLOCK_MONOTONIC: no new try before this time */
+  int64_t again_at;    /* ns, the host's clock: no new try before this time */
   atomic_long handed;  /* parcels without a ticket that the inbox has */
 } ae_worker;
 
 /* Prepares a worker; copies the settings. False: no memory. */
 bool ae_worker_init (ae_worker *worker, ae_shared *shared, ae_slice settings);
+/* Opens the libraries in the worker's Lua state. Pushes the module altinn.events.host.worker
+** and the three arguments of its functions `main` and `make`. May raise. */
+void ae_worker_open (lua_State *L, ae_worker *worker);
 /* Starts its thread. False: the system has none to give. */
 bool ae_worker_start (ae_worker *worker);
 /* Whether the worker turns: it looks for messages now and then, or waits for them. If

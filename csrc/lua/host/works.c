@@ -195,7 +195,7 @@ static char *read_work (lua_State *L, ae_parcel *parcel, ae_work *work, char *at
   bool holds;
   work->kind = which->kind;
   work->owner = parcel;
-  work->time = ae_wall_ms();
+  work->time = ae_clock_wall_ms(parcel->worker->shared->clock);
   read_state(L, work);
   read_numbers(L, work, which->numbers);
   read_version(L, work);

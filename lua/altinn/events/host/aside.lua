@@ -5,18 +5,19 @@ local M = {}
 
 --- Carries out an action; the task waits for it. While the action waits in line or is under way, the task's time does
 --- not run: the action has a time of its own.
----@param worker { jobs: table, ticket: integer, asides: table<integer, fun(reply: table)> }
+---@param worker { outward: table, ticket: integer, asides: table<integer, fun(reply: table)> }
 ---@param request table what jobs:aside takes
 ---@return altinn.events.aside_reply reply
 function M.carry(worker, request)
   local ticket
+  local present = scheduler.task()
   return scheduler.away(function(back)
     ticket = worker.ticket + 1
     worker.ticket, worker.asides[ticket] = ticket, back
-    worker.jobs:aside(request, ticket)
+    worker.outward:aside(request, ticket, present)
   end, function()
     worker.asides[ticket] = nil
-    worker.jobs:drop_aside(ticket)
+    worker.outward:drop_aside(ticket)
   end)
 end
 

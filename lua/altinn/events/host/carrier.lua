@@ -20,12 +20,21 @@ function carriers.aside(request, worker) return aside.carry(worker, request) end
 ---@param worker { jobs: table, settings: table }
 ---@return fun(request: table, job: table|nil, item: table|nil): table send (waits)
 function M.new(worker)
+  -- The task's `target` says whose request goes out: a request for a token is none of a target's.
+  local function perform(request)
+    local present = scheduler.task()
+    present.target = present.aim
+    local reply = carriers[request.carrier or "http"](request, worker)
+    present.target = nil
+    return reply
+  end
   local made = delivery.new {
-    perform = function(request) return carriers[request.carrier or "http"](request, worker) end,
+    perform = perform,
     transport = client.default(), clock = function() return (worker.jobs:now()) end, sleep = scheduler.sleep,
     maskinporten = events.maskinporten,
   }
-  return function(request)
+  return function(request, _, item)
+    scheduler.task().aim = item and item.target
     made.origin, made.environment = worker.settings.origin, worker.settings.environment
     return made:send(request)
   end

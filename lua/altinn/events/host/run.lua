@@ -1,30 +1,14 @@
 -- altinn-events run: the host's main thread.
-local cjson = require("cjson.safe").new()  -- an own instance: settings of the shared one would reach other code
 local events = require "altinn.events"
 local config_module = require "altinn.events.host.config"
 local findings = require "altinn.events.rules.findings"
 local host = require("altinn.events.support.libraries").load "altinn.events.host"
+local in_force = require "altinn.events.host.in_force"
 local prepare = require "altinn.events.host.prepare"
-local references = require "altinn.events.host.references"
 local rules = require "altinn.events.rules.loading"
 local logs = require "altinn.events.host.log"
-local urls = require "altinn.events.support.url"
 
 local M = {}
-
--- The settings of the workers. They hold the texts of the rules that were checked, so that all workers run one
--- version.
-local function settings_of(config, set)
-  local versions = {}
-  for _, rule in ipairs(set) do versions[rule.name] = rule.version end
-  return assert(cjson.encode {  -- not our json: a key may be binary
-    rules = set.files, sources = set.sources, versions = versions, hidden = config.asked, holidays = config.holidays,
-    targets = config.targets, limits = config.limits, log = config.log, keep = config.keep,
-    environment = config.environment, base_url = config.base_url, token = config.token,
-    credentials = config.credentials, ca_file = config.ca_file,
-    origin = config.endpoint and urls.host(config.endpoint) or nil,
-  })
-end
 
 local function names_of(targets)
   local names = {}
@@ -38,7 +22,7 @@ local function start_options(config, set)
     admin = config.admin and config_module.address(config.admin) or nil, secrets = config.secrets,
     workers = config.workers, max_bytes = config.limits.max_bytes, deadline = config.limits.deadline,
     connections = config.limits.connections, heads = rules.heads(set, config.limits),
-    worker_settings = settings_of(config, set),
+    worker_settings = in_force.settings(config, set),
     once = config.once or nil, log = config.log.format,
     version = events._VERSION, targets = names_of(config.targets),
   }
@@ -53,22 +37,14 @@ local function report(log, list)
   end
 end
 
--- Keeps the texts of the rules by their versions, for `why` and for comparing.
-local function keep_versions(handle, set, log)
-  local kept, message = handle:keep_versions(set.versions)
-  if not kept then log("error", "rules", { reason = "the texts of the rules are not kept: " .. tostring(message) }) end
-end
-
 -- Reads the rule files and puts their rules in force. Gives the rules; or nil and a reason, and then the old rules,
 -- `before`, stay in force.
 local function renew(handle, config, log, before)
   local set, list = prepare.rules(config)
   report(log, list)
   if not set then return nil, "the new rules are broken" end
-  report(log, references.lost(config.inbox, before, set))
-  keep_versions(handle, set, log)
-  local done, message = handle:reload(rules.heads(set, config.limits), settings_of(config, set))
-  if not done then return nil, tostring(message) end
+  local done, message = in_force.replace(handle, config, set, log, before, function(lost) report(log, lost) end)
+  if not done then return nil, message end
   return set
 end
 
@@ -139,7 +115,7 @@ function M.run(config)
     log("error", "start", { reason = message })
     return 1
   end
-  keep_versions(handle, set, log)
+  in_force.keep_versions(handle, set, log)
   announce(handle, config, set, log)
   tell(log, "READY=1")
   local why = serve(handle, config, log, set)

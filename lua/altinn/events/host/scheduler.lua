@@ -127,6 +127,10 @@ function Scheduler:pause(most)
   return at and math.max(0, math.min(most, at - self.clock())) or most
 end
 
+---When the next timer is due, by the scheduler's clock; nil: there is none.
+---@return number|nil at
+function Scheduler:next() return self.timers:next() end
+
 -- Tasks.
 
 -- Ends a task's coroutine; its <close> handlers are under budget too.
@@ -189,9 +193,9 @@ end
 
 local waits = {}
 
-local function submit(self, request)
+local function submit(self, request, task)
   if not self.multi then self.multi = self.open() end
-  return self.multi:add(request)
+  return self.multi:add(request, task)
 end
 
 -- Extends the time of a task whose request may take longer than the task.
@@ -210,7 +214,7 @@ local function begin(self, task, request)
     return self:cancel(task, "the run was taken back")
   end
   -- A malformed request is the task's mistake and must not end the loop.
-  local fine, id = pcall(submit, self, request)
+  local fine, id = pcall(submit, self, request, task)
   if not fine then
     if self.share then self.share:give(task.group) end
     return self:resume(task, { error = tostring(id), code = "invalid", not_sent = true })

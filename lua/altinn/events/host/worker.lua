@@ -7,6 +7,7 @@ local aside = require "altinn.events.host.aside"
 local cjson = require("cjson.safe").new()
 local engine = require "altinn.events.rules.engine"
 local events = require "altinn.events"
+local handover = require "altinn.events.host.handover"
 local libraries = require "altinn.events.support.libraries"
 local logs = require "altinn.events.host.log"
 local place = require "altinn.events.rules.place"
@@ -348,8 +349,9 @@ local function look_around(self)
   end
 end
 
-local function turn(self)
-  local pause = self.turns:is_ready() and 0 or self.scheduler:pause(60)
+-- One turn of the worker, which waits for so many seconds at most when there is nothing to do.
+local function turn(self, most)
+  local pause = self.turns:is_ready() and 0 or self.scheduler:pause(most)
   if self.scheduler:transfer_count() > 0 then
     self.scheduler:step(pause)
     pause = 0
@@ -376,7 +378,7 @@ local function log_reveals(self)
   end
 end
 
-local function new(jobs, budget)
+local function new(jobs, budget, outward)
   local library, guarded = scheduler.library(budget)
   -- Modules that rules require see the global table, so the functions are replaced there too.
   for name, value in pairs(library) do rawset(coroutine, name, value) end
@@ -388,8 +390,9 @@ local function new(jobs, budget)
   end
   local fact = function(...) return jobs:fact(...) end
   local self = setmetatable({
-    jobs = jobs, budget = budget, look_at = 0, states = {}, flights = {}, tickets = {}, asides = {}, ticket = 0,
-    rules = {}, share = shares.new(CONNECTIONS), bytes = 0, fact = fact, log = logs.new(nil, fact),
+    jobs = jobs, outward = outward or jobs, budget = budget, look_at = 0, states = {}, flights = {}, tickets = {},
+    asides = {}, ticket = 0, rules = {}, share = shares.new(CONNECTIONS), bytes = 0, fact = fact,
+    log = logs.new(nil, fact),
   }, Worker)
   self.turns = turns.new(clock, function(name) return may_begin(self, name) end)
   -- Rules get coroutine functions in which waiting works, and `print` writes a masked line to the log.
@@ -397,7 +400,9 @@ local function new(jobs, budget)
   self.globals = { coroutine = library, xpcall = guarded, log = log, print = log.info }
   self.scheduler = scheduler.new({
     budget = budget, fd = jobs:descriptor(), clock = clock, share = self.share,
-    open = function() return libraries.load("altinn.events.curl").new { connections = CONNECTIONS } end,
+    open = function()
+      return outward or libraries.load("altinn.events.curl").new { connections = CONNECTIONS }
+    end,
   })
   self.ports = ports.new(self)
   transports.set_carrier(scheduler)
@@ -406,17 +411,45 @@ local function new(jobs, budget)
   return self
 end
 
+local function begun(jobs, settings, budget, outward)
+  local self = new(jobs, budget, outward)
+  self.settings = decode_settings(settings)
+  messages.reload(self, { text = settings })
+  return self
+end
+
+local function has_ended(self) return self.stopped or self.stopping and running_count(self) == 0 end
+
 ---The body of a worker's thread; returns when the host stops.
 ---@param jobs userdata the host's door: see csrc/lua/host/jobs.c
 ---@param settings string JSON: { rules = {files}, sources = {file -> text}, targets =, limits =, log = { format = } }
 ---@param budget table limits of rules: see csrc/lua/host/budget.c
 function M.main(jobs, settings, budget)
   math.randomseed()
-  local self = new(jobs, budget)
-  self.settings = decode_settings(settings)
-  messages.reload(self, { text = settings })
-  repeat turn(self) until self.stopped or (self.stopping and running_count(self) == 0)
+  local self = begun(jobs, settings, budget)
+  repeat turn(self, 60) until has_ended(self)
   self.stopped = true
+end
+
+---A worker whose caller makes its turns, and carries its requests: see altinn.events.host.handover.
+---@param jobs userdata
+---@param settings string
+---@param budget table
+---@param seed integer of math.random
+---@return fun(replies: table[]): table[], boolean, number|nil, boolean step one turn: takes replies, gives requests;
+---  whether there is more to do at once; when the next timer is due, by the host's clock; whether the worker has ended
+function M.make(jobs, settings, budget, seed)
+  math.randomseed(seed)
+  local outward = handover.new()
+  local self = begun(jobs, settings, budget, outward)
+  local function answered(ack) return aside.answer(self, ack) end
+  return function(replies)
+    outward:give(replies, answered)
+    repeat turn(self, 0) until not self.turns:is_ready() or self.stopped
+    local ends, at = has_ended(self), self.scheduler:next()
+    if ends then self.stopped = true end
+    return outward:take(), at ~= nil and at <= self.scheduler.clock() or #outward.replies > 0, at, ends
+  end
 end
 
 return M

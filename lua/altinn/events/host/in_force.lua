@@ -1,0 +1,52 @@
+-- Puts rules in force: in the host, and in a simulation of it.
+local cjson = require("cjson.safe").new()  -- an own instance: settings of the shared one would reach other code
+local references = require "altinn.events.host.references"
+local rules = require "altinn.events.rules.loading"
+local urls = require "altinn.events.support.url"
+
+local M = {}
+
+--- The settings of the workers. They hold the texts of the rules that were checked, so that all workers run one
+--- version.
+---@param config table
+---@param set table
+---@return string settings JSON
+function M.settings(config, set)
+  local versions = {}
+  for _, rule in ipairs(set) do versions[rule.name] = rule.version end
+  return assert(cjson.encode {  -- not our json: a key may be binary
+    rules = set.files, sources = set.sources, versions = versions, hidden = config.asked, holidays = config.holidays,
+    targets = config.targets, limits = config.limits, log = config.log, keep = config.keep,
+    environment = config.environment, base_url = config.base_url, token = config.token,
+    credentials = config.credentials, ca_file = config.ca_file,
+    origin = config.endpoint and urls.host(config.endpoint) or nil,
+  })
+end
+
+--- Keeps the texts of the rules by their versions, for `why` and for comparing.
+---@param handle table of the host
+---@param set table
+---@param log fun(level: string, message: string, fields: table)
+function M.keep_versions(handle, set, log)
+  local kept, message = handle:keep_versions(set.versions)
+  if not kept then log("error", "rules", { reason = "the texts of the rules are not kept: " .. tostring(message) }) end
+end
+
+--- Puts new rules in force.
+---@param handle table of the host
+---@param config table
+---@param set table
+---@param log fun(level: string, message: string, fields: table)
+---@param before table the rules in force
+---@param report fun(findings: table[])
+---@return boolean|nil done nil: the rules of before stay in force
+---@return string|nil message
+function M.replace(handle, config, set, log, before, report)
+  report(references.lost(config.inbox, before, set))
+  M.keep_versions(handle, set, log)
+  local done, message = handle:reload(rules.heads(set, config.limits), M.settings(config, set))
+  if not done then return nil, tostring(message) end
+  return true
+end
+
+return M

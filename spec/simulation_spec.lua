@@ -116,7 +116,7 @@ describe("a simulated host", function()
     sim:push(letter(1))
     sim:advance(NOW + 10 * DAY)
     local listing = assert(inbox.list(sim:path(), {}))
-    assert.are.equal("done", listing.events[1].runs[1].state)
+    assert.are.equal("done", listing.events[1].runs[1].verdict)
     assert.are.equal("sent", inbox.show(sim:path(), 1).effects[1].state)
   end)
 

@@ -54,6 +54,7 @@ typedef struct ae_simulation {
   uint64_t seed, starts;
 } ae_simulation;
 
+/* The object at index 1. */
 ae_simulation *ae_simulation_check (lua_State *L);
 /* The same; raises unless the host is alive. */
 ae_simulation *ae_simulation_alive (lua_State *L);

@@ -21,6 +21,7 @@
 #include <lauxlib.h>
 #include <lualib.h>
 
+#include "inbox/store_disk.h"
 #include "lua/host/copy.h"
 #include "lua/host/heads.h"
 #include "lua/host/options.h"
@@ -133,7 +134,10 @@ static void end_host (ae_simulation *s, bool in_order) {
   close_worker(s);
   ae_log_divert(ae_trace_fact, &s->trace);
   if (in_order) (void)ae_host_stop(s->host);
-  else ae_host_drop(s->host);
+  else {
+    ae_host_drop(s->host);
+    ae_disk_cut(s->path, 0);
+  }
   ae_log_divert(NULL, NULL);
   free(s->host);
   s->host = NULL;
@@ -165,7 +169,7 @@ static ae_heads *take_heads (ae_heads **box) {
   return heads;
 }
 
-/* start{ inbox =, worker_settings =, heads =, max_bytes =, targets = { names } }
+/* start{ worker_settings =, heads =, max_bytes =, targets = { names } }
 ** -> true | nil, message, code. What may raise comes before the host is there. */
 static int simulation_start (lua_State *L) {
   ae_simulation *s = ae_simulation_check(L);
@@ -178,7 +182,7 @@ static int simulation_start (lua_State *L) {
   luaL_checkstack(L, 20, NULL);
   if (s->alive) return luaL_error(L, "the simulated host has been started");
   memset(&options, 0, sizeof options);
-  options.inbox = text_field(L, "inbox", NULL);
+  options.inbox = s->path;
   options.settings.data = text_field(L, "worker_settings", &options.settings.length);
   options.path = package_field(L, "path");
   options.cpath = package_field(L, "cpath");
@@ -317,6 +321,12 @@ static int simulation_set (lua_State *L) {
   return 0;
 }
 
+/* path() -> the inbox's path */
+static int simulation_path (lua_State *L) {
+  lua_pushstring(L, ae_simulation_check(L)->path);
+  return 1;
+}
+
 /* dead() -> whether the host died at a boundary */
 static int simulation_dead (lua_State *L) {
   lua_pushboolean(L, ae_simulation_check(L)->trace.dead);
@@ -346,6 +356,7 @@ static int simulation_keep_versions (lua_State *L) {
 static int simulation_close (lua_State *L) {
   ae_simulation *s = ae_simulation_check(L);
   end_host(s, false);
+  ae_disk_remove(s->path);
   ae_trace_free(&s->trace);
   if (s->watched) (void)timer_delete(s->watch);
   s->watched = false;
@@ -365,6 +376,7 @@ static const luaL_Reg methods[] = {{"start", simulation_start},
                                    {"now", simulation_now},
                                    {"set", simulation_set},
                                    {"dead", simulation_dead},
+                                   {"path", simulation_path},
                                    {"reload", simulation_reload},
                                    {"keep_versions", simulation_keep_versions},
                                    {"facts", ae_trace_take_facts},
@@ -380,6 +392,7 @@ void ae_simulation_setup (lua_State *L) {
 }
 
 int ae_simulation_new (lua_State *L) {
+  static atomic_uint_fast64_t number;
   static const char *const known[] = {"now", "seed", "coverage", "facts", NULL};
   ae_simulation *s;
   lua_Number now;
@@ -393,6 +406,8 @@ int ae_simulation_new (lua_State *L) {
   memset(s, 0, sizeof *s);
   s->trace.last = &s->trace.first;
   luaL_setmetatable(L, AE_SIMULATION);
+  snprintf(s->path, sizeof s->path, AE_DISK_PREFIX "%llu",
+           (unsigned long long)atomic_fetch_add(&number, 1) + 1);
   set_clock(s, now);
   lua_getfield(L, 1, "seed");
   s->seed = (uint64_t)luaL_optinteger(L, -1, 0);

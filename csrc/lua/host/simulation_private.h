@@ -52,6 +52,7 @@ typedef struct ae_simulation {
   bool watched;      /* `watch` is there */
   bool alive;        /* the host has been started */
   uint64_t seed, starts;
+  char path[64]; /* of the inbox, on the simulated disk */
 } ae_simulation;
 
 /* The object at index 1. */

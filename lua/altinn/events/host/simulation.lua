@@ -38,7 +38,7 @@ local function start(self)
   self.replies, self.pending, self.ended = {}, {}, false
   self.life = self.life + 1
   local started, message = self.core:start {
-    inbox = self.file, worker_settings = in_force.settings(self.config, self.set),
+    worker_settings = in_force.settings(self.config, self.set),
     heads = rules.heads(self.set, self.config.limits), max_bytes = self.config.limits.max_bytes,
   }
   tell(self)
@@ -256,7 +256,7 @@ function Simulation:push(body, subscription) return self:push_all({ { body, subs
 ---@return boolean|nil done
 ---@return string|nil message
 function Simulation:reload(config, set)
-  local inner = setmetatable({ inbox = self.file }, { __index = config })
+  local inner = setmetatable({ inbox = self.core:path() }, { __index = config })
   local done, message = in_force.replace(self.core, inner, set, self.log, self.set, function(lost)
     for _, one in ipairs(lost) do self.log("warn", "rules", { reason = one.message }) end
   end)
@@ -293,7 +293,7 @@ function Simulation:boundaries() return self.core:boundaries() end
 
 ---The inbox's file.
 ---@return string
-function Simulation:path() return self.file end
+function Simulation:path() return self.core:path() end
 
 ---How often each line of the rules' files ran.
 ---@return table<string, table<integer, integer>> coverage
@@ -304,8 +304,6 @@ function Simulation:close()
   if self.closed then return end
   self.closed = true
   self.core:close()
-  for _, ending in ipairs { "", "-wal", "-shm", ".lock" } do os.remove(self.file .. ending) end
-  if self.folder then os.remove(self.folder) end
 end
 
 Simulation.__close = Simulation.close
@@ -337,8 +335,6 @@ function M.new(options)
   self.core = libraries.load("altinn.events.host").simulation {
     now = options.now, seed = options.seed or 1, coverage = covered(options), facts = options.log ~= nil,
   }
-  self.file = os.tmpname()
-  os.remove(self.file)
   start(self)
   return self
 end

@@ -270,9 +270,6 @@ void ae_inbox_rescan (ae_inbox *inbox);
 ** back (by hand, or because its rule is gone). Any thread; cheap. */
 uint64_t ae_inbox_claim (ae_inbox *inbox, int64_t sequence, ae_slice rule, bool *holds);
 
-/* Milliseconds since 1970: the times of works and runs. Any thread. */
-int64_t ae_wall_ms (void);
-
 /* Calls `visit` for each run in flight that was not taken back, under a lock; `began`: when
 ** it was dispatched, ms since 1970. The rule's name lives as long as the inbox. Any
 ** thread. */

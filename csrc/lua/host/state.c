@@ -98,14 +98,8 @@ static void write_breaker (void *context, const ae_breaker *breaker) {
   fprintf(b->out, ",\"trying\":%s}", truth(breaker->trying));
 }
 
-static int64_t steady_ms (void) {
-  struct timespec t;
-  clock_gettime(CLOCK_MONOTONIC, &t);
-  return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
-}
-
 static void write_breakers (FILE *out, ae_host *host, int64_t now) {
-  breakers b = {out, now - steady_ms(), 0};
+  breakers b = {out, now - ae_clock_steady_ms(host->shared.clock), 0};
   fputs(",\"breakers\":[", out);
   ae_breakers_each(&host->shared.breakers, write_breaker, &b);
   fputc(']', out);
@@ -199,7 +193,7 @@ static void write_flights (FILE *out, ae_host *host, const flights *f, int64_t e
 /* The whole. */
 
 char *ae_state_text (ae_host *host, int64_t event, size_t *length) {
-  const int64_t now = ae_wall_ms();
+  const int64_t now = ae_clock_wall_ms(host->shared.clock);
   flights f = {NULL, 0, 0, true};
   char *text = NULL;
   FILE *out = open_memstream(&text, length);

@@ -54,7 +54,8 @@ WRAPPER = $(if $(filter lua5.4,$(LUANAME)),$(BUILD)/bin/altinn-events)
 
 LUA_FILES := $(sort $(shell find lua -name '*.lua' 2>/dev/null))
 # The Lua files of the host run on 5.4 only, those of the module on every Lua.
-HOST_LUA := $(filter lua/altinn-events.lua $(addprefix lua/altinn/events/,host/% commands/% dev/% emulator/%),$(LUA_FILES))
+HOST_LUA := $(filter lua/altinn-events.lua $(addprefix lua/altinn/events/,host/% commands/% dev/% emulator/% \
+  test.lua test/%),$(LUA_FILES))
 MODULE_LUA := $(filter-out $(HOST_LUA),$(LUA_FILES))
 SPECS        = spec examples
 MODULE_SPECS = $(wildcard spec/events_spec.lua spec/vectors_spec.lua spec/match_spec.lua spec/core_spec.lua \
@@ -252,7 +253,7 @@ rock-files:
 SHARE = $(PREFIX)/share/lua/5.4
 LIB   = $(PREFIX)/lib/lua/5.4
 DOC   = $(PREFIX)/share/altinn-events
-install: all
+install: all | setup-run
 	for f in $(LUA_FILES); do install -D -m 644 "$$f" "$(DESTDIR)$(SHARE)/$${f#lua/}" || exit 1; done
 	for m in $(MODULES); do \
 	  install -D -m 644 $(OUT)/$$m.so "$(DESTDIR)$(LIB)/altinn/events/$$m.so" || exit 1; done

@@ -13,6 +13,7 @@
 #include <lauxlib.h>
 
 #include "host/log.h"
+#include "lua/host/child.h"
 #include "lua/host/fact.h"
 #include "lua/compat.h"
 #include "lua/host/aside.h"
@@ -350,6 +351,7 @@ AE_EXPORT int luaopen_altinn_events_host (lua_State *L) {
   ae_host_server_setup(L);
   ae_simulation_setup(L);
   luaL_newlib(L, functions);
+  ae_host_child_setup(L);
   ae_host_inbox_setup(L);
   lua_setfield(L, -2, "states");
   return 1;

@@ -10,7 +10,7 @@ local words = require "altinn.events.support.words"
 local M = {}
 
 local VERBS = {
-  "run", "tail", "check", "why", "explain", "send", "types", "inbox", "plan", "apply", "subscriptions", "pull",
+  "run", "tail", "check", "test", "why", "explain", "send", "types", "inbox", "plan", "apply", "subscriptions", "pull",
   "letter", "token", "doctor", "emulate", "version",
 }
 

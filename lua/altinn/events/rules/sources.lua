@@ -25,9 +25,9 @@ local UNREADABLE = {
   o = "this is no regular file (a pipe, a socket or a device), and is not read",
 }
 
--- The *.lua files of a folder, sorted, without specs, and their kinds by path; nil when the folder cannot be read. The
--- listing ends with the line "/", which is no file's name, so that an incomplete listing is noticed.
-local function files_in(folder)
+-- The *.lua files of a folder, sorted, without specs (or the specs alone), and their kinds by path; nil when the folder
+-- cannot be read. The listing ends with the line "/", which is no file's name, so that an incomplete listing is noticed.
+local function files_in(folder, specs)
   local plain = folder:gsub("/+$", "")
   local pipe = io.popen(("{ ls -1 -- %s && echo /; } 2>/dev/null | while IFS= read -r n; do p=%s/$n; %s;"
     .. " printf '%%s%%s\\n' $k \"$n\"; done"):format(shell_quote(folder), shell_quote(plain), KIND), "r")
@@ -35,7 +35,8 @@ local function files_in(folder)
   if not pipe then return nil end
   for line in pipe:lines() do
     local kind, name = line:match("^(.)(.*)$")
-    if kind and name:find("%.lua$") and not name:find("_spec%.lua$") and not name:find("^%.") then
+    local is_spec = name and name:find("_spec%.lua$") ~= nil
+    if kind and name:find("%.lua$") and is_spec == (specs or false) and not name:find("^%.") then
       list[#list + 1] = plain .. "/" .. name
       kinds[list[#list]] = kind
     end
@@ -116,6 +117,13 @@ function Sources:files(paths)
   end
   if #problems > 0 then return nil, problems end
   return files
+end
+
+--- The files *_spec.lua of a folder, sorted.
+---@param folder string
+---@return string[]|nil files nil: it is no folder, or cannot be read
+function M.specs(folder)
+  return is_folder(folder) and files_in(folder, true) or nil
 end
 
 local PLACES = { "/lib/?.lua", "/lib/?/init.lua", "/?.lua", "/?/init.lua" }

@@ -24,6 +24,7 @@ dependencies = {
   "lua-cjson >= 2.1.0",
   "argparse >= 0.7",
   "luacheck >= 1.0",
+  "busted >= 2.1",
 }
 -- Their folders can be given (MICROHTTPD_DIR=…, and so on). LuaRocks does not look for them: it finds no header in a
 -- multiarch folder; the compiler does, and says which package is missing.

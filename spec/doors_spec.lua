@@ -121,7 +121,7 @@ local LUA = {
   dev = { "core", "face", "support", "event", "client", "subscriptions", "rules", "host", "emulator",
     "module_host" },
   commands = { "core", "face", "support", "event", "client", "subscriptions", "rules", "host", "emulator", "dev",
-    "module_host" },
+    "test", "module_host" },
   test = { "core", "face", "support", "event", "client", "subscriptions", "rules", "host", "emulator",
     "module_host" },
 }

@@ -3,6 +3,7 @@
 local cjson = require("cjson.safe").new()
 local counting = require "altinn.events.test.runner.counting"
 local host = require("altinn.events.support.libraries").load "altinn.events.host"
+local stream = require "altinn.events.test.runner.stream"
 local texts = require "altinn.events.support.text"
 
 local M = {}
@@ -14,10 +15,24 @@ local HOOKS = { before_each = true, after_each = true, setup = true, teardown = 
 local Child = {}
 Child.__index = Child
 
+local streams = { io.stdout, io.stderr }
+
+-- A spec may have closed them.
+local function on_streams(method, ...)
+  for _, file in ipairs(streams) do pcall(file[method], file, ...) end
+end
+
 local function tell(step)
-  io.stdout:flush()
-  io.stderr:flush()
+  on_streams "flush"
   assert(host.tell(assert(cjson.encode(step)) .. "\n"))
+end
+
+-- Tells a result. A mark behind what was printed until now says which piece belongs to it.
+local function tell_result(self, step)
+  self.piece = self.piece + 1
+  step.piece = self.piece
+  on_streams("write", stream.mark(self.mark, self.piece))
+  tell(step)
 end
 
 -- Names and places.
@@ -161,8 +176,8 @@ local function tell_problem(self, state, element, message, trace)
   end
   if problem.message:find("hangs, and was not called again", 1, true) then return end  -- its parent has said so
   local hook, name = label_of(self, element.descriptor or "file", element)
-  tell { what = "error", hook = hook, name = name, message = problem.message,
-    line = line_of(element.trace, self.file) or problem.line, at = problem.line, trace = problem.trace }
+  tell_result(self, { what = "error", hook = hook, name = name, message = problem.message,
+    line = line_of(element.trace, self.file) or problem.line, at = problem.line, trace = problem.trace })
 end
 
 -- What this process has run until now, in worlds and by itself.
@@ -183,8 +198,8 @@ function Child:tell_spec(element, status)
     state, problem = "error", { message = ("%s:%d: %s"):format(self.file, line or 0, too_long(self)) }
   end
   self.of_hook = nil
-  tell { what = "spec", name = name, key = key_of(self, name, line), line = line, state = state,
-    message = problem.message, at = problem.line, trace = problem.trace, seconds = element.duration }
+  tell_result(self, { what = "spec", name = name, key = key_of(self, name, line), line = line, state = state,
+    message = problem.message, at = problem.line, trace = problem.trace, seconds = element.duration })
   if self.coverage then tell_coverage(self) end
 end
 
@@ -260,11 +275,12 @@ end
 --- Runs the file and tells the parent. To be called in a fresh child; raises nothing.
 ---@param file string
 ---@param options { seed: integer, shuffle: boolean|nil, filter: string|nil, limit: number, limit_text: string,
----  done: table<string, integer>, spared: table<string, true>, world: table|nil, coverage: table|nil } done: how many
----  specs of a key ran already; spared: hooks that hang
+---  mark: string, done: table<string, integer>, spared: table<string, true>, world: table|nil, coverage: table|nil }
+---  done: how many specs of a key ran already; spared: hooks that hang; mark: see stream.lua
 function M.run(file, options)
-  local self = setmetatable({ file = file, busted = require "busted.core"(), problems = {}, overran = {} }, Child)
+  local self = { file = file, busted = require "busted.core"(), problems = {}, overran = {}, piece = 0 }
   for name, value in pairs(options) do self[name] = value end
+  setmetatable(self, Child)
   io.stdout:setvbuf "line"
   math.randomseed(self.seed)
   local ok, failure = xpcall(run_file, debug.traceback, self)

@@ -2,8 +2,8 @@
 -- started anew behind the spec that it hung or crashed in.
 local cjson = require("cjson.safe").new()
 local child = require "altinn.events.test.runner.child"
-local clip = require "altinn.events.test.runner.clip"
 local host = require("altinn.events.support.libraries").load "altinn.events.host"
+local stream = require "altinn.events.test.runner.stream"
 
 local M = {}
 
@@ -33,12 +33,12 @@ local function now() return require("system").monotime() end
 ---@field errors string|nil what it wrote to standard error
 
 local function new_file(name)
-  return { name = name, results = {}, done = {}, spared = {}, seconds = 0, counts = {}, output = clip.new(),
-    errors = clip.new() }
+  return { name = name, results = {}, done = {}, spared = {}, seconds = 0, counts = {} }
 end
 
-local function add(self, file, result)
-  result.output, result.errors = file.output:take(), file.errors:take()
+-- Adds a result; `piece`: the number of what was printed until then, nil: all.
+local function add(self, file, result, piece)
+  if file.output then result.output, result.errors = file.output:take(piece), file.errors:take(piece) end
   file.results[#file.results + 1] = result
   self.on.result(file, result)
 end
@@ -61,12 +61,12 @@ function steps.spec(self, file, step)
   file.current = nil
   file.done[step.key] = (file.done[step.key] or 0) + 1
   add(self, file, { kind = "spec", name = step.name, line = step.line, at = step.at, state = step.state,
-    message = step.message, trace = step.trace, seconds = step.seconds })
+    message = step.message, trace = step.trace, seconds = step.seconds }, step.piece)
 end
 
 function steps.error(self, file, step)
   add(self, file, { kind = "error", name = step.name, hook = step.hook, line = step.line, at = step.at or step.line,
-    state = "error", message = step.message, trace = step.trace })
+    state = "error", message = step.message, trace = step.trace }, step.piece)
 end
 
 function steps.coverage(_, file, step) file.counts[step.of] = step.counts end  -- since the process began
@@ -84,7 +84,7 @@ end
 local function inside(self, file)
   local ok, failure = pcall(child.run, file.name, {
     seed = self.seed, shuffle = self.shuffle, filter = self.filter, limit = self.limit, limit_text = self.limit_text,
-    done = file.done, spared = file.spared, world = self.world, coverage = self.coverage,
+    done = file.done, spared = file.spared, mark = self.mark, world = self.world, coverage = self.coverage,
   })
   if not ok then io.stderr:write(tostring(failure), "\n") end
   os.exit(ok and 0 or 1, true)
@@ -96,6 +96,7 @@ end
 
 local function start(self, file)
   file.began, file.over, file.current, file.told, file.killed = now(), false, nil, "", nil
+  file.output, file.errors = stream.new(self.mark), stream.new(self.mark)
   local made, message = host.fork(self.variables)
   if made == true then return inside(self, file) end
   if not made then
@@ -228,6 +229,7 @@ end
 function M.run(names, options)
   local self = setmetatable({ files = {}, running = {}, count = 0, next = 1 }, Pool)
   for name, value in pairs(options) do self[name] = value end
+  self.mark = ("\0%x%x:"):format(math.random(0), math.random(0))  -- no text that a spec prints by chance
   for index, name in ipairs(names) do self.files[index] = new_file(name) end
   host.take_signals()
   local ok, failure = xpcall(function()

@@ -26,7 +26,7 @@ local UNREADABLE = {
 }
 
 -- The *.lua files of a folder, sorted, without specs (or the specs alone), and their kinds by path; nil when the folder
--- cannot be read. The listing ends with the line "/", which is no file's name, so that an incomplete listing is noticed.
+-- cannot be read. The listing ends with the line "/", which is no file's name, so that an incomplete one is noticed.
 local function files_in(folder, specs)
   local plain = folder:gsub("/+$", "")
   local pipe = io.popen(("{ ls -1 -- %s && echo /; } 2>/dev/null | while IFS= read -r n; do p=%s/$n; %s;"

@@ -9,6 +9,9 @@ local Report = {}
 Report.__index = Report
 
 --- A report; see report_text.
+---@param write fun(text: string)
+---@param run { seed: integer, options: string[] }
+---@return table
 function M.new(write, run)
   return setmetatable({ write = write, run = run }, Report)
 end

@@ -11,6 +11,9 @@ local ENTITIES = { ["&"] = "&amp;", ["<"] = "&lt;", [">"] = "&gt;", ['"'] = "&qu
   ["\t"] = "&#9;" }
 
 --- A report; see report_text.
+---@param write fun(text: string)
+---@param run { seed: integer, options: string[] }
+---@return table
 function M.new(write, run)
   return setmetatable({ write = write, run = run }, Report)
 end

@@ -39,7 +39,8 @@ describe("what newcomers write", function()
       .. ' write send.http("print") { … }, or another of cloudevent, command, file, http, mail, slack, teams')
     says(found(rule("", '    return send.http { json = {} }')), "error one.lua:4: rule 'a': send.http { … } has no"
       .. ' target: write send.http("TARGET") { … }')
-    assert.are.equal("", (found(rule("", '    local send = print\n    send("x") return done()'))))
+    says(found(rule("", '    local send = print\n    send("x") return done()')), "warning one.lua:4: warning: the local"
+      .. " name 'send' hides the word 'send': give it another name")
   end)
 
   it("is a table where a text goes", function()
@@ -56,8 +57,9 @@ describe("what newcomers write", function()
       .. " full type, 'no.altinn.correspondence.correspondencepublished', and never 'correspondencepublished':"
       .. ' write events.describe(event).name == "correspondencepublished"')
     says(found(rule("", body:format '~= "correspondencepurged"')), "event.type is the full type")
-    for _, right in ipairs { '== "no.altinn.correspondence.correspondencepublished"', '== "app.instance.created"',
-      "== letter.id" } do
+    says(found(rule("", body:format '== "app.instance.created"')), "warning one.lua:4: warning: rule 'a': the rule"
+      .. " wants no events of the type 'app.instance.created'")
+    for _, right in ipairs { '== "no.altinn.correspondence.correspondencepublished"', "== letter.id" } do
       assert.are.equal("", (found(rule("", body:format(right)))))
     end
   end)
@@ -101,7 +103,8 @@ describe("what a rule names", function()
     says(found(rule("", '    return send.http("prnt") { json = {} }')), "error one.lua:4: rule 'a': send.http: there is"
       .. " no target 'prnt' in the configuration (did you mean 'print'?)")
     assert.are.equal("", (found(rule("", '    return send.http("print") { json = {} }'))))
-    assert.are.equal("", (found(rule("", '    local send = { http = print }\n    send.http("x") return done()'))))
+    local _, list = found(rule("", '    local send = { http = print }\n    send.http("x") return done()'))
+    assert.are.same({ 1, "hidden-word" }, { #list, list[1].code })
   end)
 
   it("is in its may", function()
@@ -232,7 +235,7 @@ describe("what a body makes", function()
 
   it("comes on every path, or on none", function()
     says(found(rule("", '    if event.id == "1" then return skip("one") end')),
-      "warning one.lua:1: warning: rule 'a': one path through a body returns a verdict, another returns nothing")
+      "warning one.lua:3: warning: rule 'a': one path through a body returns a verdict, another returns nothing")
     for _, text in ipairs { "", "    log('x')", '    if event.id then return skip("a") else return skip("b") end',
       '    if event.id then return skip("a") end error("no")', '    do return done() end' } do
       assert.are.equal("", (found(rule("", text))))
@@ -436,7 +439,7 @@ describe("what is found", function()
     local _, list = found(text)
     local lines = {}
     for index, one in ipairs(list) do lines[index] = one.line end
-    assert.are.same({ 4, 8, 8 }, lines)
+    assert.are.same({ 4, 4, 8, 8, 8 }, lines)
   end)
 
   it("shows no identity number", function()
@@ -481,7 +484,7 @@ describe("check", function()
     local made = cjson.decode(out)
     assert.are.equal(1, #made.findings)
     local finding = made.findings[1]
-    assert.are.same({ "path", "warning", "rules/one.lua", 1, "a" },
+    assert.are.same({ "path", "warning", "rules/one.lua", 3, "a" },
       { finding.code, finding.severity, finding.file, finding.line, finding.rule })
     assert.is_string(finding.message)
     assert.is_string(finding.remedy)

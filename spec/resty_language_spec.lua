@@ -133,7 +133,7 @@ describe("in nginx later", function()
   it("fails the run at once where the text does not show it", function()
     start { a = [[
       local words = { wait = later }
-      rule { name = "a", on = "*", run = function() return words.wait { at = "1d" } end }]] }
+      rule { name = "a", on = "*", run = function() return words["wa" .. "it"] { at = "1d" } end }]] }
     assert.are.equal(200, post(1))
     assert.is_truthy(one:wait_log "verdict=dead", one:log())
     assert.is_truthy(one:wait_log "later { … } needs the host")

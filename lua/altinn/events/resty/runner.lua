@@ -1,9 +1,9 @@
 -- Runs the rules that want an event, within a request of nginx. Altinn's own redeliveries are the queue: while a run
 -- is not over the request is answered 503, and Altinn sends the event again.
 -- luacheck: globals ngx
-local bodies = require "altinn.events.rules.bodies"
 local engine = require "altinn.events.rules.engine"
 local events = require "altinn.events"
+local lint = require "altinn.events.rules.lint"
 local loader = require "altinn.events.rules.loading"
 local log = require "altinn.events.resty.log"
 local logfmt = require "altinn.events.support.logfmt"
@@ -137,24 +137,14 @@ local function missing_targets(set, targets)
   return problems
 end
 
-local function calls_later(rule)
-  for _, facts in ipairs(rule.facts) do
-    for _, entry in ipairs(facts.words) do
-      if entry.name == "later" then return entry end
-    end
-  end
-end
-
 -- Problems: rules that set timers, as far as their text shows it.
 local function timers(set, problems)
-  for _, file in ipairs(set.files) do
-    local read = bodies.read(set.sources[file])
-    for _, rule in ipairs(read and read.rules or {}) do
-      local entry = calls_later(rule)
-      if entry then
-        problems[#problems + 1] = { file = file, line = entry.line, rule = rule.name,
-          message = "later { … } needs the host (altinn-events run): nginx keeps no timers; retry_after may do" }
-      end
+  local _, runs = lint.of(set)
+  for _, rule in ipairs(set) do
+    local at = runs[rule] and runs[rule].sets_timer
+    if at then
+      problems[#problems + 1] = { file = at.file, line = at.line, rule = rule.name,
+        message = "later { … } needs the host (altinn-events run): nginx keeps no timers; retry_after may do" }
     end
   end
   return problems

@@ -18,7 +18,7 @@ local M = {}
 ---@field column integer|nil
 
 -- One file for each kind of place at which a mistake stands.
-local PLACES = { "heads", "files", "configuration", "bodies" }
+local PLACES = { "heads", "files", "configuration", "bodies", "given", "acts" }
 
 local rows
 

@@ -1,5 +1,5 @@
--- Reading Lua without running it, by luacheck's parser (the rock luacheck,
--- Debian's lua-check).
+-- Reading Lua without running it, by luacheck as a library (the rock luacheck, Debian's lua-check). No other file knows
+-- luacheck. Its parser gives the tree; its linearizer finds the local variable of each name, and what can be reached.
 local M = {}
 
 M.MISSING = "luacheck's parser is not there (luarocks install luacheck, or apt install lua-check): what the bodies of"
@@ -8,50 +8,163 @@ M.MISSING = "luacheck's parser is not there (luarocks install luacheck, or apt i
 -- Debian has luacheck for Lua 5.1 alone, though any Lua can run it.
 local ELSEWHERE = "/usr/share/lua/5.1/?.lua;/usr/share/lua/5.3/?.lua"
 
+local STAGES = { "parse", "unwrap_parens", "linearize", "resolve_locals" }
+
 local function find_elsewhere(name)
   if not name:find("^luacheck%.") then return nil end
   local path = package.searchpath and package.searchpath(name, ELSEWHERE)
   return path and assert(loadfile(path)) or ("\n\tno file for '%s' in %s"):format(name, ELSEWHERE)
 end
 
-local function require_parser()
-  local ok, parser = pcall(require, "luacheck.parser")
-  if ok then return parser, require "luacheck.decoder" end
-  local searchers = package.searchers or rawget(package, "loaders")
-  searchers[#searchers + 1] = find_elsewhere
-  local parser_ok, decoder_ok, decoder
-  parser_ok, parser = pcall(require, "luacheck.parser")
-  decoder_ok, decoder = pcall(require, "luacheck.decoder")
-  table.remove(searchers)
-  if parser_ok and decoder_ok then return parser, decoder end
+local function required()
+  local library = { state = require "luacheck.check_state" }
+  for index, name in ipairs(STAGES) do library[index] = require("luacheck.stages." .. name) end
+  return library
+end
+
+local luacheck
+
+-- The modules of luacheck; nil when they are not there.
+local function find_luacheck()
+  if luacheck then return luacheck end
+  local ok, library = pcall(required)
+  if not ok then
+    local searchers = package.searchers or rawget(package, "loaders")
+    searchers[#searchers + 1] = find_elsewhere
+    ok, library = pcall(required)
+    table.remove(searchers)
+  end
+  luacheck = ok and library or nil
+  return luacheck
 end
 
 --- Whether there is a parser.
 ---@return boolean
 function M.available()
-  return require_parser() ~= nil
+  return find_luacheck() ~= nil
 end
 
---- The syntax tree of a text: nodes with `tag`, `line`, `column`, as luacheck makes them.
+-- Marks the blocks of a statement: lists of statements.
+local mark = {}
+function mark.Function(node) node[2].is_block = true end
+function mark.While(node) node[2].is_block = true end
+function mark.Repeat(node) node[1].is_block = true end
+function mark.Do(node) node.is_block = true end
+function mark.Fornum(node) node[#node].is_block = true end
+function mark.Forin(node) node[3].is_block = true end
+function mark.If(node)
+  for index = 2, #node, 2 do node[index].is_block = true end
+  if #node % 2 == 1 then node[#node].is_block = true end
+end
+
+local KEPT = { Call = true, Set = true }
+
+-- Gives each node its parent as `up`, and collects the calls and the assignments.
+local function link(node, up, kept)
+  local tag = node.tag
+  node.up = up
+  if mark[tag] then mark[tag](node) end
+  if KEPT[tag] then kept[tag][#kept[tag] + 1] = node end
+  for index = 1, #node do
+    local child = node[index]
+    if type(child) == "table" then link(child, node, kept) end
+  end
+end
+
+---@class altinn.events.chunk
+---The tree of a text, as luacheck's parser makes it: nodes with `tag`, `line`, `offset`, `end_offset`. Beside that each
+---node has its parent as `up`; a list of statements has `is_block`; an Id has its local variable as `var`: { name,
+---type, node, values }; a function has its flow as `flow`.
+---@field tree table
+---@field offsets integer[] where each line begins
+---@field flow table of the chunk itself
+---@field calls table[] all nodes that are calls, in the order of the text
+---@field sets table[] all nodes that are assignments
+
+-- The chunks of texts, as long as somebody else holds them too.
+local recent = setmetatable({}, { __mode = "v" })
+
+local function read(library, text)
+  local state = library.state.new((text:gsub("^\239\187\191", ""):gsub("^#[^\n]*", "")))
+  local ok = pcall(function()
+    for index = 1, #STAGES do library[index].run(state) end
+  end)
+  if not ok then return nil end
+  local kept = { Call = {}, Set = {} }
+  link(state.ast, nil, kept)
+  state.ast.is_block = true
+  for index = 2, #state.lines do state.lines[index].node.flow = state.lines[index] end
+  state.ast.offsets = state.line_offsets
+  return { tree = state.ast, offsets = state.line_offsets, flow = state.top_line, calls = kept.Call, sets = kept.Set }
+end
+
+--- Reads a text.
 ---@param text string
----@return table|nil tree
-function M.parse(text)
-  local parser, decoder = require_parser()
-  if not parser then return nil end
-  text = text:gsub("^\239\187\191", ""):gsub("^#[^\n]*", "")
-  local ok, tree, _, _, _, _, offsets = pcall(parser.parse, decoder.decode(text))
-  if not ok or type(tree) ~= "table" then return nil end
-  tree.offsets = offsets or {}
-  return tree
+---@return altinn.events.chunk|nil chunk nil when the text cannot be read
+function M.chunk(text)
+  local library = find_luacheck()
+  local chunk = library and (recent[text] or read(library, text))
+  recent[text] = chunk
+  return chunk
 end
 
---- Where a node stands.
----@param tree table of M.parse
+--- The syntax tree of a text.
+---@param text string
+---@return table|nil tree also for M.position, instead of its chunk
+function M.parse(text)
+  local chunk = M.chunk(text)
+  if chunk then chunk.tree.chunk = chunk end
+  return chunk and chunk.tree
+end
+
+-- Where a character stands: line and column, both from 1.
+local function place_of(offsets, offset)
+  local low, high = 1, #offsets
+  while low < high do
+    local middle = math.ceil((low + high) / 2)
+    if offsets[middle] <= offset then low = middle else high = middle - 1 end
+  end
+  return low, offset - offsets[low] + 1
+end
+
+--- Where a node begins.
+---@param chunk altinn.events.chunk|table or its tree
 ---@param node table
 ---@return integer line
----@return integer column
-function M.position(tree, node)
-  return node.line, node.offset - (tree.offsets[node.line] or node.offset) + 1
+---@return integer column of its first character
+function M.position(chunk, node)
+  return place_of(chunk.offsets, node.offset)
+end
+
+--- Where a node ends.
+---@param chunk altinn.events.chunk
+---@param node table
+---@return integer line
+---@return integer column after its last character
+function M.ending(chunk, node)
+  local line, column = place_of(chunk.offsets, node.end_offset)
+  return line, column + 1
+end
+
+-- The flow of a function.
+
+local function pass() end
+
+--- The statements of a function that nothing reaches: the first one of each such part.
+---@param flow table of a function, or of a chunk
+---@return table[] nodes
+function M.unreachable(flow)
+  local seen, found = {}, {}
+  flow:walk(seen, 1, pass)
+  for index, item in ipairs(flow.items) do
+    if not seen[index] and item.node and not item.loop_end then
+      found[#found + 1] = item.node
+      flow:walk(seen, index, pass)
+    elseif not seen[index] and item.loop_end then
+      flow:walk(seen, index, pass)
+    end
+  end
+  return found
 end
 
 return M

@@ -46,6 +46,8 @@ static inline void ae_ask_composed (int length, size_t room) {
 
 /* Starts a query, whose rows come from ask->rows, and ends the one before. */
 ae_code ae_ask_put (ae_ask *ask, const char *sql, ae_error *error);
+/* Runs SQL that gives no rows; false: see ae_ask_why. */
+bool ae_ask_execute (ae_ask *ask, const char *sql);
 /* Ends the query. */
 void ae_ask_end (ae_ask *ask);
 

@@ -136,7 +136,7 @@ struct ae_work {
                                  file */
   ae_slice value;             /* REMEMBER: JSON, absent: forget; STEP: JSON; READING: the
                                  body; VERSION: JSON, path -> text */
-  int64_t shadow;             /* REMEMBER, STEP, RECALL: 1: the rule is in the shadow */
+  int64_t shadow;             /* REMEMBER, RECALL: 1: the rule is in the shadow */
   int64_t cut;                /* READING: 1: `value` is not the whole body */
   int64_t expires;            /* REMEMBER: ms since 1970, 0: never */
   int64_t place;              /* STEP, RECORD, READING: its place among the run's */
@@ -226,6 +226,8 @@ typedef struct ae_inbox_options {
   void (*abandoned)(void *context, ae_slice rule, uint64_t runs, bool gone);
   /* A waiting event cannot be parsed; it goes on waiting. */
   void (*unreadable)(void *context, int64_t sequence);
+  /* A rule was put in force, or into the shadow, by hand: see force.h. NULL: not wanted. */
+  void (*forced)(void *context);
   /* A sentence for the operator; NULL: not wanted. */
   void (*warn)(void *context, const char *sentence);
   /* Ends each turn of the writer: the host wakes its workers, and the names that

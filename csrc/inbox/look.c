@@ -84,6 +84,11 @@ bool ae_look_due (ae_inbox *inbox) {
 /* Acts by hand. The command has changed the runs in the file already; here memory
 ** and the workers follow. */
 
+/* An act that concerns a rule, and no run of it. */
+static void apply_to_rule (ae_inbox *inbox) {
+  if (inbox->options.forced != NULL) inbox->options.forced(inbox->options.context);
+}
+
 static bool apply (ae_inbox *inbox, const ae_store_act *act) {
   ae_lane *lane = ae_lanes_get(&inbox->lanes, act->rule);
   const ae_flight *flight;
@@ -114,7 +119,9 @@ static bool apply_acts (ae_inbox *inbox, int *count) {
   *count = 0;
   ae_store_acts_from(inbox->store, inbox->act, ACTS);
   while ((more = ae_store_acts_next(inbox->store, &act)) == 1) {
-    if (act.sequence <= inbox->loaded && act.rule.data != NULL && !apply(inbox, &act)) break;
+    if (act.sequence == 0) apply_to_rule(inbox);
+    else if (act.sequence <= inbox->loaded && act.rule.data != NULL && !apply(inbox, &act))
+      break;
     inbox->act = act.number;
     ++*count;
   }

@@ -96,6 +96,10 @@ ae_code ae_ask_put (ae_ask *ask, const char *sql, ae_error *error) {
   return fail(ask, error);
 }
 
+bool ae_ask_execute (ae_ask *ask, const char *sql) {
+  return sqlite3_exec(ask->db, sql, NULL, NULL, NULL) == SQLITE_OK;
+}
+
 static bool number (ae_ask *ask, const char *sql, int64_t *out) {
   ae_error ignored;
   bool fine = ae_ask_put(ask, sql, &ignored) == AE_OK && ae_sql_step(ask->rows) == 1;
@@ -266,7 +270,8 @@ ae_code ae_ask_attempts (ae_ask *ask, int64_t sequence, ae_error *error) {
 ae_code ae_ask_acts (ae_ask *ask, int64_t sequence, ae_error *error) {
   return put_sequence(ask,
                       "SELECT time, who, what, reason, rule, state FROM act"
-                      " WHERE sequence = ?1 ORDER BY number",
+                      " WHERE sequence = ?1 OR sequence IS NULL AND rule IN"
+                      " (SELECT r.rule FROM run r WHERE r.sequence = ?1) ORDER BY number",
                       sequence, error);
 }
 
@@ -290,7 +295,7 @@ ae_code ae_ask_effect_attempts (ae_ask *ask, int64_t sequence, ae_error *error) 
 
 ae_code ae_ask_steps (ae_ask *ask, int64_t sequence, ae_error *error) {
   return put_sequence(ask,
-                      "SELECT rule, name, result, place, time, version, shadow FROM step"
+                      "SELECT rule, name, result, place, time, version FROM step"
                       " WHERE sequence = ?1 ORDER BY rule, place, name",
                       sequence, error);
 }

@@ -112,10 +112,6 @@ static const struct {
   [AE_HAND_LATER] = {"later", "", LATER},
 };
 
-static bool execute (ae_ask *ask, const char *sql) {
-  return sqlite3_exec(ask->db, sql, NULL, NULL, NULL) == SQLITE_OK;
-}
-
 /* Picking. */
 
 /* A run that was put back and not tried yet: a second act leaves it alone. */
@@ -156,7 +152,7 @@ ae_code ae_ask_pick (ae_ask *ask, ae_ask_hand hand, const ae_ask_filter *filter,
   length = snprintf(sql, sizeof sql, PICK "%s ORDER BY r.sequence, r.rule", passes);
   ae_ask_composed(length, sizeof sql);
   ae_ask_end(ask);
-  if (!execute(ask, TABLE)) return ae_ask_why(ask, error);
+  if (!ae_ask_execute(ask, TABLE)) return ae_ask_why(ask, error);
   code = run_put(ask, sql, filter, error);
   if (code != AE_OK || hand != AE_HAND_DISCARD || filter->cause.data != NULL) return code;
   if (filter->state.data != NULL && ae_run_state_of(filter->state) != AE_RUN_NONE) return code;
@@ -214,10 +210,10 @@ static bool step (ae_ask *ask, const char *sql, deed *d) {
 static ae_code transact (ae_ask *ask, deed *d, ae_error *error) {
   const char *const *sql = acts[ask->hand].statements;
   ae_code code = AE_OK;
-  bool fine = execute(ask, "BEGIN IMMEDIATE");
+  bool fine = ae_ask_execute(ask, "BEGIN IMMEDIATE");
   for (; fine && *sql != NULL; sql++) fine = step(ask, *sql, d);
-  if (!fine || !execute(ask, "COMMIT")) code = ae_ask_why(ask, error);
-  if (!sqlite3_get_autocommit(ask->db)) (void)execute(ask, "ROLLBACK");
+  if (!fine || !ae_ask_execute(ask, "COMMIT")) code = ae_ask_why(ask, error);
+  if (!sqlite3_get_autocommit(ask->db)) (void)ae_ask_execute(ask, "ROLLBACK");
   return code;
 }
 

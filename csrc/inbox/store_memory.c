@@ -53,7 +53,6 @@ bool ae_store_step (ae_store *store, const ae_work *work) {
   ae_sql_text(s, 5, work->value);
   ae_sql_version(s, 6, work->version);
   sqlite3_bind_int64(s, 7, work->time);
-  sqlite3_bind_int64(s, 8, work->shadow);
   return ae_sql_run(s);
 }
 
@@ -115,11 +114,11 @@ static bool collect (sqlite3_stmt *s, ae_recalled_kind kind, ae_recalled ***end)
 bool ae_store_recall (ae_store *store, ae_work *work) {
   ae_recalled **end = &work->recalled;
   sqlite3_stmt *memory = use_thing(store, AE_SQL_MEMORY, work);
-  sqlite3_stmt *steps = use_run(store, AE_SQL_STEPS, work->sequence, work->rule);
   sqlite3_bind_int64(memory, 3, work->time);
   sqlite3_bind_int64(memory, 4, work->shadow);
-  sqlite3_bind_int64(steps, 3, work->shadow);
-  return collect(steps, AE_RECALLED_STEP, &end) && collect(memory, AE_RECALLED_MEMORY, &end) &&
+  return collect(use_run(store, AE_SQL_STEPS, work->sequence, work->rule), AE_RECALLED_STEP,
+                 &end) &&
+         collect(memory, AE_RECALLED_MEMORY, &end) &&
          collect(use_run(store, AE_SQL_UNFINISHED, work->sequence, work->rule),
                  AE_RECALLED_EFFECT, &end);
 }

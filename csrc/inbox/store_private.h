@@ -86,12 +86,10 @@ typedef struct sqlite3_stmt sqlite3_stmt;
   X(FORGET, "DELETE FROM memory WHERE rule = ?1 AND thing = ?2 AND name = ?3") \
   X(EXPIRE, "DELETE FROM memory WHERE rule = ?1 AND thing = ?2" \
             " AND (expires > 0 AND expires <= ?3 OR shadow > ?4)") \
-  X(STEP, "INSERT INTO step(sequence, rule, name, place, result, version, time, shadow)" \
-          " VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8) ON CONFLICT(sequence, rule, name)" \
-          " DO UPDATE SET place = ?4, result = ?5, version = ?6, time = ?7, shadow = ?8" \
-          " WHERE shadow > ?8") \
+  X(STEP, "INSERT OR IGNORE INTO step(sequence, rule, name, place, result, version, time)" \
+          " VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7)") \
   X(STEPS, "SELECT name, result FROM step WHERE sequence = ?1 AND rule = ?2" \
-           " AND shadow <= ?3 ORDER BY place, name") \
+           " ORDER BY place, name") \
   X(MEMORY, "SELECT name, value FROM memory WHERE rule = ?1 AND thing = ?2" \
             " AND (expires = 0 OR expires > ?3) AND shadow <= ?4 ORDER BY shadow") \
   X(READING, "INSERT INTO reading(sequence, rule, attempt, place, at, thing, call, status," \

@@ -29,8 +29,7 @@
 **             target's answer; `place`: among effects recorded at the same time
 ** effect_attempt  earlier states of effects, kept by the trigger `effect_kept`;
 **             `request` only where it changed
-** step        results of a run's steps, JSON; `place`: the order; `shadow`: 1 when the
-**             rule was in the shadow, so that nothing was done
+** step        results of a run's steps, JSON; `place`: the order
 ** memory      JSON that a rule remembers of a thing; `expires`: ms since 1970,
 **             0: never; `shadow`: 1: what the rule in the shadow remembers instead,
 **             null: it forgot
@@ -164,7 +163,6 @@ static const char since_3[] = COLUMNS_3 TABLES_3 TRIGGERS_3;
   "DROP TABLE memory;" \
   "ALTER TABLE memory_4 RENAME TO memory;"
 #define COLUMNS_4 \
-  "ALTER TABLE step ADD COLUMN shadow INTEGER NOT NULL DEFAULT 0;" \
   "ALTER TABLE version ADD COLUMN last INTEGER NOT NULL DEFAULT 0;" \
   "UPDATE version SET last = first;" \
   "CREATE INDEX version_rule ON version(rule, last);"

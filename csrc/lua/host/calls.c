@@ -87,6 +87,11 @@ static void on_unreadable (void *context, int64_t sequence) {
   ae_log_fact(AE_ERROR, "inbox", fields, 2);
 }
 
+static void on_forced (void *context) {
+  ae_host *host = context;
+  atomic_store(&host->forced, true);
+}
+
 static void on_warn (void *context, const char *sentence) {
   (void)context;
   ae_log_reason(AE_WARN, "inbox", sentence);
@@ -118,6 +123,7 @@ ae_code ae_host_open_inbox (ae_host *host, const ae_host_options *options, ae_er
   inbox.cancel = on_cancel;
   inbox.abandoned = on_abandoned;
   inbox.unreadable = on_unreadable;
+  inbox.forced = on_forced;
   inbox.warn = on_warn;
   inbox.dispatched = on_dispatched;
   inbox.context = host;

@@ -188,7 +188,7 @@ static int host_stop (lua_State *L) {
   return 1;
 }
 
-/* wait([seconds]) -> "term", "hup", "int", "idle", "failed", "unwell", "well",
+/* wait([seconds]) -> "term", "hup", "int", "idle", "failed", "forced", "unwell", "well",
 ** or nil */
 static int host_wait (lua_State *L) {
   const char *name = ae_host_wait(check_host(L), luaL_optnumber(L, 2, 1e9));
@@ -206,16 +206,16 @@ static int host_health (lua_State *L) {
   return 1;
 }
 
-/* reload(heads, worker_settings) -> true, or nil, message, code */
+/* reload(heads or nil, worker_settings) -> true, or nil, message, code. Without heads those
+** in force stay. */
 static int host_reload (lua_State *L) {
   ae_host *host = check_host(L);
   ae_slice settings;
   ae_error error;
-  ae_heads **box;
+  ae_heads *heads = NULL;
   settings.data = luaL_checklstring(L, 3, &settings.length);
-  box = ae_heads_check(L, 2);
-  if (ae_host_reload(host, take_heads(box), settings, &error) != AE_OK)
-    return ae_host_fail(L, &error);
+  if (!lua_isnil(L, 2)) heads = take_heads(ae_heads_check(L, 2));
+  if (ae_host_reload(host, heads, settings, &error) != AE_OK) return ae_host_fail(L, &error);
   lua_pushboolean(L, 1);
   return 1;
 }

@@ -57,6 +57,7 @@ typedef struct ae_host {
   bool unwell;    /* the inbox did not store at the last look */
   bool abandoned; /* one of its threads hangs: never free the host */
   atomic_bool draining, watching;
+  atomic_bool forced; /* a rule was put in force by hand: not told yet */
   pthread_t watch;
   bool watch_started;
   sigset_t signals, mask;      /* the signals waited for; the mask before the start */
@@ -82,13 +83,14 @@ void ae_host_advance (ae_host *host, int64_t ns);
 ae_code ae_host_open_inbox (ae_host *host, const ae_host_options *options, ae_error *error);
 
 /* Puts new heads in force, which it takes over in any case, and gives the workers new
-** settings. AE_MEMORY: the old heads stay in force. */
+** settings. NULL: the heads stay. AE_MEMORY: the old heads stay in force. */
 ae_code ae_host_reload (ae_host *host, ae_heads *heads, ae_slice settings, ae_error *error);
 
 /* notify.c: the function notify of the module. */
 int ae_host_notify (lua_State *L);
 
-/* Waits for a signal ("term", "int", "hup"), for the end of all work ("idle", with
+/* Waits for a signal ("term", "int", "hup"), for a rule that is put in force by hand
+** ("forced"), for the end of all work ("idle", with
 ** `once` only), for a worker that gave up ("failed"), or for the inbox to fail
 ** ("unwell") or to work again ("well"). NULL: the time is over. */
 const char *ae_host_wait (ae_host *host, double seconds);

@@ -299,6 +299,7 @@ static const luaL_Reg methods[] = {{"count", inbox_count},
                                    {"identity", inbox_identity},
                                    AE_BOX_HAND_METHODS,
                                    {"follow", ae_box_follow},
+                                   AE_BOX_FORCE_METHODS,
                                    {"close", box_close},
                                    {NULL, NULL}};
 

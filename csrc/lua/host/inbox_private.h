@@ -42,6 +42,22 @@ int ae_box_counts (lua_State *L);
     "counts", ae_box_counts \
   }
 
+/* inbox_force.c */
+
+/* inbox:forced() -> rows: the rules in force, or in the shadow, by hand */
+int ae_box_forced (lua_State *L);
+/* inbox:ran(rule) -> rows: the version that a host ran last */
+int ae_box_ran (lua_State *L);
+/* inbox:force_plan(rule) -> rows: { name = a state or "memory", count = } */
+int ae_box_force_plan (lua_State *L);
+/* inbox:force { rule, version, real, who, reason } -> true */
+int ae_box_force (lua_State *L);
+
+#define AE_BOX_FORCE_METHODS \
+  {"forced", ae_box_forced}, {"ran", ae_box_ran}, {"force_plan", ae_box_force_plan}, { \
+    "force", ae_box_force \
+  }
+
 /* inbox_follow.c */
 
 /* inbox:follow(what [, after, most [, list]]) -> rows */

@@ -362,6 +362,7 @@ ae_code ae_host_reload (ae_host *host, ae_heads *heads, ae_slice settings, ae_er
     }
     ae_queue_push(&host->workers[i].queue, &order->head, true);
   }
+  if (heads == NULL) return AE_OK;
   expect_verdicts(host, heads);
   ae_metrics_reload(&host->shared.metrics, true);
   ae_routes_replace(&host->routes, heads);
@@ -399,6 +400,7 @@ const char *ae_host_wait (ae_host *host, double seconds) {
       return name;
     }
     if (atomic_load(&host->shared.failed)) return "failed";
+    if (atomic_exchange(&host->forced, false)) return "forced";
     name = changed_health(host);
     if (name != NULL) return name;
     quiet = host->once && ae_inbox_is_idle(host->shared.inbox) ? quiet + 1 : 0;

@@ -58,8 +58,7 @@ static const member outcome_numbers[] = {AT("sequence", sequence), AT("attempt",
                                          AT("status", status), END};
 static const member step_texts[] = {NEEDED("rule", rule), NEEDED("name", name),
                                     AT("result", value), END};
-static const member step_numbers[] = {NEEDED("sequence", sequence), AT("place", place),
-                                      AT("shadow", shadow), END};
+static const member step_numbers[] = {NEEDED("sequence", sequence), AT("place", place), END};
 static const member recall_texts[] = {NEEDED("rule", rule), AT("thing", thing), END};
 static const member recall_numbers[] = {NEEDED("sequence", sequence), AT("shadow", shadow),
                                         END};

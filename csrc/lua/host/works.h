@@ -17,8 +17,7 @@
 **       body, cut }
 **     { kind = "record", sequence, rule, key, target, request, version }
 **     { kind = "outcome", sequence, rule, key, state, reason, attempt, status, answer }
-**     { kind = "step", sequence, rule, name, place, result, version,
-**       shadow }
+**     { kind = "step", sequence, rule, name, place, result, version }
 **     { kind = "recall", sequence, rule, thing, shadow }
 **
 ** The members are those of ae_work; `version` is a number, or its 12 hex digits.

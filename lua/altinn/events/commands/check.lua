@@ -16,22 +16,32 @@ function M.options(check)
   check:option("--format", "text (default) or json"):choices { "text", "json" }
 end
 
-local function rows_of(set)
+-- The rules of the set that were put in force by hand; none where there is no inbox yet.
+local function forced_of(prepared)
+  if not prepared.set then return {} end
+  return require("altinn.events.host.force").of(prepared.config.inbox, prepared.set) or {}
+end
+
+local function rows_of(set, forced)
   local rows = output.list()
   for index, rule in ipairs(set or {}) do
+    local one = forced[rule.name]
     rows[index] = { name = rule.name, about = rule.about, file = rule.file, line = rule.line, enabled = rule.enabled,
-      order = rule.order, on = rule.on }
+      shadow = rule.shadow and not one or nil, by_hand = one, order = rule.order, on = rule.on }
   end
   return rows
 end
 
-local function print_text(prepared, list, args)
+local function print_text(prepared, list, args, forced)
   for _, finding in ipairs(list) do
     local prefix = finding.code == "configuration" and finding.severity == "error" and "altinn-events: " or ""
     output.note(prefix .. findings.text(finding))
   end
   for _, rule in ipairs(args.list and prepared.set or {}) do
-    output.line("%s:%d: %s%s", rule.file, rule.line, rule.name, rule.about and ": " .. rule.about or "")
+    local one = forced[rule.name]
+    output.line("%s:%d: %s%s%s", rule.file, rule.line, rule.name, rule.about and ": " .. rule.about or "",
+      one and (" (%s)"):format(require("altinn.events.host.force").text(one)) or rule.shadow and " (in the shadow)"
+      or "")
   end
 end
 
@@ -64,11 +74,11 @@ function M.run(args)
     config = args.config, env_file = args.env_file, values = options.values(args), needs = {},
   }
   local found = add_references(args, prepared, list)
-  local ok = not findings.has(list, "error")
+  local ok, forced = not findings.has(list, "error"), args.list and forced_of(prepared) or {}
   if args.json or args.format == "json" then
-    output.json { ok = ok, rules = rows_of(prepared.set), findings = output.list(list), references = found }
+    output.json { ok = ok, rules = rows_of(prepared.set, forced), findings = output.list(list), references = found }
   else
-    print_text(prepared, list, args)
+    print_text(prepared, list, args, forced)
     print_references(found or {}, prepared.set)
   end
   if not ok then return prepared.config and 1 or 2 end

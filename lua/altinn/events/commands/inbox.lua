@@ -138,8 +138,8 @@ local function print_reading(reading)
 end
 
 local function print_step(step)
-  output.line("    step of %s: %s (place %d) gave %s%s", step.rule, step.name, step.place,
-    line_of(step.result or "nothing"), step.shadow and " in the shadow" or "")
+  output.line("    step of %s: %s (place %d) gave %s", step.rule, step.name, step.place,
+    line_of(step.result or "nothing"))
 end
 
 local function print_memory(value)

@@ -1,5 +1,6 @@
 -- altinn-events inbox retry, discard and later: acts by hand, on the runs of one event or on all that a filter names.
 -- A filter's act prints its plan first, and asks for a reason and a confirmation.
+local agreement = require "altinn.events.commands.agreement"
 local options = require "altinn.events.commands.options"
 local output = require "altinn.events.commands.output"
 local suggest = require "altinn.events.support.suggest"
@@ -116,31 +117,10 @@ local function plan_table(act)
   return { runs = act.runs, events = act.events, groups = act.groups, effects = act.effects }
 end
 
--- Asking.
-
-local function asked(text)
-  io.stderr:write(text)
-  io.stderr:flush()
-  return (io.stdin:read "l" or ""):match "^%s*(.-)%s*$"
-end
-
 -- The reason for the act; nil and a status when it is not to be done.
 local function agreed(name, act, args)
-  if not (host().terminal(io.stdin) and host().terminal(io.stderr)) then
-    if args.reason and args.yes then return args.reason end
-    return nil, used_wrongly "nothing was done: without a terminal this needs --reason TEXT and --yes"
-  end
-  local reason = args.reason or asked "What for? "
-  if reason == "" then
-    output.complain "nothing was done: it needs a reason, which is kept with the act"
-    return nil, 1
-  end
-  if args.yes then return reason end
-  local answer = asked(("%s of %s will be %s. Type yes: "):format(counted(act.runs, "run"),
-    counted(act.events, "event"), DONE[name]))
-  if answer:lower() == "yes" or answer:lower() == "y" then return reason end
-  output.complain "nothing was done"
-  return nil, 1
+  return agreement.reason(("%s of %s will be %s."):format(counted(act.runs, "run"), counted(act.events, "event"),
+    DONE[name]), args)
 end
 
 local function progress_of(act)

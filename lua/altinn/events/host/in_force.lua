@@ -1,5 +1,6 @@
 -- Puts rules in force: in the host, and in a simulation of it.
 local cjson = require("cjson.safe").new()  -- an own instance: settings of the shared one would reach other code
+local force = require "altinn.events.host.force"
 local references = require "altinn.events.host.references"
 local rules = require "altinn.events.rules.loading"
 local urls = require "altinn.events.support.url"
@@ -10,12 +11,14 @@ local M = {}
 --- version.
 ---@param config table
 ---@param set table
+---@param forced table<string, altinn.events.forced>|nil the rules in force by hand, see altinn.events.host.force
 ---@return string settings JSON
-function M.settings(config, set)
+function M.settings(config, set, forced)
   local versions = {}
   for _, rule in ipairs(set) do versions[rule.name] = rule.version end
   return assert(cjson.encode {  -- not our json: a key may be binary
-    rules = set.files, sources = set.sources, versions = versions, hidden = config.asked, holidays = config.holidays,
+    rules = set.files, sources = set.sources, versions = versions, force = forced,
+    hidden = config.asked, holidays = config.holidays,
     targets = config.targets, limits = config.limits, log = config.log, keep = config.keep,
     environment = config.environment, base_url = config.base_url, token = config.token,
     credentials = config.credentials, ca_file = config.ca_file,
@@ -44,7 +47,8 @@ end
 function M.replace(handle, config, set, log, before, report)
   report(references.lost(config.inbox, before, set))
   M.keep_versions(handle, set, log)
-  local done, message = handle:reload(rules.heads(set, config.limits), M.settings(config, set))
+  local settings = M.settings(config, set, force.of(config.inbox, set) or {})
+  local done, message = handle:reload(rules.heads(set, config.limits), settings)
   if not done then return nil, tostring(message) end
   return true
 end

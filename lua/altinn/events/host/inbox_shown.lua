@@ -141,7 +141,7 @@ end
 ---@return table
 function M.step(step)
   return { rule = step.rule, name = masked(step.name), place = step.place, result = masked(step.result),
-    time = moment(step.time), version = M.version(step.version), shadow = step.shadow ~= 0 or nil }
+    time = moment(step.time), version = M.version(step.version) }
 end
 
 --- A value that a rule remembers.

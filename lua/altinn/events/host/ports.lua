@@ -51,7 +51,7 @@ end
 -- Stores the result of a step.
 function Memory:step(job, name, at, result)
   local ack = stored(self.worker, { { kind = "step", sequence = job.sequence, rule = job.name, name = name, place = at,
-    result = result, version = outcomes_of.version(job), shadow = shadow_of(job) } })
+    result = result, version = outcomes_of.version(job) } })
   if ack.failed then return nil end
   return ack.states[1] == "over" and "over" or true
 end

@@ -2,6 +2,7 @@
 local events = require "altinn.events"
 local config_module = require "altinn.events.host.config"
 local findings = require "altinn.events.rules.findings"
+local force = require "altinn.events.host.force"
 local host = require("altinn.events.support.libraries").load "altinn.events.host"
 local in_force = require "altinn.events.host.in_force"
 local prepare = require "altinn.events.host.prepare"
@@ -16,13 +17,13 @@ local function names_of(targets)
   return names
 end
 
-local function start_options(config, set)
+local function start_options(config, set, forced)
   return {
     inbox = config.inbox, listen = config_module.address(config.listen),
     admin = config.admin and config_module.address(config.admin) or nil, secrets = config.secrets,
     workers = config.workers, max_bytes = config.limits.max_bytes, deadline = config.limits.deadline,
     connections = config.limits.connections, heads = rules.heads(set, config.limits),
-    worker_settings = in_force.settings(config, set),
+    worker_settings = in_force.settings(config, set, forced),
     once = config.once or nil, log = config.log.format,
     version = events._VERSION, targets = names_of(config.targets),
   }
@@ -62,6 +63,31 @@ local function reload(handle, config, log, before)
   return set
 end
 
+-- Tells which rules came into force by hand, and which are in the shadow again.
+local function tell_forced(log, before, now)
+  for name, one in pairs(now) do
+    if not before[name] then log("info", "force", { rule = name, reason = force.text(one) }) end
+  end
+  for name in pairs(before) do
+    if not now[name] then
+      log("info", "force", { rule = name, reason = "back in the shadow: by hand, or because its text has changed" })
+    end
+  end
+end
+
+-- Follows acts by hand that put rules in force; gives those that are, by name.
+local function follow_force(handle, config, log, set, before)
+  local now, message = force.of(config.inbox, set)
+  local done = now ~= nil
+  if done and not force.is_same(before, now) then
+    done, message = handle:reload(nil, in_force.settings(config, set, now))
+    if done then tell_forced(log, before, now) end
+  end
+  if done then return now end
+  log("error", "force", { reason = tostring(message) })
+  return before
+end
+
 -- Tells systemd the state, when systemd started the host.
 local function tell(log, state)
   local _, message = host.notify(state)
@@ -80,11 +106,13 @@ local function tell_health(handle, log)
   else log("error", "inbox", { reason = message }) end
 end
 
-local function serve(handle, config, log, set)
+local function serve(handle, config, log, set, forced)
   local pause = watchdog()
+  forced = follow_force(handle, config, log, set, forced)  -- the file may have been of an earlier version
   while true do
     local what = handle:wait(pause)
-    if what == "hup" then set = reload(handle, config, log, set)
+    if what == "hup" then set = reload(handle, config, log, set) end
+    if what == "hup" or what == "forced" then forced = follow_force(handle, config, log, set, forced)
     elseif what == "unwell" or what == "well" then tell_health(handle, log)
     elseif what then return what end
     tell(log, "WATCHDOG=1")
@@ -110,15 +138,17 @@ function M.run(config)
   local set, list = prepare.rules(config)
   report(log, list)
   if not set then return 1 end
-  local handle, message = host.start(start_options(config, set))
+  local forced = force.of(config.inbox, set) or {}
+  local handle, message = host.start(start_options(config, set, forced))
   if not handle then
     log("error", "start", { reason = message })
     return 1
   end
   in_force.keep_versions(handle, set, log)
   announce(handle, config, set, log)
+  tell_forced(log, {}, forced)
   tell(log, "READY=1")
-  local why = serve(handle, config, log, set)
+  local why = serve(handle, config, log, set, forced)
   if why ~= "idle" then log("info", "stopping", { reason = why }) end
   tell(log, "STOPPING=1")
   local whole = handle:stop()

@@ -94,6 +94,10 @@ local function apply(self, text)
   local set, message = load_rules(self, settings)
   if not set then return nil, message end
   self.settings, self.rules, self.text = settings, by_name(set), text
+  for name in pairs(settings.force or {}) do
+    local rule = self.rules[name]
+    if rule and rule.shadow then rule.shadow, rule.by_hand = nil, true end
+  end
   self.ports.targets, self.ports.holidays = settings.targets, settings.holidays
   self.log = logs.new(settings.log, self.fact)
   readings.collect(not (settings.keep and settings.keep.readings == false))

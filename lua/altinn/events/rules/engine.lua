@@ -243,6 +243,7 @@ function M.settle(job, ports, outcome)
   ports.log(LEVELS[outcome.state] or "info", "verdict", {
     rule = job.rule.name, event = job.sequence, type = job.event and job.event.type, verdict = outcome.state,
     reason = settlement.reason .. outcomes.next_text(outcome),
+    force = job.rule.by_hand and "by hand" or nil,
     attempt = (job.tries or job.failures) + 1, ms = math.floor(settlement.taken * 10000 + 0.5) / 10,
   })
   return outcome

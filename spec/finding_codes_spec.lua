@@ -5,7 +5,7 @@ local lint = require "spec.support.lint"
 -- What an example cannot show, and the spec that does.
 local ELSEWHERE = {
   index = "check_spec", parser = "check_spec", place = "commands_targets_spec", inbox = "command_inbox_spec",
-  reference = "command_inbox_spec", ["config-readable"] = "check_command_spec",
+  ["load-slow"] = "rules_spec", reference = "command_inbox_spec", ["config-readable"] = "check_command_spec",
 }
 
 describe("a code of findings", function()

@@ -66,10 +66,10 @@ end
 ---@return table|nil set nil when there is an error among the findings
 ---@return altinn.events.finding[] findings
 function M.rules(config)
-  local set, problems = rules.load(config.rules, { digest = core.sha256 })
+  local set, problems, rest = rules.load(config.rules, { digest = core.sha256 })
   if not set then
     for _, problem in ipairs(problems) do with_folder(problem) end
-    return nil, findings.of_problems(problems)
+    return nil, findings.of_problems(problems, rest, config.targets, names_altinn(config))
   end
   local list = findings.of(set, config.targets, names_altinn(config))
   check_index(set, list)

@@ -6,6 +6,7 @@ local head_lint = require "altinn.events.rules.head_lint"
 local head_places = require "altinn.events.rules.head_places"
 local lint = require "altinn.events.rules.lint"
 local targets_lint = require "altinn.events.rules.lint.effects"
+local load_findings = require "altinn.events.rules.load_findings"
 local suggest = require "altinn.events.support.suggest"
 
 local M = {}
@@ -148,24 +149,39 @@ function M.of(set, targets, has_altinn)
   check_duplicates(list, set)
   local found, runs = lint.of(set, targets)
   for _, one in ipairs(found) do list[#list + 1] = one end
+  for _, one in ipairs(load_findings.of_texts(set.sources)) do list[#list + 1] = one end
   for _, rule in ipairs(has_altinn == false and set or {}) do check_asking(list, rule, runs[rule]) end
   return M.sorted(plain(list))
 end
 
---- The problems of loading as findings.
----@param problems table[] of altinn.events.rules.loading
----@return altinn.events.finding[]
-function M.of_problems(problems)
-  local list = new_list(problems.sources or {})
-  for _, problem in ipairs(problems) do
-    local rule = { file = problem.file, line = problem.line, name = problem.rule }
-    if problem.fault then list:fault(rule, problem.fault)
-    else
-      local message, remedy = faults.apart(problem.message)
-      list[#list + 1] = finding.new(problem.code or "rule", { file = problem.file, line = problem.line,
-        column = problem.column, rule = problem.rule }, message, problem.remedy or remedy)
-    end
+-- Whether a list has a finding about a name in a line: the raised problem that its place gives more exactly.
+local function is_told(list, one)
+  local name = one.message:match("^'([%w_]+)' is not") or one.message:match("has no '([%w_]+)'")
+  for _, other in ipairs(name and list or {}) do
+    local is_there = other.file == one.file and other.line == one.line
+    if is_there and other.message:find("'" .. name .. "'", 1, true) then return true end
   end
+  return false
+end
+
+--- The findings about rules of which some cannot be loaded.
+---@param problems table[] of altinn.events.rules.loading
+---@param rest table the set of those that can be
+---@param targets table<string, table>|nil
+---@param has_altinn boolean|nil
+---@return altinn.events.finding[]
+function M.of_problems(problems, rest, targets, has_altinn)
+  local list, others = new_list(rest.sources), {}
+  for _, problem in ipairs(problems) do
+    if problem.fault then
+      list:fault({ file = problem.file, line = problem.line, name = problem.rule }, problem.fault)
+    else others[#others + 1] = problem end
+  end
+  local found = M.of(rest, targets, has_altinn)
+  for _, one in ipairs(load_findings.of(others, rest.sources)) do
+    if not is_told(found, one) then list[#list + 1] = one end
+  end
+  for _, one in ipairs(found) do list[#list + 1] = one end
   return M.sorted(plain(list))
 end
 

@@ -103,6 +103,7 @@ local QUOTES = { "\226\128\152", "\226\128\153", "\226\128\156", "\226\128\157" 
 -- A word processor writes quotation marks that Lua does not know.
 local function syntax_problem(message, file, text)
   local problem = place(message, file)
+  problem.syntax = message
   problem.message = problem.message .. texts.syntax_hint(problem.message)
   local number = 0
   for line in (text .. "\n"):gmatch("(.-)\n") do
@@ -163,7 +164,7 @@ local function load_file(set, problems, names, file, options)
   if not ok then
     problems[#problems + 1] = place(text_of(result), file)
   elseif #set + #problems == before then
-    problems[#problems + 1] = { file = file, message = no_rule(file, result) }
+    problems[#problems + 1] = { file = file, message = no_rule(file, result), holds_no_rule = true }
   end
   for _, one in ipairs(ok and faults or {}) do problems[#problems + 1] = { file = file, message = one } end
   give_version(set, first, state, options)
@@ -194,8 +195,9 @@ end
 ---@return table[]|nil set the rules in the order of files and lines; rules[i].name, .bodies, .conditions, .file, .line,
 ---  .version, …; set.files; set.sources: the text of every file that was read, of modules too, by path; set.versions:
 ---  { rule, version, file, text } of each rule, for the inbox, when there is a digest; text is JSON, name -> text
----@return table[]|nil problems all that was wrong, each { file, line, message, rule, fault }; fault: what is wrong with
----  a part of a head; problems.sources: as set.sources
+---@return table[]|nil problems all that was wrong, each { file, line, message, rule, fault, syntax, holds_no_rule };
+---  fault: what is wrong with a part of a head; syntax: what Lua says of a text that it cannot read
+---@return table|nil rest with problems: the rules that can be loaded, as a set
 function M.load(paths, options)
   options = options or {}
   for key in pairs(options) do
@@ -205,16 +207,13 @@ function M.load(paths, options)
   end
   local sources = sources_module.new(options.sources)
   local files, missing = sources:files(paths)
-  if not files then return nil, missing end
+  if not files then return nil, missing, { sources = sources.texts } end
   local set, problems, names = { files = files, sources = sources.texts, versions = {} }, {}, {}
   local loading = {}
   for name, value in pairs(options) do loading[name] = value end
   loading.sources = sources
   for _, file in ipairs(files) do load_file(set, problems, names, file, loading) end
-  if #problems > 0 then
-    problems.sources = sources.texts
-    return nil, problems
-  end
+  if #problems > 0 then return nil, problems, set end
   return set
 end
 

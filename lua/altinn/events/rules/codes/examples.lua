@@ -10,6 +10,14 @@ function M.rule(part, on)
     on or '"correspondencepublished"', part and "  " .. part .. "\n" or "")
 end
 
+--- The text of a rule whose body begins with a statement, in its fourth line.
+---@param statement string
+---@return string
+function M.body(statement)
+  return ('rule {\n  name = "a", on = "correspondencepublished",\n  run = function(event)\n    %s\n'
+    .. '    return skip("nothing to do with " .. event.id)\n  end,\n}\n'):format(statement)
+end
+
 --- An example whose part is wrong, and what it should be.
 ---@param wrong string
 ---@param right string|nil nil: the part is left out

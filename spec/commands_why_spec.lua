@@ -85,16 +85,18 @@ describe("altinn-events why of an event in the inbox", function()
   end
 
   it("says why: what was done, and what the target answered", function()
-    says(asked("good-1", "sends"), "sends wants it", "done at 20", ": sent to print",
+    says(asked("good-1", "sends"), "sends: done at 20", ": sent to print",
       "effect for print: sent 201 (key print:sends/")
-    says(asked("bad-2", "sends"), "a dead letter since 20", "after 1 attempt: target 'print' answered 422",
+    says(asked("bad-2", "sends"), "sends: a dead letter since 20", "after 1 attempt: target 'print' answered 422",
       "altinn-events inbox retry 2 --rule sends", "effect for print: refused 422")
   end)
 
   it("says why not: skipped, and conditions that do not hold", function()
-    says(asked("good-3", "sends"), "skipped at 20", "an event before meant the same")
-    says(asked("good-1", "never"), "never does not want it", "FAILS  type")
-    says(asked("good-1", "careful"), "is switched off",
+    says(asked("good-3", "sends"), "skipped at 20", "an event before meant the same",
+      "FAILS  repeats", "it would run if no event before it meant the same, or if the rule said repeats = true")
+    says(asked("good-1", "never"), "never: does not want it: it would fire if type were correspondencepurged, or if on "
+      .. "also named correspondencepublished", "FAILS  type", "it would hold if type were correspondencepurged")
+    says(asked("good-1", "careful"), "is switched off", "it has no run",
       "asked  unless             wants the letter has never been Read")
   end)
 
@@ -116,12 +118,31 @@ describe("altinn-events why of an event in the inbox", function()
   end)
 
   it("says why not yet: Altinn has not vouched for the event", function()
-    says(asked("good-1", "asks"), "asked  trust", "Altinn vouches for it",
-      "not yet: Altinn has not vouched for the event; it is asked again at 20")
+    says(asked("good-1", "asks"), "asks: not yet: Altinn has not vouched for the event; it is asked again at 20",
+      "FAILS  trust", "Altinn vouches for it", "it would run if Altinn vouched for it, or if the rule said trust")
   end)
 
   it("says what a rule in the shadow would have done", function()
     says(asked("good-1", "shadow"), "in the shadow: it would have done: confirm", "it would have done: [{")
+  end)
+
+  it("sums up the rules that do not want it, unless all are wanted", function()
+    local out = why("good-1", words_of(one))
+    says(out, "1 rule does not want it (--all shows why); never: does not want it: it would fire if type were")
+    assert.is_nil(out:find("FAILS  type", 1, true))
+    says(why("good-1", "--all", words_of(one)), "never: does not want it", "FAILS  type")
+  end)
+
+  it("says why of the events of a file, each, and what the inbox knows of them", function()
+    local path = one.folder .. "/some.jsonl"
+    process.write(path, sample.text { id = "good-1" } .. "\n" .. sample.text { id = "new", source = "/x" } .. "\n"
+      .. sample.text { id = "good-1", source = "/another" } .. "\n")
+    local out = why(path, words_of(one))
+    says(out, "(event 1 of the inbox)", "sends: done at 20", "sends: it would fire", "waits: it would fire")
+    local result = cjson.decode(why(path, "--json", words_of(one)))
+    assert.are.same({ 3, 1 }, { result.count, result.events[1].sequence })
+    assert.is_nil(result.events[2].sequence)
+    assert.is_nil(result.events[3].sequence)
   end)
 
   it("--json has the same", function()
@@ -146,7 +167,8 @@ describe("altinn-events why of an event in the inbox", function()
     local status, out, err = one:run("why", "e", words_of(one))
     one:close()
     assert.are.equal(0, status, err)
-    for _, wanted in ipairs { "new wants it", "old is not among the rules", "a dead letter since 20", ": no" } do
+    for _, wanted in ipairs { "new: it wants the event and has no run of it", "old: a dead letter since 20", ": no",
+      "it is not among the rules" } do
       assert(out:find(wanted, 1, true), out)
     end
   end)

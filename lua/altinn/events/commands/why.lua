@@ -1,39 +1,41 @@
--- altinn-events why: why a rule wants an event, or not; and of an event of the inbox what became of it: why it was
--- done, why not, why not yet, why again.
-local given_events = require "altinn.events.commands.given_events"
+-- altinn-events why: why a rule fired, why not and what would flip it, why not yet, why again.
 local findings = require "altinn.events.rules.findings"
+local given_events = require "altinn.events.commands.given_events"
 local options = require "altinn.events.commands.options"
 local output = require "altinn.events.commands.output"
 local prepare = require "altinn.events.host.prepare"
-local runs = require "altinn.events.commands.why_run"
-local why = require "altinn.events.rules.why"
+local text = require "altinn.events.commands.why_text"
 
-local M = { summary = "why a rule wants an event or not, and what became of it: why not yet, why again", needs = {} }
+local M = { summary = "why a rule fired or not, what would flip it, why not yet, why again", needs = {} }
 
 --- Adds its options to the parser.
 ---@param command table
 function M.options(command)
   options.add(command, "config", "inbox", "json", "rule")
-  command:argument("event", "its number in the inbox, its id, or a file")
+  command:flag("--all", "also the rules that do not want the event, each with its conditions")
+  command:argument("event", "its number in the inbox, its id, or a file with one event or one a line")
 end
 
--- Adds the stories of the runs; those of rules that are no longer there stand at the end.
-local function add_runs(list, stories, name)
-  for _, explanation in ipairs(list) do
-    explanation.run, stories[explanation.rule] = stories[explanation.rule], nil
-  end
-  local others = {}
-  for rule in pairs(stories) do others[#others + 1] = rule end
-  table.sort(others)
-  for _, rule in ipairs(others) do
-    if name == nil or name == rule then list[#list + 1] = { rule = rule, gone = true, run = stories[rule] } end
-  end
+-- The events that the word names; one of the inbox that cannot be read is named by its number alone.
+local function events_of(word, path)
+  local list, message = given_events.of(word, path)
+  if list then return list end
+  local row = not io.open(word, "rb") and require("altinn.events.host.inbox").row(path, word)
+  if row then return { { sequence = row.sequence } } end
+  return nil, message
 end
 
-local function print_one(explanation)
-  if explanation.gone then output.line("%s is not among the rules", explanation.rule)
-  else output.out(why.text(explanation)) end
-  if explanation.run then output.out(runs.text(explanation.run)) end
+local function answers(args, config, set)
+  local list, message = events_of(args.event, config.inbox)
+  if not list then return nil, message end
+  local why, found = require "altinn.events.host.why", {}
+  for index, given in ipairs(list) do
+    local asked = { inbox = config.inbox, sequence = given.sequence, event = given.event, set = set, config = config,
+      name = args.rule }
+    found[index], message = why.of(asked)
+    if not found[index] then return nil, message end
+  end
+  return found
 end
 
 --- Runs the verb.
@@ -44,23 +46,16 @@ function M.run(args, config)
   local set, list = prepare.rules(config)
   for _, finding in ipairs(set and {} or list) do output.note(findings.text(finding)) end
   if not set then return 1 end
-  local list_of_events, message = given_events.of(args.event, config.inbox)
-  if not list_of_events then return output.failure(message) end
-  local event, sequence = list_of_events[1].event, list_of_events[1].sequence
-  list, message = why.explain(set, event, args.rule)
-  if not list then return output.failure(message) end
-  if sequence then
-    local stories
-    stories, message = runs.of(config.inbox, sequence, event, set)
-    if not stories then return output.failure(message) end
-    add_runs(list, stories, args.rule)
-  end
+  local found, message = answers(args, config, set)
+  if not found then return output.failure(message) end
   if args.json then
-    output.json { event = tostring(event), sequence = sequence, rules = list }
+    output.json(#found == 1 and found[1] or { count = #found, events = output.list(found) })
     return 0
   end
-  output.line("%s", tostring(event))
-  for _, explanation in ipairs(list) do print_one(explanation) end
+  for index, answer in ipairs(found) do
+    if index > 1 then output.out "" end
+    text.print(answer, args.all or args.rule ~= nil)
+  end
   return 0
 end
 

@@ -318,10 +318,15 @@ function M.event_text(changes)
   return joined(parts)
 end
 
+--- A value that a no(…) excludes, in words.
+---@param value any a text, or a prefix
+---@return string
 local function excluded_text(value)
   if type(value) == "table" then return ("prefix \"%s\""):format(core.mask(tostring(value.value))) end
   return core.mask(tostring(value))
 end
+
+M.excluded_text = excluded_text
 
 local function rule_part(change)
   if change.drop then return change.part .. " were left out" end

@@ -176,23 +176,30 @@ end
 
 -- For `why`: what the gate will ask of an event.
 
-local function shown(attribute, wants) return { attribute = attribute, wants = wants } end
+-- flip: what would have to be otherwise, of the event or its letter, and of the rule.
+local function shown(attribute, wants, event, rule)
+  return { attribute = attribute, wants = wants, flip = { event = event, rule = rule } }
+end
 
 --- The conditions that are asked when a run begins.
 ---@param rule table
 ---@param event table
----@return { attribute: string, wants: string }[]
+---@return { attribute: string, wants: string, flip: { event: string, rule: string } }[] flip: what would let the run
+---  through if the condition did not hold: of the event or its letter, or of the rule
 function M.conditions(rule, event)
   local list, meaning = json.list {}, events.describe(event) or {}
   if not rule.repeats and happens_once(meaning) then
     list[#list + 1] = shown("repeats", ("no earlier event that means the same: %s happens once to %s"):format(
-      meaning.name, meaning.about and "a thing" or "nothing"))
+      meaning.name, meaning.about and "a thing" or "nothing"), "no event before it meant the same",
+      "the rule said repeats = true")
   end
   if rule.trust == "confirmed" then
-    list[#list + 1] = shown("trust", "Altinn vouches for it: " .. vouching.how(rule, meaning))
+    list[#list + 1] = shown("trust", "Altinn vouches for it: " .. vouching.how(rule, meaning),
+      "Altinn vouched for it", "the rule said trust = \"hint\"")
   end
   if rule.unless then
-    list[#list + 1] = shown("unless", "the letter has never been " .. table.concat(rule.unless.been, ", "))
+    list[#list + 1] = shown("unless", "the letter has never been " .. table.concat(rule.unless.been, ", "),
+      "the letter had never been " .. table.concat(rule.unless.been, ", "), "the rule's unless did not name that status")
   end
   return list
 end

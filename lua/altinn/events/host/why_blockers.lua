@@ -1,0 +1,243 @@
+-- Why a run has not begun: what has to happen first. From the inbox file, and from what the running host knows of
+-- itself.
+local events = require "altinn.events"
+local json = require "altinn.events.support.json"
+local orders = require "altinn.events.rules.order"
+local shown = require "altinn.events.host.inbox_shown"
+local state = require "altinn.events.host.state"
+
+local M = {}
+
+local IN_LINE = 1000  -- runs of a line that are looked at
+local NAMED = 20      -- events that are named
+
+local moment = shown.moment
+
+---@class altinn.events.why.world
+---@field inbox userdata an open inbox of altinn.events.host
+---@field now integer milliseconds since 1970
+---@field facts table|nil of altinn.events.host.state
+---@field attended boolean|nil whether a host has the inbox; nil: not known
+---@field rules table<string, table> the rules of today by name
+---@field limits table of the configuration
+
+-- The whole host.
+
+local function stopped_workers(facts, list)
+  for _, worker in ipairs(facts.workers or {}) do
+    if not worker.turns then
+      list[#list + 1] = { kind = "worker", worker = worker.number, reason = worker.reason }
+    end
+  end
+end
+
+-- What keeps every run from beginning.
+local function of_host(world)
+  local list, facts = {}, world.facts
+  if world.attended == false then
+    list[1] = { kind = "host" }
+    return list
+  end
+  if not facts then return list end
+  if facts.draining then list[#list + 1] = { kind = "draining" } end
+  if facts.failed then list[#list + 1] = { kind = "failed" } end
+  if not facts.inbox.stores then list[#list + 1] = { kind = "inbox", reason = facts.inbox.reason } end
+  stopped_workers(facts, list)
+  return list
+end
+
+-- The rule.
+
+local function of_rule(world, name)
+  local rule = world.rules[name]
+  if not rule then return { kind = "rule gone", rule = name } end
+  if not rule.enabled then return { kind = "rule off", rule = name, file = rule.file, line = rule.line } end
+end
+
+-- Time.
+
+local function breaker_of(world, target)
+  for _, breaker in ipairs(world.facts and world.facts.breakers or {}) do
+    if breaker.target == target then return breaker end
+  end
+end
+
+local function of_breaker(world, run, target)
+  local breaker = breaker_of(world, target)
+  return { kind = "breaker", target = target, ["until"] = moment(run.due), since = breaker and breaker.since,
+    next = breaker and breaker.next, open = world.facts and breaker ~= nil or nil }
+end
+
+-- What a run waits for that is in the file and not due.
+local function of_time(world, run)
+  local cause = run.cause or ""
+  local target = run.state == "held" and cause:match "^breaker:(.+)$"
+  if target then return of_breaker(world, run, target) end
+  local kind = run.state == "held" and (cause:find "^trust" and "trust" or "held") or "time"
+  return { kind = kind, ["until"] = moment(run.due), because = run.state, reason = shown.masked(run.reason),
+    body = run.timer and (run.entry or "run") or nil }
+end
+
+-- The line.
+
+local function line_of(world, rule, event)
+  local path, key = orders.key(rule, event)
+  if not key then return {} end
+  return assert(world.inbox:line { rule = rule.name, path = path, key = key, now = world.now, limit = IN_LINE })
+end
+
+-- The runs of the rule that are in flight, as far as the host names them: sequence -> since.
+local function flying(world, name)
+  local set, entry = {}, nil
+  for _, one in ipairs(world.facts and world.facts.rules or {}) do
+    if one.rule == name then entry = one end
+  end
+  for _, run in ipairs(entry and entry.oldest or {}) do set[run.event] = run.since end
+  return set, entry
+end
+
+-- Since when a run that is not asleep stands in its line: an event came, or its time came.
+local function entered(run) return run.state == "waiting" and run.changed or run.due end
+
+-- Whether `other` is carried out before `own`, a run that stands in the line now.
+local function is_before(other, own, in_flight)
+  if other.sequence == own.sequence then return false end
+  if other.in_line == 1 or in_flight[other.sequence] then return true end
+  if own.in_line == 1 then return false end
+  local a, b = entered(other), entered(own)
+  if other.state == "waiting" and own.state == "waiting" or a == b then return other.sequence < own.sequence end
+  return a < b
+end
+
+-- Of those before, the one that is carried out first.
+local function head_of(list, in_flight)
+  local head = list[1]
+  for _, one in ipairs(list) do
+    if one.in_line == 1 then return one end
+    if in_flight[one.sequence] then head = one end
+  end
+  return head
+end
+
+local function told(world, run, in_flight)
+  local since = in_flight[run.sequence]
+  return { event = run.sequence, state = since and "running" or run.state, since = since,
+    due = run.due > world.now and moment(run.due) or nil, reason = shown.masked(run.reason) }
+end
+
+-- What the head of a line waits for: the same question of it, but for the line.
+local function not_yet_of_head(world, rule, head, in_flight)
+  if in_flight[head.sequence] then return json.list {} end
+  if head.due > world.now then return json.list { of_time(world, head) } end
+  return json.list { M.limit(world, rule.name, head.sequence) }
+end
+
+local function behind(world, rule, list, in_flight)
+  table.sort(list, function(a, b) return a.sequence < b.sequence end)
+  local head, last = head_of(list, in_flight), list[#list]
+  local blocker = told(world, last, in_flight)
+  blocker.kind, blocker.rule, blocker.before, blocker.more = "behind", rule.name, #list, #list >= IN_LINE - 1 or nil
+  blocker.events = json.list {}
+  for index = math.max(1, #list - NAMED + 1), #list do
+    blocker.events[#blocker.events + 1] = list[index].sequence
+  end
+  blocker.head = told(world, head, in_flight)
+  blocker.head.not_yet = not_yet_of_head(world, rule, head, in_flight)
+  return blocker
+end
+
+-- The run among those of its line; one that will come to its line when it is due is not there yet.
+local function find(list, sequence)
+  for _, one in ipairs(list) do
+    if one.sequence == sequence then return one end
+  end
+end
+
+local function of_line(world, rule, event, run, in_flight)
+  local line = line_of(world, rule, event)
+  local own, before = find(line, run.sequence), {}
+  for _, other in ipairs(line) do
+    local is_first
+    if own then is_first = is_before(other, own, in_flight)
+    else is_first = other.sequence ~= run.sequence and other.in_line == 1 and other.due > run.due end
+    if is_first then before[#before + 1] = other end
+  end
+  return #before > 0 and behind(world, rule, before, in_flight) or nil
+end
+
+-- The rule's limit.
+
+--- The limit that keeps a run of the rule from beginning: as many as it allows are in flight.
+---@param world altinn.events.why.world
+---@param name string of the rule
+---@param sequence integer
+---@return table|nil blocker
+function M.limit(world, name, sequence)
+  local in_flight, entry = flying(world, name)
+  if not entry or not entry.at_once or entry.in_flight < entry.at_once or in_flight[sequence] then return nil end
+  local runs = json.list {}
+  for index, run in ipairs(entry.oldest) do runs[index] = { event = run.event, since = run.since } end
+  return { kind = "limit", rule = name, at_once = entry.at_once, in_flight = entry.in_flight, runs = runs }
+end
+
+-- A run.
+
+local OPEN = { waiting = true, retry = true, later = true, held = true }
+
+--- Since when the run is in flight, as far as it is known.
+---@param world altinn.events.why.world
+---@param run table
+---@return string|nil since
+function M.in_flight(world, run)
+  local facts = world.facts
+  for _, one in ipairs(facts and facts.event and facts.event.event == run.sequence and facts.event.runs or {}) do
+    if one.rule == run.rule then return one.since end
+  end
+  return flying(world, run.rule)[run.sequence]
+end
+
+-- What stands between an open run and its beginning, besides the host and the rule.
+local function of_open(world, rule, event, run)
+  local in_flight, list = flying(world, run.rule), {}
+  if run.due > world.now then list[1] = of_time(world, run) end
+  list[#list + 1] = of_line(world, rule, event, run, in_flight)
+  if #list == 0 then list[1] = M.limit(world, run.rule, run.sequence) end
+  return list
+end
+
+--- What has to happen before a run begins; empty: nothing is known to be in its way.
+---@param world altinn.events.why.world
+---@param run table a row of inbox:runs, with `sequence`
+---@param event any|nil nil: the stored event cannot be read
+---@return table[] blockers each { kind, … }; kinds: host, draining, failed, inbox, worker; rule gone, rule off;
+---  unreadable; time, breaker, trust, held; behind; limit
+function M.of(world, run, event)
+  local list = json.list {}
+  local lost = of_rule(world, run.rule)
+  if run.state == "abandoned" then
+    list[1] = lost
+    return list
+  end
+  if not OPEN[run.state] or M.in_flight(world, run) then return list end
+  local function add(more)
+    for _, one in ipairs(more) do list[#list + 1] = one end
+  end
+  add(of_host(world))
+  if event == nil then add { { kind = "unreadable" } }
+  elseif lost then add { lost }
+  else add(of_open(world, world.rules[run.rule], event, run)) end
+  return list
+end
+
+--- The limit of a rule that may hold a run back, when the running host was not asked.
+---@param world altinn.events.why.world
+---@param name string
+---@return integer|nil at_once
+function M.own_limit(world, name)
+  local rule = world.rules[name]
+  return rule and rule.limit and rule.limit.at_once or world.limits and world.limits.at_once
+end
+
+M.milliseconds, M.mask = state.milliseconds, events.mask
+
+return M

@@ -442,15 +442,16 @@ describe("why", function()
   it("names each condition with what it wants and what it got", function()
     rules_folder()
     write("event.json", event:format("correspondencepublished", "other-letters"))
-    local status, out = run("why", "event.json")
+    local status, out = run("why", "event.json", "--all")
     assert.are.equal(0, status)
-    says(out, "welcome does not want it", "holds  type", "FAILS  resource",
+    says(out, "welcome: does not want it: it would fire if resource were acme-letters, or if when.resource also named "
+      .. "other-letters", "holds  type", "FAILS  resource",
       "wants urn:altinn:resource:acme-letters, got urn:altinn:resource:other-letters",
-      "off wants it, and is switched off (enabled = false)", "it has no condition: it wants every event")
+      "off: it would fire, and is switched off (enabled = false)", "it has no condition: it wants every event")
     silent(out, person)
     write("event.json", event:format("correspondencepublished", "acme-letters"))
     out = select(2, run("why", "event.json"))
-    says(out, "welcome wants it")
+    says(out, "welcome: it would fire")
   end)
 
   it("says what is missing", function()
@@ -458,7 +459,9 @@ describe("why", function()
       run = print }]]
     write("event.json", event:format("correspondencepublished", "acme-letters"))
     local _, out = run("why", "event.json")
-    says(out, "FAILS  dataschema", "wants x, got nothing", "FAILS  subject", "wants no urn:*")
+    says(out, "FAILS  dataschema", "wants x, got nothing", "FAILS  subject", "wants no urn:*",
+      "no event was found whose dataschema is as it wants; it would fire if when.dataschema were left out and "
+      .. "when.subject were left out")
     silent(out, person)
   end)
 
@@ -483,7 +486,13 @@ describe("why", function()
     assert.are.equal("welcome", result.rules[1].rule)
     assert.is_false(result.rules[1].matched)
     assert.are.same({ attribute = "type", holds = false, wants = events.types.correspondencepublished.type,
-      got = events.types.correspondencepurged.type }, result.rules[1].conditions[1])
+      got = events.types.correspondencepurged.type, flip = "type were correspondencepublished" },
+      result.rules[1].conditions[1])
+    assert.are.equal("on also named correspondencepurged", result.rules[1].flip.rule.text)
+    assert.are.same({ { part = "on", add = events.types.correspondencepurged.type } },
+      result.rules[1].flip.rule.changes)
+    assert.are.same({ { attribute = "type", to = events.types.correspondencepublished.type,
+      from = events.types.correspondencepurged.type } }, result.rules[1].flip.event.changes)
     local err
     status, out, err = run("why", "event.json", "--rule", "welcom")
     assert.are.equal(1, status)
@@ -497,7 +506,7 @@ describe("why", function()
     for _, word in ipairs { "1", "id-one" } do
       local status, out = run("why", word)
       assert.are.equal(0, status)
-      says(out, "welcome wants it")
+      says(out, "welcome: it wants the event and has no run of it", "print: a dead letter since")
       silent(out, person)
     end
     local status, _, err = run("why", "99")

@@ -34,7 +34,7 @@ local function print_blockers(entry)
         table.concat(one.events, ", "))
     end
     for _, head in ipairs(one.head and one.head.not_yet or {}) do
-      output.line("       the head waits: %s", head.text)
+      if head.kind ~= "time" then output.line("       the head waits: %s", head.text) end
     end
   end
 end
@@ -106,9 +106,11 @@ end
 
 --- Prints an answer of altinn.events.host.why.
 ---@param answer table
----@param whole boolean also the rules that do not want the event, each with its conditions
+---@param whole boolean also the rules that do not want the event, each with its conditions; a single rule is always
+---  shown so
 function M.print(answer, whole)
   local others = {}
+  whole = whole or #answer.rules == 1
   output.line("%s%s", answer.event, answer.sequence and (" (event %d of the inbox)"):format(answer.sequence) or "")
   for _, entry in ipairs(answer.rules) do
     if whole or is_concerned(entry) then print_entry(entry) else others[#others + 1] = entry end

@@ -199,7 +199,8 @@ function M.conditions(rule, event)
   end
   if rule.unless then
     list[#list + 1] = shown("unless", "the letter has never been " .. table.concat(rule.unless.been, ", "),
-      "the letter had never been " .. table.concat(rule.unless.been, ", "), "the rule's unless did not name that status")
+      "the letter had never been " .. table.concat(rule.unless.been, ", "),
+      "the rule's unless did not name that status")
   end
   return list
 end

@@ -88,12 +88,11 @@ end
 
 --- What would make a rule want an event, as a sentence; for an explanation that did not match.
 ---@param explanation table
----@return string "does not want it: it would fire if resource were acme-letters, or if when.resource also named other-letters"
+---@return string "does not want it: it would fire if resource were acme, or if when.resource also named other"
 function M.flip_text(explanation)
   local flip = explanation.flip
   if not flip.event then
-    return ("does not want it: its conditions on %s exclude each other, so that no event was found that it would want; "
-      .. "it would fire if %s")
+    return ("does not want it: no event was found whose %s is as it wants; it would fire if %s")
       :format(flip.none, flip.rule.text)
   end
   return ("does not want it: it would fire if %s, or if %s"):format(flip.event.text, flip.rule.text)

@@ -123,11 +123,31 @@ local function overran(self, kind, place, element, began)
   if kind == "it" then self.overran[element] = true end
 end
 
--- A spec with its hooks. Each has the same random numbers, alone or not.
+-- Closes the worlds that a spec has made; their hosts may have broken a promise.
+local function close_worlds(self, element)
+  if #self.worlds == 0 then return end
+  local place, began = begin(self, "it", element), now(self)
+  host.limit(self.limit, too_long(self))
+  for _, world in ipairs(self.worlds) do
+    local fine, message = pcall(world.close, world)
+    if not fine then
+      self:add_problem(element, "error", { message = tostring(message):gsub("^[^\n]-:%d+: ", ""), trace = nil })
+    end
+  end
+  host.limit()
+  overran(self, "it", place, element, began)
+  self.worlds = {}
+end
+
+-- A spec with its hooks. Each has the same random numbers, alone or not. What it comes to is told when its worlds are
+-- closed.
 local function run_it(self, safe, run, element)
   math.randomseed(self.seed)
+  self.spec, self.status, self.worlds = element, "error", {}  -- busted tells no end after a before_each that fails
   local results = table.pack(safe("it", run, element))
-  if self.of_hook then self:tell_spec(element, "error") end  -- busted runs no spec after such a hook
+  close_worlds(self, element)
+  self.spec = nil
+  self:tell_spec(element, self.status)
   return table.unpack(results, 1, results.n)
 end
 
@@ -135,7 +155,7 @@ local function watch(self)
   local busted, safe = self.busted, self.busted.safe
   function busted.safe(descriptor, run, element)
     local kind = kind_of(descriptor, run, element)
-    if not kind and descriptor == "it" then return run_it(self, safe, run, element) end
+    if not kind and descriptor == "it" and element.descriptor == "it" then return run_it(self, safe, run, element) end
     if not kind then return safe(descriptor, run, element) end
     local place, began = begin(self, kind, element), now(self)
     if self.coverage then counting.start() end
@@ -157,7 +177,7 @@ local function problem_of(self, message, trace)
 end
 
 -- Of several problems of a spec the first counts; the others stand in its message.
-local function add_problem(self, element, state, problem)
+function Child:add_problem(element, state, problem)
   local known = self.problems[element]
   if not known then
     problem.state = state
@@ -169,11 +189,7 @@ end
 
 local function tell_problem(self, state, element, message, trace)
   local problem = problem_of(self, message, trace)
-  if element.descriptor == "it" then return add_problem(self, element, state, problem) end
-  if element.descriptor == "before_each" then  -- the spec that it belongs to is about to end
-    self.of_hook = problem
-    return
-  end
+  if self.spec then return self:add_problem(self.spec, element == self.spec and state or "error", problem) end
   if problem.message:find("hangs, and was not called again", 1, true) then return end  -- its parent has said so
   local hook, name = label_of(self, element.descriptor or "file", element)
   tell_result(self, { what = "error", hook = hook, name = name, message = problem.message,
@@ -193,11 +209,10 @@ end
 function Child:tell_spec(element, status)
   local name, line = full_name(self.busted, element), line_of(element.trace, self.file)
   local problem, state = self.problems[element] or {}, NUMBERS[status] or "error"
-  if state == "error" and not problem.message then problem = self.of_hook or problem end
+  if problem.state == "error" then state = "error" end
   if self.overran[element] and state ~= "error" then
     state, problem = "error", { message = ("%s:%d: %s"):format(self.file, line or 0, too_long(self)) }
   end
-  self.of_hook = nil
   tell_result(self, { what = "spec", name = name, key = key_of(self, name, line), line = line, state = state,
     message = problem.message, at = problem.line, trace = problem.trace, seconds = element.duration })
   if self.coverage then tell_coverage(self) end
@@ -217,7 +232,8 @@ local function listen(self)
     return nil, true
   end)
   busted.subscribe({ "test", "end" }, function(element, _, status)
-    self:tell_spec(element, tostring(status))
+    self.status = tostring(status)
+    if element.descriptor == "pending" then self:tell_spec(element, self.status) end
     return nil, true
   end)
   for _, descriptor in ipairs { "it", "pending" } do
@@ -229,11 +245,22 @@ end
 
 -- The file.
 
+-- Notes the worlds that a spec makes, for their end; those of setup belong to several specs.
+local function follow_worlds(self, test)
+  local make = test.world
+  function test.world(options)
+    local world = make(options)
+    if self.spec then table.insert(self.worlds, world) end
+    return world
+  end
+end
+
 local function add_words(self)
   local busted = self.busted
   local world = self.world
   if world then
-    world.seed, world.covers = self.seed, self.coverage ~= nil
+    world.seed, world.covering = self.seed, self.coverage ~= nil
+    follow_worlds(self, world)
     busted.export("test", world)
     busted.export("workdays", world.workdays)
   end
@@ -246,7 +273,7 @@ local function register_file(self)
   local chunk, message = loadfile(self.file, "t")
   if not chunk then
     message = whole(message, self.file)
-    tell { what = "error", kind = "file", name = "", line = tonumber(message:match("^.-:(%d+):")),
+    tell { what = "error", hook = "file", name = "", line = tonumber(message:match("^.-:(%d+):")),
       message = message .. texts.syntax_hint(message) }
     return false
   end
@@ -285,7 +312,8 @@ function M.run(file, options)
   math.randomseed(self.seed)
   local ok, failure = xpcall(run_file, debug.traceback, self)
   host.limit()
-  if not ok then tell { what = "error", kind = "file", name = "", message = tostring(failure) } end
+  if ok and self.world then ok, failure = pcall(self.world.finish) end
+  if not ok then tell { what = "error", hook = "file", name = "", message = tostring(failure) } end
   if self.coverage then tell_coverage(self) end
   tell { what = "over" }
 end

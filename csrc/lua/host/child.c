@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <sys/time.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "host/child.h"
@@ -196,6 +197,13 @@ static int child_cores (lua_State *L) {
   return 1;
 }
 
+static int child_steady (lua_State *L) {
+  struct timespec now;
+  (void)clock_gettime(CLOCK_MONOTONIC, &now);
+  lua_pushnumber(L, (double)now.tv_sec + (double)now.tv_nsec / 1e9);
+  return 1;
+}
+
 /* The child's side. */
 
 static int child_tell (lua_State *L) {
@@ -269,6 +277,7 @@ static const luaL_Reg functions[] = {{"fork", child_fork},
                                      {"tell", child_tell},
                                      {"limit", child_limit},
                                      {"cores", child_cores},
+                                     {"steady", child_steady},
                                      {NULL, NULL}};
 
 void ae_host_child_setup (lua_State *L) {

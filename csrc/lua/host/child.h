@@ -17,6 +17,7 @@
 **     limit([seconds, message]): after so many seconds the Lua code that the main coroutine
 **                          runs raises the message, with its place; without them: never
 **     cores() -> the number of processors
+**     steady() -> seconds, of a clock that nobody sets
 **
 ** A child: :read("output" | "errors" | "report") -> text, "" when there is nothing just
 ** now, nil at the end; :has_ended() -> nil, or "exit" | "signal", and the number; :signal(

@@ -168,13 +168,12 @@ local function run_specs(args, specs, files)
   local broken, chosen_seed = {}, args.seed or math.random(1, 999999)
   local report = new_report(args, host, broken, chosen_seed)
   require("altinn.events.test.runner.order")(specs, args.shuffle and chosen_seed)
-  local began, clock = os.time(), require("system").monotime
-  local start = clock()
+  local began, start = os.time(), host.steady()
   local ran, signal = require("altinn.events.test.runner.pool").run(specs,
     pool_options(args, host, report, broken, chosen_seed, coverage))
   local parts = parts_of(coverage, files)
   if not broken.why then
-    report:finish(ran, { seconds = clock() - start, began = began, interrupted = signal,
+    report:finish(ran, { seconds = host.steady() - start, began = began, interrupted = signal,
       parts = args.coverage and parts or nil })
   end
   local status = status_of(ran, signal, broken)

@@ -198,7 +198,7 @@ local shape = {
   endpoint = endpoint, resources = texts, narrow = want "boolean",
   listen = address, admin = address_or_none, secret = secret, inbox = file_name, rules = texts,
   targets = targets, holidays = dates, workers = whole(1, 64), log = record { format = log_format },
-  keep = record { readings = want "boolean" },
+  test = record { reload = want "boolean", seconds = whole(1, 3600) }, keep = record { readings = want "boolean" },
   limits = record {
     max_bytes = whole(1024, 1 << 28), deadline = whole(1, 3600), connections = whole(1, 65536),
     seconds = whole(1, 86400), memory = whole(1 << 16, 1 << 40), instructions = whole(1000, 1 << 60),

@@ -5,22 +5,16 @@ local core = require "altinn.events.core"
 local events = require "altinn.events"
 local finding = require "altinn.events.rules.finding"
 local findings = require "altinn.events.rules.findings"
+local paths = require "altinn.events.support.path"
 local places = require "altinn.events.host.places"
 local rules = require "altinn.events.rules.loading"
 
 local M = {}
 
-local function working_folder()
-  local pipe = io.popen("pwd", "r")
-  local folder = pipe and pipe:read("l")
-  if pipe then pipe:close() end
-  return folder or "?"
-end
-
 -- A path in the configuration is taken from the working folder, which may be another one than people think.
 local function with_folder(problem)
   if not problem.line and problem.message:find("^No such file") and problem.file:sub(1, 1) ~= "/" then
-    problem.message = ("%s (in %s)"):format(problem.message, working_folder())
+    problem.message = ("%s (in %s)"):format(problem.message, paths.folder())
   end
   return problem
 end

@@ -6,6 +6,7 @@ local force = require "altinn.events.host.force"
 local host = require("altinn.events.support.libraries").load "altinn.events.host"
 local in_force = require "altinn.events.host.in_force"
 local prepare = require "altinn.events.host.prepare"
+local reloads = require "altinn.events.host.reload"
 local rules = require "altinn.events.rules.loading"
 local logs = require "altinn.events.host.log"
 
@@ -36,31 +37,6 @@ local function report(log, list)
     local level = LEVELS[finding.severity]
     log(level, "rules", { reason = findings.text(finding):gsub("^warning: ", ""):gsub("^hint: ", "") })
   end
-end
-
--- Reads the rule files and puts their rules in force. Gives the rules; or nil and a reason, and then the old rules,
--- `before`, stay in force.
-local function renew(handle, config, log, before)
-  local set, list = prepare.rules(config)
-  report(log, list)
-  if not set then return nil, "the new rules are broken" end
-  local done, message = in_force.replace(handle, config, set, log, before, function(lost) report(log, lost) end)
-  if not done then return nil, message end
-  return set
-end
-
--- Reloads the rules; gives those in force. An error in it is logged and does not end the host.
-local function reload(handle, config, log, before)
-  local called, set, message = xpcall(renew, debug.traceback, handle, config, log, before)
-  if not called then set, message = nil, tostring(set) end
-  if not set then
-    handle:reload_refused()
-    log("error", "reload", { reason = message .. "; the old ones stay in force" })
-    return before
-  end
-  local count = #set
-  log("info", "reload", { reason = ("%d rule%s in force"):format(count, count == 1 and " is" or "s are") })
-  return set
 end
 
 -- Tells which rules came into force by hand, and which are in the shadow again.
@@ -107,14 +83,17 @@ local function tell_health(handle, log)
 end
 
 local function serve(handle, config, log, set, forced)
-  local pause = watchdog()
+  local pause, reload = watchdog(), reloads.new(handle, config, log, set, report)
   forced = follow_force(handle, config, log, set, forced)  -- the file may have been of an earlier version
   while true do
-    local what = handle:wait(pause)
-    if what == "hup" then set = reload(handle, config, log, set) end
-    if what == "hup" or what == "forced" then forced = follow_force(handle, config, log, set, forced)
+    local what, before = handle:wait(reload:pause(pause)), reload.set
+    if what == "hup" then reload:begin()
     elseif what == "unwell" or what == "well" then tell_health(handle, log)
-    elseif what then return what end
+    elseif what and what ~= "forced" then return what, reload end
+    reload:look()
+    if what == "forced" or reload.set ~= before then
+      forced = follow_force(handle, config, log, reload.set, forced)
+    end
     tell(log, "WATCHDOG=1")
   end
 end
@@ -148,10 +127,12 @@ function M.run(config)
   announce(handle, config, set, log)
   tell_forced(log, {}, forced)
   tell(log, "READY=1")
-  local why = serve(handle, config, log, set, forced)
+  local why, reload = serve(handle, config, log, set, forced)
   if why ~= "idle" then log("info", "stopping", { reason = why }) end
   tell(log, "STOPPING=1")
+  reload:stop()
   local whole = handle:stop()
+  reload:close()
   log("info", "stopped", {})
   if whole == false then host.leave(1) end
   return why == "failed" and 1 or 0

@@ -32,6 +32,11 @@
 ---@field timeout integer|nil seconds
 ---@field ca_file string|nil PEM file of authorities that are trusted instead of the system's
 
+--- The rules' specs, run by a reload.
+---@class altinn.events.test_options
+---@field reload boolean|nil true: a reload runs the specs of the new rules first, and refuses them when one fails
+---@field seconds integer|nil that all specs may take; 60
+
 --- The table that the configuration file returns.
 ---@class altinn.events.configuration
 ---@field environment altinn.events.environment|nil which Altinn
@@ -53,6 +58,7 @@
 ---@field workers integer|nil
 ---@field log altinn.events.log_options|nil
 ---@field limits altinn.events.limits|nil
+---@field test altinn.events.test_options|nil
 
 --- A secret from the environment.
 ---@param name string of the variable

@@ -1,9 +1,14 @@
 -- The texts of rule files and of the modules that they require. Each is read once and kept by its path, so that all
 -- threads load the same version.
+local paths = require "altinn.events.support.path"
+
 local M = {}
 
 local Sources = {}
 Sources.__index = Sources
+
+-- The texts that stand for files; see M.stand_in.
+local standing
 
 local function shell_quote(text)
   return "'" .. text:gsub("'", "'\\''") .. "'"
@@ -49,12 +54,12 @@ local function files_in(folder, specs)
 end
 
 -- The kinds of a few files, by their paths.
-local function kinds_of(paths)
+local function kinds_of(list)
   local words, kinds = {}, {}
-  for index, path in ipairs(paths) do words[index] = shell_quote(path) end
+  for index, path in ipairs(list) do words[index] = shell_quote(path) end
   local pipe = io.popen(("for p in %s; do %s; echo $k; done"):format(table.concat(words, " "), KIND), "r")
   if not pipe then return kinds end
-  for _, path in ipairs(paths) do kinds[path] = pipe:read("*l") end
+  for _, path in ipairs(list) do kinds[path] = pipe:read("*l") end
   pipe:close()
   return kinds
 end
@@ -79,6 +84,31 @@ function M.new(given)
   return setmetatable({ texts = given or {}, fixed = given ~= nil, kinds = {}, absent = {} }, Sources)
 end
 
+--- From now on these texts are read in place of the files of the same paths, and of these folders nothing else.
+---@param texts table<string, string> by path
+---@param folders string[] those of them that are folders
+---@param working_folder string
+function M.stand_in(texts, folders, working_folder)
+  standing = { texts = {}, folders = {}, folder = working_folder }
+  for path, text in pairs(texts) do standing.texts[paths.plain(path, working_folder)] = text end
+  for _, path in ipairs(folders) do standing.folders[paths.plain(path, working_folder)] = true end
+end
+
+local function standing_text(path) return standing and standing.texts[paths.plain(path, standing.folder)] end
+
+-- The rule files of a folder among the texts that stand for files; nil when it is no folder of them.
+local function standing_files(folder)
+  local plain = standing and paths.plain(folder, standing.folder)
+  if not plain or not standing.folders[plain] then return nil end
+  local list = {}
+  for path in pairs(standing.texts) do
+    local name = (plain == "." and path or path:sub(1, #plain + 1) == plain .. "/" and path:sub(#plain + 2) or "/")
+    if not name:find("/", 1, true) then list[#list + 1] = folder:gsub("/+$", "") .. "/" .. name end
+  end
+  table.sort(list)
+  return list, {}
+end
+
 --- The text of a file.
 ---@param path string
 ---@return string|nil text
@@ -86,6 +116,11 @@ end
 function Sources:read(path)
   if self.texts[path] then return self.texts[path] end
   if self.fixed then return nil, "No such file or directory" end
+  local stand_in = standing_text(path)
+  if stand_in then
+    self.texts[path] = stand_in
+    return stand_in
+  end
   local text, message = read_text(path, self.kinds[path] or kinds_of({ path })[path])
   self.texts[path] = text
   return text, message
@@ -93,14 +128,15 @@ end
 
 --- The rule files that paths name: files as they are, folders by their
 --- *.lua files (without *_spec.lua), sorted.
----@param paths string[]
+---@param given string[]
 ---@return string[]|nil files
 ---@return table[]|nil problems each { file, message }
-function Sources:files(paths)
+function Sources:files(given)
   local files, problems = {}, {}
-  for _, path in ipairs(paths) do
+  for _, path in ipairs(given) do
     if not self.fixed and is_folder(path) then
-      local inside, kinds = files_in(path)
+      local inside, kinds = standing_files(path)
+      if not inside then inside, kinds = files_in(path) end
       if not inside then
         problems[#problems + 1] = { file = path, message = "the folder cannot be read" }
       elseif #inside == 0 then
@@ -130,9 +166,9 @@ local PLACES = { "/lib/?.lua", "/lib/?/init.lua", "/?.lua", "/?/init.lua" }
 
 -- The paths at which the file of a module may be, in the order in which they are tried.
 local function places_of(folder, name)
-  local file, paths = name:gsub("%.", "/"):gsub("%%", "%%%%"), {}
-  for index, place in ipairs(PLACES) do paths[index] = folder .. place:gsub("%?", (file)) end
-  return paths
+  local file, list = name:gsub("%.", "/"):gsub("%%", "%%%%"), {}
+  for index, place in ipairs(PLACES) do list[index] = folder .. place:gsub("%?", (file)) end
+  return list
 end
 
 -- Whether a file exists that could not be read. A folder does not count: it may hold modules.
@@ -148,11 +184,11 @@ end
 ---@return string|nil path
 ---@return string|nil text without a path: why the file cannot be read; nil: there is no file
 function Sources:module(folder, name)
-  local paths, kinds = places_of(folder, name), nil
-  for _, path in ipairs(paths) do
+  local places, kinds = places_of(folder, name), nil
+  for _, path in ipairs(places) do
     if self.texts[path] then return path, self.texts[path] end
     if not self.fixed then
-      kinds = kinds or kinds_of(paths)
+      kinds = kinds or kinds_of(places)
       self.kinds[path] = kinds[path]
       local text, message = self:read(path)
       if text then return path, text end

@@ -91,7 +91,7 @@ local function kind_of(descriptor, run, element)
   return run == element.run and descriptor or nil  -- else busted tells itself something, or has called us already
 end
 
-local function now(self) return self.busted.monotime() end
+local now = host.steady
 
 -- A hook that hung once is not called again.
 local function spared(self, kind, place, run)
@@ -118,7 +118,7 @@ local function too_long(self) return ("took longer than %s"):format(self.limit_t
 
 -- Remembers that a step took too long, also where the spec has caught the error.
 local function overran(self, kind, place, element, began)
-  if now(self) - began < self.limit then return end
+  if now() - began < self.limit then return end
   if HOOKS[kind] then self.spared[kind .. place] = true end
   if kind == "it" then self.overran[element] = true end
 end
@@ -126,7 +126,7 @@ end
 -- Closes the worlds that a spec has made; their hosts may have broken a promise.
 local function close_worlds(self, element)
   if #self.worlds == 0 then return end
-  local place, began = begin(self, "it", element), now(self)
+  local place, began = begin(self, "it", element), now()
   host.limit(self.limit, too_long(self))
   for _, world in ipairs(self.worlds) do
     local fine, message = pcall(world.close, world)
@@ -157,7 +157,7 @@ local function watch(self)
     local kind = kind_of(descriptor, run, element)
     if not kind and descriptor == "it" and element.descriptor == "it" then return run_it(self, safe, run, element) end
     if not kind then return safe(descriptor, run, element) end
-    local place, began = begin(self, kind, element), now(self)
+    local place, began = begin(self, kind, element), now()
     if self.coverage then counting.start() end
     host.limit(self.limit, too_long(self))
     local results = table.pack(safe(descriptor, spared(self, kind, place, run), element))

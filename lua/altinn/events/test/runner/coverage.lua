@@ -1,5 +1,6 @@
 -- Which lines of the rule files the specs have run.
 local lines = require "altinn.events.test.runner.lines"
+local paths = require "altinn.events.support.path"
 local sorted = require("altinn.events.support.names").sorted
 
 local M = {}
@@ -7,30 +8,13 @@ local M = {}
 local Coverage = {}
 Coverage.__index = Coverage
 
-local function working_folder()
-  local pipe = io.popen("pwd", "r")
-  local folder = pipe and pipe:read "l" or ""
-  if pipe then pipe:close() end
-  return folder
-end
-
--- The same file under each of its names: from the working folder where it is below that.
-local function plain(self, path)
-  if path:sub(1, 1) == "@" then path = path:sub(2) end
-  if path:sub(1, #self.folder + 1) == self.folder .. "/" then path = path:sub(#self.folder + 2) end
-  local parts = {}
-  for part in path:gmatch "[^/]+" do
-    if part == ".." and #parts > 0 and parts[#parts] ~= ".." then parts[#parts] = nil
-    elseif part ~= "." then parts[#parts + 1] = part end
-  end
-  return (path:sub(1, 1) == "/" and "/" or "") .. table.concat(parts, "/")
-end
+local function plain(self, path) return paths.plain(path, self.folder) end
 
 --- Nothing has run yet.
 ---@param files string[] the rule files
 ---@return table coverage
 function M.new(files)
-  local self = setmetatable({ folder = working_folder(), counts = {}, files = {}, libraries = {} }, Coverage)
+  local self = setmetatable({ folder = paths.folder(), counts = {}, files = {}, libraries = {} }, Coverage)
   for _, file in ipairs(files) do
     local path = plain(self, file)
     self.files[path] = true
@@ -115,15 +99,15 @@ end
 ---@param set { name: string, file: string, line: integer }[]|nil the rules of the files
 ---@return table[] parts in the order of the paths: { file, lines, hit, percent, missed = lines, rules = { … }, list }
 function Coverage:parts(set)
-  local paths, parts, rules = {}, {}, {}
-  for path in pairs(self.files) do paths[path] = true end
-  for path in pairs(self.counts) do paths[path] = true end
+  local all, parts, rules = {}, {}, {}
+  for path in pairs(self.files) do all[path] = true end
+  for path in pairs(self.counts) do all[path] = true end
   for _, rule in ipairs(set or {}) do
     local path = plain(self, rule.file)
     rules[path] = rules[path] or {}
     table.insert(rules[path], rule)
   end
-  for index, path in ipairs(sorted(paths)) do
+  for index, path in ipairs(sorted(all)) do
     local list = judged(self, path)
     local part = summary(list, 1, math.huge)
     part.file, part.list, part.rules = path, list, rules_of(list, rules[path] or {})

@@ -18,7 +18,7 @@ local SIGNALS = { [4] = "illegal instruction", [6] = "abort", [7] = "bus error",
 local Pool = {}
 Pool.__index = Pool
 
-local function now() return require("system").monotime() end
+local now = host.steady
 
 ---@class altinn.events.test.result
 ---@field kind "spec"|"error" error: outside of specs, in a hook or in the file

@@ -264,7 +264,7 @@ describe("altinn-events test", function()
     says(err, "no specs", "*_spec.lua", "rules")
     status, _, err = run("test", "nowhere")
     assert.are.equal(2, status)
-    says(err, "nowhere: No such file or directory")
+    says(err, "nowhere: No such file or directory (the working folder is /")
     spec("one", 'it("a", function() end)')
     status, _, err = run("test", "--filter", "nothing of this name")
     assert.are.equal(2, status)
@@ -347,6 +347,22 @@ describe("a signal", function()
       assert.are.equal(3, count)
     end)
   end
+end)
+
+describe("a run that is killed", function()
+  it("takes its specs, and what they have started, with it", function()
+    spec("one", [[
+      it("waits", function() os.execute("echo $PPID $$ >pids; sleep 1000 & echo $! >>pids; touch ready; wait") end)
+    ]])
+    local program = ("cd %s && exec %s/build/lua5.4/bin/altinn-events test"):format(process.quote(command.folder),
+      process.quote(assert(io.popen "pwd"):read "l"))
+    local started = process.start(command.folder, "test", "sh -c " .. process.quote(program))
+    assert(process.wait(20, process.read, command.folder .. "/ready"))
+    started:signal "KILL"
+    for pid in process.read(command.folder .. "/pids"):gmatch "%d+" do
+      assert(process.wait(20, function() return not os.execute("kill -0 " .. pid .. " 2>/dev/null") end), pid)
+    end
+  end)
 end)
 
 describe("the coverage", function()

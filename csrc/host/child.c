@@ -91,10 +91,19 @@ static bool set_descriptors (const int its[AE_CHILD_STREAM_COUNT]) {
   return true;
 }
 
+/* The signal that a child gets when its parent has ended, whatever it may block. */
+#define ORPHANED (SIGRTMIN + 6)
+
+static void end_own_group (int number) {
+  (void)number;
+  (void)kill(0, SIGKILL);
+}
+
 static void begin_inside (pid_t parent, const int its[AE_CHILD_STREAM_COUNT]) {
   (void)setpgid(0, 0);
   default_signals();
-  (void)prctl(PR_SET_PDEATHSIG, SIGKILL);
+  (void)signal(ORPHANED, end_own_group);
+  (void)prctl(PR_SET_PDEATHSIG, ORPHANED);
   if (getppid() != parent || !set_descriptors(its)) _exit(EXIT_FAILURE);
 }
 

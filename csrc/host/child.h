@@ -34,7 +34,7 @@ typedef struct ae_child {
 } ae_child;
 
 /* Forks. In the child *inside is true: its first four descriptors are those above, no other
-** is open, its signals are the default ones, and it ends with its parent. For processes of
+** is open, its signals are the default ones, and its group ends with its parent. For processes of
 ** one thread. Returns 0 or an errno. */
 int ae_child_fork (ae_child *child, bool *inside);
 

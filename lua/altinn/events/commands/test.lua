@@ -63,8 +63,9 @@ end
 local function specs_of(paths)
   local specs, message = require("altinn.events.test.runner.find").specs(paths)
   if specs and #specs > 0 then return specs end
-  output.complain(message or ("no specs: looked for *_spec.lua beside the rules, in %s"):format(
-    table.concat(paths, ", ")))
+  local folder = require("altinn.events.support.path").folder()
+  output.complain(("no specs: %s (the working folder is %s)"):format(
+    message or "looked for *_spec.lua beside the rules, in " .. table.concat(paths, ", "), folder))
 end
 
 -- What the specs are run with.

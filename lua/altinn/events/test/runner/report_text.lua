@@ -5,6 +5,8 @@ local texts = require "altinn.events.support.text"
 
 local M = {}
 
+local MOST_CALLS = 8  -- that are shown of an error
+
 local COLOURS = { passed = "32", failed = "31", pending = "33", faint = "2" }
 
 local Report = {}
@@ -69,11 +71,20 @@ local function lead_to(file, result)
   return ("%s: "):format(place)
 end
 
+-- The calls that led to an error, when there is more than one.
+local function way_to(trace)
+  local lines = {}
+  for line in (trace or ""):gmatch "\t([^\n]+)" do lines[#lines + 1] = line end
+  return #lines > 1 and table.concat(lines, "\n", 1, math.min(#lines, MOST_CALLS)) or nil
+end
+
 local function write_failure(self, file, result)
   local label = result.state == "failed" and "FAILED" or "ERROR"
   self.write(("\n%s %s: %s\n"):format(coloured(self, "failed", label), shown(outcome.place(file, result)),
     shown(outcome.name(result))))
   self.write(indented(shown(lead_to(file, result) .. (result.message or "it failed")), "  ") .. "\n")
+  local way = result.state == "error" and way_to(result.trace)
+  if way then self.write(("  by way of:\n%s\n"):format(indented(shown(way), "    "))) end
   for _, part in ipairs { { "printed", result.output }, { "wrote to standard error", result.errors } } do
     if part[2] then self.write(("  it %s:\n%s\n"):format(part[1], indented(shown(part[2]), "    "))) end
   end

@@ -10,8 +10,8 @@ local words = require "altinn.events.support.words"
 local M = {}
 
 local VERBS = {
-  "run", "tail", "check", "test", "why", "explain", "send", "types", "inbox", "promote", "rollback", "plan", "apply",
-  "subscriptions", "pull", "letter", "token", "doctor", "emulate", "version",
+  "run", "tail", "check", "try", "test", "diff", "why", "explain", "send", "types", "inbox", "promote", "rollback",
+  "plan", "apply", "subscriptions", "pull", "letter", "token", "doctor", "emulate", "version",
 }
 
 local function module_of(verb)

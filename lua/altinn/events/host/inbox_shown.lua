@@ -52,6 +52,16 @@ local function safe_text(source)
   return masked((json.encode(without_secrets(value)))) or "…"
 end
 
+--- JSON of a rule's making, such as the request of an effect: masked, without the values of headers.
+---@param source string
+---@return string
+function M.text(source) return safe_text(source) end
+
+--- JSON of a rule's making, such as the request of an effect, as a table: masked, without the values of headers.
+---@param source string
+---@return table|string value the masked text where it is no table
+function M.decoded(source) return decoder.decode(safe_text(source)) or masked(source) end
+
 -- The timer of a run. `due` of a timer is the time that the rule asked for; the run's own counts.
 local function timer_table(run, waiting)
   local timer = run.timer and decoder.decode(run.timer)

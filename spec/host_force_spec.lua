@@ -150,7 +150,7 @@ describe("promote", function()
     act("promote", "paper")
     follows("paper", "in force")
     one:rewrite { r = RULE:gsub("prints", "prints all") }
-    is_refused("the text of the rule 'paper' has changed: the host ran version", "promote", "paper")
+    is_refused("the text of the rule 'paper' has changed: the host runs version", "promote", "paper")
     one:signal "HUP"
     follows("paper", "its text has changed")
     post "1"

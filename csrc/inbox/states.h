@@ -15,7 +15,7 @@
 **           |     --- a wish for a time --> later ---------|
 **           |     --- not yet allowed ----> held ----------'
 **           |
-**           |--> done, skipped, shadowed       over
+**           |--> done, skipped, shadowed       over; a replay lets it run again
 **           |--> dead        gave up           over; can be put back by hand
 **           |--> discarded   by hand           over; can be put back by hand
 **           '--> abandoned   no rule wants it  over; can be put back by hand

@@ -300,6 +300,7 @@ static const luaL_Reg methods[] = {{"count", inbox_count},
                                    AE_BOX_HAND_METHODS,
                                    {"follow", ae_box_follow},
                                    AE_BOX_FORCE_METHODS,
+                                   AE_BOX_REPLAY_METHODS,
                                    {"close", box_close},
                                    {NULL, NULL}};
 

@@ -58,6 +58,25 @@ int ae_box_force (lua_State *L);
     "force", ae_box_force \
   }
 
+/* inbox_replay.c */
+
+/* inbox:replays(asked or nil [, limit]) -> rows */
+int ae_box_replays (lua_State *L);
+/* inbox:replay_begin { asked, who, reason, last } -> number */
+int ae_box_replay_begin (lua_State *L);
+/* inbox:replay_plan(pairs, all) -> rows; pairs: { { sequence, rule, shadow } } */
+int ae_box_replay_plan (lua_State *L);
+/* inbox:replay_go({ number, who, reason, place, events, ended }, pairs, all) -> runs */
+int ae_box_replay_go (lua_State *L);
+/* inbox:replay_left() -> runs of the last slice that were not carried out yet */
+int ae_box_replay_left (lua_State *L);
+
+#define AE_BOX_REPLAY_METHODS \
+  {"replays", ae_box_replays}, {"replay_begin", ae_box_replay_begin}, \
+    {"replay_plan", ae_box_replay_plan}, {"replay_left", ae_box_replay_left}, { \
+    "replay_go", ae_box_replay_go \
+  }
+
 /* inbox_follow.c */
 
 /* inbox:follow(what [, after, most [, list]]) -> rows */

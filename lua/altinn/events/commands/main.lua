@@ -11,7 +11,7 @@ local M = {}
 
 local VERBS = {
   "run", "tail", "check", "try", "test", "diff", "why", "explain", "send", "types", "inbox", "promote", "rollback",
-  "plan", "apply", "subscriptions", "pull", "letter", "token", "doctor", "emulate", "version",
+  "replay", "plan", "apply", "subscriptions", "pull", "letter", "token", "doctor", "emulate", "version",
 }
 
 local function module_of(verb)

@@ -1,7 +1,6 @@
 -- altinn-events promote: puts a rule that says `shadow = true` in force on the running host, by one recorded act.
 -- rollback.lua is the way back.
 local agreement = require "altinn.events.commands.agreement"
-local findings = require "altinn.events.rules.findings"
 local options = require "altinn.events.commands.options"
 local output = require "altinn.events.commands.output"
 
@@ -36,21 +35,13 @@ local function result(act, done)
     done = done }
 end
 
-local function rules_of(config)
-  local set, list = require("altinn.events.host.prepare").rules(config)
-  if set then return set end
-  for _, finding in ipairs(list) do
-    if finding.severity == "error" then output.note(findings.text(finding)) end
-  end
-end
-
 --- Carries the act out.
 ---@param args table
 ---@param config table
 ---@param real boolean true: in force; false: back into the shadow
 ---@return integer status
 function M.act(args, config, real)
-  local set = rules_of(config)
+  local set = agreement.rules(config)
   if not set then return 1 end
   local act <close>, message = require("altinn.events.host.force").begin(config.inbox, set, args.name, real)
   if not act then return output.failure(message) end

@@ -89,14 +89,22 @@ local function refusal(rule, real, forced)
   if not real and not forced then return ("the rule '%s' is in the shadow"):format(rule.name) end
 end
 
--- A host that runs another text of the rule would not follow the act.
-local function check_version(inbox, rule)
+--- Whether a running host has this text of the rule. One that runs another would not follow an act that is meant for
+--- this one.
+---@param path string of the inbox
+---@param inbox userdata of host.inbox
+---@param rule table
+---@return true|nil
+---@return string|nil message
+---@return string|nil code
+function M.check_version(path, inbox, rule)
+  if host.attended(path) == false then return true end
   local rows, message, code = inbox:ran(rule.name)
   if not rows then return nil, message, code end
   local ran = rows[1] and shown.version(rows[1].version)
   if ran == nil or ran == rule.version then return true end
-  return nil, ("%s: the text of the rule '%s' has changed: the host ran version %s, and this is %s; reload the host "
-    .. "(SIGHUP) or start it, then look at what the rule does"):format(place_of(rule), rule.name, ran, rule.version),
+  return nil, ("%s: the text of the rule '%s' has changed: the host runs version %s, and this is %s; reload it first "
+    .. "(SIGHUP)"):format(place_of(rule), rule.name, ran, rule.version),
     "conflict"
 end
 
@@ -128,13 +136,13 @@ function Act:carry_out(reason)
     reason = shown.masked(reason) }
 end
 
-local function begun(inbox, rule, real, set)
+local function begun(path, inbox, rule, real, set)
   local rows, message, code = inbox:forced()
   if not rows then return nil, message, code end
   local why = refusal(rule, real, of_rows(rows, set)[rule.name])
   if why then return nil, why, "conflict" end
   local fine
-  fine, message, code = check_version(inbox, rule)
+  fine, message, code = M.check_version(path, inbox, rule)
   if not fine then return nil, message, code end
   local plan
   plan, message, code = plan_of(inbox, rule.name)
@@ -157,7 +165,7 @@ function M.begin(path, set, name, real)
   local inbox, message, code = host.inbox(path)
   if not inbox then return nil, message, code end
   local act
-  act, message, code = begun(inbox, rule, real, set)
+  act, message, code = begun(path, inbox, rule, real, set)
   if not act then inbox:close() end
   return act, message, code
 end

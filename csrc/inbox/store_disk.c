@@ -16,9 +16,15 @@
 
 #define BLOCK AE_DISK_BLOCK
 
+/* Bytes of a block that nobody uses. */
+typedef struct spare {
+  struct spare *next;
+} spare;
+
 static struct {
   pthread_mutex_t lock;
   disk_volume *volumes;
+  spare *spares;
 } disk = {.lock = PTHREAD_MUTEX_INITIALIZER};
 
 void ae_disk_lock (void) {
@@ -84,11 +90,36 @@ disk_file *ae_disk_make_file (disk_volume *volume, const char *name) {
   return one;
 }
 
+/* Gives back the bytes that a block has kept. They are used again, for there is a copy for
+** each block of each flush. */
+static void drop_kept (disk_block *block) {
+  spare *one = (spare *)(void *)block->kept;
+  if (one != NULL) {
+    one->next = disk.spares;
+    disk.spares = one;
+  }
+  block->kept = NULL;
+}
+
+static unsigned char *take_spare (void) {
+  spare *one = disk.spares;
+  if (one == NULL) return malloc(BLOCK);
+  disk.spares = one->next;
+  return (unsigned char *)one;
+}
+
+static void free_spares (void) {
+  while (disk.spares != NULL) {
+    spare *next = disk.spares->next;
+    free(disk.spares);
+    disk.spares = next;
+  }
+}
+
 static void drop_dirty (disk_file *file) {
   for (size_t i = 0; i < file->dirty_count; i++) {
     disk_block *block = file->blocks[file->dirty[i]];
-    free(block->kept);
-    block->kept = NULL;
+    drop_kept(block);
     block->dirty = false;
   }
   file->dirty_count = 0;
@@ -119,6 +150,7 @@ void ae_disk_sweep (disk_volume *volume) {
   while (*at != volume) at = &(*at)->next;
   *at = volume->next;
   free(volume);
+  if (disk.volumes == NULL) free_spares();
 }
 
 /* Blocks. */
@@ -151,7 +183,7 @@ static disk_block *change (disk_file *file, size_t number) {
   if (!grow(&file->dirty, &file->dirty_capacity, file->dirty_count + 1, sizeof *file->dirty))
     return NULL;
   if (!is_new) {
-    one->kept = malloc(BLOCK);
+    one->kept = take_spare();
     if (one->kept == NULL) return NULL;
     memcpy(one->kept, one->bytes, BLOCK);
   }

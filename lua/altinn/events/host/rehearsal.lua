@@ -8,6 +8,10 @@ local simulation = require "altinn.events.host.simulation"
 
 local M = {}
 
+local is_final = {}
+for _, name in ipairs(host.states.run) do is_final[name] = true end
+for _, name in ipairs(host.states.open) do is_final[name] = nil end
+
 local ALTINN = "https://rehearsal.invalid"
 local HORIZON = 400 * 86400  -- seconds after the last event in which timers still run
 local SEED = 1
@@ -157,29 +161,52 @@ local function by_rule(rows)
   return found
 end
 
-local function finish_run(run, row, effects)
-  run.state, run.reason = row.state, row.reason or ""
-  run.due = row.due and row.due > 0 and row.due / 1000 or nil
-  run.would = row.would
-  run.effects = {}
-  for index, effect in ipairs(effects or {}) do
-    run.effects[index] = { target = effect.target, key = effect.key, request = effect.request }
-  end
+-- The log has told all of a run that is over. What the inbox itself ended, such as a timer that an event cancelled, is
+-- in the file alone, as is what a rule in the shadow would have done.
+local function is_told(run)
+  local last = run.attempts[#run.attempts]
+  if not last or not is_final[last.state] or last.state == "shadowed" then return false end
+  run.state, run.reason = last.state, last.reason
+  return true
 end
 
--- Reads the ends of the runs of an event from the simulated inbox.
-local function finish_event(self, inbox, event, runs)
+local function add_rows(inbox, event, runs)
   local rows, message = inbox:runs(event)
   if not rows then return nil, message end
-  local by_name = {}
-  for _, row in ipairs(rows) do by_name[row.rule] = row end
-  local effects = by_rule(inbox:effects(event))
+  local found = by_rule(rows)
   for _, run in ipairs(runs) do
-    local row = by_name[run.rule]
-    if row then finish_run(run, row, effects[run.rule]) end
-    run.thing, run.given = self.things[event], self.given[event]
+    local row = found[run.rule] and found[run.rule][1]
+    if row then
+      run.state, run.reason, run.would = row.state, row.reason or "", row.would
+      run.due = row.due and row.due > 0 and row.due / 1000 or nil
+    end
   end
   return true
+end
+
+local function add_effects(inbox, event, runs)
+  local rows, message = inbox:effects(event)
+  if not rows then return nil, message end
+  local found = by_rule(rows)
+  for _, run in ipairs(runs) do
+    for index, effect in ipairs(found[run.rule] or {}) do
+      run.effects[index] = { target = effect.target, key = effect.key, request = effect.request }
+    end
+  end
+  return true
+end
+
+-- Reads from the simulated inbox what the log did not tell of the runs of an event.
+local function finish_event(self, inbox, event, runs)
+  local all_told, is_any_sent, message = true, false, nil
+  for _, run in ipairs(runs) do
+    all_told, is_any_sent = is_told(run) and all_told, is_any_sent or #run.sent > 0
+    run.thing, run.given, run.effects = self.things[event], self.given[event], {}
+  end
+  local done = true
+  if not all_told then done, message = add_rows(inbox, event, runs) end
+  if done and is_any_sent then done, message = add_effects(inbox, event, runs) end
+  return done, message
 end
 
 local function finish(self)

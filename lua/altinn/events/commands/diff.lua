@@ -1,6 +1,5 @@
 -- altinn-events diff: what a change of the rules would have done to the events of the past.
 local events = require "altinn.events"
-local filters = require "altinn.events.host.inbox_filter"
 local findings = require "altinn.events.rules.findings"
 local options = require "altinn.events.commands.options"
 local output = require "altinn.events.commands.output"
@@ -33,30 +32,41 @@ local function rules_of(config, path)
   return set
 end
 
--- Rehearses the events of the inbox under a set of rules.
-local function rehearse(config, set, filter, answer, progress)
-  local stream, message = require("altinn.events.host.inbox").stream(config.inbox, filter)
-  if not stream then return nil, message end
-  return require("altinn.events.host.rehearsal").run {
-    config = config, set = set, answer = answer, progress = progress,
-    next = function()
-      local one = stream()
-      return one and { body = one.body, received = one.received, subscription = one.subscription,
-        sequence = one.sequence }
-    end,
-  }
+-- The events of the inbox, for a rehearsal; opened when the first is asked for, in the process that asks. Raises what
+-- is wrong with the inbox, a text.
+local function events_of(config, filter)
+  local stream
+  return function()
+    if not stream then
+      local message
+      stream, message = require("altinn.events.host.inbox").stream(config.inbox, filter)
+      if not stream then error(message, 0) end
+    end
+    return stream()
+  end
 end
 
-local function compare(config, sets, args, progress)
-  local filter, problem = filters.of { since = args.since, ["until"] = args["until"] }
-  if not filter then return nil, problem end
-  local answer = require("altinn.events.host.known_answers").of(config.inbox)
-  local before, after, message
-  before, message = rehearse(config, sets[1], filter, answer, progress "old rules")
-  if not before then return nil, message end
-  after, message = rehearse(config, sets[2], filter, answer, progress "new rules")
+local function rehearsal_of(config, set, filter, progress)
+  return { config = config, set = set, answer = require("altinn.events.host.known_answers").of(config.inbox),
+    next = events_of(config, filter), progress = progress }
+end
+
+local function compare(config, sets, args)
+  local filter = { since = args.since, ["until"] = args["until"] }
+  -- The child begins before this process has opened the inbox: SQLite's connections do not survive a fork.
+  local apart, message = require("altinn.events.host.rehearsal_apart").begin(rehearsal_of(config, sets[1], filter))
+  if not apart then return nil, message end
+  local progress = output.progress "events"
+  local fine, before, after
+  fine, after, message = pcall(require("altinn.events.host.rehearsal").run,
+    rehearsal_of(config, sets[2], filter, progress))
+  progress()
+  if not fine then return nil, after end
   if not after then return nil, message end
-  local found = require("altinn.events.host.comparison").of(before.runs, after.runs)
+  before, message = apart:runs()
+  if not before then return nil, message end
+  for _, run in ipairs(before) do run.given = after.given[run.event] end
+  local found = require("altinn.events.host.comparison").of(before, after.runs)
   found.events, found.refused = after.events, after.refused
   return found
 end
@@ -164,7 +174,7 @@ end
 function M.run(args, config)
   local old, new = rules_of(config, args.old), rules_of(config, args.new)
   if not old or not new then return 1 end
-  local found, message = compare(config, { old, new }, args, output.progress)
+  local found, message = compare(config, { old, new }, args)
   if not found then return output.failure(message) end
   found = only(found, args.rule)
   if args.json then print_json(found) else print_text(found, args) end

@@ -271,14 +271,14 @@ end
 
 --- Rehearses events.
 ---@param options altinn.events.rehearsal.options
----@return { runs: altinn.events.rehearsal.run[], events: integer, refused: { event: table, reason: string }[] }|nil
----  outcome events: how many were taken, each (source, id) once
+---@return { runs: altinn.events.rehearsal.run[], events: integer, given: table[], refused: { event: table, reason:
+---  string }[] }|nil outcome events: how many were taken, each (source, id) once; given: what `next` gave for them
 ---@return string|nil message
 function M.run(options)
   local self = { options = options, runs = {}, list = {}, things = {}, ids = {}, given = {}, count = 0,
     refused = {} }
   local one = options.next()
-  if not one then return { runs = {}, events = 0, refused = {} } end
+  if not one then return { runs = {}, events = 0, refused = {}, given = {} } end
   local sim <close>, message = simulation.new {
     config = rehearsing(options.config), set = options.set, now = one.received, seed = SEED,
     log = function(...) return heard(self, ...) end,
@@ -296,7 +296,7 @@ function M.run(options)
   local runs
   runs, message = finish(self)
   if not runs then return nil, message end
-  return { runs = runs, events = self.count, refused = self.refused }
+  return { runs = runs, events = self.count, refused = self.refused, given = self.given }
 end
 
 return M

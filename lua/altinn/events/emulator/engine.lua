@@ -4,6 +4,7 @@ local attachments = require "altinn.events.emulator.attachments"
 local control = require "altinn.events.emulator.control"
 local delivery = require "altinn.events.emulator.delivery"
 local files = require "altinn.events.emulator.files"
+local json = require "altinn.events.support.json"
 local letters = require "altinn.events.emulator.letters"
 local letters_api = require "altinn.events.emulator.letters_api"
 local letters_errors = require "altinn.events.emulator.letters_errors"
@@ -14,6 +15,7 @@ local router = require "altinn.events.emulator.router"
 local subscriptions = require "altinn.events.emulator.subscriptions"
 local switches = require "altinn.events.emulator.switches"
 local tokens = require "altinn.events.emulator.tokens"
+local wire = require "altinn.events.emulator.wire"
 local world = require "altinn.events.emulator.world"
 
 local M = {}
@@ -61,14 +63,16 @@ end
 --- `drop(handle)`, which forgets one; `advance(time, done)`, which moves the clock; `log(level, what, fields)`.
 ---@param self table the ports
 ---@param options { pipeline: string|nil, timeout: number|nil, platform: string|nil, issuer: string|nil,
----  visible_after: number|nil, http_endpoints: string|nil, world: table|nil }
+---  visible_after: number|nil, http_endpoints: string|nil, world: table|nil, seed: integer|nil, silent: boolean|nil }
+---  seed: of all its chance, nil: the system's; silent: letters raise no events by themselves
 ---@return table emulator the same table
 function M.fill(self, options)
+  self.chance, self.silent = options.seed and wire.seeded(options.seed), options.silent
   self.platform = (options.platform or self.base):gsub("/+$", "")
   self.issuer = options.issuer or self.base .. "/"
   self.skew, self.pipeline, self.timeout = 0, options.pipeline or "new", options.timeout or 45
   self.http_endpoints, self.world = options.http_endpoints or "loopback", options.world or world.new {}
-  self:reset()
+  self:by_chance(self.reset, self)
   self.pull.delay = options.visible_after or self.pull.delay
   self.router = add_routes(self)
   return self
@@ -155,6 +159,85 @@ function Engine:take(request)
     else answer(self, request) end
   end
   if one.seconds then self.clock:after(one.seconds, strike) else strike() end
+end
+
+--- Calls a function to which all chance comes from the emulator's own, where it has a seed.
+---@param call function
+function Engine:by_chance(call, ...)
+  if not self.chance then return call(...) end
+  return wire.by_chance_of(self.chance, call, ...)
+end
+
+--- Runs the timers that are due.
+function Engine:tick()
+  self:by_chance(self.clock.run, self.clock, function(call) self:guarded("timer", call) end)
+end
+
+-- Calls within the program.
+
+local function text_of(body)
+  if type(body) ~= "table" then return body or "" end
+  local text = body.pattern:rep(body.size // math.max(1, #body.pattern) + 1):sub(1, body.size)
+  return body.cut and body.cut > 0 and text:sub(1, body.cut) or text, body.cut and body.cut > 0 and #text > body.cut
+end
+
+local function lower_case(headers)
+  local lower = {}
+  for name, value in pairs(headers or {}) do lower[name:lower()] = value end
+  return lower
+end
+
+local function decoded(text)
+  return (text:gsub("%%(%x%x)", function(digits) return string.char(tonumber(digits, 16)) end))
+end
+
+local function query_of(text)
+  local list = {}
+  for pair in (text or ""):gmatch("[^&]+") do
+    local name, value = pair:match("^([^=]*)=?(.*)$")
+    list[#list + 1] = { decoded((name:gsub("%+", " "))), decoded((value:gsub("%+", " "))) }
+  end
+  return list
+end
+
+--- Answers a request to Altinn.
+---@param request { method: string|nil, url: string|nil, path: string|nil, query: table[]|nil, headers: table|nil,
+---  body: string|nil } url, or path and query
+---@param done fun(reply: table)|nil gets the reply where it comes later, and where it comes now
+---@return table|nil reply { status, headers (names in lower case), body, cut }; status 0: the connection ended without
+---  an answer; cut: it ended within the body; nil: it comes later
+function Engine:request(request, done)
+  local path, query = request.path, request.query
+  if request.url then
+    local where, text = request.url:gsub("^%a+://[^/?#]*", ""):match("^([^?#]*)%??([^#]*)")
+    path, query = decoded(where), query_of(text)
+  end
+  local got
+  self:by_chance(self.take, self, {
+    method = request.method or "GET", path = path == "" and "/" or path, query = query or {},
+    headers = lower_case(request.headers), body = request.body or "",
+    send = function(reply)
+      got = { status = reply.status, headers = lower_case(reply.headers) }
+      got.body, got.cut = text_of(reply.body)
+      if done then done(got) end
+    end,
+  })
+  return got
+end
+
+--- A call of the control interface.
+---@param method string
+---@param path string below /emulator
+---@param body table|nil
+---@return any value
+---@return string|nil message
+function Engine:control(method, path, body)
+  local reply = self:request { method = method, path = "/emulator" .. path:match("^[^?]*"),
+    query = query_of(path:match("%?(.*)$")), body = body and json.encode(body) }
+  local value = wire.decode("[" .. reply.body .. "]")
+  value = value and value[1] or reply.body
+  if reply.status < 300 then return value end
+  return nil, type(value) == "table" and value.error or value
 end
 
 return M

@@ -25,7 +25,8 @@ end
 --- An emulator that listens.
 ---@param options { listen: table, speed: number|nil, now: number|nil, pipeline: string|nil, timeout: number|nil,
 ---  platform: string|nil, issuer: string|nil, visible_after: number|nil, http_endpoints: string|nil, world: table|nil,
----  signals: boolean|nil, log: table|function|nil } now: its clock begins with that time; nil: with the real one
+---  signals: boolean|nil, log: table|function|nil, seed: integer|nil, silent: boolean|nil } now: its clock begins with
+---  that time; nil: with the real one
 ---@return table|nil emulator
 ---@return string|nil message
 ---@return string|nil code
@@ -110,7 +111,7 @@ end
 --- One round: timers, pushes, requests.
 ---@param most number|nil seconds that it waits at most; nil: one
 function Emulator:step(most)
-  self.clock:run(function(call) self:guarded("timer", call) end)
+  self:tick()
   self:guarded("clock", step_clock, self)
   for _, reply in ipairs(self.multi:step(pause(self, most or 1), self.server:descriptor())) do answered(self, reply) end
   for request in function() return self.server:take() end do

@@ -1,0 +1,43 @@
+-- The test world: `local test = require "altinn.events.test"`. Rules run in the real host, on a clock that the spec
+-- moves, with Altinn in the emulator and targets that do as they are told.
+local verdicts = require "altinn.events.rules.verdicts"
+
+local M = {}
+
+--- Fixes ids, jitter and chance of the worlds that name no seed of their own.
+---@type integer|nil
+M.seed = nil
+
+--- Whether worlds count the lines of rules that run; see M.coverage.
+M.covering = false
+
+M.workdays = verdicts.workdays
+
+local open, counted = setmetatable({}, { __mode = "k" }), {}
+
+local function defaults()
+  return { seed = M.seed, host = os.getenv "ALTINN_EVENTS_TEST_HOST", coverage = M.covering or nil, worlds = open,
+    counted = counted }
+end
+
+--- A world of its own.
+---@param options altinn.events.test.options
+---@return altinn.events.test.world
+function M.world(options) return require("altinn.events.test.world").new(options, defaults()) end
+
+--- Closes all worlds that are open; raises what their hosts did wrong.
+function M.finish()
+  local faults = {}
+  for world in pairs(open) do
+    local fine, message = pcall(world.close, world)
+    if not fine then faults[#faults + 1] = tostring(message) end
+  end
+  table.sort(faults)
+  if #faults > 0 then error(table.concat(faults, "\n"), 0) end
+end
+
+--- How often each line of the rules' files ran in the worlds that are closed.
+---@return table<string, table<integer, integer>> coverage
+function M.coverage() return counted end
+
+return M

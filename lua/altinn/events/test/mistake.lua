@@ -1,0 +1,39 @@
+-- Misuse of the test world raises at the spec's own line.
+local M = {}
+
+-- The folder of these files, as debug.getinfo gives it.
+local OURS = debug.getinfo(1, "S").source:match("^(@.*)mistake%.lua$")
+
+-- Whether a function is one of the test world's.
+local function is_ours(source) return source:sub(1, #OURS) == OURS or source == OURS:sub(1, -2) .. ".lua" end
+
+-- The level of the first function that is not ours, as `error` counts for its caller.
+local function level()
+  local at = 3
+  while true do
+    local info = debug.getinfo(at, "S")
+    if not info then return 1 end
+    if info.what ~= "C" and not is_ours(info.source) then return at - 1 end
+    at = at + 1
+  end
+end
+
+--- Raises a mistake of the spec.
+---@param message string
+---@param ... any of string.format
+function M.raise(message, ...)
+  if select("#", ...) > 0 then message = message:format(...) end
+  error(message, level() + 1)
+end
+
+--- The file of the spec that called, or nil.
+---@return string|nil path
+function M.caller()
+  for at = 2, math.huge do
+    local info = debug.getinfo(at, "S")
+    if not info then return nil end
+    if info.what ~= "C" and not is_ours(info.source) then return info.source:match("^@(.*)$") end
+  end
+end
+
+return M

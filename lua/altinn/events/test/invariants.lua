@@ -21,9 +21,7 @@ local function check_events(world, faults)
   end
 end
 
--- Runs of one letter that are under way at once. In large worlds nobody looks, because it takes time.
-
-local MOST_PUSHES = 1000
+-- Runs of one letter that are under way at once.
 
 local function nothing() return nil end
 
@@ -33,7 +31,7 @@ local function nothing() return nil end
 ---@return fun() over it is answered
 function M.begun(world, request)
   local rule = request.rule and world.rules[request.rule]
-  if not rule or rule.order ~= "letter" or not request.event or #world.pushes.list > MOST_PUSHES then return nothing end
+  if not rule or rule.order ~= "letter" or not request.event then return nothing end
   local under_way = world.under_way
   local thing = ("%s\n%s"):format(request.rule, world:thing_of(request.event))
   local events = under_way[thing] or {}

@@ -181,15 +181,24 @@ function M.has_probe(world, rule, sequence, target)
   end)
 end
 
---- The id of the thing that an event of the inbox is about.
+--- Adds the things that the newest events of the inbox are about.
 ---@param world table
----@param sequence integer
----@return string|nil id
-function M.thing_of(world, sequence)
-  return with_inbox(world, function(inbox)
-    local row = rows_of(inbox:event(sequence))[1]
-    local event = row and events.parse(row.body, { max_bytes = #row.body + 1 })
-    return event and events.describe(event).id
+---@param things table<integer, string> by the events' numbers
+function M.add_things(world, things)
+  with_inbox(world, function(inbox)
+    local most = 64
+    repeat
+      local rows, known = rows_of(inbox:events { limit = most }), false
+      for _, row in ipairs(rows) do
+        known = known or things[row.sequence] ~= nil
+        if not things[row.sequence] then
+          local event = events.parse(row.body, { max_bytes = #row.body + 1 })
+          things[row.sequence] = event and events.describe(event).id or tostring(row.sequence)
+        end
+      end
+      local all = #rows < most
+      most = most * 8
+    until known or all
   end)
 end
 

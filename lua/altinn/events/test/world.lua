@@ -119,8 +119,8 @@ end
 
 -- The thing that an event of the inbox is about.
 function World:thing_of(sequence)
-  if self.lines_of[sequence] == nil then self.lines_of[sequence] = look.thing_of(self, sequence) or sequence end
-  return self.lines_of[sequence]
+  if not self.lines_of[sequence] then look.add_things(self, self.lines_of) end
+  return self.lines_of[sequence] or tostring(sequence)
 end
 
 --- The present moment of the world.

@@ -9,15 +9,28 @@ local M = {}
 M.seed = nil
 
 --- Whether worlds count the lines of rules that run; see M.coverage.
-M.covering = false
+---@type boolean|nil
+M.covers = nil
 
 M.workdays = verdicts.workdays
 
 local open, counted = setmetatable({}, { __mode = "k" }), {}
 
+-- Adds how often the lines of files ran.
+local function add(counts, files)
+  for file, lines in pairs(files) do
+    counts[file] = counts[file] or {}
+    for line, count in pairs(lines) do counts[file][line] = (counts[file][line] or 0) + count end
+  end
+end
+
 local function defaults()
-  return { seed = M.seed, host = os.getenv "ALTINN_EVENTS_TEST_HOST", coverage = M.covering or nil, worlds = open,
-    counted = counted }
+  return { seed = M.seed, host = os.getenv "ALTINN_EVENTS_TEST_HOST", coverage = M.covers or nil,
+    opened = function(world) open[world] = true end,
+    closing = function(world)
+      open[world] = nil
+      if M.covers then add(counted, world:coverage()) end
+    end }
 end
 
 --- A world of its own.
@@ -27,8 +40,9 @@ function M.world(options) return require("altinn.events.test.world").new(options
 
 --- Closes all worlds that are open; raises what their hosts did wrong.
 function M.finish()
-  local faults = {}
-  for world in pairs(open) do
+  local list, faults = {}, {}
+  for world in pairs(open) do list[#list + 1] = world end
+  for _, world in ipairs(list) do
     local fine, message = pcall(world.close, world)
     if not fine then faults[#faults + 1] = tostring(message) end
   end
@@ -36,8 +50,13 @@ function M.finish()
   if #faults > 0 then error(table.concat(faults, "\n"), 0) end
 end
 
---- How often each line of the rules' files ran in the worlds that are closed.
+--- How often each line of the rules' files ran in all worlds so far.
 ---@return table<string, table<integer, integer>> coverage
-function M.coverage() return counted end
+function M.coverage()
+  local all = {}
+  add(all, counted)
+  for world in pairs(open) do add(all, world:coverage()) end
+  return all
+end
 
 return M

@@ -147,7 +147,8 @@ local function round(self)
   self.next_timer, self.ended = at, ended
   tell(self)
   hand_over_all(self, requests)
-  return died(self) or rang or busy or #self.replies > 0 or self.core:has_work()
+  local due = (self.timers:next() or math.huge) <= self.core:now()
+  return died(self) or rang or busy or due or #self.replies > 0 or self.core:has_work()
 end
 
 local function settle(self)

@@ -1,11 +1,10 @@
 -- Misuse of the test world raises at the spec's own line.
 local M = {}
 
--- The folder of these files, as debug.getinfo gives it.
-local OURS = debug.getinfo(1, "S").source:match("^(@.*)mistake%.lua$")
+-- The folder of our own files, as debug.getinfo gives it.
+local OURS = debug.getinfo(1, "S").source:match("^(@.*)test/mistake%.lua$")
 
--- Whether a function is one of the test world's.
-local function is_ours(source) return source:sub(1, #OURS) == OURS or source == OURS:sub(1, -2) .. ".lua" end
+local function is_ours(source) return source:sub(1, #OURS) == OURS end
 
 -- The level of the first function that is not ours, as `error` counts for its caller.
 local function level()
@@ -23,7 +22,7 @@ end
 ---@param ... any of string.format
 function M.raise(message, ...)
   if select("#", ...) > 0 then message = message:format(...) end
-  error(message, level() + 1)
+  error(message, level())
 end
 
 --- The file of the spec that called, or nil.

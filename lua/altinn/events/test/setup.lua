@@ -170,12 +170,7 @@ end
 local function loaded(paths)
   local set, problems = rules.load(paths, { digest = core.sha256 })
   if set then return set end
-  local list = {}
-  for index, problem in ipairs(problems) do
-    list[index] = findings.of_problem(problem)
-    list[index].severity = "error"
-  end
-  refuse(list)
+  refuse(findings.of_problems(problems))
 end
 
 --- Reads the rules, and what the world around them must have. Raises what `check` refuses.

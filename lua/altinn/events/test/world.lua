@@ -73,7 +73,19 @@ local function token_of(self, party)
   return assert(self.altinn:control("GET", ("/token?%s&ttl=%d"):format(query, TOKEN_SECONDS)))
 end
 
+-- A run that has so many attempts within one step of the spec goes round for ever.
+local ATTEMPTS = 10000
+
+local function count_attempt(self, fields)
+  local run = ("%s #%s"):format(tostring(fields.rule), tostring(fields.event))
+  self.attempts[run] = (self.attempts[run] or 0) + 1
+  if self.attempts[run] < ATTEMPTS then return end
+  mistake.raise("this never ends: the run %s is %s for the %dth time: %s", run, tostring(fields.verdict), ATTEMPTS,
+    tostring(fields.reason))
+end
+
 local function write_line(self, level, what, fields)
+  if what == "verdict" then count_attempt(self, fields) end
   local line = { os.date("!%Y-%m-%dT%H:%M:%SZ", math.floor(self:seconds())), level, what }
   for _, name in ipairs(sorted(fields)) do line[#line + 1] = ("%s=%s"):format(name, tostring(fields[name])) end
   self.lines[#self.lines + 1] = table.concat(line, " ")
@@ -81,7 +93,8 @@ end
 
 --- A world. What is already known of it may be given, so that many worlds of one kind are made fast.
 ---@param options table
----@param defaults { seed: integer|nil, host: string|nil, coverage: boolean|nil, worlds: table }
+---@param defaults { seed: integer|nil, host: string|nil, coverage: boolean|nil, opened: fun(world: table),
+---  closing: fun(world: table) }
 ---@param made table|nil of setup.of
 ---@return table world
 function M.new(options, defaults, made)
@@ -90,14 +103,15 @@ function M.new(options, defaults, made)
   local now = seconds_of(options.now or NOW, "now")
   local self = setmetatable({
     options = options, defaults = defaults, targets = {}, pushes = pushes.new(), letters = {}, lines = {}, faults = {},
-    under_way = {}, lines_of = {}, listening = {}, began = now, seed = options.seed or defaults.seed or 1,
+    under_way = {}, lines_of = {}, listening = {}, attempts = {}, began = now,
+    seed = options.seed or defaults.seed or 1,
   }, World)
   use(self, made)
   local kind = options.host or defaults.host or "simulated"
   require("altinn.events.test." .. kind).open(self, { now = now, log = function(...) write_line(self, ...) end,
     token = function() return token_of(self, options.party) end, coverage = defaults.coverage })
   for _, name in ipairs(sorted(options.targets or {})) do self:target(name, options.targets[name]) end
-  defaults.worlds[self] = true
+  defaults.opened(self)
   self.fresh = true
   return self
 end
@@ -224,6 +238,7 @@ end
 --- Everything that can happen at this moment.
 function World:settle()
   self:check_open()
+  self.attempts = {}
   self.host:settle()
   self:check()
 end
@@ -248,6 +263,7 @@ function World:advance(to)
     mistake.raise("advance: %s lies before the world's present, %s, and time does not go back", tostring(to),
       self:now())
   end
+  self.attempts = {}
   self.host:advance(time)
   self:check()
 end
@@ -310,6 +326,10 @@ end
 
 function World:why(thing, rule) return look.why(self, thing, rule) end
 
+--- How often each line of the rules' files ran; only where `test.covers`.
+---@return table<string, table<integer, integer>> coverage
+function World:coverage() return self.host.coverage and self.host:coverage() or {} end
+
 --- The lines of the host's log.
 ---@return string
 function World:log() return table.concat(self.lines, "\n") end
@@ -324,6 +344,7 @@ function World:reload(given)
   for name, value in pairs(self.options) do options[name] = value end
   options.rules = given
   local made = setup.of(options, mistake.caller())
+  made.config.base_url, made.config.token = self.made.config.base_url, self.made.config.token
   use(self, made)
   hook(self, "prepare", made)
   local done, message = self.host:reload(made.config, made.set)
@@ -361,7 +382,7 @@ end
 function World:close()
   if self.closed then return end
   self.closed = true
-  self.defaults.worlds[self] = nil
+  self.defaults.closing(self)
   local faults = { pcall(invariants.faults, self, true) }
   self.host:close()
   if not faults[1] then error(faults[2], 0) end

@@ -1,5 +1,4 @@
 -- What a world is made of: rules, configuration and targets, as the host itself reads and judges them.
-local bodies = require "altinn.events.rules.bodies"
 local config_module = require "altinn.events.host.config"
 local core = require "altinn.events.core"
 local effects = require "altinn.events.rules.effects"
@@ -12,6 +11,7 @@ local prepare = require "altinn.events.host.prepare"
 local rules = require "altinn.events.rules.loading"
 local sorted = require("altinn.events.support.names").sorted
 local suggest = require "altinn.events.support.suggest"
+local uses = require "altinn.events.rules.uses"
 
 local M = {}
 
@@ -84,7 +84,7 @@ end
 
 -- The sort of a target that takes an effect: the first that its kind takes, of files by what is written.
 local function sort_of(send)
-  if send.kind == "file" then return send.fields and send.fields.line ~= nil and "append" or "folder" end
+  if send.kind == "file" then return send.is_line and "append" or "folder" end
   return effects.kinds[send.kind].takes[1]
 end
 
@@ -100,20 +100,8 @@ local stand_ins = {
 
 -- Adds the targets that the rules send to and the configuration does not have.
 local function add_used(targets, set)
-  for _, text in pairs(set.sources) do
-    local read = bodies.read(text)
-    for _, found in ipairs(read and read.rules or {}) do
-      for _, facts in ipairs(found.facts or {}) do
-        for _, list in ipairs { facts.effects, facts.sends } do
-          for _, send in ipairs(list) do
-            local name = send.target
-            if language.send[send.kind] and type(name) == "string" and not targets[name] then
-              targets[name] = stand_ins[sort_of(send)](name)
-            end
-          end
-        end
-      end
-    end
+  for name, send in pairs(uses.targets(set)) do
+    if language.send[send.kind] and not targets[name] then targets[name] = stand_ins[sort_of(send)](name) end
   end
 end
 
@@ -167,19 +155,15 @@ local function refuse(list)
   mistake.raise("the rules are refused:\n  %s", table.concat(lines, "\n  "))
 end
 
-local function loaded(paths)
-  local set, problems = rules.load(paths, { digest = core.sha256 })
-  if set then return set end
-  refuse(findings.of_problems(problems))
-end
-
 --- Reads the rules, and what the world around them must have. Raises what `check` refuses.
 ---@param options table of a world: rules, targets, configuration
 ---@param spec string|nil the file of the spec
 ---@return { config: table, set: table } made
 function M.of(options, spec)
   return with_paths(options.rules, spec, function(paths)
-    local config, set = new_config(options, paths), loaded(paths)
+    local config = new_config(options, paths)
+    local set = rules.load(paths, { digest = core.sha256 })
+    if not set then refuse((select(2, prepare.rules(config)))) end
     add_used(config.targets, set)
     local known = sorted(config.targets)
     for _, name in ipairs(sorted(options.targets or {})) do

@@ -50,6 +50,14 @@ local function check_power(run, node, kind, target)
     and ("add \"%s\" to may"):format(power) or ("write may = { …, \"%s\" }"):format(power))
 end
 
+-- Notes a target that the text names, with the kind of what is sent to it.
+local function note_target(run, kind, target, is_line)
+  run.sends = run.sends or {}
+  local known = run.sends[target] or { kind = kind }
+  known.is_line = known.is_line or is_line
+  run.sends[target] = known
+end
+
 -- send.http("print")
 local function check_maker(run, node, kind)
   local target = node[2]
@@ -58,6 +66,7 @@ local function check_maker(run, node, kind)
       ("write send.%s(\"TARGET\") { … }"):format(kind))
   end
   if text(target) then
+    note_target(run, kind, target[1])
     check_target(run, node, kind, target[1])
     check_power(run, node, kind, target[1])
   else
@@ -236,6 +245,7 @@ local function check_effect(run, node, maker)
   if not table_node or table_node.tag ~= "Table" then return end
   local json, headers = tree.item(table_node, "json"), tree.item(table_node, "headers")
   local before = #run.findings
+  if maker.target then note_target(run, maker.kind, maker.target, tree.item(table_node, "line") ~= nil) end
   if json then check_json(run, json, table_node) end
   check_by_hand(run, table_node)
   if headers then check_headers(run, headers) end

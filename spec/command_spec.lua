@@ -105,7 +105,8 @@ describe("check", function()
     local status, out, err = run "check"
     assert.are.equal(1, status)
     assert.are.equal("", out)
-    says(err, "rules/one.lua:2: rule 'one': on: 'correspondencepublihsed'", "did you mean 'correspondencepublished'?")
+    says(err, "rules/one.lua:2:27: error: rule 'one': on: 'correspondencepublihsed'",
+      "did you mean 'correspondencepublished'?")
     rules_folder "rule {\n\n"
     status, out, err = run "check"
     assert.are.equal(1, status)
@@ -119,13 +120,13 @@ describe("check", function()
     local _
     assert.are.equal(1, status)
     assert.are.equal("", out)
-    says(err, ("rules: No such file or directory (in %s)"):format(folder))
+    says(err, ("rules: error: No such file or directory (in %s): name a file that is there"):format(folder))
     _, _, err = run("why", "1")
     says(err, ("rules: No such file or directory (in %s)"):format(folder))
     status, out, err = run("check", "no-such.lua")
     assert.are.equal("", out)
     assert.are.equal(1, status)
-    says(err, "no-such.lua: No such file or directory")
+    says(err, "no-such.lua: error: No such file or directory")
   end)
 
   it("a broken configuration: 2, with file and line", function()
@@ -134,12 +135,12 @@ describe("check", function()
     local status, out, err = run "check"
     assert.are.equal(2, status)
     assert.are.equal("", out)
-    says(err, "altinn-events: altinn-events.lua:2: a word that is not defined")
+    says(err, "altinn-events.lua:2:1: error: a word that is not defined: texts stand in quotation marks [config-word]")
     write("mine.lua", "return { ruels = {} }")
     status, out, err = run("check", "--config", "mine.lua")
     assert.are.equal(2, status)
     assert.are.equal("", out)
-    says(err, "altinn-events: mine.lua: unknown key 'ruels' (did you mean 'rules'?)")
+    says(err, "mine.lua:1:10: error: unknown key 'ruels' (did you mean 'rules'?) [config-key]", "--fix mends 1")
   end)
 
   it("takes the rules from the configuration", function()
@@ -161,7 +162,7 @@ describe("a secret that is not there for this user", function()
     local status, out, err = run "check"
     assert.are.equal(0, status)
     assert.are.equal("", out)
-    says(err, 'altinn-events.lua:2: hint: env "AE_NOT_SET": this variable is not set')
+    says(err, 'altinn-events.lua:2:1: hint: env "AE_NOT_SET": this variable is not set')
     local _
     status, _, err = run("inbox", "list", "--inbox", "none.db")
     assert.are.equal(1, status)

@@ -1,15 +1,18 @@
 -- altinn-events explain: the words that the host and its rules use: what each means, and what follows from it.
 local events = require "altinn.events"
+local codes = require "altinn.events.rules.finding_codes"
 local duration = require "altinn.events.support.duration"
 local options = require "altinn.events.commands.options"
 local output = require "altinn.events.commands.output"
 local policy = require "altinn.events.rules.retry_policy"
 local retry_table = require "altinn.events.rules.retry_table"
+local sorted = require("altinn.events.support.names").sorted
 local suggest = require "altinn.events.support.suggest"
 local words = require "altinn.events.commands.explain_words"
 
 local M = {
-  summary = "what a word means: a state, a verdict, a power, a failure, an event type; and the table of retries",
+  summary = "what a word means: a code of check, a state, a verdict, a power, a failure, an event type; and the table"
+    .. " of retries",
   reads = "itself",
 }
 
@@ -17,7 +20,8 @@ local M = {
 ---@param command table
 function M.options(command)
   options.add(command, "config", "json")
-  command:argument("word", "retry (the table of retries), a state, a verdict, a power, a status, a class of failures,"
+  command:argument("word", "retry (the table of retries), findings (the codes of check), one of them,"
+    .. " a state, a verdict, a power, a status, a class of failures,"
     .. " an error number of Altinn, an event type; left out: all words"):args "?"
   command:option("--rule", "the table of retries as this rule changes it"):argname "NAME"
   options.add(command, "rules")
@@ -110,24 +114,79 @@ local function explain_all(args)
   end
   for _, one in ipairs(list) do output.line("%-14s %-18s %s", one.word, one.kind, one.text) end
   output.line("")
-  output.line("More: 'altinn-events explain retry', 'altinn-events types'.")
+  output.line("More: 'altinn-events explain retry', 'altinn-events explain findings', 'altinn-events types'.")
   return 0
 end
 
 -- All words that can be explained, for suggestions.
 local function known()
-  local set = { retry = true }
+  local set = { retry = true, findings = true }
+  for _, code in ipairs(codes.names()) do set[code] = true end
   for _, one in ipairs(words.all()) do set[one.word] = true end
   for _, row in ipairs(retry_table.rows) do set[row.what] = true end
   for name in pairs(events.types) do set[name] = true end
   return set
 end
 
-local function print_found(args, found, rows)
+-- A code of findings for JSON.
+local function shown(code)
+  local row = codes.find(code)
+  local example = row.example
+  return { code = code, severity = row.severity, summary = row.summary, why = row.why, remedy = row.remedy,
+    example = example and { wrong = example.wrong, right = example.right, file = example.file
+      or "rules/example.lua", line = example.line, column = example.column } }
+end
+
+local function print_text(text)
+  for line in text:gmatch("([^\n]*)\n") do output.line("    %s", line) end
+end
+
+-- The texts of an example: one, or several by their paths.
+local function print_texts(texts)
+  if type(texts) == "string" then return print_text(texts) end
+  for _, name in ipairs(sorted(texts)) do
+    output.line("  %s:", name)
+    print_text(texts[name])
+  end
+end
+
+local function print_code(code)
+  local row = codes.find(code)
+  output.line("%s (%s of check): %s", code, row.severity, row.summary)
+  output.line("  why:  %s", row.why)
+  output.line("  what to do:  %s", row.remedy)
+  local example = row.example
+  if not example then return end
+  output.line("Wrong%s:", example.line and ("%s, in line %d"):format(example.file and " " .. example.file or "",
+    example.line) or "")
+  print_texts(example.wrong)
+  output.line("Right:")
+  print_texts(example.right)
+end
+
+local function explain_findings(args)
+  local names = codes.names()
   if args.json then
-    output.json { word = args.word, words = output.list(found), rows = rows_for(nil, rows) }
+    local list = output.list()
+    for index, code in ipairs(names) do list[index] = shown(code) end
+    output.json { count = #list, findings = list }
     return 0
   end
+  for _, code in ipairs(names) do
+    local row = codes.find(code)
+    output.line("%-18s %-8s %s", code, row.severity, row.summary)
+  end
+  return 0
+end
+
+local function print_found(args, found, rows)
+  local is_code = codes.find(args.word) ~= nil
+  if args.json then
+    output.json { word = args.word, words = output.list(found), rows = rows_for(nil, rows),
+      finding = is_code and shown(args.word) or nil }
+    return 0
+  end
+  if is_code then print_code(args.word) end
   for _, one in ipairs(found) do output.line("%s (%s): %s", one.word, one.kind, one.text) end
   for _, row in ipairs(rows) do
     output.line("%s (%s, of %s): %s: %s", row.what, words.row_kinds[row.kind], row.from, row.verdict, row.why)
@@ -148,9 +207,10 @@ end
 function M.run(args)
   if args.word == nil then return explain_all(args) end
   if args.word == "retry" then return explain_retry(args) end
+  if args.word == "findings" then return explain_findings(args) end
   if args.rule then return output.failure("--rule goes with 'explain retry'", "usage") end
   local found, rows = words.find(args.word), retry_table.find(args.word)
-  if #found + #rows > 0 then return print_found(args, found, rows) end
+  if #found + #rows > 0 or codes.find(args.word) then return print_found(args, found, rows) end
   if is_type(args.word) then
     return require("altinn.events.commands.types").run { names = { args.word }, json = args.json }
   end

@@ -1,12 +1,17 @@
 -- The configuration: a Lua file, the environment, the options of the command.
 local config_file = require "altinn.events.host.config_file"
+local config_findings = require "altinn.events.host.config_findings"
 local core = require "altinn.events.core"
 local endpoint = require "altinn.events.subscriptions.endpoint"
+local faults = require "altinn.events.support.faults"
 local keys = require "altinn.events.host.config_keys"
+local lint = require "altinn.events.host.config_lint"
 local suggest = require "altinn.events.support.suggest"
 local urls = require "altinn.events.support.url"
 
 local M = {}
+
+local fault = faults.new
 
 local shape, target_shape = keys.configuration, keys.target
 
@@ -46,12 +51,18 @@ local function share_a_port(listen, admin)
   return listen[1] == admin[1] or any[listen[1]] or any[admin[1]] or false
 end
 
-local function contradictions(config)
+local function contradiction(config)
   if config.admin and config.listen and share_a_port(M.address(config.listen), M.address(config.admin)) then
-    return { ("admin and listen are the same address, %s: each needs its own"):format(config.admin) }
+    return fault("ports-same", { "admin" }, ("admin and listen are the same address, %s"):format(config.admin),
+      "each needs its own")
   end
-  if config.environment and config.base_url then return { "environment and base_url exclude each other" } end
-  if config.credentials and config.token then return { "credentials and token exclude each other" } end
+  if config.environment and config.base_url then
+    return fault("config-either", { "base_url" }, "environment and base_url exclude each other", nil,
+      { at_key = true })
+  end
+  if config.credentials and config.token then
+    return fault("config-either", { "token" }, "credentials and token exclude each other", nil, { at_key = true })
+  end
 end
 
 local function list(value)
@@ -101,10 +112,11 @@ end
 local function open_door(config)
   if #config.secrets > 0 or config.secret_is_elsewhere then return nil end
   if config.listen and not core.is_loopback(config.listen:match("^(.*):%d+$")) then
-    return ("listen %s: without a secret the host listens on the loopback address only;"
-      .. " set secret (openssl rand -hex 32)"):format(config.listen)
+    return fault("door-open", { "listen" }, ("listen %s: without a secret the host listens on the loopback address"
+      .. " only; set secret (openssl rand -hex 32)"):format(config.listen))
   elseif public_endpoint(config) then
-    return "endpoint: without a secret everybody could post events there; set secret (openssl rand -hex 32)"
+    return fault("door-open", { "endpoint" }, "endpoint: without a secret everybody could post events there; set secret"
+      .. " (openssl rand -hex 32)")
   end
 end
 
@@ -112,10 +124,10 @@ end
 local function endpoint_fault(config)
   if not config.endpoint then return nil end
   if endpoint.holds(config.endpoint, config.secrets) then
-    return "endpoint: it holds the secret already; leave the secret out, as it is added at the end"
-      .. " (https://hooks.example.no/events), or write {secret} where it stands"
+    return fault("endpoint-form", { "endpoint" }, "endpoint: it holds the secret already; leave the secret out, as it"
+      .. " is added at the end (https://hooks.example.no/events), or write {secret} where it stands")
   elseif config.environment and not config.endpoint:lower():find("^https://") then
-    return "endpoint: must begin with https://; Altinn refuses anything else"
+    return fault("endpoint-form", { "endpoint" }, "endpoint: must begin with https://; Altinn refuses anything else")
   end
 end
 
@@ -137,7 +149,8 @@ local function variable_warnings(variables, warnings)
   for _, name in ipairs(our_variables(variables)) do
     if not known[name] and not name:find("^ALTINN_EVENTS_TARGETS_") then
       local shown = name:gsub("[^%w_]", "?")
-      warnings[#warnings + 1] = ("there is no variable %s%s"):format(shown, suggest.hint(name, known))
+      warnings[#warnings + 1] = fault("variable-unknown", {}, ("there is no variable %s%s"):format(shown,
+        suggest.hint(name, known)))
     end
   end
 end
@@ -148,33 +161,46 @@ local function key_warnings(config, warnings)
     local file, message = io.open(path or "/dev/null", "r")
     if file then file:close() end
     if not file and message:find("No such file", 1, true) then
-      warnings[#warnings + 1] = ("credentials.%s: %s"):format(name, message)
+      warnings[#warnings + 1] = fault("key-missing", { "credentials", name }, ("credentials.%s: %s"):format(name,
+        message), "put the file there; paths are relative to the folder in which the command runs")
     end
   end
 end
 
-local function warnings_of(config, variables)
+-- The warnings: those of `count`, about what the host itself stumbles over, come first.
+local function warnings_of(config, variables, text)
   local warnings = {}
   variable_warnings(variables, warnings)
   key_warnings(config, warnings)
   for _, one in ipairs(config.secrets) do
     if #one < SHORT_SECRET then
-      warnings[#warnings + 1] = ("the secret is short, and all that proves who sends: make it longer than %d characters"
-        .. " (openssl rand -hex 32)"):format(SHORT_SECRET - 1)
+      warnings[#warnings + 1] = fault("secret-short", { "secret" }, ("the secret is short, and all that proves who"
+        .. " sends: make it longer than %d characters (openssl rand -hex 32)"):format(SHORT_SECRET - 1))
     end
   end
-  return warnings
+  local count = #warnings
+  lint.check(config, text, function(one) warnings[#warnings + 1] = one end)
+  for _, one in ipairs(warnings) do one.file, one.source, one.is_bare = config.file, text, true end
+  return warnings, count
 end
 
-local function read_values(path, getenv, problems)
-  local values, message = config_file.read(path, getenv)
-  if not values then return nil, { message } end
+-- What the reading of the file says: "file:line: …" as a problem.
+local function unreadable(path, message, text, raw)
+  local line, rest = message:match("^.-:(%d+): (.*)$")
+  local one = fault("config-unread", {}, rest or message:gsub("^" .. path:gsub("%p", "%%%0") .. ": ", ""))
+  one.file, one.line, one.whole, one.raw, one.source = path, tonumber(line), message, raw, text
+  return one
+end
+
+local function read_values(path, getenv, problems, given)
+  local values, message, text, raw = config_file.read(path, getenv, given)
+  if not values then return nil, { unreadable(path, message, text, raw) } end
   for name, target in pairs(type(values.targets) == "table" and values.targets or {}) do
     if type(target) == "table" then merge(target, keys.target_from_environment(tostring(name), getenv)) end
   end
   keys.check(values, problems)
-  for index, problem in ipairs(problems) do problems[index] = path .. ": " .. problem end
-  return values
+  for _, problem in ipairs(problems) do problem.file, problem.source = path, message end
+  return values, message
 end
 
 -- Reads variables, and notes the names that were asked for.
@@ -203,69 +229,96 @@ local function normal(config, missing)
   return config
 end
 
+-- A problem as one line of text.
+local function text_of(problem)
+  if problem.whole then return problem.whole end
+  return (problem.file and not problem.is_bare and problem.file .. ": " or "") .. faults.text(problem)
+end
+
+local function refused(problems)
+  local texts = {}
+  for index, problem in ipairs(problems) do texts[index] = text_of(problem) end
+  return nil, texts, problems
+end
+
+-- Adds the secrets that are needed and could not be fetched.
+local function add_needed(missing, needs, problems)
+  for _, one in ipairs(missing) do
+    if is_needed(one, needs) then
+      local problem = fault("secret-needed", {}, one.message, one.message:find("this variable is not set", 1, true)
+        and "export it, or name the file of variables by --env-file" or nil)
+      problem.file, problem.line, problem.message = one.message:match("^(%S+):(%d+): (.*)$")
+      problem.message, problem.line = problem.message or one.message, tonumber(problem.line)
+      problem.whole = faults.sentence(one.message, problem.remedy)
+      problems[#problems + 1] = problem
+    end
+  end
+end
+
+-- What is wrong with the configuration as a whole.
+local function fault_of(config)
+  return open_door(config) or endpoint_fault(config)
+end
+
 --- Reads the configuration: defaults, then the file, then the environment,
 --- then options.
----@param options { config: string|nil, values: table|nil, env_file: string|nil, needs: string[]|nil } env_file: a file
----  of variables, which come before those of the environment; needs: the keys whose secrets must be there (nil: all);
----  other secrets are left out when this user cannot read them
+---@param options { config: string|nil, values: table|nil, env_file: string|nil, needs: string[]|nil, overlay:
+---  table<string, string>|nil } env_file: a file of variables, which come before those of the environment; needs: the
+---  keys whose secrets must be there (nil: all); other secrets are left out when this user cannot read them; overlay:
+---  texts by path that stand for those of files
 ---@return table|nil config also `file`, `missing` (secrets that could not be fetched, each { key, message }),
----  `warnings`
+---  `warnings`, and `warned`, all warnings as faults
 ---@return string[]|nil problems
+---@return altinn.events.fault[]|nil faults the same, for M.findings
 function M.load(options)
   local config = {
     listen = "127.0.0.1:8480", admin = "127.0.0.1:8481", inbox = "altinn-events.db", rules = { "rules" },
     targets = {}, limits = {}, log = { format = "logfmt" },
   }
   local getenv, variables = getenv_of(options)
-  if not getenv then return nil, { variables } end
-  local asked = {}
+  if not getenv then
+    local one = fault("variable-file", {}, variables)
+    one.file, one.line, one.message = variables:match("^(%S+):(%d+): (.*)$")
+    one.message, one.line, one.whole = one.message or variables, tonumber(one.line), variables
+    return refused { one }
+  end
+  local asked, problems, missing, text = {}, {}, {}, nil
   getenv = noting(getenv, asked)
-  local path, problems, missing = options.config or getenv("ALTINN_EVENTS_CONFIG"), {}, {}
+  local path = options.config or getenv("ALTINN_EVENTS_CONFIG")
   if not path and exists(DEFAULT_FILE) then path = DEFAULT_FILE end
   if path then
-    local values, fault = read_values(path, getenv, problems)
-    if not values then return nil, fault end
+    local values, found = read_values(path, getenv, problems, options.overlay and options.overlay[path])
+    if not values then return refused(found) end
+    text = found
     overlay(config, values)
   end
   local outside = overlay(keys.from_environment(getenv), options.values or {})
   keys.check(outside, problems)
   overlay(config, outside)
   config = take_missing(config, "", missing)
-  for _, one in ipairs(missing) do
-    if is_needed(one, options.needs) then
-      problems[#problems + 1] = one.message .. (one.message:find("this variable is not set", 1, true)
-        and ": export it, or name the file of variables by --env-file" or "")
-    end
+  add_needed(missing, options.needs, problems)
+  if #problems == 0 then problems[1] = contradiction(config) end
+  if #problems == 0 then
+    config = normal(config, missing)
+    problems[1] = fault_of(config)
   end
-  if #problems == 0 then problems = contradictions(config) or problems end
-  if #problems > 0 then return nil, problems end
-  config = normal(config, missing)
-  local message = open_door(config) or endpoint_fault(config)
-  if message then return nil, { message } end
-  config.file, config.warnings, config.asked = path, warnings_of(config, variables), asked
+  for _, problem in ipairs(problems) do
+    if not problem.file then problem.file, problem.source, problem.is_bare = path, text, true end
+  end
+  if #problems > 0 then return refused(problems) end
+  config.file, config.asked = path, asked
+  local warned, count = warnings_of(config, variables, text)
+  config.warned, config.warnings = warned, {}
+  for index = 1, count do config.warnings[index] = faults.text(warned[index]) end
   return config
 end
 
-local function finding_of(severity, message)
-  local file, line, text = message:match("^(%S+):(%d+): (.*)$")
-  return { code = "configuration", severity = severity, file = file, line = tonumber(line), message = text or message }
-end
-
 --- The problems of a configuration, or its warnings and missing secrets, as findings.
----@param problems string[]|nil
+---@param problems altinn.events.fault[]|nil
 ---@param config table|nil
 ---@return altinn.events.finding[]
 function M.findings(problems, config)
-  local found = {}
-  for _, problem in ipairs(problems or {}) do found[#found + 1] = finding_of("error", problem) end
-  for _, one in ipairs(config and config.missing or {}) do
-    local hint = finding_of("hint", one.message)
-    hint.remedy = one.message:find(": file ", 1, true) and "'run' needs it, as the user that it runs as"
-      or "'run' needs it; --env-file FILE reads what systemd gives the host"
-    found[#found + 1] = hint
-  end
-  for _, warning in ipairs(config and config.warnings or {}) do found[#found + 1] = finding_of("warning", warning) end
-  return found
+  return config_findings.of(problems, config)
 end
 
 M.shape, M.target_shape = shape, target_shape

@@ -166,28 +166,38 @@ local function cleaned(message, path)
   return message:find(path, 1, true) and message or path .. ": " .. message
 end
 
---- Reads the file.
----@param path string
----@param getenv fun(name: string): string|nil
----@return table|nil values
----@return string|nil message
-function M.read(path, getenv)
+local function text_of(path)
   local file, why = io.open(path, "rb")
   if not file then return nil, ("%s: %s"):format(path, why:match(": ([^:]*)$") or why) end
   local text
   text, why = file:read("a")
   file:close()
   if not text then return nil, ("%s: %s"):format(path, why) end
-  text = text:gsub("^\239\187\191", "")
-  local chunk, message = load(text, "@" .. path, "t", environment(path, getenv))
+  return text
+end
+
+--- Reads the file.
+---@param path string
+---@param getenv fun(name: string): string|nil
+---@param text string|nil stands for the text of the file
+---@return table|nil values
+---@return string message without values; with them: the text
+---@return string|nil text of the file, when there is one that cannot be read
+---@return string|nil raw what Lua says of the text
+function M.read(path, getenv, text)
+  local why
+  if not text then text, why = text_of(path) end
+  if not text then return nil, why end
+  local plain = text:gsub("^\239\187\191", "")
+  local chunk, message = load(plain, "@" .. path, "t", environment(path, getenv))
   if not chunk then
-    local other = other_language(text)
-    return nil, other and LUA:format(path, other) or cleaned(message, path) .. texts.syntax_hint(message)
+    local other = other_language(plain)
+    return nil, other and LUA:format(path, other) or cleaned(message, path) .. texts.syntax_hint(message), text, message
   end
   local ok, value = pcall(chunk)
-  if not ok then return nil, cleaned(value, path) end
-  if type(value) ~= "table" or M.is_missing(value) then return nil, path .. ": the file must return a table" end
-  return value
+  if not ok then return nil, cleaned(value, path), text end
+  if type(value) ~= "table" or M.is_missing(value) then return nil, path .. ": the file must return a table", text end
+  return value, text
 end
 
 return M

@@ -2,6 +2,7 @@
 local calendar = require "altinn.events.rules.calendar"
 local core = require "altinn.events.core"
 local effects = require "altinn.events.rules.effects"
+local faults = require "altinn.events.support.faults"
 local is_missing = require("altinn.events.host.config_file").is_missing
 local lists = require "altinn.events.support.lists"
 local sorted = require("altinn.events.support.names").sorted
@@ -17,6 +18,17 @@ local authorities, file_name, one_text, texts = target_module.authorities, targe
 -- How the text of a variable becomes a value, by the check of its key; the
 -- keys of the tables in it, by theirs.
 local converters, records = {}, {}
+
+-- The way to a key: "targets.print.url" -> { "targets", "print", "url" }.
+local function way_to(at)
+  local way = {}
+  for step in at:gmatch("[^.]+") do way[#way + 1] = step end
+  return way
+end
+
+local function note(problems, code, at, message, more)
+  problems[#problems + 1] = faults.new(code, way_to(at), message, nil, more)
+end
 
 -- Checks: each returns a message when a value is wrong.
 
@@ -127,7 +139,9 @@ local function check_target(target, at, problems)
   local rest = {}
   for name, value in pairs(target) do
     local misplaced = sort and sorts:misplaced(sort, name)
-    if misplaced then problems[#problems + 1] = ("%s.%s %s"):format(at, name, misplaced)
+    if misplaced then
+      note(problems, "target-key", at .. "." .. tostring(name), ("%s.%s %s"):format(at, name, misplaced),
+        { at_key = true })
     else rest[name] = value end
   end
   local before = #problems
@@ -136,7 +150,7 @@ local function check_target(target, at, problems)
     local complete = effects.kinds[sorts.kinds_of[sort][1]].complete
     message = complete and complete(target)
   end
-  if message then problems[#problems + 1] = ("%s %s"):format(at, message) end
+  if message then note(problems, "target-kind", at, ("%s %s"):format(at, message), { at_key = true }) end
 end
 
 -- The keys of a table, in the order of their texts.
@@ -152,8 +166,8 @@ local function targets(value, path, problems)
   for _, name in ipairs(names_in_order(value)) do
     local target, at = value[name], path .. "." .. tostring(name)
     local message = target_module.name_fault(name)
-    if message then problems[#problems + 1] = path .. ": " .. message
-    elseif type(target) ~= "table" then problems[#problems + 1] = at .. " must be a table with a url"
+    if message then note(problems, "target-name", path, path .. ": " .. message)
+    elseif type(target) ~= "table" then note(problems, "target-kind", at, at .. " must be a table with a url")
     else check_target(target, at, problems) end
   end
 end
@@ -238,11 +252,12 @@ function check_table(value, wanted, path, problems)
     local check, one = wanted[name], value[name]
     if one == nil then one = value[tonumber(name)] end
     if not check then
-      problems[#problems + 1] = ("unknown key '%s'%s"):format(at, hint(name, wanted))
+      note(problems, "config-key", at, ("unknown key '%s'%s"):format(at, hint(name, wanted)),
+        { at_key = true, word = suggest.only(name, wanted) })
     elseif known_part(one) ~= nil then
       one = known_part(one)
       local message = check(one, at, problems)
-      if message then problems[#problems + 1] = at .. " " .. message end
+      if message then note(problems, "config-value", at, at .. " " .. message) end
     end
   end
 end
@@ -251,7 +266,7 @@ M.configuration, M.target = shape, target_shape
 
 --- Checks a table of the configuration.
 ---@param value table
----@param problems string[] gets a message for each problem
+---@param problems altinn.events.fault[] gets each problem
 function M.check(value, problems)
   check_table(value, shape, "", problems)
 end

@@ -57,10 +57,11 @@ end
 
 --- The rules of a configuration, judged against it.
 ---@param config table of altinn.events.host.config
+---@param overlay table<string, string>|nil texts by path that stand for those of files
 ---@return table|nil set nil when there is an error among the findings
 ---@return altinn.events.finding[] findings
-function M.rules(config)
-  local set, problems, rest = rules.load(config.rules, { digest = core.sha256 })
+function M.rules(config, overlay)
+  local set, problems, rest = rules.load(config.rules, { digest = core.sha256, overlay = overlay })
   if not set then
     for _, problem in ipairs(problems) do with_folder(problem) end
     return nil, findings.of_problems(problems, rest, config.targets, names_altinn(config))
@@ -82,9 +83,9 @@ end
 ---@return { config: table|nil, set: table|nil } prepared what could be read
 ---@return altinn.events.finding[] findings
 function M.all(options)
-  local config, problems = config_module.load(options)
+  local config, _, problems = config_module.load(options)
   if not config then return {}, config_module.findings(problems) end
-  local set, list = M.rules(config)
+  local set, list = M.rules(config, options.overlay)
   return { config = config, set = set }, add_all(config_module.findings(nil, config), list)
 end
 

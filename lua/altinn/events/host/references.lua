@@ -1,5 +1,6 @@
 -- Runs that wait refer to a rule and to one of its bodies: those whose rule or body the rules in force lack are
 -- abandoned when they are due.
+local finding = require "altinn.events.rules.finding"
 local host = require("altinn.events.support.libraries").load "altinn.events.host"
 local shown = require "altinn.events.host.inbox_shown"
 
@@ -68,12 +69,9 @@ function M.findings(references, set)
   local list, rules = {}, rules_by_name(set)
   for _, reference in ipairs(references) do
     local problem, rule = lacks(reference, rules), rules[reference.rule]
-    list[#list + 1] = problem and {
-      severity = "warning", code = "reference", rule = reference.rule, file = rule and rule.file,
-      line = rule and rule.line, message = ("%s; %s: they will be abandoned when they are due"):format(
-        M.text(reference), problem),
-      remedy = "put it back, or say with inbox retry or inbox discard what becomes of them",
-    } or nil
+    list[#list + 1] = problem and finding.new("reference", { file = rule and rule.file, line = rule and rule.line,
+      rule = reference.rule }, ("%s; %s: they will be abandoned when they are due"):format(M.text(reference), problem),
+      "put it back, or say with inbox retry or inbox discard what becomes of them") or nil
   end
   return list
 end

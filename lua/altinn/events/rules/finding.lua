@@ -32,6 +32,7 @@ local M = {}
 ---@return altinn.events.finding
 function M.new(code, place, message, remedy, fix)
   local row = codes.find(code) or error(("no finding has the code '%s'"):format(code), 2)
+  if not remedy then message, remedy = faults.apart(message) end
   return {
     code = code, severity = row.severity, file = place.file, line = place.line, column = place.column,
     rule = place.rule, message = core.mask(message), remedy = remedy and core.mask(remedy), fix = fix,
@@ -73,6 +74,19 @@ function M.sentence(finding)
   return core.mask(name .. faults.sentence(finding.message, finding.remedy))
 end
 
+--- What to do about a finding: its own remedy, or that of its code.
+---@param finding altinn.events.finding
+---@return string
+function M.remedy(finding) return finding.remedy or codes.find(finding.code).remedy end
+
+--- The sentence of a finding, which always says what to do.
+---@param finding altinn.events.finding
+---@return string
+function M.told(finding)
+  if finding.remedy then return M.sentence(finding) end
+  return faults.sentence(M.sentence(finding), M.remedy(finding))
+end
+
 --- A finding as a line of the log: "file:line: sentence".
 ---@param finding altinn.events.finding
 ---@return string
@@ -88,7 +102,7 @@ end
 function M.line(finding)
   local at = finding.file or "altinn-events"
   if finding.line then at = ("%s:%d:%d"):format(at, finding.line, finding.column or 1) end
-  return ("%s: %s: %s [%s]"):format(core.mask(at), finding.severity, M.sentence(finding), finding.code)
+  return ("%s: %s: %s [%s]"):format(core.mask(at), finding.severity, M.told(finding), finding.code)
 end
 
 return M

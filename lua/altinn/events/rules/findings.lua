@@ -11,7 +11,7 @@ local suggest = require "altinn.events.support.suggest"
 
 local M = {}
 
-M.sorted, M.has, M.text, M.line = finding.sorted, finding.has, finding.text, finding.line
+for name, value in pairs(finding) do M[name] = value end
 
 local List = {}
 List.__index = List

@@ -47,6 +47,17 @@ function M.read(text)
   return setmetatable({ tree = tree, rules = rules, text = text }, Places)
 end
 
+--- Reads the text of a file that returns a table, as a configuration does.
+---@param text string
+---@return table|nil places with `table`, which stands for a rule in its methods
+function M.returned(text)
+  local tree = syntax.parse(text)
+  local last = tree and tree[#tree]
+  if not last or last.tag ~= "Return" or not last[1] then return nil end
+  local fields = last[1].tag == "Table" and last[1] or nil
+  return setmetatable({ tree = tree, text = text, table = { call = last, fields = fields } }, Places)
+end
+
 --- The rule of a name, or the one that begins in a line.
 ---@param name string|nil
 ---@param line integer|nil

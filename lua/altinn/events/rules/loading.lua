@@ -11,7 +11,8 @@ local texts = require "altinn.events.support.text"
 
 local M = {}
 
-local option_keys = { globals = true, seconds = true, sources = true, hidden = true, digest = true, versions = true }
+local option_keys = { globals = true, seconds = true, sources = true, overlay = true, hidden = true, digest = true,
+  versions = true }
 
 -- "rules/print.lua:12: message" -> file, line, message
 local function place(text, file)
@@ -184,6 +185,7 @@ end
 ---@field seconds integer|nil what loading a file may take; 10 when it is left out
 ---@field sources table<string, string>|nil the texts by path; then paths are files among them, and nothing is read from
 ---  the disk
+---@field overlay table<string, string>|nil texts by path that stand for those on the disk
 ---@field hidden table<string, boolean>|nil names of variables that os.getenv does not give
 ---@field digest (fun(text: string): string)|nil gives the SHA-256 of a text as hexadecimal digits: rules get their
 ---  versions by it
@@ -205,7 +207,7 @@ function M.load(paths, options)
       error(("unknown option '%s'%s"):format(tostring(key), suggest.hint(tostring(key), option_keys)), 2)
     end
   end
-  local sources = sources_module.new(options.sources)
+  local sources = sources_module.new(options.sources, options.overlay)
   local files, missing = sources:files(paths)
   if not files then return nil, missing, { sources = sources.texts } end
   local set, problems, names = { files = files, sources = sources.texts, versions = {} }, {}, {}

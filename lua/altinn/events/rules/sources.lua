@@ -79,9 +79,12 @@ end
 
 --- The source of texts: the disk, or a table.
 ---@param given table<string, string>|nil path -> text: nothing is read from the disk; nil: the disk
+---@param overlay table<string, string>|nil texts by path that stand for those on the disk
 ---@return table sources `texts` (path -> text of each file that was read), `fixed` (nothing is read from the disk)
-function M.new(given)
-  return setmetatable({ texts = given or {}, fixed = given ~= nil, kinds = {}, absent = {} }, Sources)
+function M.new(given, overlay)
+  local texts = given or {}
+  for path, text in pairs(overlay or {}) do texts[path] = text end
+  return setmetatable({ texts = texts, fixed = given ~= nil, kinds = {}, absent = {} }, Sources)
 end
 
 --- From now on these texts are read in place of the files of the same paths, and of these folders nothing else.

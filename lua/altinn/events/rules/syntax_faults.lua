@@ -30,9 +30,10 @@ local function mends(text, fix)
   return faulty_line(mended) == nil
 end
 
--- A fault with a fix, when the text can be read with it.
+-- A fault with a fix, when with it the text can be read, or at least further than before.
 local function with_fix(text, one, fix)
-  if fix and mends(text, fix) then one.fix = fix end
+  local rest = fix and faulty_line((edits.apply(text, { fix })))
+  if fix and (not rest or rest > faulty_line(text)) then one.fix = fix end
   return one
 end
 

@@ -19,6 +19,7 @@ function M.sentence(message, remedy)
   local suggestion, rest = remedy:match("^(did you mean '.-'%?)(.*)$")
   if not suggestion then suggestion, rest = remedy:match("^(here it is .*)()$") end
   if not suggestion then suggestion, rest = remedy:match("^(Altinn's word; here it is .*)()$") end
+  if not suggestion then suggestion, rest = remedy:match("^(is \".-\" meant, in quotes%?)()$") end
   if not suggestion then return ("%s: %s"):format(message, remedy) end
   if type(rest) ~= "string" then rest = "" end
   return ("%s (%s)%s"):format(message, suggestion, (rest:gsub("^ (%a?)", function(c) return "; " .. c:lower() end)))
@@ -29,10 +30,10 @@ end
 ---@return string message
 ---@return string|nil remedy
 function M.apart(text)
-  for _, hint in ipairs { "(did you mean '", "(here it is ", "(Altinn's word; here it is " } do
+  for _, hint in ipairs { "(did you mean '", "(here it is ", "(Altinn's word; here it is ", "(is \"" } do
     local from = text:find(" " .. hint, 1, true)
     local message, inside, rest = from and text:sub(1, from - 1), text:match("^%((.-%??)%)(.*)$", from and from + 1)
-    if from and (inside:sub(-1) == "?" or hint:sub(2, 4) ~= "did") then
+    if from and (inside:sub(-1) == "?" or hint:find("here it is", 1, true)) then
       return message, (inside .. rest:gsub("^; ", " "))
     end
   end

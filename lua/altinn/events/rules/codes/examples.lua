@@ -37,4 +37,19 @@ function M.types(wrong, right, column)
   return { wrong = M.rule(nil, wrong), right = M.rule(nil, right), line = 2, column = column }
 end
 
+local VARIABLES = "SECRET=0123456789abcdef0123456789abcdef\nSHORT=abc\n"
+
+--- An example whose configuration is wrong.
+---@param wrong string the text of altinn-events.lua
+---@param right string
+---@param line integer|nil
+---@param column integer|nil
+---@return altinn.events.finding_example
+function M.config(wrong, right, line, column)
+  local function files(text)
+    return { ["altinn-events.lua"] = text, ["rules/example.lua"] = M.rule(), environment = VARIABLES }
+  end
+  return { wrong = files(wrong), right = files(right), file = "altinn-events.lua", line = line, column = column }
+end
+
 return M

@@ -10,8 +10,8 @@ local words = require "altinn.events.support.words"
 local M = {}
 
 local VERBS = {
-  "run", "tail", "check", "try", "test", "diff", "why", "explain", "send", "types", "inbox", "promote", "rollback",
-  "replay", "plan", "apply", "subscriptions", "pull", "letter", "token", "doctor", "emulate", "version",
+  "run", "dev", "tail", "check", "try", "test", "diff", "why", "explain", "send", "types", "inbox", "promote",
+  "rollback", "replay", "plan", "apply", "subscriptions", "pull", "letter", "token", "doctor", "emulate", "version",
 }
 
 local function module_of(verb)

@@ -224,6 +224,11 @@ function Follower:newest()
   return rows and rows[1] or nil
 end
 
+--- The newest events, the newest first.
+---@param most integer
+---@return table[] rows
+function Follower:back(most) return self.inbox:events { limit = most } or {} end
+
 function Follower:close() self.inbox:close() end
 
 -- The number of the last event that was received before a time. Events are numbered as they are received; some numbers

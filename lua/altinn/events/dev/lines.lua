@@ -30,7 +30,15 @@ local function clean(text) return (texts.visible(texts.beginning(tostring(text))
 
 M.clean = clean
 
-local function clock_time(milliseconds)
+--- The same with identity numbers masked.
+---@param text any
+---@return string
+function M.masked(text) return clean(inbox_shown.masked(tostring(text))) end
+
+--- A time as a line begins with it.
+---@param milliseconds integer since 1970
+---@return string
+function M.clock(milliseconds)
   local seconds = milliseconds // 1000
   local day = os.date("%Y-%m-%d", seconds) == os.date "%Y-%m-%d"
   return tostring(os.date(day and "%H:%M:%S" or "%Y-%m-%d %H:%M", seconds))
@@ -86,15 +94,17 @@ end
 local function where_of(request)
   local parts = {}
   for _, name in ipairs { "method", "path", "name", "subject", "title" } do
-    if type(request[name]) == "string" then parts[#parts + 1] = clean(request[name]) end
+    if type(request[name]) == "string" then parts[#parts + 1] = M.masked(request[name]) end
   end
   return table.concat(parts, " ")
 end
 
--- What went out, or would go out: by the record of the effect.
-local function request_of(effect)
-  local request = effect.request and decoder.decode(effect.request)
-  if type(request) ~= "table" then return effect.request and texts.cut(clean(effect.request), BODY) or "" end
+--- What goes out, by the record of an effect, as JSON: method, path, the beginning of the body.
+---@param record string|nil
+---@return string
+function M.request(record)
+  local request = record and decoder.decode(record)
+  if type(request) ~= "table" then return record and texts.cut(M.masked(record), BODY) or "" end
   local where, body = where_of(request), body_of(request)
   return where .. (where ~= "" and body ~= "" and " " or "") .. body
 end
@@ -102,8 +112,9 @@ end
 function say.effect(fact)
   local effect = fact.shown
   local state = effect.state .. (effect.status and (" %d"):format(effect.status) or "")
-  return { { clean(effect.rule or "?") }, { "-> " .. clean(effect.target or "?") }, { state, OF_STATE[effect.state] },
-    { request_of(effect) }, { "key " .. clean(effect.key), "dim" }, { (because(effect.reason):gsub("^: ", "")) } }
+  local to = "-> " .. clean(effect.target or "?")
+  return { { clean(effect.rule or "?") }, { to }, { state, OF_STATE[effect.state] }, { M.request(effect.request) },
+    { "key " .. clean(effect.key), "dim" }, { (because(effect.reason):gsub("^: ", "")) } }
 end
 
 function say.act(fact)
@@ -133,18 +144,24 @@ local function joined(parts, style)
   return table.concat(pieces)
 end
 
+--- Parts, each { text, colour }, as a line.
 M.joined = joined
+
+--- A fact as the parts of a line.
+---@param fact altinn.events.dev.fact
+---@return table[] parts each { text, colour }
+function M.parts(fact)
+  local parts = say[fact.what](fact)
+  table.insert(parts, 1, { M.clock(fact.time), "dim" })
+  table.insert(parts, 2, { "#" .. fact.event, "dim" })
+  return parts
+end
 
 --- A fact as a line.
 ---@param fact altinn.events.dev.fact
 ---@param style table
 ---@return string
-function M.line(fact, style)
-  local parts = say[fact.what](fact)
-  table.insert(parts, 1, { clock_time(fact.time), "dim" })
-  table.insert(parts, 2, { "#" .. fact.event, "dim" })
-  return joined(parts, style)
-end
+function M.line(fact, style) return joined(M.parts(fact), style) end
 
 --- A fact as a table for JSON.
 ---@param fact altinn.events.dev.fact

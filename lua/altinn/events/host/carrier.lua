@@ -16,7 +16,12 @@ carriers.curl = carriers.http
 
 function carriers.aside(request, worker) return aside.carry(worker, request) end
 
---- What the engine's port `send` does.
+-- What every target says while effects are caught: servers a status, files and programs an outcome. Nothing leaves.
+local function taken(request)
+  return { status = request.mail and 250 or 200, headers = {}, body = "", outcome = "sent", text = "", answer = "" }
+end
+
+--- What the engine's port `send` does; with the setting `caught` (altinn-events dev) nothing is sent.
 ---@param worker { jobs: table, settings: table }
 ---@return fun(request: table, job: table|nil, item: table|nil): table send (waits)
 function M.new(worker)
@@ -34,6 +39,7 @@ function M.new(worker)
     maskinporten = events.maskinporten,
   }
   return function(request, _, item)
+    if worker.settings.caught then return taken(request) end
     scheduler.task().aim = item and item.target
     made.origin, made.environment = worker.settings.origin, worker.settings.environment
     return made:send(request)

@@ -21,7 +21,7 @@ function M.settings(config, set, forced)
     hidden = config.asked, holidays = config.holidays,
     targets = config.targets, limits = config.limits, log = config.log, keep = config.keep,
     environment = config.environment, base_url = config.base_url, token = config.token,
-    credentials = config.credentials, ca_file = config.ca_file,
+    credentials = config.credentials, ca_file = config.ca_file, caught = config.caught,
     origin = config.endpoint and urls.host(config.endpoint) or nil,
   })
 end

@@ -18,7 +18,12 @@ local function names_of(targets)
   return names
 end
 
-local function start_options(config, set, forced)
+--- What host.start takes.
+---@param config table
+---@param set table
+---@param forced table<string, altinn.events.forced> the rules in force by hand
+---@return table options
+function M.start_options(config, set, forced)
   return {
     inbox = config.inbox, listen = config_module.address(config.listen),
     admin = config.admin and config_module.address(config.admin) or nil, secrets = config.secrets,
@@ -118,7 +123,7 @@ function M.run(config)
   report(log, list)
   if not set then return 1 end
   local forced = force.of(config.inbox, set) or {}
-  local handle, message = host.start(start_options(config, set, forced))
+  local handle, message = host.start(M.start_options(config, set, forced))
   if not handle then
     log("error", "start", { reason = message })
     return 1

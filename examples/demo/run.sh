@@ -102,7 +102,7 @@ say "The host's log"
 cat "$folder/host.log"
 
 [ -z "${ONCE:-}" ] || { say "All went as it should"; exit 0; }
-say "The host stays up until Ctrl-C, and its log goes on here. From another shell, in this folder:"
+say "The host stays up until Ctrl-C. What happens stands here, a line each (altinn-events tail). From another shell, in this folder:"
 cat <<END
   eval "\$(make -s env)"; export DEMO_KEY=$DEMO_KEY
   # a letter that is not read until it is due, and goes to print:
@@ -115,7 +115,9 @@ cat <<END
   altinn-events plan --config $config
   altinn-events types neverread
   curl http://127.0.0.1:$admin_port/metrics
+  # the same with rules of your own, which may change while it runs; nothing is sent:
+  altinn-events dev examples/rules/never_read.lua examples/rules/paper.lua --config $config --state $folder/dev
 END
-tail -n 0 -f "$folder/host.log" &
+altinn-events tail --inbox "$folder/inbox.db" &
 tail=$!
 wait "$host"

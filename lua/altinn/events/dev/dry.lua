@@ -15,6 +15,14 @@ local function path_of(call)
   return call.name:match "^GET (/.*)$"
 end
 
+-- The configuration of the rehearsal, which catches effects itself.
+local function without_catcher(config)
+  local copy = {}
+  for name, value in pairs(config) do copy[name] = value end
+  copy.caught = nil
+  return copy
+end
+
 --- What became of an event, by rule.
 ---@param event { body: string, subscription: string|nil }
 ---@param now number seconds since 1970
@@ -27,7 +35,7 @@ function M.runs(event, now, config, set, altinn)
   if #set == 0 then return {} end
   local given, ask = false, altinn:copy()
   local outcome, message = rehearsal.run {
-    config = config, set = set,
+    config = without_catcher(config), set = set,
     next = function()
       if given then return nil end
       given = true

@@ -254,7 +254,7 @@ describe("altinn-events dev on a terminal", function()
     at = math.min(at, one:wait("slow  later", 1))
     one:type "r"
     local again = one:wait("again, about a twin of its letter", at)
-    again = one:wait("print  -> print  sent 200", again)
+    one:wait("print  -> print  sent 200", again)
     one:wait("slow  later", again)
     one:type "w"
     again = one:wait("holds resource", again)

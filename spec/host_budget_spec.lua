@@ -82,7 +82,7 @@ describe("a rule that", function()
   end)
 
   it("returns what is no verdict is told so", function()
-    beside('rule { name = "bad", on = "*", run = function() return 42 end }', 2)
+    beside('rule { name = "bad", on = "*", run = function() return tonumber "42" end }', 2)
     assert(one:wait_log("rule=bad.-verdict=retry reason=\"[^\"]*not a number"))
   end)
 
@@ -159,7 +159,7 @@ describe("a rule that", function()
     ["returns a time that is none"] = {
       "local verdict = retry_after(1) verdict.after = 0 / 0 return verdict", "must be a number of seconds" },
     ["returns effects that are none"] = {
-      'return { send.http("x") {}, 7 }', "item 2 of its list is none" },
+      'return { send.http("x") {}, tonumber "7" }', "item 2 of its list is none" },
     ["returns a JSON value without end"] = {
       'return send.http("x") { json = setmetatable({}, { __pairs = function() while true do end end }) }',
       "time budget" },

@@ -239,7 +239,8 @@ describe("an effect", function()
   it("has a key of its own among those of its run", function()
     start_with_target { print = [[
       rule { name = "print", on = "*", run = function()
-        return { send.http("print") { key = "x:1", path = "/a" }, send.http("print") { key = "x:1", path = "/b" } }
+        return { send.http("print") { key = "x:1", path = "/a" },
+          send.http("print") { key = tostring "x:1", path = "/b" } }
       end }]] }
     post { id = "two" }
     assert(one:wait_log("verdict=dead"))

@@ -27,11 +27,18 @@ local function handlers_of(rooms)
       by_tag[tag] = by_tag[tag] or {}
       table.insert(by_tag[tag], call)
     end
+    by_tag.Function = by_tag.Function or {}
+    table.insert(by_tag.Function, room.reached)
   end
   return by_tag
 end
 
 local HANDLERS = handlers_of(ROOMS)
+
+local NOTES = {}
+for _, room in ipairs(ROOMS) do
+  if room.note then NOTES[#NOTES + 1] = room end
+end
 
 -- Looking at a text: the methods of a run (a rule that is looked at), and of a file.
 local Look = {}
@@ -153,7 +160,7 @@ end
 
 -- Calls the functions for the tags of a node and of all inside it.
 local function visit(look, handlers, node)
-  local own = handlers[node.tag]
+  local own = handlers[node.tag or "list"]
   if own then
     for index = 1, #own do own[index](look, node) end
   end
@@ -178,33 +185,29 @@ end
 
 -- Rules.
 
-local function rule_named(set, file, found, line)
+-- The rules of a set by their files, and by their names and lines there.
+local function by_place(set)
+  local files = {}
   for _, rule in ipairs(set) do
-    local named = rule.name == found.name or not found.name and rule.line == line
-    if rule.file == file and named then return rule end
+    local own = files[rule.file] or {}
+    files[rule.file] = own
+    own[rule.name], own[rule.line] = rule, own[rule.line] or rule
   end
+  return files
 end
 
 local function note_calls(run)
   for _, one in ipairs(run.functions) do
     run.chunk = one.chunk
-    tree.each(one.node, function(node)
-      if node.tag ~= "Call" then return end
-      for _, room in ipairs(ROOMS) do
-        if room.note then room.note(run, node) end
-      end
-    end)
+    for node in syntax.uses(one.chunk, one.node) do
+      for _, room in ipairs(node.tag == "Call" and NOTES or {}) do room.note(run, node) end
+    end
   end
 end
 
 local function look_at_functions(run)
   for _, one in ipairs(run.functions) do
     run.chunk, run.path = one.chunk, one.chunk.path
-    for _, room in ipairs(ROOMS) do
-      if room.reached then tree.each(one.node, function(node)
-        if node.tag == "Function" then room.reached(run, node) end
-      end) end
-    end
     visit(run, HANDLERS, one.node)
   end
 end
@@ -263,11 +266,13 @@ function M.of(set, targets)
     return { finding.new("parser", {}, syntax.MISSING) }, {}
   end
   local whole = texts_of(set, targets)
+  local rules = by_place(set)
   for _, path in ipairs(paths_of(set)) do
     look_at_file(whole, path)
     local chunk = whole.chunk(path)
     for _, found in ipairs(chunk and reach.rules(chunk) or {}) do
-      local rule = rule_named(set, path, found, (syntax.position(chunk, found.call)))
+      local own = rules[path] or {}
+      local rule = own[found.name or syntax.position(chunk, found.call)]
       if rule then whole.runs[rule] = look_at_rule(whole, path, chunk, rule, found) end
     end
   end

@@ -57,14 +57,20 @@ function mark.If(node)
   if #node % 2 == 1 then node[#node].is_block = true end
 end
 
-local KEPT = { Call = true, Set = true }
+-- Whether a name is that of a local function.
+local function is_function(var)
+  local last = var.values[#var.values]
+  return last ~= nil and last.type == "func"
+end
 
--- Gives each node its parent as `up`, and collects the calls and the assignments.
+-- Gives each node its parent as `up`, and collects the calls, the assignments, and the names of local functions.
 local function link(node, up, kept)
   local tag = node.tag
   node.up = up
   if mark[tag] then mark[tag](node) end
-  if KEPT[tag] then kept[tag][#kept[tag] + 1] = node end
+  if tag == "Call" or tag == "Invoke" or tag == "Id" and node.var and is_function(node.var) then
+    kept.uses[#kept.uses + 1] = node
+  elseif tag == "Set" then kept.sets[#kept.sets + 1] = node end
   for index = 1, #node do
     local child = node[index]
     if type(child) == "table" then link(child, node, kept) end
@@ -78,7 +84,8 @@ end
 ---@field tree table
 ---@field offsets integer[] where each line begins
 ---@field flow table of the chunk itself
----@field calls table[] all nodes that are calls, in the order of the text
+---@field uses table[] all nodes that are calls, with a colon or without, or names of local functions, in the order of
+---  the text
 ---@field sets table[] all nodes that are assignments
 
 -- The chunks of texts, as long as somebody else holds them too.
@@ -90,12 +97,12 @@ local function read(library, text)
     for index = 1, #STAGES do library[index].run(state) end
   end)
   if not ok then return nil end
-  local kept = { Call = {}, Set = {} }
+  local kept = { uses = {}, sets = {} }
   link(state.ast, nil, kept)
   state.ast.is_block = true
   for index = 2, #state.lines do state.lines[index].node.flow = state.lines[index] end
   state.ast.offsets = state.line_offsets
-  return { tree = state.ast, offsets = state.line_offsets, flow = state.top_line, calls = kept.Call, sets = kept.Set }
+  return { tree = state.ast, offsets = state.line_offsets, flow = state.top_line, uses = kept.uses, sets = kept.sets }
 end
 
 --- Reads a text.
@@ -144,6 +151,24 @@ end
 function M.ending(chunk, node)
   local line, column = place_of(chunk.offsets, node.end_offset)
   return line, column + 1
+end
+
+--- The uses in a function: see altinn.events.chunk.
+---@param chunk altinn.events.chunk
+---@param fn table
+---@return fun(): table|nil iterator
+function M.uses(chunk, fn)
+  local list = chunk.uses
+  local low, high = 1, #list + 1
+  while low < high do
+    local middle = math.floor((low + high) / 2)
+    if list[middle].offset < fn.offset then low = middle + 1 else high = middle end
+  end
+  return function()
+    local node = list[low]
+    low = low + 1
+    return node and node.offset <= fn.end_offset and node or nil
+  end
 end
 
 -- The flow of a function.

@@ -143,7 +143,7 @@ end
 ---@param file table a look at it
 function M.file(file)
   file.raw, file.told, file.has_env, file.heads = {}, {}, file.text:find("_ENV", 1, true) ~= nil, {}
-  for _, call in ipairs(file.chunk.calls) do
+  for _, call in ipairs(file.chunk.uses) do
     if tree.is_global(call[1], "rawset") or tree.is_global(call[1], "rawget") then
       local name = tree.text(call[3])
       if name then file.raw[name] = true end

@@ -121,12 +121,11 @@ local function check_behind(run, block)
   end
 end
 
-local function check_blocks(run, fn)
-  tree.each(fn[2], function(node)
-    if node.is_block then check_behind(run, node) end
-    return node.tag == "Function"
-  end)
+function M.nodes.list(run, node)
+  if node.is_block then check_behind(run, node) end
 end
+
+M.nodes.Do = check_behind
 
 -- A body that only ever asks to be run again.
 local function check_again(run, fn)
@@ -147,7 +146,6 @@ end
 ---@param fn table
 function M.reached(run, fn)
   local name = run.body_of[fn]
-  check_blocks(run, fn)
   if not name then return end
   check_path(run, fn, name)
   check_again(run, fn)

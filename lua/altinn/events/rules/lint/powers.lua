@@ -58,7 +58,7 @@ function M.nodes.Id(run, node)
   local value = values.of(run, node)
   if not value or value.is ~= "thing" then return end
   local up = node.up
-  local is_plain = (up.tag == "Index" or up.tag == "Invoke") and up[1] == node or up.tag == "Op"
+  local is_plain = up.tag == "Index" and tree.text(up[2]) or up.tag == "Invoke" and up[1] == node or up.tag == "Op"
     or up.tag == "Pair" or up.tag == "Table" or not up.tag and up.up and BINDS[up.up.tag]
   if is_plain then return end
   local called = up.tag == "Call" and values.of(run, up[1])

@@ -51,10 +51,12 @@ local function check_field(run, value, name)
   end
 end
 
+local DIGITS = 11  -- of a person's number
+
 -- Texts of the rule that hold a number.
 function M.nodes.String(run, node)
   local word = node[1]
-  if core.mask(word) == word then return end
+  if #word < DIGITS or not word:find("%d") or core.mask(word) == word then return end
   run:add("number-in-text", node, "a person's number stands in the rule's text, and is shown with it",
     "ask for it: context.memory, letter:details(), or a target of the configuration")
 end

@@ -1,5 +1,6 @@
 -- The rules of a text, and the functions that their bodies reach: helpers of the file and of the modules that it
 -- requires, with what they are given.
+local syntax = require "altinn.events.rules.syntax"
 local tree = require "altinn.events.rules.lint.tree"
 local values = require "altinn.events.rules.lint.values"
 
@@ -17,8 +18,8 @@ local M = {}
 ---@return altinn.events.lint.rule_text[]
 function M.rules(chunk)
   local list = {}
-  for _, call in ipairs(chunk.calls) do
-    local fields = tree.is_global(call[1], "rule") and call[2]
+  for _, call in ipairs(chunk.uses) do
+    local fields = call.tag == "Call" and tree.is_global(call[1], "rule") and call[2]
     if fields and fields.tag == "Table" then
       local found = { call = call, fields = fields, parts = {} }
       for _, item in ipairs(fields) do
@@ -73,9 +74,17 @@ local function enter(run, fn, node)
   enqueue(run, fn)
 end
 
+local function follow_name(run, node)
+  local value = values.of(run, node)
+  if value and value.is == "function" and node.tag ~= "Function" then enqueue(run, value.node) end
+end
+
 local function follow_call(run, node)
   local called = values.of(run, node[1])
   if called and called.is == "function" then enter(run, called.node, node) end
+  for index = 2, #node do
+    if node[index].tag == "Index" then follow_name(run, node[index]) end
+  end
 end
 
 local function follow_invoke(run, node)
@@ -83,17 +92,12 @@ local function follow_invoke(run, node)
   if called then enter(run, called.node, node) end
 end
 
-local function follow_name(run, node)
-  local value = node.var and values.of(run, node)
-  if value and value.is == "function" then enqueue(run, value.node) end
-end
-
-local function follow(run, fn)
-  tree.each(fn, function(node)
+local function follow(run, one)
+  for node in syntax.uses(one.chunk, one.node) do
     if node.tag == "Call" then follow_call(run, node)
     elseif node.tag == "Invoke" then follow_invoke(run, node)
-    elseif node.tag == "Id" or node.tag == "Index" then follow_name(run, node) end
-  end)
+    else follow_name(run, node) end
+  end
 end
 
 local GIVEN = 3
@@ -134,7 +138,7 @@ function M.run(rule, found, module)
   for name in pairs(rule.bodies) do run.is_open = run.is_open or not run.bodies[name] end
   local index = 1
   while run.functions[index] do
-    follow(run, run.functions[index].node)
+    follow(run, run.functions[index])
     index = index + 1
   end
   run.memo = {}

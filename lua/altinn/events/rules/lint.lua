@@ -216,6 +216,7 @@ local function look_at_rule(whole, path, chunk, rule, found)
   local run = reach.run(rule, found, function(name) return whole.module(path, name) end)
   run.path, run.chunk, run.findings, run.seen = path, chunk, whole.findings, whole.seen
   run.targets, run.texts, run.powers, run.steps, run.dropped = whole.targets, whole.texts, {}, {}, {}
+  run.unreached = {}
   run.started = { timers = {}, probes = {}, open = run.is_open }
   setmetatable(run, Look)
   note_calls(run)

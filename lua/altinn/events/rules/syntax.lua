@@ -182,10 +182,10 @@ function M.unreachable(flow)
   local seen, found = {}, {}
   flow:walk(seen, 1, pass)
   for index, item in ipairs(flow.items) do
-    if not seen[index] and item.node and not item.loop_end then
-      found[#found + 1] = item.node
-      flow:walk(seen, index, pass)
-    elseif not seen[index] and item.loop_end then
+    local node = item.node
+    local is_statement = node and node.up and node.up.is_block and not item.loop_end
+    if not seen[index] and is_statement then
+      found[#found + 1] = node
       flow:walk(seen, index, pass)
     end
   end

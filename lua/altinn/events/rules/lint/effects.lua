@@ -158,10 +158,10 @@ local function check_fields(run, table_node, kind, target)
   if constants.has_open_names(table_node) then return end
   local fields = sample_fields(fields_of(run, table_node), effects.kinds[kind].stand_ins)
   local message = language.effect_fault(kind, target, fields, sample_event())
-  local probe = tree.item(table_node, "probe")
-  if not message and text(probe) then message = language.unknown_body(probe[1], run.rule.bodies) end
+  local probe, pair = tree.item(table_node, "probe")
+  if not message and text(probe) then message = language.unknown_body(probe[1], run.rule.bodies)
+  else pair = message and blamed(table_node, message) end
   if not message then return end
-  local pair = blamed(table_node, message)
   local key = message:match("unknown key '([^']+)'")
   local near = key and suggest.nearest(key, effects.kinds[kind].fields)
   local code = message:find("key holds nothing", 1, true) and "key" or "effect"
@@ -232,12 +232,9 @@ local function check_headers(run, headers)
   end
 end
 
-local function check_probe(run, probe)
-  if not text(probe) then
-    run.started.open = true
-    return
-  end
-  run.started.probes[probe[1]] = true
+local function note_probe(run, probe)
+  local name = text(probe)
+  if name and run.rule.bodies[name] then run.started.probes[name] = true else run.started.open = true end
 end
 
 local function check_effect(run, node, maker)
@@ -272,7 +269,7 @@ function M.note(run, node)
     return
   end
   local probe = tree.item(table_node, "probe")
-  if probe then check_probe(run, probe) end
+  if probe then note_probe(run, probe) end
 end
 
 return M

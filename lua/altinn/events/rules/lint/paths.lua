@@ -46,6 +46,7 @@ local function statement_ends(run, node)
   if node.tag == "Return" or node.tag == "Goto" then return true end
   if node.tag == "Do" then return ends(run, node) end
   if node.tag == "If" then return if_ends(run, node) end
+  if node.tag == "Repeat" and not has_break(node) and ends(run, node[1]) then return true end
   return is_endless(node) or raises(run, node)
 end
 
@@ -104,17 +105,29 @@ local function check_path(run, fn, name)
     "return done(\"why\") or skip(\"why\") where there is nothing to do")
 end
 
--- Code behind a call that never comes back.
+-- Code that nothing reaches.
+
+local function is_left(node) return node.tag == "Label" or node.tag == "Localrec" end
+
+-- Behind what the flow of the function shows; it does not know which calls never come back.
+local function check_flow(run, fn)
+  for _, node in ipairs(syntax.unreachable(fn.flow)) do
+    run.unreached[node] = true
+    if not is_left(node) then
+      run:add("unreachable", node, "nothing reaches this: the function is left before", "take it out, or put it before")
+    end
+  end
+end
+
+-- Behind a call that never comes back.
 local function check_behind(run, block)
   for index = 1, #block - 1 do
-    local node = block[index]
-    if node.tag ~= "Return" and node.tag ~= "Goto" and (raises(run, node) or is_endless(node)
-      or node.tag == "If" and if_ends(run, node) or node.tag == "Do" and ends(run, node)) then
-      local next_one = block[index + 1]
-      local is_function = next_one.tag == "Localrec" or next_one.tag == "Label"
-      if not is_function then
-        run:add("unreachable", next_one, ("nothing reaches this: line %d ends the body before it"):format(
-          (syntax.position(run.chunk, node))), "take it out, or put it before")
+    local node, behind = block[index], block[index + 1]
+    if run.unreached[behind] then return end
+    if node.tag ~= "Goto" and statement_ends(run, node) then
+      if not is_left(behind) then
+        run:add("unreachable", behind, ("nothing reaches this: line %d ends the body before it"):format(
+          run:line_of(node)), "take it out, or put it before")
       end
       return
     end
@@ -146,6 +159,7 @@ end
 ---@param fn table
 function M.reached(run, fn)
   local name = run.body_of[fn]
+  check_flow(run, fn)
   if not name then return end
   check_path(run, fn, name)
   check_again(run, fn)

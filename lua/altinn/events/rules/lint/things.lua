@@ -4,6 +4,7 @@ local details = require "altinn.events.client.details"
 local head = require "altinn.events.event.head"
 local language = require "altinn.events.rules.language"
 local members = require "altinn.events.rules.members"
+local sorted = require("altinn.events.support.names").sorted
 local strict = require "altinn.events.support.strict"
 local suggest = require "altinn.events.support.suggest"
 local things = require "altinn.events.rules.thing"
@@ -51,7 +52,7 @@ local function no_member(run, node, kinds, name, known)
   local near = suggest.nearest(name, known)
   if near and not remedy_of(kinds, name) then fix = run:name_fix(node, near) end
   run:add("member", node, strict.message("the " .. called(kinds), name, known), remedy_of(kinds, name)
-    or not near and "it has " .. table.concat(require("altinn.events.support.names").sorted(known), ", ") or nil, fix)
+    or not near and "it has " .. table.concat(sorted(known), ", ") or nil, fix)
 end
 
 -- A constant list of statuses that an argument is given as.
@@ -132,14 +133,31 @@ local function check_answer(run, node, answer, path, name, is_called)
     for one in pairs(known) do all[one] = true end
     local near = suggest.nearest(name, all)
     run:add("member", node, strict.message(answer.method, name, all), known[name] and ("%s is no method: write .%s")
-      :format(name, name) or nil, near and not is_called and run:name_fix(node, near))
+      :format(name, name) or not near and "it has " .. table.concat(sorted(all), ", ") or nil,
+      near and not is_called and run:name_fix(node, near))
+  end
+end
+
+-- client:letter(event.resourceinstance) where the event is about an attachment.
+local function check_asked(run, node)
+  local wanted, kind = node[2][1], run.kinds and next(run.kinds)
+  if wanted ~= "letter" and wanted ~= "attachment" or kind == wanted then return end
+  if not kind or next(run.kinds, kind) then return end
+  local value = node[3] and values.of(run, node[3])
+  local is_own = value and (value.is == "attribute" and value.name == "resourceinstance"
+    or value.is == "thing id" and value.thing.kinds == run.kinds)
+  if is_own then
+    run:add("attachment-letter", node, ("%s is the id of the thing of kind '%s', and Altinn knows no %s of that id")
+      :format(tree.show(node[3]), kind, wanted), kind == "attachment" and "write for _, letter in"
+      .. " ipairs(attachment:letters()) do … end" or nil)
   end
 end
 
 function M.nodes.Invoke(run, node)
   local whole = values.of(run, node[1])
   if not whole then return end
-  if whole.is == "thing" then check_thing_call(run, node, whole)
+  if whole.is == "client" then check_asked(run, node)
+  elseif whole.is == "thing" then check_thing_call(run, node, whole)
   elseif whole.is == "answer" then check_answer(run, node, whole, whole.path, node[2][1], true)
   elseif whole.is == "event" then
     run:add("event-method", node, ("an event has no methods: event.%s is a text"):format(node[2][1]),

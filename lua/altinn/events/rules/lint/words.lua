@@ -105,7 +105,6 @@ local function check_body(run, fields)
   local name = text(node)
   local message = name and language.unknown_body(name, run.rule.bodies)
   if not message then return end
-  run.started.open = true
   local near = suggest.nearest(name, run.rule.bodies)
   run:add("body", node, "later: run: " .. message, nil, near and run:replace(node, ("%q"):format(near)))
 end
@@ -309,6 +308,7 @@ function M.note(run, node)
   if not name then run.started.timers.run = true return end
   tree.each(name, function(one)
     if text(one) then run.started.timers[one[1]] = true end
+    if text(one) and not run.rule.bodies[one[1]] then run.started.open = true end
     if one.tag == "Id" or one.tag == "Call" or one.tag == "Invoke" then run.started.open = true end
   end)
 end

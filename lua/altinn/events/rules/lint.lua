@@ -174,9 +174,16 @@ end
 
 local NAMES = handlers_of { names }
 
+-- What Lua cannot read either is told when it is loaded.
+local function unread(whole, path)
+  if not sandbox.chunk(whole.texts[path], "=" .. path, {}) then return end
+  whole.findings[#whole.findings + 1] = finding.new("parser", { file = path }, "luacheck cannot read this file: what"
+    .. " its bodies name was not looked at")
+end
+
 local function look_at_file(whole, path)
   local chunk = whole.chunk(path)
-  if not chunk then return end
+  if not chunk then return unread(whole, path) end
   local file = setmetatable({ chunk = chunk, path = path, text = whole.texts[path], findings = whole.findings,
     seen = whole.seen }, Look)
   names.file(file)

@@ -109,11 +109,14 @@ end
 
 local function is_left(node) return node.tag == "Label" or node.tag == "Localrec" end
 
+-- Whether a statement begins a branch: its condition is a constant, and is told.
+local function is_decided(node) return node.up[1] == node and node.up.up ~= nil and node.up.up.tag == "If" end
+
 -- Behind what the flow of the function shows; it does not know which calls never come back.
 local function check_flow(run, fn)
   for _, node in ipairs(syntax.unreachable(fn.flow)) do
     run.unreached[node] = true
-    if not is_left(node) then
+    if not is_left(node) and not is_decided(node) then
       run:add("unreachable", node, "nothing reaches this: the function is left before", "take it out, or put it before")
     end
   end

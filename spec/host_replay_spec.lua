@@ -4,6 +4,7 @@ local cjson = require "cjson"
 local host = require "spec.support.host"
 local process = require "spec.support.process"
 local sample = require "spec.support.sample"
+local script = require "spec.support.script"
 local socket = require "socket"
 local sql = require "spec.support.sql"
 local target = require "spec.support.target"
@@ -111,12 +112,14 @@ describe("replay", function()
     local planned = plan()
     assert.are.same({ 60, 60, 0, 60, 1, 60 }, { planned.events, planned.runs, planned.left_alone, planned.unknown,
       planned.first, planned.last })
+    assert.are.same({ go = 60, held_back = 0, unknown = 0, targets = { print = 60 } }, planned.effects)
     assert.are.equal(0, #service:requests())
     local status, out, err = command("--since", "1d")
     assert.are.equal(2, status)
     assert.is_truthy(err:find("without a terminal this needs --reason TEXT and --yes", 1, true), err)
     assert.is_truthy(out:find("to be made: 60 runs", 1, true), out)
     assert.is_truthy(out:find("60  print                    no run yet", 1, true), out)
+    assert.is_truthy(out:find("60 would go (print 60); 0 sent before under their keys, and held back", 1, true), out)
     assert.are.equal(60, replay().runs)
     settled()
     assert.are.same({ done = 60 }, counts "print")
@@ -126,6 +129,7 @@ describe("replay", function()
     -- All of them: the keys hold the effects back.
     local all = plan "--all"
     assert.are.same({ 60, 60 }, { all.runs, all.held_back })
+    assert.are.same({ go = 0, held_back = 60, unknown = 0, targets = {} }, all.effects)
     assert.are.equal(60, replay("--all").runs)
     settled()
     assert.are.equal(60, #service:requests())
@@ -178,6 +182,29 @@ describe("replay", function()
     assert.are.same({ done = 10 }, counts "print")
     assert.are.same({}, counts "second")
     assert_ordered(10, 10)
+  end)
+
+  it("plans with what Altinn answered before, and guesses nothing else", function()
+    local altinn <close> = setmetatable({ script.start() }, { __close = function(self) self[1]:close() end })
+    altinn[1]:answer [[
+      local id = request.path:match("v1/correspondence/([%x%-]+)")
+      return { body = ('{"correspondenceId":"%s","status":"Published","statusHistory":[]}'):format(id) }]]
+    local asks = [[rule { name = "asks", on = "correspondencepublished", run = function(_, letter)
+      return skip(letter:details().status) end }]]
+    local new = [[rule { name = "new", on = "correspondencepublished", run = function(event, letter)
+      if letter:details().status == "Published" then return send.http("print") { key = letter, path = "/n" } end
+    end }]]
+    start(asks, (', base_url = "%s", token = "a.b.c"'):format(altinn[1].url))
+    for number = 1, 5 do post(tostring(number), ("00000000-0000-4000-8000-%012d"):format(number)) end
+    settled()
+    local asked = #altinn[1]:requests()
+    one:rewrite { r = asks .. new }
+    one:restart()
+    assert.are.same({ go = 5, held_back = 0, unknown = 0, targets = { print = 5 } }, plan().effects)
+    sql.execute(one.inbox, "DELETE FROM reading WHERE sequence > 3")
+    assert.are.same({ 3, 2 }, { plan().effects.go, plan().effects.unknown })
+    assert.are.equal(asked, #altinn[1]:requests())
+    assert.are.equal(0, #service:requests())
   end)
 
   it("refuses what it cannot mean, in words", function()

@@ -44,6 +44,10 @@ ae_code ae_ask_pair (ae_ask *ask, int64_t sequence, ae_slice rule, bool shadow,
 ** (`unknown`); the effects that were `sent`, those that were recorded and not sent
 ** (`open`), and those that the shadow would have had (`would`). */
 ae_code ae_ask_pairs_plan (ae_ask *ask, bool all, ae_error *error);
+/* A query: the pairs that run again (sequence, rule), in order; after ae_ask_pairs_plan. */
+ae_code ae_ask_pairs_again (ae_ask *ask, ae_error *error);
+/* Whether an effect was sent under the key. */
+ae_code ae_ask_is_sent (ae_ask *ask, ae_slice key, bool *sent, ae_error *error);
 /* Lets the pairs run again, and moves the replay on to its new place; *runs: how many. */
 ae_code ae_ask_pairs_go (ae_ask *ask, const ae_replay *replay, bool all, int64_t *runs,
                          ae_error *error);

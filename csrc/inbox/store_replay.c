@@ -179,3 +179,21 @@ ae_code ae_ask_pairs_left (ae_ask *ask, int64_t *runs, ae_error *error) {
   ae_ask_end(ask);
   return code;
 }
+
+ae_code ae_ask_pairs_again (ae_ask *ask, ae_error *error) {
+  return ae_ask_put(ask, "SELECT sequence, rule FROM temp.pairs WHERE again ORDER BY number",
+                    error);
+}
+
+ae_code ae_ask_is_sent (ae_ask *ask, ae_slice key, bool *sent, ae_error *error) {
+  int found = -1;
+  ae_code code = ae_ask_put(ask, "SELECT 1 FROM effect WHERE key = ?1 AND state = 'sent'",
+                            error);
+  if (code != AE_OK) return code;
+  ae_sql_text(ask->rows, 1, key);
+  found = ae_sql_step(ask->rows);
+  if (found < 0) code = ae_ask_why(ask, error);
+  *sent = found == 1;
+  ae_ask_end(ask);
+  return code;
+}

@@ -70,10 +70,15 @@ int ae_box_replay_plan (lua_State *L);
 int ae_box_replay_go (lua_State *L);
 /* inbox:replay_left() -> runs of the last slice that were not carried out yet */
 int ae_box_replay_left (lua_State *L);
+/* inbox:replay_pairs() -> rows { sequence, rule }: those that run again, by the last plan */
+int ae_box_replay_pairs (lua_State *L);
+/* inbox:is_sent(key) -> whether an effect was sent under the key */
+int ae_box_is_sent (lua_State *L);
 
 #define AE_BOX_REPLAY_METHODS \
   {"replays", ae_box_replays}, {"replay_begin", ae_box_replay_begin}, \
-    {"replay_plan", ae_box_replay_plan}, {"replay_left", ae_box_replay_left}, { \
+    {"replay_plan", ae_box_replay_plan}, {"replay_left", ae_box_replay_left}, \
+    {"replay_pairs", ae_box_replay_pairs}, {"is_sent", ae_box_is_sent}, { \
     "replay_go", ae_box_replay_go \
   }
 

@@ -120,3 +120,20 @@ int ae_box_replay_left (lua_State *L) {
   lua_pushinteger(L, runs);
   return 1;
 }
+
+int ae_box_replay_pairs (lua_State *L) {
+  ae_ask *ask = ae_box_check(L);
+  ae_error error;
+  return ae_box_rows(L, ask, ae_ask_pairs_again(ask, &error), &error);
+}
+
+int ae_box_is_sent (lua_State *L) {
+  ae_ask *ask = ae_box_check(L);
+  ae_slice key;
+  bool sent;
+  ae_error error;
+  key.data = luaL_checklstring(L, 2, &key.length);
+  if (ae_ask_is_sent(ask, key, &sent, &error) != AE_OK) return ae_host_fail(L, &error);
+  lua_pushboolean(L, sent);
+  return 1;
+}

@@ -31,6 +31,19 @@ local function print_group(group)
     group.again and "" or ", left alone")
 end
 
+-- Effects by a rehearsal.
+local function print_effects(effects)
+  local parts = {}
+  for target, number in pairs(effects.targets) do parts[#parts + 1] = ("%s %d"):format(target, number) end
+  table.sort(parts)
+  output.line("effects, as rehearsed with what Altinn answered before: %d would go%s; %d sent before under %s, and "
+    .. "held back", effects.go, #parts > 0 and (" (%s)"):format(table.concat(parts, ", ")) or "", effects.held_back,
+    effects.held_back == 1 and "its key" or "their keys")
+  if effects.unknown > 0 then
+    output.line("not known: what %s would do, which read what Altinn was never asked", counted(effects.unknown, "run"))
+  end
+end
+
 local function print_plan(replay)
   local plan = replay.plan
   if replay.going then
@@ -42,11 +55,13 @@ local function print_plan(replay)
   output.line("to be made: %s", counted(plan.runs, "run"))
   for _, group in ipairs(plan.groups) do print_group(group) end
   if plan.runs == 0 then return end
+  if plan.effects then return print_effects(plan.effects) end
   output.line("effects: %d sent before under %s, and held back; %d recorded and not sent; %d that the rule had in the "
     .. "shadow", plan.held_back, plan.held_back == 1 and "its key" or "their keys", plan.open, plan.would)
   if plan.unknown > 0 then
     output.line("not known: the effects of %s, which had none before", counted(plan.unknown, "run"))
   end
+  if plan.not_rehearsed then output.line("not rehearsed: %s", plan.not_rehearsed) end
 end
 
 local function list(args, path)
@@ -101,7 +116,9 @@ function M.run(args, config)
   local set = agreement.rules(config)
   if not set then return 1 end
   local progress = output.progress "events read"
-  local replay <close>, message = require("altinn.events.host.replay").begin(config.inbox, set, args, progress)
+  local replay <close>, message = require("altinn.events.host.replay").begin(config.inbox, set, {
+    since = args.since, ["until"] = args["until"], rule = args.rule, type = args.type, all = args.all, config = config,
+  }, progress)
   progress()
   if not replay then return output.failure(message) end
   if not args.json then print_plan(replay) end

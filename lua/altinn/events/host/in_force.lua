@@ -9,7 +9,7 @@ local M = {}
 
 --- The settings of the workers. They hold the texts of the rules that were checked, so that all workers run one
 --- version.
----@param config table
+---@param config table `forced`: as the argument, for a simulation
 ---@param set table
 ---@param forced table<string, altinn.events.forced>|nil the rules in force by hand, see altinn.events.host.force
 ---@return string settings JSON
@@ -17,7 +17,7 @@ function M.settings(config, set, forced)
   local versions = {}
   for _, rule in ipairs(set) do versions[rule.name] = rule.version end
   return assert(cjson.encode {  -- not our json: a key may be binary
-    rules = set.files, sources = set.sources, versions = versions, force = forced,
+    rules = set.files, sources = set.sources, versions = versions, force = forced or config.forced,
     hidden = config.asked, holidays = config.holidays,
     targets = config.targets, limits = config.limits, log = config.log, keep = config.keep,
     environment = config.environment, base_url = config.base_url, token = config.token,

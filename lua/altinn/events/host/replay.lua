@@ -4,6 +4,7 @@ local events = require "altinn.events"
 local force = require "altinn.events.host.force"
 local host = require("altinn.events.support.libraries").load "altinn.events.host"
 local inbox_module = require "altinn.events.host.inbox"
+local rehearsed = require "altinn.events.host.replay_rehearsal"
 local shown = require "altinn.events.host.inbox_shown"
 local suggest = require "altinn.events.support.suggest"
 
@@ -72,6 +73,24 @@ end
 
 -- The plan.
 
+-- Notes the pairs that would run, for the rehearsal.
+local function note_pairs(self)
+  if not self.pairs then return true end
+  local found, message, code = self.inbox:replay_pairs()
+  if not found then return nil, message, code end
+  for _, row in ipairs(found) do
+    local rules = self.pairs[row.sequence]
+    if not rules then
+      rules = {}
+      self.pairs[row.sequence] = rules
+    end
+    rules[row.rule], self.pairs.first = true, self.pairs.first or row.sequence
+    self.noted = self.noted + 1
+  end
+  if self.noted > rehearsed.MOST then self.pairs = nil end
+  return true
+end
+
 local function add_plan(self, list)
   local plan = self.plan
   local found, message, code = self.inbox:replay_plan(list, self.options.all == true)
@@ -87,7 +106,20 @@ local function add_plan(self, list)
     end
     for _, name in ipairs { "runs", "unknown", "sent", "open", "would" } do group[name] = group[name] + row[name] end
   end
-  return true
+  return note_pairs(self)
+end
+
+local function rehearse(self, set, forced, progress)
+  local plan = self.plan
+  if plan.runs == 0 then return end
+  if not self.pairs then
+    plan.not_rehearsed = ("more than %d runs are not rehearsed: name a rule, or a shorter time"):format(rehearsed.MOST)
+    return
+  end
+  local message
+  plan.effects, message = rehearsed.of { path = self.path, inbox = self.inbox, config = self.options.config, set = set,
+    forced = forced, pairs = self.pairs, last = plan.last, progress = progress }
+  plan.not_rehearsed = not plan.effects and shown.masked(message) or nil
 end
 
 local function is_before(one, other)
@@ -144,26 +176,30 @@ local function begun(self, set, options, progress)
   going, message, code = self.inbox:replays(self.asked, 1)
   if not going then return nil, message, code end
   self.going = going[1]
-  return make_plan(self, progress)
+  fine, message, code = make_plan(self, progress)
+  if not fine then return nil, message, code end
+  rehearse(self, set, forced, progress)
+  return self
 end
 
 --- Plans a replay. Nothing is changed yet.
 ---@param path string of the inbox
 ---@param set table the rules
----@param options { since: string, until: string|nil, rule: string|nil, type: string|nil, all: boolean|nil } as the
----  options of the command; `all`: also runs that are over well
+---@param options { since: string, until: string|nil, rule: string|nil, type: string|nil, all: boolean|nil, config:
+---  table } as the options of the command; `all`: also runs that are over well
 ---@param progress (fun(events: integer))|nil
 ---@return table|nil replay { plan, going }, to be closed. plan: { events, unreadable, first, last: numbers of events,
 ---  runs: that would be made, left_alone, groups = { { rule, state, again, runs, … } }, held_back: effects that were
 ---  sent before, open: that were recorded and not sent, would: that the rule had in the shadow, unknown: runs whose
----  effects nobody recorded }. going: the row of a replay in the same words that was broken off, which goes on
+---  effects nobody recorded; effects: those that were rehearsed, see altinn.events.host.replay_rehearsal, or
+---  not_rehearsed: why they were not }. going: the row of a replay in the same words that was broken off, which goes on
 ---@return string|nil message
 ---@return string|nil code
 function M.begin(path, set, options, progress)
   local inbox, message, code = host.inbox(path)
   if not inbox then return nil, message, code end
   local self = setmetatable({ path = path, inbox = inbox, options = options, asked = words_of(options),
-    matcher = events.matcher(), shadow = {} }, Replay)
+    matcher = events.matcher(), shadow = {}, pairs = {}, noted = 0 }, Replay)
   local fine
   fine, message, code = begun(self, set, options, progress or function() end)
   if fine then return self end

@@ -84,6 +84,7 @@ describe("altinn-events test", function()
           assert.same({ "setup", "before_each", "finally", "after_each", "before_each" }, order)
         end)
       end)
+      it("draws", function() math.random() end)
       it("counts", function() print("drawn " .. math.random(1e9)) end)
     ]])
     local first, report = results("--seed", "11")
@@ -500,5 +501,55 @@ describe("JUnit's XML", function()
     assert.is_truthy(by_name['<a> & "b" # ]' .. ']> \\ it\'s'])
     assert.is_truthy(by_name["two\nlines"])
     says(out, "&lt;out&gt; &amp; \\u001b[31m \\u0000", "<skipped/>")
+  end)
+end)
+
+describe("specs in a world", function()
+  before_each(function()
+    command.rules [[
+      rule { name = "a", on = "correspondencepublished", when = { resource = "acme-letters" }, may = { "send:print" },
+        run = function(event, letter)
+          if event.subject == nil then
+            return skip("nobody")
+          end
+          return send.http("print") { key = letter, path = "/jobs", json = { number = math.random(1000000) } }
+        end }
+    ]]
+    spec("one", [[
+      local function tell(world)
+        local letter = world:letter { resource = "acme-letters" }
+        world:push("correspondencepublished", letter)
+        world:settle()
+        return world:sent "print"
+      end
+      local function new() return test.world { rules = { "rules/one.lua" }, targets = { print = "up" } } end
+      it("sends", function() print("drawn " .. tell(new())[1].json.number) end)
+      it("counts workdays", function() assert.is_truthy(workdays(2)) end)
+      it("survives", function() new():crash_points(function(world) assert.equal(1, #tell(world)) end) end)
+      it("does not", function()
+        local times = 0
+        new():crash_points(function(world)
+          times = times + 1
+          assert.equal(times == 3 and 2 or 1, #tell(world))
+        end)
+      end)
+    ]])
+  end)
+
+  it("have the seed of the run, and tell the boundary of a crash that breaks them", function()
+    local first = results("--seed", "21")
+    assert.are.equal("passed", first.sends.state)
+    assert.are.equal("passed", first["counts workdays"].state)
+    assert.are.equal("passed", first.survives.state)
+    local message = first["does not"].message
+    assert(message:find "^rules/one_spec.lua:13: with a crash .+ %(crash point 2 of %d+%): ", message)
+    local function drawn(seed) return results("--filter", "sends", "--seed", seed).sends.output end
+    assert.are.equal(first.sends.output, drawn "21")
+    assert.are_not.equal(first.sends.output, drawn "22")
+  end)
+
+  it("are covered", function()
+    local _, report = results("--coverage", "--filter", "sends")
+    assert.are.same({ 4 }, report.coverage[1].missed)
   end)
 end)

@@ -170,10 +170,21 @@ end
 
 -- What came of it.
 
+-- The calls that led to it, without those of the test world and of the runner.
+local function calls_of(trace)
+  if type(trace) ~= "table" or not trace.traceback then return nil end
+  local lines = {}
+  for line in trace.traceback:gmatch "[^\n]+" do
+    local is_ours = line:find "altinn/events/test[/.][%w_/.]*lua:" or line:find("(...tail calls...)", 1, true)
+    if not is_ours then lines[#lines + 1] = line end
+  end
+  return table.concat(lines, "\n")
+end
+
 local function problem_of(self, message, trace)
   message = whole(tostring(message), self.file)
   return { message = message, line = line_in_traceback(trace, self.file),
-    trace = type(trace) == "table" and trace.traceback or nil }
+    trace = calls_of(trace) }
 end
 
 -- Of several problems of a spec the first counts; the others stand in its message.
@@ -259,8 +270,9 @@ local function add_words(self)
   local busted = self.busted
   local world = self.world
   if world then
-    world.seed, world.covering = self.seed, self.coverage ~= nil
+    world.seed, world.covers = self.seed, self.coverage and true or nil
     follow_worlds(self, world)
+    busted.executors.test = nil  -- busted's other word for `it`
     busted.export("test", world)
     busted.export("workdays", world.workdays)
   end

@@ -59,15 +59,10 @@ local function read(path)
   return text
 end
 
--- The count of each line that can be run. A file that was loaded has run its outer lines.
+-- The count of each line that can be run.
 local function judged(self, path)
-  local counts, list = self.counts[path], {}
-  for line, when in pairs(lines.of(read(path) or "")) do
-    local count = counts and (counts[line] or 0) or 0
-    if counts and when == "loading" and count == 0 then count = 1 end
-    list[#list + 1] = { line = line, count = count }
-  end
-  table.sort(list, function(a, b) return a.line < b.line end)
+  local counts, list = self.counts[path] or {}, {}
+  for index, line in ipairs(lines.of(read(path) or "")) do list[index] = { line = line, count = counts[line] or 0 } end
   return list
 end
 

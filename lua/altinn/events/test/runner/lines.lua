@@ -69,8 +69,8 @@ function Reader:skip_names()
   for _ = 1, self:size() do self:string() end
 end
 
--- Reads a function and those in it; calls found(line, depth) for each line with an instruction.
-function Reader:read_function(found, depth)
+-- Reads a function and those in it; calls found(line) for each line with an instruction.
+function Reader:read_function(found)
   self:string()
   local first = self:size()
   self:size()
@@ -80,9 +80,9 @@ function Reader:read_function(found, depth)
   self:skip(4 * self:size())
   self:skip_constants()
   self:skip(3 * self:size())
-  for _ = 1, self:size() do self:read_function(found, depth + 1) end
+  for _ = 1, self:size() do self:read_function(found) end
   for index, line in ipairs(self:read_lines(first)) do
-    if index > 1 or not is_vararg then found(line, depth) end
+    if index > 1 or not is_vararg then found(line) end
   end
   self:skip_names()
 end
@@ -99,19 +99,19 @@ local function texts_of(text)
   return list
 end
 
---- The lines that can be run: "loading" for those that run when the file is loaded, and "running" for those of
---- functions. An empty table for a text that does not compile.
+--- The lines that can be run, sorted; none for a text that does not compile.
 ---@param text string
----@return table<integer, "loading"|"running">
+---@return integer[]
 function M.of(text)
-  local lines, texts = {}, texts_of(text)
+  local lines, known, texts = {}, {}, texts_of(text)
   local chunk = load(text, "=", "t", {})
   if not chunk then return lines end
   local reader = setmetatable({ text = string.dump(chunk), at = HEADER + 2 }, Reader)
-  reader:read_function(function(line, depth)
-    if says_nothing(texts[line] or "") then return end
-    lines[line] = (depth > 0 or lines[line] == "running") and "running" or "loading"
-  end, 0)
+  reader:read_function(function(line)
+    if known[line] or says_nothing(texts[line] or "") then return end
+    lines[#lines + 1], known[line] = line, true
+  end)
+  table.sort(lines)
   return lines
 end
 

@@ -25,6 +25,7 @@ function M.options(verb)
   local show = options.add(verb:command("show", "one event: its runs with their attempts, steps and timers, its "
     .. "effects, what is remembered of its letter, what was done by hand"), "config", "inbox", "json")
   show:argument("event", "its number in the inbox, or its id")
+  show:flag("--spec", "a spec of what happened, to stand beside the rules; numbers of people are made up")
   hands.options(verb)
   local memory = options.add(verb:command("memory", "what the rules remember of letters"), "config", "inbox", "json",
     "rule")
@@ -160,7 +161,24 @@ local function print_whole(event)
   output.out(event.body)
 end
 
-function verbs.show(args, path)
+-- The rules of today; the findings go to standard error when they are broken.
+local function rules_of(config)
+  local set, list = require("altinn.events.host.prepare").rules(config)
+  for _, finding in ipairs(set and {} or list) do output.note(require("altinn.events.rules.findings").text(finding)) end
+  return set
+end
+
+local function show_spec(args, config)
+  local set = rules_of(config)
+  if not set then return 1 end
+  local text, message = require("altinn.events.commands.inbox_spec").of(config, set, args.event)
+  if not text then return output.failure(message) end
+  output.out(text)
+  return 0
+end
+
+function verbs.show(args, path, config)
+  if args.spec then return show_spec(args, config) end
   local sequence, message = store().find(path, args.event)
   if not sequence then return output.failure(message) end
   local event
@@ -195,7 +213,7 @@ function M.run(args, config)
     return 2
   end
   local verb = verbs[args.inbox_verb] or hands[args.inbox_verb]
-  return verb(args, config.inbox)
+  return verb(args, config.inbox, config)
 end
 
 return M

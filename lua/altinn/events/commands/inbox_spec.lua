@@ -27,14 +27,37 @@ local function answers_of(path, mask)
   end
 end
 
-local function rehearse(config, set, row, mask)
-  local one = { body = mask:json(row.body), received = row.received // 1000, subscription = row.subscription,
-    sequence = row.sequence }
+-- The events that the runs of an event tell of: one that cancelled its timer, one whose timer replaced it.
+local function others_of(path, shown)
+  local list, seen = {}, { [shown.sequence] = true }
+  for _, rows in ipairs { shown.runs, shown.attempts } do
+    for _, run in ipairs(rows) do
+      local number = (run.reason or ""):match "event (%d+)"
+      local row = number and not seen[tonumber(number)] and require("altinn.events.host.inbox").row(path, number)
+      if row then list[#list + 1] = row end
+      if row then seen[row.sequence] = true end
+    end
+  end
+  return list
+end
+
+-- The events in order, as a rehearsal takes them.
+local function given_of(rows, mask)
+  local list = {}
+  table.sort(rows, function(a, b) return a.sequence < b.sequence end)
+  for index, row in ipairs(rows) do
+    list[index] = { body = mask:json(row.body), received = row.received / 1000, subscription = row.subscription,
+      sequence = row.sequence }
+  end
+  return list
+end
+
+local function rehearse(config, set, list, mask)
+  local at = 0
   local outcome, message = require("altinn.events.host.rehearsal").run { config = config, set = set,
     answer = answers_of(config.inbox, mask), next = function()
-      local given = one
-      one = nil
-      return given
+      at = at + 1
+      return list[at]
     end }
   if not outcome then return nil, message end
   if outcome.refused[1] then return nil, outcome.refused[1].reason end
@@ -48,7 +71,12 @@ Writer.__index = Writer
 
 function Writer:line(format, ...) self[#self + 1] = select("#", ...) > 0 and format:format(...) or format end
 
-local function time_text(seconds) return os.date("!%Y-%m-%dT%H:%M:%SZ", math.ceil(seconds)) end
+-- Not before the moment: to the millisecond, rounded up.
+local function time_text(seconds)
+  local milliseconds = math.ceil(seconds * 1000 - 0.001)
+  local fraction = milliseconds % 1000
+  return os.date("!%Y-%m-%dT%H:%M:%S", milliseconds // 1000) .. (fraction > 0 and (".%03d"):format(fraction) or "") .. "Z"
+end
 
 local function targets_of(runs)
   local targets, is_any = {}, false
@@ -58,47 +86,52 @@ local function targets_of(runs)
   return is_any and targets or nil
 end
 
--- What happens in time: answers of Altinn are set before the moment at which they are read.
-local function moments_of(runs)
-  local list = {}
+-- What happens in time: the answers of Altinn are set before the moment at which they are read.
+local function moments_of(list, runs)
+  local moments = {}
+  local function add(at, order, what)
+    what.at, what.order, what.number = at, order, #moments
+    moments[#moments + 1] = what
+  end
+  for _, given in ipairs(list) do add(given.received, 2, { given = given }) end
   for _, run in ipairs(runs) do
     for _, call in ipairs(run.reads) do
-      if call.answer then list[#list + 1] = { at = call.at, order = 1, call = call } end
+      if call.answer then add(call.at, 1, { call = call }) end
     end
-    for _, one in ipairs(run.attempts) do list[#list + 1] = { at = one.at, order = 2 } end
+    for _, one in ipairs(run.attempts) do add(one.at, 3, {}) end
   end
-  table.sort(list, function(a, b)
+  table.sort(moments, function(a, b)
     if a.at ~= b.at then return a.at < b.at end
-    return a.order < b.order
+    if a.order ~= b.order then return a.order < b.order end
+    return a.number < b.number
   end)
-  return list
+  return moments
 end
 
 local function write_reply(writer, call, said)
-  local name = call.name
-  local key, text = call.thing .. " " .. name, call.answer.status .. call.answer.body
+  local key, text = call.thing .. " " .. call.name, call.answer.status .. call.answer.body
   if said[key] == text then return end
   said[key] = text
-  local reply = call.answer.status == 200 and literal.text(call.answer.body)
-    or literal.of { status = call.answer.status, body = call.answer.body }
-  writer:line("    world:reply(%s, %s, %s)", literal.text(call.thing), literal.text(name), reply)
+  local body = literal.long(call.answer.body)
+  local reply = call.answer.status == 200 and body or ("{ status = %d, body = %s }"):format(call.answer.status, body)
+  writer:line("    world:reply(%s, %s, %s)", literal.text(call.thing), literal.text(call.name), reply)
 end
 
-local function write_story(writer, event, received, runs)
-  local said, moments, now, is_pushed = {}, moments_of(runs), received, false
-  local function go(to)
-    if not is_pushed then writer:line("    world:push(%s)", literal.of(event, "    ")) end
-    is_pushed = true
-    if to > now then
-      now = to
-      writer:line("    world:advance %s", literal.text(time_text(to)))
+local function write_push(writer, given)
+  local event = events.totable(events.parse(given.body, { max_bytes = #given.body }))
+  writer:line("    world:push(%s)", literal.of(event, "    "))
+end
+
+local function write_story(writer, list, runs)
+  local said, now = {}, list[1].received
+  for _, moment in ipairs(moments_of(list, runs)) do
+    if not moment.call and moment.at > now then
+      now = moment.at
+      writer:line("    world:advance %s", literal.text(time_text(now)))
     end
-  end
-  for _, moment in ipairs(moments) do
     if moment.call then write_reply(writer, moment.call, said)
-    else go(moment.at) end
+    elseif moment.given then write_push(writer, moment.given) end
   end
-  go(now)
   writer:line "    world:settle()"
 end
 
@@ -112,7 +145,7 @@ local function write_sent(writer, runs)
       if one.url and one.url:find "^https?:" then
         checks[#checks + 1] = ("    assert.equal(%s, world:sent(%s)[%d].path)"):format(literal.text(path_of(one.url)),
           literal.text(one.target), counts[one.target])
-        checks[#checks + 1] = ("    assert.equal(%s, world:sent(%s)[%d].body)"):format(literal.text(one.body or ""),
+        checks[#checks + 1] = ("    assert.equal(%s, world:sent(%s)[%d].body)"):format(literal.long(one.body or ""),
           literal.text(one.target), counts[one.target])
       end
     end
@@ -147,10 +180,9 @@ end
 
 local function name_of(event) return event.type:match "[^.]*$" end
 
-local function write(row, recorded, outcome, config)
-  local runs, writer = outcome.runs, setmetatable({}, Writer)
-  local event = events.parse(outcome.body, { max_bytes = #outcome.body })
-  local thing = runs[1] and runs[1].thing or ""
+local function write(row, recorded, runs, list, config)
+  local writer = setmetatable({}, Writer)
+  local event = events.parse(row.body, { max_bytes = #row.body })
   writer:line("-- Event %d of %s, as it happened. Numbers of people and organisations, addresses, texts are made up.",
     row.sequence, time_text(row.received / 1000))
   differences(writer, recorded, runs)
@@ -159,14 +191,22 @@ local function write(row, recorded, outcome, config)
   writer:line("describe(%s, function()", literal.text(name_of(event)))
   writer:line("  it(%s, function()", literal.text(("does what event %d did"):format(row.sequence)))
   writer:line("    local world = test.world %s", literal.of({ rules = config.rules,
-    now = time_text(row.received // 1000),
-    targets = targets_of(runs) }, "    "))
-  write_story(writer, events.totable(event), row.received // 1000, runs)
-  write_verdicts(writer, runs, thing)
+    now = time_text(list[1].received), targets = targets_of(runs) }, "    "))
+  write_story(writer, list, runs)
+  write_verdicts(writer, runs, runs[1] and runs[1].thing or "")
   write_sent(writer, runs)
   writer:line "  end)"
   writer:line "end)"
   return table.concat(writer, "\n")
+end
+
+-- The runs of the event itself; those of the others are theirs.
+local function own_runs(outcome, row)
+  local runs = {}
+  for _, run in ipairs(outcome.runs) do
+    if run.given.sequence == row.sequence then runs[#runs + 1] = run end
+  end
+  return runs
 end
 
 --- A spec of a stored event.
@@ -182,11 +222,12 @@ function M.of(config, set, word)
   local shown, outcome
   shown, message = inbox.show(config.inbox, row.sequence)
   if not shown then return nil, message end
-  local mask = made_up.new(numbers_of(set))
-  outcome, message = rehearse(config, set, row, mask)
+  local mask, rows = made_up.new(numbers_of(set)), others_of(config.inbox, shown)
+  rows[#rows + 1] = row
+  local list = given_of(rows, mask)
+  outcome, message = rehearse(config, set, list, mask)
   if not outcome then return nil, message end
-  outcome.body = mask:json(row.body)
-  return write(row, shown.runs, outcome, config)
+  return write(row, shown.runs, own_runs(outcome, row), list, config)
 end
 
 return M

@@ -16,6 +16,16 @@ function M.text(text)
   return '"' .. quoted .. '"'
 end
 
+--- A text in long brackets, where that reads better than in quotes: without escapes.
+---@param text string
+---@return string
+function M.long(text)
+  if not text:find '"' or text:find "[%c\127]" or not utf8.len(text) then return M.text(text) end
+  local level = ""
+  while text:find("]" .. level .. "]", 1, true) or text:sub(-1 - #level) == "]" .. level do level = level .. "=" end
+  return ("[%s[%s]%s]"):format(level, text, level)
+end
+
 local function key_text(key)
   if type(key) == "string" and key:find "^[%a_][%w_]*$" and not RESERVED[key] then return key end
   return type(key) == "string" and "[" .. M.text(key) .. "]" or "[" .. tostring(key) .. "]"

@@ -4,6 +4,7 @@ local events = require "altinn.events"
 local literal = require "altinn.events.support.literal"
 local made_up = require "altinn.events.host.made_up"
 local output = require "altinn.events.commands.output"
+local sorted = require("altinn.events.support.names").sorted
 
 local M = {}
 
@@ -71,11 +72,14 @@ Writer.__index = Writer
 
 function Writer:line(format, ...) self[#self + 1] = select("#", ...) > 0 and format:format(...) or format end
 
--- Not before the moment: to the millisecond, rounded up.
+-- Not before the moment.
+local function milliseconds_of(seconds) return math.ceil(seconds * 1000 - 0.001) end
+
 local function time_text(seconds)
-  local milliseconds = math.ceil(seconds * 1000 - 0.001)
+  local milliseconds = milliseconds_of(seconds)
   local fraction = milliseconds % 1000
-  return os.date("!%Y-%m-%dT%H:%M:%S", milliseconds // 1000) .. (fraction > 0 and (".%03d"):format(fraction) or "") .. "Z"
+  return os.date("!%Y-%m-%dT%H:%M:%S", milliseconds // 1000)
+    .. (fraction > 0 and (".%03d"):format(fraction) or "") .. "Z"
 end
 
 local function targets_of(runs)
@@ -117,52 +121,61 @@ local function write_reply(writer, call, said)
   writer:line("    world:reply(%s, %s, %s)", literal.text(call.thing), literal.text(call.name), reply)
 end
 
-local function write_push(writer, given)
+local function write_push(writer, given, is_own)
   local event = events.totable(events.parse(given.body, { max_bytes = #given.body }))
-  writer:line("    world:push(%s)", literal.of(event, "    "))
+  writer:line("    %sworld:push(%s)", is_own and "local event = " or "", literal.of(event, "    "))
 end
 
-local function write_story(writer, list, runs)
+local function write_story(writer, list, runs, sequence)
   local said, now = {}, list[1].received
   for _, moment in ipairs(moments_of(list, runs)) do
-    if not moment.call and moment.at > now then
+    if not moment.call and milliseconds_of(moment.at) > milliseconds_of(now) then
       now = moment.at
       writer:line("    world:advance %s", literal.text(time_text(now)))
     end
     if moment.call then write_reply(writer, moment.call, said)
-    elseif moment.given then write_push(writer, moment.given) end
+    elseif moment.given then write_push(writer, moment.given, moment.given.sequence == sequence) end
   end
   writer:line "    world:settle()"
 end
 
 local function path_of(url) return (url:gsub("^%a[%w+.-]*://[^/?#]*", "")) end
 
-local function write_sent(writer, runs)
-  local counts, checks = {}, {}
-  for _, run in ipairs(runs) do
-    for _, one in ipairs(run.sent) do
-      counts[one.target] = (counts[one.target] or 0) + 1
-      if one.url and one.url:find "^https?:" then
-        checks[#checks + 1] = ("    assert.equal(%s, world:sent(%s)[%d].path)"):format(literal.text(path_of(one.url)),
-          literal.text(one.target), counts[one.target])
-        checks[#checks + 1] = ("    assert.equal(%s, world:sent(%s)[%d].body)"):format(literal.long(one.body or ""),
-          literal.text(one.target), counts[one.target])
-      end
-    end
-  end
-  for target, count in pairs(counts) do
-    table.insert(checks, 1, ("    assert.equal(%d, #world:sent(%s))"):format(count, literal.text(target)))
-  end
-  for _, check in ipairs(checks) do writer:line("%s", check) end
+-- What went out, in order; also that of the other events.
+local function all_sent(runs)
+  local list = {}
+  for _, run in ipairs(runs) do table.move(run.sent, 1, #run.sent, #list + 1, list) end
+  table.sort(list, function(a, b) return a.order < b.order end)
+  return list
 end
 
-local function write_verdicts(writer, runs, thing)
+local function write_one(writer, one, number)
+  local item = ("world:sent(%s)[%d]"):format(literal.text(one.target), number)
+  writer:line("    assert.equal(%s, %s.path)", literal.text(path_of(one.url)), item)
+  writer:line("    assert.equal(%s, %s.body)", literal.long(one.body or ""), item)
+end
+
+local function write_sent(writer, runs)
+  local counts, sent = {}, all_sent(runs)
+  for _, one in ipairs(sent) do counts[one.target] = (counts[one.target] or 0) + 1 end
+  for _, target in ipairs(sorted(counts)) do
+    writer:line("    assert.equal(%d, #world:sent(%s))", counts[target], literal.text(target))
+    counts[target] = 0
+  end
+  for _, one in ipairs(sent) do
+    counts[one.target] = counts[one.target] + 1
+    if one.url and one.url:find "^https?:" then write_one(writer, one, counts[one.target]) end
+  end
+end
+
+local function write_verdicts(writer, runs)
+  if #runs == 0 then writer:line [[    assert.equal("", tostring(world:verdicts()))]] end
   for _, run in ipairs(runs) do
     if run.unknown then
       writer:line("    -- %s reads %s, which the inbox has no answer to.", run.rule, run.unknown.name)
     else
-      writer:line("    assert.equal(%s, world:verdict(%s, %s).state)", literal.text(run.state), literal.text(run.rule),
-        literal.text(thing))
+      writer:line("    assert.equal(%s, world:verdict(%s, event).state)", literal.text(run.state),
+        literal.text(run.rule))
     end
   end
 end
@@ -180,7 +193,17 @@ end
 
 local function name_of(event) return event.type:match "[^.]*$" end
 
-local function write(row, recorded, runs, list, config)
+-- The runs of the event itself; those of the others are theirs.
+local function own_runs(outcome, row)
+  local runs = {}
+  for _, run in ipairs(outcome.runs) do
+    if run.given.sequence == row.sequence then runs[#runs + 1] = run end
+  end
+  return runs
+end
+
+local function write(row, recorded, outcome, list, config)
+  local runs = own_runs(outcome, row)
   local writer = setmetatable({}, Writer)
   local event = events.parse(row.body, { max_bytes = #row.body })
   writer:line("-- Event %d of %s, as it happened. Numbers of people and organisations, addresses, texts are made up.",
@@ -191,22 +214,13 @@ local function write(row, recorded, runs, list, config)
   writer:line("describe(%s, function()", literal.text(name_of(event)))
   writer:line("  it(%s, function()", literal.text(("does what event %d did"):format(row.sequence)))
   writer:line("    local world = test.world %s", literal.of({ rules = config.rules,
-    now = time_text(list[1].received), targets = targets_of(runs) }, "    "))
-  write_story(writer, list, runs)
-  write_verdicts(writer, runs, runs[1] and runs[1].thing or "")
-  write_sent(writer, runs)
+    now = time_text(list[1].received), targets = targets_of(outcome.runs) }, "    "))
+  write_story(writer, list, runs, row.sequence)
+  write_verdicts(writer, runs)
+  write_sent(writer, outcome.runs)
   writer:line "  end)"
   writer:line "end)"
   return table.concat(writer, "\n")
-end
-
--- The runs of the event itself; those of the others are theirs.
-local function own_runs(outcome, row)
-  local runs = {}
-  for _, run in ipairs(outcome.runs) do
-    if run.given.sequence == row.sequence then runs[#runs + 1] = run end
-  end
-  return runs
 end
 
 --- A spec of a stored event.
@@ -227,7 +241,7 @@ function M.of(config, set, word)
   local list = given_of(rows, mask)
   outcome, message = rehearse(config, set, list, mask)
   if not outcome then return nil, message end
-  return write(row, shown.runs, own_runs(outcome, row), list, config)
+  return write(row, shown.runs, outcome, list, config)
 end
 
 return M

@@ -42,7 +42,7 @@ function Engine:reset()
   self.pull = pull.new(self)
   self.pull.delay = delay or self.pull.delay
   self.files, self.letters = files.new(self), letters.new(self)
-  self.requests, self.troubles = {}, {}
+  self.requests, self.troubles, self.said = {}, {}, {}
 end
 
 -- Routes name the parts through the emulator, so that a reset puts new ones behind them.
@@ -108,8 +108,10 @@ local function respond(self, request, reply)
   request.send(reply)
 end
 
--- The reply that the control interface has set for this request, or nil.
+-- The reply that the control interface, or the program around, has set for this request, or nil.
 local function trouble(self, request)
+  local said = request.method == "GET" and self.said[request.path]
+  if said then return said end
   for index, one in ipairs(self.troubles) do
     if request.path:find(one.path, 1, true) and (not one.method or one.method == request.method) then
       one.left = one.left - 1
@@ -119,6 +121,11 @@ local function trouble(self, request)
   end
   return nil
 end
+
+--- Sets what a read is answered from now on, whatever is known of its thing.
+---@param path string without the query
+---@param reply { status: integer, headers: table<string, string>, body: string }
+function Engine:say(path, reply) self.said[path] = reply end
 
 local function handle(self, request)
   local route, found = self.router:find(request.method, request.path)

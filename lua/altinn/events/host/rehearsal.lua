@@ -4,6 +4,7 @@
 local cjson = require("cjson.safe").new()
 local events = require "altinn.events"
 local host = require("altinn.events.support.libraries").load "altinn.events.host"
+local paths = require "altinn.events.client.paths"
 local simulation = require "altinn.events.host.simulation"
 
 local M = {}
@@ -37,7 +38,8 @@ local SEED = 1
 ---@field reason string
 ---@field attempts { at: number, state: string, reason: string }[] in order, the last one too
 ---@field effects { target: string, key: string, request: string }[] as recorded; request: JSON
----@field sent { target: string, method: string|nil, url: string|nil, body: string|nil, at: number }[] what went out
+---@field sent { order: integer, target: string, method: string|nil, url: string|nil, body: string|nil,
+---  at: number }[] what went out; order: among all that went out
 ---@field acts string[] what it would have done at Altinn: "letter:confirm"
 ---@field reads altinn.events.rehearsal.call[] what it asked Altinn
 ---@field unknown altinn.events.rehearsal.call|nil the first read whose answer nobody knows
@@ -78,25 +80,12 @@ end
 
 -- What leaves the host.
 
--- The calls of the client (csrc/core/altinn.h) that runs make, by their paths.
-local LETTER, ATTACHMENT, EVENTS = "^/correspondence/api/v1/correspondence/([%x-]+)",
-  "^/correspondence/api/v1/attachment/([%x-]+)", "^/events/api/v1/events"
-local CALLS = {
-  { LETTER .. "$", "overview", "letter" }, { LETTER .. "/details$", "details", "letter" },
-  { LETTER .. "/content$", "content", "letter" }, { LETTER .. "/markasread$", "mark_read", "letter" },
-  { LETTER .. "/confirm$", "confirm", "letter" }, { LETTER .. "/purge$", "purge", "letter" },
-  { LETTER .. "/attachment/[%x-]+/download$", "download", "letter" },
-  { ATTACHMENT .. "$", "attachment", "attachment" }, { ATTACHMENT .. "/details$", "attachment_details", "attachment" },
-}
-
 -- The name of a call, its thing, and the id of that.
 local function call_of(self, request)
   local path = request.url:sub(#ALTINN + 1):gsub("%?.*$", "")
-  for _, one in ipairs(CALLS) do
-    local id = path:match(one[1])
-    if id then return one[2], one[3] .. ":" .. id, id end
-  end
-  if path:find(EVENTS) then return "events", self.things[request.event] end
+  local name, kind, id = paths.parse(path)
+  if name then return name, kind .. ":" .. id, id end
+  if path:find "^/events/api/v1/events" then return "events", self.things[request.event] end
   return request.method .. " " .. path
 end
 
@@ -138,7 +127,9 @@ local TAKEN = { status = 200, headers = {}, body = "ok", outcome = "sent", code 
 local function outside(self, request)
   if request.url and request.url:sub(1, #ALTINN) == ALTINN then return asked(self, request) end
   local sent = run_at(self, request.event, request.rule).sent
-  sent[#sent + 1] = { target = request.target, method = request.method, url = request.url, body = request.body,
+  self.sent_count = self.sent_count + 1
+  sent[#sent + 1] = { order = self.sent_count, target = request.target, method = request.method,
+    url = request.url, body = request.body,
     at = self.sim:now() }
   return TAKEN
 end
@@ -275,7 +266,7 @@ end
 ---  string }[] }|nil outcome events: how many were taken, each (source, id) once; given: what `next` gave for them
 ---@return string|nil message
 function M.run(options)
-  local self = { options = options, runs = {}, list = {}, things = {}, ids = {}, given = {}, count = 0,
+  local self = { sent_count = 0, options = options, runs = {}, list = {}, things = {}, ids = {}, given = {}, count = 0,
     refused = {} }
   local one = options.next()
   if not one then return { runs = {}, events = 0, refused = {}, given = {} } end

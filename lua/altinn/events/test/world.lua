@@ -10,6 +10,7 @@ local events = require "altinn.events"
 local invariants = require "altinn.events.test.invariants"
 local look = require "altinn.events.test.look"
 local mistake = require "altinn.events.test.mistake"
+local paths = require "altinn.events.client.paths"
 local pushes = require "altinn.events.test.pushes"
 local scenes = require "altinn.events.emulator.scenes"
 local setup = require "altinn.events.test.setup"
@@ -266,6 +267,48 @@ function World:advance(to)
   end
   self.host:advance(time)
   self:check()
+end
+
+-- What Altinn answers.
+
+local READS = { overview = "letter", details = "letter", content = "letter", attachment = "attachment",
+  attachment_details = "attachment" }
+
+-- The id of a thing that is of the kind that the call reads.
+local function id_for(call, thing)
+  local kind = READS[call]
+  if not kind then
+    mistake.raise("reply: there is no read '%s'%s; there are %s", tostring(call), suggest.hint(tostring(call), READS),
+      table.concat(sorted(READS), ", "))
+  end
+  local id = type(thing) == "table" and thing.id or type(thing) == "string" and thing:match("^" .. kind .. ":(.+)$")
+  if type(id) ~= "string" then
+    mistake.raise("reply: %s reads %s: name one, or write \"%s:ID\"", call,
+      kind == "letter" and "a letter" or "an attachment", kind)
+  end
+  return id
+end
+
+local REPLY = { status = true, body = true }
+
+--- What Altinn answers to a read from now on, whatever it would say of the letter otherwise.
+---@param thing table|string a letter, "letter:ID" or "attachment:ID"
+---@param call string overview, details, content, attachment, attachment_details
+---@param answer string|{ status: integer, body: string|nil } the body of a good answer; or a status with its body
+function World:reply(thing, call, answer)
+  self:check_open()
+  local id = id_for(call, thing)
+  local reply = type(answer) == "table" and answer or { status = 200, body = answer }
+  for name in pairs(reply) do
+    if not REPLY[name] then mistake.raise("reply: an answer has no '%s'; it has status, body", tostring(name)) end
+  end
+  if math.type(reply.status) ~= "integer" or type(reply.body or "") ~= "string" then
+    mistake.raise "reply: an answer is a text, or { status = a whole number, body = a text }"
+  end
+  local media = call == "content" and "text/plain" or reply.status < 300 and "application/json"
+    or "application/problem+json"
+  self.altinn:say(paths.of(call, id), { status = reply.status, body = reply.body or "",
+    headers = { ["Content-Type"] = media } })
 end
 
 -- Targets.

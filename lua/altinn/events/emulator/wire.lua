@@ -32,6 +32,8 @@ end
 --- error.
 ---@param source fun(): integer of M.seeded
 ---@param call function
+---@param ... any its arguments
+---@return any ...
 function M.by_chance_of(source, call, ...)
   local before = chance
   chance = source

@@ -6,6 +6,7 @@ local WHAT = {
   map = "finds every key that was not taken out", fingerprints = "knows what it was given, and nothing else",
   lanes = "give runs in the order in which they got them", lines = "serve who came first",
   breaker = "shuts out a target that fails, and tries it now and then",
+  clock = "runs with the system's, ahead of it, or stands",
   throttle = "lets so many through a second, and tells of the rest once",
 }
 

@@ -22,6 +22,9 @@ ae_code ae_ask_open (const char *path, ae_ask **ask, ae_error *error);
 /* NULL is allowed. */
 void ae_ask_close (ae_ask *ask);
 
+/* Milliseconds since 1970, by the clock of the host that has the file: see ae_clock_of. */
+int64_t ae_ask_now (const ae_ask *ask);
+
 /* Whether a host has the file open: 1, or 0; -1: that cannot be seen. */
 int ae_ask_attended (const char *path);
 

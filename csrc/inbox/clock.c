@@ -3,7 +3,9 @@
 */
 #include "inbox/clock.h"
 
-#include <stddef.h>
+#include <pthread.h>
+#include <stdlib.h>
+#include <string.h>
 #include <time.h>
 
 #define MS INT64_C(1000000) /* in nanoseconds */
@@ -37,4 +39,54 @@ void ae_clock_advance (ae_clock *clock, int64_t ns) {
 
 void ae_clock_set (ae_clock *clock, int64_t ns) {
   atomic_store(&clock->still, ns);
+}
+
+/* Clocks by the paths of their inboxes. */
+
+typedef struct named {
+  struct named *next;
+  ae_clock *clock;
+  char path[];
+} named;
+
+static struct {
+  pthread_mutex_t lock;
+  named *first;
+} names = {PTHREAD_MUTEX_INITIALIZER, NULL};
+
+bool ae_clock_name (ae_clock *clock, const char *path) {
+  const size_t size = strlen(path) + 1;
+  named *one = malloc(sizeof *one + size);
+  if (one == NULL) return false;
+  one->clock = clock;
+  memcpy(one->path, path, size);
+  pthread_mutex_lock(&names.lock);
+  one->next = names.first;
+  names.first = one;
+  pthread_mutex_unlock(&names.lock);
+  return true;
+}
+
+void ae_clock_forget (ae_clock *clock) {
+  named **at = &names.first;
+  pthread_mutex_lock(&names.lock);
+  while (*at != NULL) {
+    named *one = *at;
+    if (one->clock == clock) {
+      *at = one->next;
+      free(one);
+    } else {
+      at = &one->next;
+    }
+  }
+  pthread_mutex_unlock(&names.lock);
+}
+
+ae_clock *ae_clock_of (const char *path) {
+  ae_clock *found = NULL;
+  pthread_mutex_lock(&names.lock);
+  for (const named *one = names.first; one != NULL && found == NULL; one = one->next)
+    if (strcmp(one->path, path) == 0) found = one->clock;
+  pthread_mutex_unlock(&names.lock);
+  return found;
 }

@@ -7,6 +7,7 @@
 #define ALTINN_EVENTS_CLOCK_H
 
 #include <stdatomic.h>
+#include <stdbool.h>
 #include <stdint.h>
 
 /* All zero: the system's clocks. Any thread may read and move it. */
@@ -24,6 +25,12 @@ int64_t ae_clock_steady_ns (ae_clock *clock);
 int64_t ae_clock_steady_ms (ae_clock *clock);
 /* Moves the clock ahead. */
 void ae_clock_advance (ae_clock *clock, int64_t ns);
+/* The clock of the inbox with this path, as long as it is named so; NULL: another process
+** has the inbox, or its host runs on the system's clocks. Whoever names a clock forgets it
+** before it ends. ae_clock_name: false: no memory. */
+bool ae_clock_name (ae_clock *clock, const char *path);
+void ae_clock_forget (ae_clock *clock);
+ae_clock *ae_clock_of (const char *path);
 /* Stops the clock at a time, ns since 1970, more than 0. */
 void ae_clock_set (ae_clock *clock, int64_t ns);
 

@@ -398,10 +398,6 @@ void ae_inbox_attend (ae_inbox *inbox) {
     (void)ae_inbox_turn(inbox);
 }
 
-bool ae_inbox_has_work (const ae_inbox *inbox) {
-  return inbox->first != NULL || inbox->rescan;
-}
-
 void ae_inbox_look (ae_inbox *inbox) {
   inbox->look = true;
 }

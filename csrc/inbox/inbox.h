@@ -315,8 +315,6 @@ void ae_inbox_look_at_clock (ae_inbox *inbox);
 bool ae_inbox_turn (ae_inbox *inbox);
 /* Makes turns until no work waits. Does nothing for an inbox that has a thread. */
 void ae_inbox_attend (ae_inbox *inbox);
-/* Whether works wait. */
-bool ae_inbox_has_work (const ae_inbox *inbox);
 /* The next turn looks for what other programs have written: acts by hand. */
 void ae_inbox_look (ae_inbox *inbox);
 /* When the next run is due: ms since 1970, INT64_MAX: none is. To be asked when

@@ -166,6 +166,10 @@ static ae_code open_database (ae_ask *ask, ae_error *error) {
   return code;
 }
 
+int64_t ae_ask_now (const ae_ask *ask) {
+  return ae_clock_wall_ms(ae_clock_of(ask->path));
+}
+
 ae_code ae_ask_open (const char *path, ae_ask **out, ae_error *error) {
   ae_code code = check_access(path, error);
   ae_ask *ask = NULL;

@@ -186,6 +186,29 @@ static void try_throttle (void) {
   must(ae_throttle_told(&throttle, true, &clock) == 0, "told twice at the end", 0);
 }
 
+static void try_clock (void) {
+  const int64_t day = INT64_C(86400) * 1000000000;
+  ae_clock clock = {0}, other = {0};
+  int64_t wall = ae_clock_wall_ms(&clock), steady = ae_clock_steady_ms(&clock);
+  must(llabs(wall - ae_clock_wall_ms(NULL)) < 60000, "it is not the system's", wall);
+  ae_clock_advance(&clock, 2 * day);
+  must(ae_clock_wall_ms(&clock) - wall >= 2 * 86400000, "the time of day did not move", 0);
+  must(ae_clock_steady_ms(&clock) - steady >= 2 * 86400000, "the steady time did not move", 0);
+  must(ae_clock_wall_ms(&clock) - wall < 3 * 86400000, "it moved too far", 0);
+  for (int64_t ns = 1; ns < day; ns = ns * 7 + 3) {
+    ae_clock_set(&other, ns);
+    must(ae_clock_steady_ns(&other) == ns, "it does not stand", ns);
+    must(ae_clock_wall_ms(&other) == ns / 1000000, "not the same milliseconds", ns);
+    ae_clock_advance(&other, day);
+    must(ae_clock_steady_ns(&other) == ns + day, "it was not moved", ns);
+  }
+  must(ae_clock_name(&clock, "one") && ae_clock_name(&other, "other"), "no memory", 0);
+  must(ae_clock_of("one") == &clock && ae_clock_of("other") == &other, "the wrong one", 0);
+  ae_clock_forget(&clock);
+  must(ae_clock_of("one") == NULL && ae_clock_of("other") == &other, "not forgotten", 0);
+  ae_clock_forget(&other);
+}
+
 static void fail_times (ae_breakers *breakers, int times, int64_t now) {
   for (int i = 0; i < times; i++) ae_breakers_report(breakers, "down", false, now);
 }
@@ -292,7 +315,8 @@ int main (int count, char **words) {
     void (*call)(void);
   } parts[] = {{"map", try_map},           {"fingerprints", try_fingerprints},
                {"lanes", try_lanes},       {"lines", try_lines},
-               {"throttle", try_throttle}, {"breaker", try_breaker}};
+               {"throttle", try_throttle}, {"breaker", try_breaker},
+               {"clock", try_clock}};
   if (count < 3) return 2;
   seed = strtoul(words[2], NULL, 10);
   for (size_t i = 0; i < sizeof parts / sizeof parts[0]; i++) {

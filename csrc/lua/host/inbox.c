@@ -182,8 +182,7 @@ static int inbox_memory (lua_State *L) {
   ae_ask *ask = ae_box_check(L);
   ae_slice rule = ae_box_optional(L, 2), thing = ae_box_optional(L, 3);
   ae_error error;
-  return ae_box_rows(L, ask, ae_ask_memory(ask, rule, thing, ae_clock_wall_ms(NULL), &error),
-                     &error);
+  return ae_box_rows(L, ask, ae_ask_memory(ask, rule, thing, ae_ask_now(ask), &error), &error);
 }
 
 /* Pushes what a query finds of the event whose number is argument 2, as ae_box_rows does. */

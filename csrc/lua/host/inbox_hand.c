@@ -77,7 +77,7 @@ static ae_slice deed_text (lua_State *L, const char *name) {
 int ae_box_carry_out (lua_State *L) {
   ae_ask *ask = ae_box_check(L);
   int64_t most = luaL_checkinteger(L, 3), reached;
-  ae_ask_deed deed = {.time = ae_clock_wall_ms(NULL)};
+  ae_ask_deed deed = {.time = ae_ask_now(ask)};
   bool more;
   ae_error error;
   luaL_checktype(L, 2, LUA_TTABLE);

@@ -239,14 +239,14 @@ static int simulation_drain (lua_State *L) {
 ** Steps
 ** ===================================================================== */
 
-/* turn() -> whether the inbox has more to do at once */
+/* turn() -> whether there are messages for the worker: turns of the inbox, until it has no
+** more to do at once */
 static int simulation_turn (lua_State *L) {
   ae_simulation *s = ae_simulation_alive(L);
-  bool more;
   ae_log_divert(ae_trace_fact, &s->trace);
-  more = ae_inbox_turn(s->host->shared.inbox);
+  while (ae_inbox_turn(s->host->shared.inbox)) continue;
   ae_log_divert(NULL, NULL);
-  lua_pushboolean(L, more);
+  lua_pushboolean(L, !ae_queue_is_empty(&s->host->workers[0].queue));
   return 1;
 }
 
@@ -292,14 +292,6 @@ static int simulation_due (lua_State *L) {
   return 1;
 }
 
-/* has_work() -> whether works wait for the inbox, or messages for the worker */
-static int simulation_has_work (lua_State *L) {
-  ae_simulation *s = ae_simulation_alive(L);
-  lua_pushboolean(L, ae_inbox_has_work(s->host->shared.inbox) ||
-                       !ae_queue_is_empty(&s->host->workers[0].queue));
-  return 1;
-}
-
 static int simulation_now (lua_State *L) {
   lua_pushnumber(L, (lua_Number)ae_clock_steady_ns(&ae_simulation_check(L)->clock) / 1e9);
   return 1;
@@ -333,14 +325,21 @@ static int simulation_dead (lua_State *L) {
   return 1;
 }
 
-/* reload(heads, worker_settings) -> true | nil, message, code */
+/* forced() -> whether rules were put in force by hand since it was asked last */
+static int simulation_forced (lua_State *L) {
+  lua_pushboolean(L, atomic_exchange(&ae_simulation_alive(L)->host->forced, false));
+  return 1;
+}
+
+/* reload(heads or nil, worker_settings) -> true | nil, message, code */
 static int simulation_reload (lua_State *L) {
   ae_simulation *s = ae_simulation_alive(L);
-  ae_heads **heads = ae_heads_check(L, 2);
+  ae_heads *heads = NULL;
   ae_slice settings;
   ae_error error;
   settings.data = luaL_checklstring(L, 3, &settings.length);
-  if (ae_host_reload(s->host, take_heads(heads), settings, &error) != AE_OK)
+  if (!lua_isnil(L, 2)) heads = take_heads(ae_heads_check(L, 2));
+  if (ae_host_reload(s->host, heads, settings, &error) != AE_OK)
     return ae_host_fail(L, &error);
   lua_pushboolean(L, 1);
   return 1;
@@ -356,6 +355,7 @@ static int simulation_keep_versions (lua_State *L) {
 static int simulation_close (lua_State *L) {
   ae_simulation *s = ae_simulation_check(L);
   end_host(s, false);
+  ae_clock_forget(&s->clock);
   ae_disk_remove(s->path);
   ae_trace_free(&s->trace);
   if (s->watched) (void)timer_delete(s->watch);
@@ -372,12 +372,12 @@ static const luaL_Reg methods[] = {{"start", simulation_start},
                                    {"step", simulation_step},
                                    {"look", simulation_look},
                                    {"due", simulation_due},
-                                   {"has_work", simulation_has_work},
                                    {"now", simulation_now},
                                    {"set", simulation_set},
                                    {"dead", simulation_dead},
                                    {"path", simulation_path},
                                    {"reload", simulation_reload},
+                                   {"forced", simulation_forced},
                                    {"keep_versions", simulation_keep_versions},
                                    {"facts", ae_trace_take_facts},
                                    {"pass", ae_trace_pass_named},
@@ -409,6 +409,7 @@ int ae_simulation_new (lua_State *L) {
   snprintf(s->path, sizeof s->path, AE_DISK_PREFIX "%llu",
            (unsigned long long)atomic_fetch_add(&number, 1) + 1);
   set_clock(s, now);
+  if (!ae_clock_name(&s->clock, s->path)) return luaL_error(L, "not enough memory");
   lua_getfield(L, 1, "seed");
   s->seed = (uint64_t)luaL_optinteger(L, -1, 0);
   lua_getfield(L, 1, "facts");

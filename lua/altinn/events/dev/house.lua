@@ -2,7 +2,6 @@
 local force = require "altinn.events.host.force"
 local host = require("altinn.events.support.libraries").load "altinn.events.host"
 local in_force = require "altinn.events.host.in_force"
-local run = require "altinn.events.host.run"
 
 local M = {}
 
@@ -52,7 +51,7 @@ function House:stop() return self.handle:stop() ~= false end
 ---@return table|nil house
 ---@return string|nil message
 function M.start(config, set, log)
-  local handle, message = host.start(run.start_options(config, set, force.of(config.inbox, set) or {}))
+  local handle, message = host.start(in_force.options(config, set, force.of(config.inbox, set) or {}))
   if not handle then return nil, message end
   in_force.keep_versions(handle, set, log)
   return setmetatable({ handle = handle, config = config, set = set, log = log }, House)

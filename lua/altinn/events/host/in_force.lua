@@ -1,5 +1,7 @@
 -- Puts rules in force: in the host, and in a simulation of it.
 local cjson = require("cjson.safe").new()  -- an own instance: settings of the shared one would reach other code
+local config_module = require "altinn.events.host.config"
+local events = require "altinn.events"
 local force = require "altinn.events.host.force"
 local references = require "altinn.events.host.references"
 local rules = require "altinn.events.rules.loading"
@@ -24,6 +26,29 @@ function M.settings(config, set, forced)
     credentials = config.credentials, ca_file = config.ca_file, caught = config.caught,
     origin = config.endpoint and urls.host(config.endpoint) or nil,
   })
+end
+
+local function names_of(targets)
+  local names = {}
+  for name in pairs(targets) do names[#names + 1] = name end
+  return names
+end
+
+--- What host.start takes.
+---@param config table
+---@param set table
+---@param forced table<string, altinn.events.forced>
+---@return table options
+function M.options(config, set, forced)
+  return {
+    inbox = config.inbox, listen = config_module.address(config.listen),
+    admin = config.admin and config_module.address(config.admin) or nil, secrets = config.secrets,
+    workers = config.workers, max_bytes = config.limits.max_bytes, deadline = config.limits.deadline,
+    connections = config.limits.connections, heads = rules.heads(set, config.limits),
+    worker_settings = M.settings(config, set, forced),
+    once = config.once or nil, log = config.log.format,
+    version = events._VERSION, targets = names_of(config.targets),
+  }
 end
 
 --- Keeps the texts of the rules by their versions, for `why` and for comparing.
@@ -51,6 +76,40 @@ function M.replace(handle, config, set, log, before, report)
   local done, message = handle:reload(rules.heads(set, config.limits), settings)
   if not done then return nil, tostring(message) end
   return true
+end
+
+--- Tells which rules came into force by hand, and which are in the shadow again.
+---@param log fun(level: string, message: string, fields: table)
+---@param before table<string, altinn.events.forced>
+---@param now table<string, altinn.events.forced>
+function M.tell_forced(log, before, now)
+  for name, one in pairs(now) do
+    if not before[name] then log("info", "force", { rule = name, reason = force.text(one) }) end
+  end
+  for name in pairs(before) do
+    if not now[name] then
+      log("info", "force", { rule = name, reason = "back in the shadow: by hand, or because its text has changed" })
+    end
+  end
+end
+
+--- Follows acts by hand that put rules in force; gives those that are, by name.
+---@param handle table of the host
+---@param config table
+---@param log fun(level: string, message: string, fields: table)
+---@param set table
+---@param before table<string, altinn.events.forced>
+---@return table<string, altinn.events.forced> forced
+function M.follow(handle, config, log, set, before)
+  local now, message = force.of(config.inbox, set)
+  local done = now ~= nil
+  if done and not force.is_same(before, now) then
+    done, message = handle:reload(nil, M.settings(config, set, now))
+    if done then M.tell_forced(log, before, now) end
+  end
+  if done then return now end
+  log("error", "force", { reason = tostring(message) })
+  return before
 end
 
 return M

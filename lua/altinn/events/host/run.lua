@@ -1,5 +1,4 @@
 -- altinn-events run: the host's main thread.
-local events = require "altinn.events"
 local config_module = require "altinn.events.host.config"
 local findings = require "altinn.events.rules.findings"
 local force = require "altinn.events.host.force"
@@ -7,33 +6,9 @@ local host = require("altinn.events.support.libraries").load "altinn.events.host
 local in_force = require "altinn.events.host.in_force"
 local prepare = require "altinn.events.host.prepare"
 local reloads = require "altinn.events.host.reload"
-local rules = require "altinn.events.rules.loading"
 local logs = require "altinn.events.host.log"
 
 local M = {}
-
-local function names_of(targets)
-  local names = {}
-  for name in pairs(targets) do names[#names + 1] = name end
-  return names
-end
-
---- What host.start takes.
----@param config table
----@param set table
----@param forced table<string, altinn.events.forced> the rules in force by hand
----@return table options
-function M.start_options(config, set, forced)
-  return {
-    inbox = config.inbox, listen = config_module.address(config.listen),
-    admin = config.admin and config_module.address(config.admin) or nil, secrets = config.secrets,
-    workers = config.workers, max_bytes = config.limits.max_bytes, deadline = config.limits.deadline,
-    connections = config.limits.connections, heads = rules.heads(set, config.limits),
-    worker_settings = in_force.settings(config, set, forced),
-    once = config.once or nil, log = config.log.format,
-    version = events._VERSION, targets = names_of(config.targets),
-  }
-end
 
 local LEVELS = { error = "error", warning = "warn", hint = "info" }
 
@@ -42,31 +17,6 @@ local function report(log, list)
     local level = LEVELS[finding.severity]
     log(level, "rules", { reason = findings.text(finding):gsub("^warning: ", ""):gsub("^hint: ", "") })
   end
-end
-
--- Tells which rules came into force by hand, and which are in the shadow again.
-local function tell_forced(log, before, now)
-  for name, one in pairs(now) do
-    if not before[name] then log("info", "force", { rule = name, reason = force.text(one) }) end
-  end
-  for name in pairs(before) do
-    if not now[name] then
-      log("info", "force", { rule = name, reason = "back in the shadow: by hand, or because its text has changed" })
-    end
-  end
-end
-
--- Follows acts by hand that put rules in force; gives those that are, by name.
-local function follow_force(handle, config, log, set, before)
-  local now, message = force.of(config.inbox, set)
-  local done = now ~= nil
-  if done and not force.is_same(before, now) then
-    done, message = handle:reload(nil, in_force.settings(config, set, now))
-    if done then tell_forced(log, before, now) end
-  end
-  if done then return now end
-  log("error", "force", { reason = tostring(message) })
-  return before
 end
 
 -- Tells systemd the state, when systemd started the host.
@@ -89,7 +39,7 @@ end
 
 local function serve(handle, config, log, set, forced)
   local pause, reload = watchdog(), reloads.new(handle, config, log, set, report)
-  forced = follow_force(handle, config, log, set, forced)  -- the file may have been of an earlier version
+  forced = in_force.follow(handle, config, log, set, forced)  -- the file may have been of an earlier version
   while true do
     local what, before = handle:wait(reload:pause(pause)), reload.set
     if what == "hup" then reload:begin()
@@ -97,7 +47,7 @@ local function serve(handle, config, log, set, forced)
     elseif what and what ~= "forced" then return what, reload end
     reload:look()
     if what == "forced" or reload.set ~= before then
-      forced = follow_force(handle, config, log, reload.set, forced)
+      forced = in_force.follow(handle, config, log, reload.set, forced)
     end
     tell(log, "WATCHDOG=1")
   end
@@ -123,14 +73,14 @@ function M.run(config)
   report(log, list)
   if not set then return 1 end
   local forced = force.of(config.inbox, set) or {}
-  local handle, message = host.start(M.start_options(config, set, forced))
+  local handle, message = host.start(in_force.options(config, set, forced))
   if not handle then
     log("error", "start", { reason = message })
     return 1
   end
   in_force.keep_versions(handle, set, log)
   announce(handle, config, set, log)
-  tell_forced(log, {}, forced)
+  in_force.tell_forced(log, {}, forced)
   tell(log, "READY=1")
   local why, reload = serve(handle, config, log, set, forced)
   if why ~= "idle" then log("info", "stopping", { reason = why }) end

@@ -7,6 +7,7 @@
 --
 -- One settlement goes in rounds: timers of the caller, turns of the inbox, a turn of the worker, the requests that it
 -- made. The next moment is the inbox's next due run, the worker's next timer or the caller's. Computing takes no time.
+local force = require "altinn.events.host.force"
 local in_force = require "altinn.events.host.in_force"
 local libraries = require "altinn.events.support.libraries"
 local rules = require "altinn.events.rules.loading"
@@ -20,7 +21,7 @@ Simulation.__index = Simulation
 
 local ROUNDS = 100000    -- of one settlement
 local MOMENTS = 1000000  -- of one advance
-local REQUESTS = 20000   -- of one run at one moment
+local REQUESTS = 5000    -- of one run at one moment
 local TIMEOUT = 30       -- seconds, of a request that says none
 
 local function no_log() return nil end
@@ -35,10 +36,11 @@ end
 -- Starts a host on the file.
 
 local function start(self)
-  self.replies, self.pending, self.ended = {}, {}, false
+  self.replies, self.pending, self.ended, self.busy = {}, {}, false, true
   self.life = self.life + 1
+  self.forced = force.of(self.core:path(), self.set) or {}
   local started, message = self.core:start {
-    worker_settings = in_force.settings(self.config, self.set),
+    worker_settings = in_force.settings(self.config, self.set, self.forced),
     heads = rules.heads(self.set, self.config.limits), max_bytes = self.config.limits.max_bytes,
   }
   tell(self)
@@ -124,38 +126,59 @@ end
 -- One settlement.
 
 local function ring(self)
-  local now, rang = self.core:now(), false
-  local call = self.timers:take(now)
+  local now, last, rang = self.core:now(), self.timers.order, false
+  local call = self.timers:take(now, last)
   while call do
     call()
     rang = true
     if self.core:dead() then return true end
-    call = self.timers:take(now)
+    call = self.timers:take(now, last)
   end
   return rang
 end
 
--- One round. True: there is more to do at this moment.
-local function round(self)
-  local rang = ring(self)
-  if died(self) then return true end
-  while self.core:turn() do end
-  if died(self) then return true end
+-- A turn of the worker.
+local function step(self)
   local replies = self.replies
   self.replies = {}
   local requests, busy, at, ended = self.core:step(replies)
-  self.next_timer, self.ended = at, ended
-  tell(self)
-  hand_over_all(self, requests)
-  local due = (self.timers:next() or math.huge) <= self.core:now()
-  return died(self) or rang or busy or due or #self.replies > 0 or self.core:has_work()
+  self.busy, self.next_timer, self.ended = busy, at, ended
+  if self.wants_facts then tell(self) end
+  if #requests > 0 then hand_over_all(self, requests) end
+end
+
+local function is_due(self, at) return at ~= nil and at <= self.core:now() end
+
+-- One round. True: there may be more to do at this moment.
+local function round(self)
+  local rang = ring(self)
+  if died(self) then return true end
+  local messages = self.core:turn()
+  if self.wants_facts then tell(self) end
+  if died(self) then return true end
+  if not (messages or self.busy or #self.replies > 0 or is_due(self, self.next_timer)) then
+    return rang or is_due(self, self.timers:next())
+  end
+  step(self)
+  died(self)
+  return true
+end
+
+-- The configuration as the host has it: its inbox is the simulation's.
+local function own(self, config) return setmetatable({ inbox = self.core:path() }, { __index = config }) end
+
+-- Everything is done, but for rules that were put in force by hand. True: there is more to do.
+local function follow(self)
+  if not self.core:forced() then return false end
+  self.forced = in_force.follow(self.core, own(self, self.config), self.log, self.set, self.forced)
+  return true
 end
 
 local function settle(self)
   self.counts = {}
   self.core:look()
   for number = 1, ROUNDS do
-    if not round(self) then return end
+    if not round(self) and not follow(self) then return end
     if number == ROUNDS then
       error("this never ends: something happens again and again at " .. self.core:now(), 0)
     end
@@ -257,13 +280,13 @@ function Simulation:push(body, subscription) return self:push_all({ { body, subs
 ---@return boolean|nil done
 ---@return string|nil message
 function Simulation:reload(config, set)
-  local inner = setmetatable({ inbox = self.core:path() }, { __index = config })
-  local done, message = in_force.replace(self.core, inner, set, self.log, self.set, function(lost)
+  local done, message = in_force.replace(self.core, own(self, config), set, self.log, self.set, function(lost)
     for _, one in ipairs(lost) do self.log("warn", "rules", { reason = one.message }) end
   end)
   tell(self)
   if not done then return nil, message end
   self.config, self.set = config, set
+  self.forced = force.of(self.core:path(), set) or {}
   return true
 end
 
@@ -331,7 +354,7 @@ function M.new(options)
   schema.keys("simulation.new", options, OPTIONS, 2)
   local self = setmetatable({
     config = options.config, set = options.set, log = options.log or no_log, outside = options.outside,
-    timers = timers.new(), counts = {}, life = 0,
+    wants_facts = options.log ~= nil, timers = timers.new(), counts = {}, life = 0,
   }, Simulation)
   self.core = libraries.load("altinn.events.host").simulation {
     now = options.now, seed = options.seed or 1, coverage = covered(options), facts = options.log ~= nil,

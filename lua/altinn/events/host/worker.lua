@@ -33,6 +33,7 @@ local SENDING = 16          -- runs of one rule that send effects at the same ti
 local CONNECTIONS = 256
 local KEPT_BYTES = 512 << 20  -- a worker whose Lua state is larger loads its rules anew
 local LOOK_SECONDS = 1
+local PAUSE = 400            -- of the collector, in a worker that is made for a while: see the manual of Lua
 
 local Worker = {}
 Worker.__index = Worker
@@ -444,6 +445,7 @@ end
 ---  whether there is more to do at once; when the next timer is due, by the host's clock; whether the worker has ended
 function M.make(jobs, settings, budget, seed)
   math.randomseed(seed)
+  collectgarbage("incremental", PAUSE, 400)
   local outward = handover.new()
   local self = begun(jobs, settings, budget, outward)
   local function answered(ack) return aside.answer(self, ack) end

@@ -1,0 +1,167 @@
+-- A rehearsal of events under rules, and what two of them differ in.
+local comparison = require "altinn.events.host.comparison"
+local config_module = require "altinn.events.host.config"
+local prepare = require "altinn.events.host.prepare"
+local process = require "spec.support.process"
+local rehearsal = require "altinn.events.host.rehearsal"
+
+local CHANGES = tonumber(os.getenv "RULE_CHANGES") or 20  -- 1,000 in `make soak`
+local START = 1795856400  -- 2026-11-28T09:00:00Z
+local RESOURCES = { "acme-letters", "acme-taxes" }
+local TYPES = { "correspondencepublished", "correspondencereceiverread", "correspondencepurged",
+  "correspondencereceiverneverread" }
+
+-- Words in <> are what a change replaces.
+local RULES = [[
+rule { name = "<reminds>", on = "<correspondencepublished>", when = { resource = "<acme-letters>" },
+  run = function() return later { at = <workdays(2)>, run = "paper", cancel = { "<correspondencereceiverread>" } } end,
+  paper = function(event, letter)
+    local details = letter:details()
+    if details.sendersReference == "<ref-3>" then return skip("<nothing to send>") end
+    return send.http("<print>") { key = letter, method = "<POST>", path = "/<v1/jobs>", json = {
+      letter = letter.id, reference = details.<sendersReference>, copies = <1> } }
+  end }
+rule { name = "<notes>", on = { "<correspondencepurged>", "correspondencereceiverneverread" },
+  run = function(event, letter, context)
+    local count = (context.memory.count or 0) + <1>
+    return { send.mail("duty") { key = letter, to = "<duty@agency.example>", subject = "<Deleted>",
+      text = "It is letter " .. letter.id .. " <for the time>" .. count }, remember { count = count } }
+  end }
+rule { name = "skips", on = "correspondencereceiverread",
+  run = function(event) return skip("<read> of " .. event.id) end }
+]]
+
+-- Each turns a text into another one of the same form; nil: it cannot.
+local KINDS = {
+  function(word) return word:find "^correspondence" and TYPES[math.random(#TYPES)] end,
+  function(word) return word == "acme-letters" and "acme-taxes" end,
+  function(word) return word:find "^workdays" and ("workdays(%d)"):format(math.random(3, 9)) end,
+  function(word) return word == "print" and "archive" end,
+  function(word) return word == "POST" and (math.random(2) == 1 and "PUT" or "PATCH") end,
+  function(word) return word == "sendersReference" and "resourceId" end,
+  function(word) return word == "1" and tostring(math.random(2, 99)) end,
+  function(word) return word == "ref-3" and "ref-" .. math.random(4, 7) end,
+  function(word) return word:find "@" and ("other-%d@agency.example"):format(math.random(99)) end,
+  function(word) return not word:find "^correspondence" and not word:find "[@(]" and #word > 4
+    and word ~= "print" and word ~= "acme-letters" and word ~= "sendersReference"
+    and word .. "-" .. math.random(99) end,
+}
+
+local function plain(text) return (text:gsub("<(.-)>", "%1")) end
+
+-- The rules with one word changed, and what was changed.
+local function changed()
+  local words = {}
+  for word in RULES:gmatch "<(.-)>" do words[#words + 1] = word end
+  while true do
+    local number, at = math.random(#words), 0
+    local other = KINDS[math.random(#KINDS)](words[number])
+    if other and other ~= words[number] then
+      return plain((RULES:gsub("<(.-)>", function(word)
+        at = at + 1
+        return at == number and other or word
+      end))), words[number] .. " -> " .. other
+    end
+  end
+end
+
+local EVENT = [[{"specversion":"1.0","id":"e-%d","source":"https://platform.tt02.altinn.no/correspondence/api/v1/x",]]
+  .. [["type":"no.altinn.correspondence.%s","subject":"urn:altinn:organization:identifier-no:987654321",]]
+  .. [["time":"2026-11-28T10:00:00Z","resource":"urn:altinn:resource:%s","resourceinstance":"%s"}]]
+
+local function event_at(index)
+  local letter = ("0198c3a2-0e1f-7123-8123-%012x"):format(index // 2)
+  local kind = TYPES[index % 2 == 0 and 1 or 2 + index // 2 % 3]
+  return { received = START + index * 7200.5, body = EVENT:format(index, kind, RESOURCES[1 + index // 4 % 5 // 4],
+    letter) }
+end
+
+local function answer(call)
+  local id = call.thing:match ":(.+)$"
+  return { status = 200, headers = { ["content-type"] = "application/json" }, body = ([[{"correspondenceId":"%s",]]
+    .. [["sendersReference":"ref-%d","resourceId":"acme-letters","attachments":[],"status":"Published",]]
+    .. [["statusHistory":[]}]]):format(id, tonumber(id:sub(-12), 16) % 8) }
+end
+
+describe("a rehearsal", function()
+  local folder, config
+
+  before_each(function()
+    folder = process.folder()
+    process.write(folder .. "/altinn-events.lua", [[return { base_url = "http://127.0.0.1:9", token = "-", targets = {
+      print = { url = "http://127.0.0.1:9" }, archive = { url = "http://127.0.0.1:9" },
+      duty = { mail = "smtp://127.0.0.1:9", from = "altinn@agency.example" } } }]])
+    config = assert(config_module.load { config = folder .. "/altinn-events.lua" })
+  end)
+  after_each(function() process.remove(folder) end)
+
+  local function rules_of(text)
+    process.write(folder .. "/rules.lua", text)
+    config.rules = { folder .. "/rules.lua" }
+    local set, list = prepare.rules(config)
+    for _, finding in ipairs(list) do assert(finding.severity ~= "error", finding.message) end
+    return assert(set)
+  end
+
+  local function rehearse(text, count, options)
+    local index = 0
+    local all = { config = config, set = rules_of(text), answer = answer, next = function()
+      index = index + 1
+      return index <= count and event_at(index) or nil
+    end }
+    for name, value in pairs(options or {}) do all[name] = value end
+    return assert(rehearsal.run(all))
+  end
+
+  local function difference(before, after)
+    local found = comparison.of(before.runs, after.runs)
+    return #found.appear + #found.vanish + #found.change, found
+  end
+
+  it("shows each of many changes of rules, and none where there is none", function()
+    local before = rehearse(plain(RULES), 60)
+    local again = rehearse("-- the same, one line below\n" .. plain(RULES), 60)
+    assert.are.equal(0, (difference(before, again)))
+    for _ = 1, CHANGES do
+      local text, what = changed()
+      assert(difference(before, rehearse(text, 60)) > 0, "not shown: " .. what)
+    end
+  end)
+
+  it("is what the host does: timers, cancelled ones, memory, effects in order, acts at Altinn", function()
+    local outcome = rehearse(plain(RULES), 12)
+    local states = {}
+    for _, run in ipairs(outcome.runs) do states[run.rule .. " " .. run.state] = true end
+    assert.is_true(states["reminds done"] and states["reminds skipped"] and states["notes done"]
+      and states["skips skipped"])
+    outcome = rehearse([[rule { name = "confirms", on = "correspondencepublished", may = { "confirm" },
+      run = function(event, letter) step("confirm", function() return letter:confirm() end) return done() end }]], 2)
+    assert.are.same({ "letter:confirm()" }, outcome.runs[1].acts)
+    assert.are.equal("done", outcome.runs[1].state)
+  end)
+
+  it("knows no verdict where a run reads what nobody knows, whatever the rule makes of it", function()
+    local outcome = rehearse([[rule { name = "reads", on = "correspondencepublished", may = { "read:overview" },
+      run = function(event, letter) pcall(letter.overview, letter) return done "whatever" end }]], 2,
+      { answer = function() return nil end })
+    assert.are.equal("overview", outcome.runs[1].unknown.name)
+    assert.are.equal("letter:overview()", rehearsal.words("overview", outcome.runs[1].unknown.thing))
+  end)
+
+  it("tells the events that the host would refuse, and those that come twice", function()
+    local list = { event_at(2), { received = START + 20000, body = "{" }, event_at(2), event_at(4) }
+    local outcome = rehearse(plain(RULES), 0, { next = function() return table.remove(list, 1) end })
+    assert.are.equal(2, outcome.events)
+    assert.are.equal(2, #outcome.refused)
+    assert.is_truthy(outcome.refused[2].reason:find "given before")
+  end)
+
+  it("asks no target for anything, and shows what would go to it", function()
+    local outcome = rehearse([[rule { name = "sends", on = "correspondencepublished", run = function(event, letter)
+      return send.http("print") { path = "/x", key = letter, body = "t" } end }]], 2)
+    local run = outcome.runs[1]
+    assert.are.equal("done", run.state)
+    assert.are.equal(1, #run.sent)
+    assert.are.equal("print", run.sent[1].target)
+  end)
+end)

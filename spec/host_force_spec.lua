@@ -101,7 +101,9 @@ describe("promote", function()
     assert.is_truthy(list:find("later (in the shadow)", 1, true), list)
     local _, shown = one:run("inbox", "show", "2", "--inbox", one.inbox)
     assert.is_truthy(shown:find("promote of paper (shadow before) by ", 1, true), shown)
-    local _, why = one:run("why", "2", "--config", one.folder .. "/altinn-events.lua", "--inbox", one.inbox)
+    process.write(one.folder .. "/why.lua", ([[return { rules = "%s/rules", targets = {
+      print = { url = "%s" } } }]]):format(one.folder, service.url))
+    local _, why = one:run("why", "2", "--config", one.folder .. "/why.lua", "--inbox", one.inbox)
     assert.is_truthy(why:find("promote", 1, true) and why:find("as agreed", 1, true), why)
     one:restart()
     post "3"

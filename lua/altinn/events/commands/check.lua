@@ -22,11 +22,17 @@ function M.options(check)
     .. "refer to, and which of these are not there"):argname "FILE"
 end
 
-local function rows_of(set)
-  local rows = output.list()
-  for index, rule in ipairs(set or {}) do
+-- The rules that were put in force by hand; none where there is no inbox yet.
+local function forced_of(prepared)
+  return require("altinn.events.host.force").of(prepared.config.inbox, prepared.set) or {}
+end
+
+local function rows_of(prepared, args)
+  local rows, forced = output.list(), args.list and prepared.set and forced_of(prepared) or {}
+  for index, rule in ipairs(prepared.set or {}) do
+    local by_hand = forced[rule.name]
     rows[index] = { name = rule.name, about = rule.about, file = rule.file, line = rule.line, enabled = rule.enabled,
-      order = rule.order, on = rule.on }
+      shadow = rule.shadow and not by_hand or nil, by_hand = by_hand, order = rule.order, on = rule.on }
   end
   return rows
 end
@@ -54,6 +60,15 @@ local function counted(list)
   return table.concat(parts, ", "), fixes
 end
 
+local function print_rules(set, forced)
+  for _, rule in ipairs(set) do
+    local by_hand = forced[rule.name]
+    output.line("%s:%d: %s%s%s", rule.file, rule.line, rule.name, rule.about and ": " .. rule.about or "",
+      by_hand and (" (%s)"):format(require("altinn.events.host.force").text(by_hand))
+        or rule.shadow and " (in the shadow)" or "")
+  end
+end
+
 local function print_text(prepared, list, args)
   for _, one in ipairs(list) do output.note(findings.line(one)) end
   if #list > 0 then
@@ -61,9 +76,7 @@ local function print_text(prepared, list, args)
     output.note(("%s; 'altinn-events explain CODE' says more%s"):format(what,
       fixes > 0 and not args.fix and (", --fix mends %d"):format(fixes) or ""))
   end
-  for _, rule in ipairs(args.list and prepared.set or {}) do
-    output.line("%s:%d: %s%s", rule.file, rule.line, rule.name, rule.about and ": " .. rule.about or "")
-  end
+  if args.list and prepared.set then print_rules(prepared.set, forced_of(prepared)) end
 end
 
 -- With --inbox: the references of its runs; their findings are added to the list.
@@ -154,7 +167,7 @@ end
 local function print_found(args, prepared, list, fixed, found)
   local format = args.json and "json" or args.format
   if format == "json" then
-    output.json { ok = not findings.has(list, "error"), rules = rows_of(prepared.set), findings = with_remedies(list),
+    output.json { ok = not findings.has(list, "error"), rules = rows_of(prepared, args), findings = with_remedies(list),
       references = found, fixed = fixed and with_remedies(fixed) }
   elseif format == "sarif" then print_sarif(list)
   else

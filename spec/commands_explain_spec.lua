@@ -142,3 +142,31 @@ describe("altinn-events explain WORD", function()
     silent(err, "08895699684", "\27")
   end)
 end)
+
+describe("altinn-events explain CODE", function()
+  it("says what a code of check means, with an example", function()
+    local _
+    local status, out, err = run("explain", "on-unknown")
+    assert.are.equal(0, status, err)
+    says(out, "on-unknown (error of check): an event type that Altinn does not raise\n  why:  ", "\n  what to do:  ",
+      "\nWrong, in line 2:\n    rule {\n", 'on = "correspondencepublihsed"', "\nRight:\n    rule {\n")
+    _, out = run("explain", "config-key")
+    says(out, "Wrong altinn-events.lua, in line 2:\n  altinn-events.lua:\n    return {")
+  end)
+
+  it("lists the codes", function()
+    local status, out = run("explain", "findings")
+    assert.are.equal(0, status)
+    says(out, "\non-unknown         error    an event type that Altinn does not raise\n")
+    local result = explained "findings"
+    assert.are.equal(#result.findings, result.count)
+    assert.is_true(result.count >= 80)
+    assert.are.equal("rule", explained("rule").finding.code)
+  end)
+
+  it("suggests the code that is meant", function()
+    local status, _, err = run("explain", "on-unknwon")
+    assert.are.equal(2, status)
+    says(err, "did you mean 'on-unknown'?")
+  end)
+end)

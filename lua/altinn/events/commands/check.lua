@@ -2,6 +2,7 @@
 local findings = require "altinn.events.rules.findings"
 local options = require "altinn.events.commands.options"
 local output = require "altinn.events.commands.output"
+local paths = require "altinn.events.support.path"
 
 local M = { summary = "find mistakes in the configuration and the rules; silent when all is well", reads = "itself" }
 
@@ -100,16 +101,9 @@ local function print_references(found, set)
   end
 end
 
-local function working_folder()
-  local pipe = io.popen("pwd", "r")
-  local folder = pipe and pipe:read "l"
-  if pipe then pipe:close() end
-  return folder
-end
-
 local function print_sarif(list)
   output.json(require("altinn.events.rules.sarif").of(list, {
-    version = require("altinn.events")._VERSION:match("%d[%w.-]*") or "0", folder = working_folder(),
+    version = require("altinn.events")._VERSION:match("%d[%w.-]*") or "0", folder = paths.folder(),
     read = require("altinn.events.rules.fix").read,
   }))
 end

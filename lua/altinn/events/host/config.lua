@@ -277,7 +277,8 @@ function M.load(options)
   }
   local getenv, variables = getenv_of(options)
   if not getenv then
-    local one = fault("variable-file", {}, variables)
+    local one = fault("variable-file", {}, variables, not variables:find(": a line is NAME=VALUE", 1, true)
+      and "name a file that is there and that this user may read" or nil)
     one.file, one.line, one.message = variables:match("^(%S+):(%d+): (.*)$")
     one.message, one.line, one.whole = one.message or variables, tonumber(one.line), variables
     return refused { one }

@@ -20,8 +20,9 @@ local RAISED = {
 
 -- What may be said of a text that Lua cannot read, without a word of it.
 local SYNTAX = {
-  comma = "a comma is missing, or there is one too many", ["colon-key"] = "a name and its value are joined by an equals"
-    .. " sign", ["quoted-key"] = "the name of a key stands without quotes",
+  comma = { "a comma is missing, or there is one too many", "write one comma between two keys" },
+  ["colon-key"] = { "a name and its value are joined by an equals sign", "write name = …" },
+  ["quoted-key"] = { "the name of a key stands without quotes", "write name = …" },
 }
 
 local function may_be_shown(fix)
@@ -34,11 +35,11 @@ end
 local function of_syntax(problem)
   local one = syntax_faults.of(problem.source, problem.raw)
   if one.code == "syntax" or one.code == "not-lua" then return nil end
-  local message = SYNTAX[one.code] or one.message:gsub("'[^']*'", function(quoted)
+  local words = SYNTAX[one.code] or { one.message:gsub("'[^']*'", function(quoted)
     return #quoted <= 5 and quoted or "'…'"
-  end)
-  return finding.new(one.code, { file = problem.file, line = one.line, column = one.column }, message,
-    not SYNTAX[one.code] and one.remedy or nil, may_be_shown(one.fix) and one.fix or nil)
+  end), one.remedy }
+  return finding.new(one.code, { file = problem.file, line = one.line, column = one.column }, words[1], words[2],
+    may_be_shown(one.fix) and one.fix or nil)
 end
 
 local function of_reading(problem)
@@ -52,9 +53,10 @@ local function of_reading(problem)
   end
   if code == "syntax" and not problem.raw then code = "config-word" end
   local message, own = problem.message, nil
-  if code == "config-word" then message, own = message:match("^(.-): (.*)$") end
-  local line = problem.line or (code == "config-form" or code == "not-lua") and 1 or nil
-  return finding.new(code, { file = problem.file, line = line }, message or problem.message, own or remedy)
+  if code ~= "syntax" then message, own = message:match("^(.-): (.*)$") end
+  local is_whole = not problem.line and (code == "config-form" or code == "not-lua")
+  return finding.new(code, { file = problem.file, line = problem.line or is_whole and 1 or nil,
+    column = is_whole and 1 or nil }, message or problem.message, own or remedy)
 end
 
 -- The places of the keys of a file, each text read once.

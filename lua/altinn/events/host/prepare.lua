@@ -11,12 +11,21 @@ local rules = require "altinn.events.rules.loading"
 
 local M = {}
 
+local function exists(path)
+  local file = io.open(path, "r")
+  if file then file:close() end
+  return file ~= nil
+end
+
 -- A path in the configuration is taken from the working folder, which may be another one than people think.
-local function with_folder(problem)
-  if not problem.line and problem.message:find("^No such file") and problem.file:sub(1, 1) ~= "/" then
-    problem.message = ("%s (in %s)"):format(problem.message, paths.folder())
+local function with_folder(problem, config)
+  if problem.line or not problem.message:find("^No such file") or problem.file:sub(1, 1) == "/" then return end
+  problem.message = ("%s (in %s)"):format(problem.message, paths.folder())
+  local beside = config.file and config.file:match("^(.*/)")
+  if beside and exists(beside .. problem.file) then
+    problem.message = problem.message .. ": it is there beside the configuration, but paths are relative to the folder"
+      .. " in which the command runs"
   end
-  return problem
 end
 
 -- Whether a key, or a part of it, is there, or could not be fetched for this user alone.
@@ -63,7 +72,7 @@ end
 function M.rules(config, overlay)
   local set, problems, rest = rules.load(config.rules, { digest = core.sha256, overlay = overlay })
   if not set then
-    for _, problem in ipairs(problems) do with_folder(problem) end
+    for _, problem in ipairs(problems) do with_folder(problem, config) end
     return nil, findings.of_problems(problems, rest, config.targets, names_altinn(config))
   end
   local list = findings.of(set, config.targets, names_altinn(config))

@@ -45,11 +45,24 @@ local function raised(problem)
   return { code = "rule", message = message, remedy = remedy }
 end
 
--- Where a name stands in a line, as a word of its own.
-local function column_of(text, number, name)
+-- The words of messages that stand in the line that they are about.
+local NAMES = { "^'([%w_]+)' is not", "^%w+ has no '([%w_]+)'", "^([%w_.]+): a rule file does no", "^(prefix) wants",
+  "^(no) wants" }
+local MODULES = { "^module '([%w_.-]+)' not found", "^the module '([%w_.-]+)' is" }
+
+-- Where the word that a message is about stands in a line.
+local function column_of(text, number, message)
   local line = text and positions.lines(text)[number]
-  local at = line and line.text:find("%f[%w_]" .. name .. "%f[^%w_]")
-  return at and positions.column(line.text, at) or nil
+  for _, pattern in ipairs(line and NAMES or {}) do
+    local name = message:match(pattern)
+    local at = name and line.text:find("%f[%w_]" .. name:gsub("%p", "%%%0") .. "%f[^%w_]")
+    if at then return positions.column(line.text, at) end
+  end
+  for _, pattern in ipairs(line and MODULES or {}) do
+    local name = message:match(pattern)
+    local at = name and line.text:find("[\"']" .. name:gsub("%p", "%%%0") .. "[\"']")
+    if at then return positions.column(line.text, at) end
+  end
 end
 
 -- The mistake of a module in lib/, which is raised at the line that requires it.
@@ -94,8 +107,7 @@ local function of_problem(problem, sources)
   local inner = inner_of(problem, sources)
   if inner then return inner end
   local one = raised(problem)
-  local name = one.message:match("^'([%w_]+)' is not") or one.message:match("^%w+ has no '([%w_]+)'")
-  one.column = name and problem.line and column_of(text, problem.line, name) or nil
+  one.column = problem.line and column_of(text, problem.line, one.message) or nil
   return one
 end
 

@@ -319,6 +319,11 @@ end
 
 local refused = set_of("debug", "package", "dofile", "loadfile", "getfenv", "setfenv", "module", "newproxy")
 
+--- Whether a name of Lua is kept from rules.
+---@param name string
+---@return boolean
+function M.is_refused(name) return refused[name] == true end
+
 --- What is wrong with a name that nothing defines.
 ---@param name string
 ---@param known table<string, any> the names in scope

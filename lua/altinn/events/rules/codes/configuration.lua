@@ -12,7 +12,7 @@ return {
     why = REFUSED, remedy = "name a file that is there and that this user may read" },
   ["config-form"] = { severity = "error", summary = "a configuration that returns no table",
     why = REFUSED, remedy = "write return { listen = \"127.0.0.1:8480\", … }",
-    example = config('{ listen = "127.0.0.1:8480" }\n', 'return { listen = "127.0.0.1:8480" }\n', 1) },
+    example = config('{ listen = "127.0.0.1:8480" }\n', 'return { listen = "127.0.0.1:8480" }\n', 1, 1) },
   ["config-word"] = { severity = "error", summary = "a word that the configuration does not have",
     why = "only env, file and plain Lua are in scope; a word without quotes is nil",
     remedy = "write texts in quotes; env \"NAME\" gives a variable, file \"PATH\" what a file holds",

@@ -92,7 +92,7 @@ return {
     example = { wrong = { ["rules/more/example.lua"] = rule() }, file = "rules", right = rule() } },
   ["module-missing"] = { severity = "error", summary = "a module that is not there",
     why = READS, remedy = "put it into the folder lib/ beside the rules, or install the rock",
-    example = { wrong = 'local words = require "words"\n' .. rule(), line = 1,
+    example = { wrong = 'local words = require "words"\n' .. rule(), line = 1, column = 23,
       right = { ["rules/example.lua"] = 'local words = require "words"\n' .. rule(),
         ["rules/lib/words.lua"] = "return {}\n" } } },
   ["load-slow"] = { severity = "error", summary = "a file that loads for more than ten seconds",
@@ -100,7 +100,7 @@ return {
   ["io-at-load"] = { severity = "error", summary = "input or output while a file is loaded",
     why = "the head must be the same at each load, in each thread and on each machine",
     remedy = "do it in a body",
-    example = { wrong = 'local list = io.open "list.txt"\n' .. rule(), right = rule(), line = 1 } },
+    example = { wrong = 'local list = io.open "list.txt"\n' .. rule(), right = rule(), line = 1, column = 14 } },
 
   -- Names.
   ["undefined"] = { severity = "error", summary = "a name that nobody defines",
@@ -115,7 +115,7 @@ return {
   ["forbidden"] = { severity = "error", summary = "a name or module that is not for rules",
     why = "it reaches into the host or into other rules",
     remedy = "leave it out: rules use events, and what is in scope",
-    example = { wrong = 'local debug = require "debug"\n' .. rule(), right = rule(), line = 1 } },
+    example = { wrong = 'local traces = require "debug"\n' .. rule(), right = rule(), line = 1, column = 24 } },
   ["parser"] = { severity = "hint", summary = "the parser that reads bodies is not installed",
     why = "mistakes in bodies are told only when they happen",
     remedy = "apt install lua-check, or luarocks install luacheck" },

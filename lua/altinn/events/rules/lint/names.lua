@@ -1,6 +1,7 @@
 -- Checks the names of a file, also outside of rules: names that nobody defines, members that libraries lack, words that
 -- local names hide, keys that a table has twice, conditions that are always true.
 local constants = require "altinn.events.rules.constants"
+local core = require "altinn.events.core"
 local language = require "altinn.events.rules.language"
 local sandbox = require "altinn.events.rules.sandbox"
 local strict = require "altinn.events.support.strict"
@@ -8,6 +9,10 @@ local suggest = require "altinn.events.support.suggest"
 local tree = require "altinn.events.rules.lint.tree"
 
 local M = { nodes = {} }
+
+-- The words that are called in a rule file.
+local WORDS = { rule = true, require = true }
+for word in pairs(language.words) do WORDS[word] = true end
 
 local scope
 
@@ -31,6 +36,14 @@ local function is_written(node)
   return node.up.up ~= nil and node.up.up.tag == "Set" and node.up == node.up.up[1]
 end
 
+-- The edit for a name that nobody defines: quotes around a type, the word that a misspelt call means.
+local function fix_of(file, node, name)
+  if core.type_named(name) and node.up.tag ~= "Call" then return file:wrap(node, '"', '"') end
+  local near = node.up.tag == "Call" and suggest.nearest(name, WORDS)
+  local is_told = near and sandbox.undefined(name, names()):find(("did you mean '%s'"):format(near), 1, true)
+  return is_told and file:replace(node, near) or nil
+end
+
 function M.nodes.Id(file, node)
   local name = node[1]
   if node.var or name == "..." or file.has_env then return end
@@ -41,10 +54,8 @@ function M.nodes.Id(file, node)
       name, name), nil, node.up.up.up.is_block and #node.up == 1 and node.up.up[2][1].tag ~= "Function"
       and file:insert(node, "local ") or nil)
   end
-  local near = suggest.nearest(name, language.words)
-  file:add("undefined", node, sandbox.undefined(name, names()), nil, near and node.up.tag == "Call"
-    and sandbox.undefined(name, names()):find(("did you mean '%s'"):format(near), 1, true)
-    and file:replace(node, near) or nil)
+  file:add(sandbox.is_refused(name) and "forbidden" or "undefined", node, sandbox.undefined(name, names()), nil,
+    fix_of(file, node, name))
 end
 
 local KIND_FIRST = "after send comes the kind, then the target: send.http(\"print\") { … }"

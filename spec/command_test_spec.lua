@@ -151,6 +151,21 @@ describe("altinn-events test", function()
     assert.are.equal("passed", found["goes on"].state)
   end)
 
+  it("tells once what a file that is started anew does again", function()
+    spec("one", [[
+      describe("broken", function() error("here") end)
+      describe("loop", function() while true do end end)
+      it("leaves", function() os.exit(3) end)
+      it("leaves again", function() os.exit(3) end)
+      it("goes on", function() end)
+    ]])
+    local found, report = results("--limit", "0.3s")
+    says(found["describe of broken"].message, "rules/one_spec.lua:1: here")
+    says(found["describe of loop"].message, "rules/one_spec.lua:2: took longer than 0.3 s")
+    assert.are.equal("passed", found["goes on"].state)
+    assert.are.equal(5, #report.files[1].specs)
+  end)
+
   it("names a spec whose process ends, and goes on behind it", function()
     spec("one", [[
       it("leaves", function() os.exit(3) end)

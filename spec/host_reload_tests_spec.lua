@@ -113,7 +113,15 @@ describe("a reload that runs the specs first", function()
 
   it("goes on meanwhile, and puts in force what was tested, whatever the files hold by then", function()
     start "{ reload = true }"
-    reload(2, 'wait_for("go") assert.are.equal("version 2", reason())')
+    reload(2, [[
+      wait_for("go")
+      assert.are.equal("version 2", reason())
+      local world = test.world { rules = { folder .. "/rules" } }
+      local letter = world:letter { resource = "acme-letters" }
+      world:push("correspondencepublished", letter)
+      world:settle()
+      assert.are.equal("version 2", world:verdict("a", letter).reason)
+    ]])
     asked "go"
     assert.are.equal("version 1", verdict())
     process.write(one.folder .. "/rules/a.lua", rule(3))

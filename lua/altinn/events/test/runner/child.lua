@@ -1,5 +1,6 @@
 -- Runs one spec file in this process by busted's core, and tells its parent each step: a line of JSON on the report.
--- The steps: begin (kind, name, line), leave, spec (a result), error (outside of specs), coverage, over.
+-- The steps: begin (kind, name, line), leave, spare (a hook that hangs), spec (a result), error (outside of
+-- specs), coverage, over.
 local cjson = require("cjson.safe").new()
 local counting = require "altinn.events.test.runner.counting"
 local host = require("altinn.events.support.libraries").load "altinn.events.host"
@@ -119,7 +120,10 @@ local function too_long(self) return ("took longer than %s"):format(self.limit_t
 -- Remembers that a step took too long, also where the spec has caught the error.
 local function overran(self, kind, place, element, began)
   if now() - began < self.limit then return end
-  if HOOKS[kind] then self.spared[kind .. place] = true end
+  if HOOKS[kind] then
+    self.spared[kind .. place] = true
+    tell { what = "spare", hook = kind .. place }
+  end
   if kind == "it" then self.overran[element] = true end
 end
 

@@ -7,13 +7,6 @@ local function folder_of(path)
   return path:match("^(.*)/[^/]*$") or "."
 end
 
-local function is_file(path)
-  local file = io.open(path, "r")
-  local is_text = file and file:read(0) ~= nil or file and file:seek("end") == 0
-  if file then file:close() end
-  return is_text or false
-end
-
 -- The specs of a rule file: those of its folder whose names begin with its name; where there is none, all of them.
 local function beside(path)
   local own, folder = {}, folder_of(path)
@@ -30,11 +23,12 @@ local function beside(path)
 end
 
 local function specs_of(path)
-  if path:find("_spec%.lua$") and is_file(path) then return { path } end
   local specs = sources.specs(path)
   if specs then return specs end
-  if path:find("%.lua$") and is_file(path) then return beside(path) end
-  return nil, "No such file or directory"
+  local found, problems = sources.new():files { path }
+  if not found then return nil, problems[1].message end
+  if path:find("_spec%.lua$") or not path:find("%.lua$") then return { path } end
+  return beside(path)
 end
 
 --- The spec files of rule files and folders: of a folder all, of a rule file those that begin with its name.

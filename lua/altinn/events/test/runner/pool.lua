@@ -33,7 +33,7 @@ local now = host.steady
 ---@field errors string|nil what it wrote to standard error
 
 local function new_file(name)
-  return { name = name, results = {}, done = {}, spared = {}, seconds = 0, counts = {} }
+  return { name = name, results = {}, done = {}, spared = {}, known = {}, seconds = 0, counts = {} }
 end
 
 -- Adds a result; `piece`: the number of what was printed until then, nil: all.
@@ -64,7 +64,13 @@ function steps.spec(self, file, step)
     message = step.message, trace = step.trace, seconds = step.seconds }, step.piece)
 end
 
+function steps.spare(_, file, step) file.spared[step.hook] = true end
+
+-- A process that is started anew runs hooks again, and tells the same of them.
 function steps.error(self, file, step)
+  local what = ("%s\0%s\0%s\0%s"):format(step.hook, step.name, step.line or 0, step.message)
+  if file.known[what] then return end
+  file.known[what] = true
   add(self, file, { kind = "error", name = step.name, hook = step.hook, line = step.line, at = step.at or step.line,
     state = "error", message = step.message, trace = step.trace }, step.piece)
 end

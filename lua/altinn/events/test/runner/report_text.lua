@@ -5,6 +5,7 @@ local texts = require "altinn.events.support.text"
 
 local M = {}
 
+local MOST_PRINTED = 4096  -- bytes of what a spec that failed has printed
 local MOST_CALLS = 8  -- that are shown of an error
 
 local COLOURS = { passed = "32", failed = "31", pending = "33", faint = "2" }
@@ -71,6 +72,13 @@ local function lead_to(file, result)
   return ("%s: "):format(place)
 end
 
+-- The end of a long output.
+local function last_of(text)
+  local left_out = #text - MOST_PRINTED
+  if left_out <= 0 then return text end
+  return ("… %d bytes before\n%s"):format(left_out, text:sub(-MOST_PRINTED))
+end
+
 -- The calls that led to an error, when there is more than one.
 local function way_to(trace)
   local lines = {}
@@ -86,7 +94,7 @@ local function write_failure(self, file, result)
   local way = result.state == "error" and way_to(result.trace)
   if way then self.write(("  by way of:\n%s\n"):format(indented(shown(way), "    "))) end
   for _, part in ipairs { { "printed", result.output }, { "wrote to standard error", result.errors } } do
-    if part[2] then self.write(("  it %s:\n%s\n"):format(part[1], indented(shown(part[2]), "    "))) end
+    if part[2] then self.write(("  it %s:\n%s\n"):format(part[1], indented(shown(last_of(part[2])), "    "))) end
   end
   self.write(coloured(self, "faint", "  alone: " .. shown(outcome.command(file, result, self.run))) .. "\n")
 end

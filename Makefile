@@ -210,6 +210,7 @@ soak: modules | setup-test
 	$(ENV) SOAK=100000 ALTINN_EVENTS_KILL_ROUNDS=200 $(BUSTED) spec/soak_spec.lua spec/host_kill_spec.lua spec/store_fault_spec.lua
 	$(ENV) PAPER=10000 RELOADS=12000 DEATHS=10000 $(BUSTED) spec/paper_soak_spec.lua spec/reload_soak_spec.lua spec/deaths_soak_spec.lua
 	$(ENV) STORED_EVENTS=100 RULE_CHANGES=1000 $(BUSTED) spec/stored_event_spec.lua spec/rehearsal_spec.lua
+	$(ENV) WHY=10000 $(BUSTED) spec/why_property_spec.lua
 
 # Packs both rocks of the release, source and binary, from the files that git would hold: build/rock/*.rock. Builds them
 # from the packed rocks into a tree of their own, and asks the result for its version.

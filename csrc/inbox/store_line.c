@@ -34,7 +34,7 @@
 #define COME_BACK \
   "SELECT r.sequence," OF_RUN("0") " FROM run r INDEXED BY run_due JOIN event e" \
   " ON e.sequence = r.sequence WHERE " AE_SQL_R_HAS_TIME " AND r.due <= ?5" \
-  " AND r.rule = ?1 AND r.line IS NULL AND " IN_LINE("e.body")
+  " AND r.rule = ?1 AND (r.line IS NULL OR (r.line = 0 AND ?3 IS NULL)) AND " IN_LINE("e.body")
 /* Runs that were never tried. */
 #define NEVER_TRIED \
   "SELECT w.sequence," COLUMNS("'waiting'", "0", "e.received", "NULL", "NULL", "0", "NULL", "0") \

@@ -280,12 +280,7 @@ static int host_metrics (lua_State *L) {
 
 /* state([event]) -> JSON of what the host knows of itself: see state.h */
 static int host_state (lua_State *L) {
-  size_t length;
-  char *text = ae_state_text(check_host(L), luaL_optinteger(L, 2, 0), &length);
-  if (text == NULL) return luaL_error(L, "not enough memory");
-  lua_pushlstring(L, text, length);
-  free(text);
-  return 1;
+  return ae_state_push(L, check_host(L));
 }
 
 /* fact(json, level, message, fields) -> whether the log took it: see fact.h */

@@ -51,7 +51,8 @@ typedef struct ae_host {
   ae_admin *admin;
   ae_worker *workers;
   size_t count;
-  uint32_t round; /* the writer thread's: next worker for a run without order */
+  uint32_t round;  /* the writer thread's: next worker for a run without order */
+  int64_t started; /* ms since 1970 */
   bool running, once;
   bool ending;    /* SIGTERM or SIGINT came: the process is about to end */
   bool unwell;    /* the inbox did not store at the last look */

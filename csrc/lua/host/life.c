@@ -209,6 +209,7 @@ ae_code ae_host_start (ae_host *host, const ae_host_options *options, ae_heads *
   ae_code code;
   ae_metrics_init(&host->shared.metrics, options->version);
   ae_breakers_init(&host->shared.breakers);
+  host->started = ae_clock_wall_ms(options->clock == NULL ? &host->clock : options->clock);
   expect_verdicts(host, heads);
   for (size_t i = 0; i < options->target_count; i++) {
     expect_outcomes(host, options->targets[i]);

@@ -25,6 +25,7 @@
 #include "lua/host/copy.h"
 #include "lua/host/heads.h"
 #include "lua/host/options.h"
+#include "lua/host/state.h"
 #include "lua/host/versions.h"
 
 #define WATCH_NS 20000000 /* between two looks at the time that a slice has taken */
@@ -292,6 +293,11 @@ static int simulation_due (lua_State *L) {
   return 1;
 }
 
+/* state([event]) -> JSON, see state.h */
+static int simulation_state (lua_State *L) {
+  return ae_state_push(L, ae_simulation_alive(L)->host);
+}
+
 static int simulation_now (lua_State *L) {
   lua_pushnumber(L, (lua_Number)ae_clock_steady_ns(&ae_simulation_check(L)->clock) / 1e9);
   return 1;
@@ -372,6 +378,7 @@ static const luaL_Reg methods[] = {{"start", simulation_start},
                                    {"step", simulation_step},
                                    {"look", simulation_look},
                                    {"due", simulation_due},
+                                   {"state", simulation_state},
                                    {"now", simulation_now},
                                    {"set", simulation_set},
                                    {"dead", simulation_dead},

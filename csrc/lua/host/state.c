@@ -8,6 +8,8 @@
 #include <stdlib.h>
 #include <time.h>
 
+#include <lauxlib.h>
+
 #include "core/mask.h"
 #include "inbox/ask.h"
 
@@ -201,6 +203,8 @@ char *ae_state_text (ae_host *host, int64_t event, size_t *length) {
   ae_inbox_flying(host->shared.inbox, collect, &f);
   fputs("{\"now\":", out);
   moment(out, now);
+  fputs(",\"started\":", out);
+  moment(out, host->started);
   fprintf(out, ",\"draining\":%s,\"failed\":%s", truth(atomic_load(&host->draining)),
           truth(atomic_load(&host->shared.failed)));
   write_inbox(out, host);
@@ -212,6 +216,15 @@ char *ae_state_text (ae_host *host, int64_t event, size_t *length) {
   if (fclose(out) == 0 && f.whole) return text;
   free(text);
   return NULL;
+}
+
+int ae_state_push (lua_State *L, ae_host *host) {
+  size_t length;
+  char *text = ae_state_text(host, luaL_optinteger(L, 2, 0), &length);
+  if (text == NULL) return luaL_error(L, "not enough memory");
+  lua_pushlstring(L, text, length);
+  free(text);
+  return 1;
 }
 
 /* The number of an event in "" or "/17": 0: none is asked for; -1: it is no number. */

@@ -10,7 +10,7 @@
 ** The text, malloc'ed; NULL: no memory. Any thread. `event`: the runs of this event that are
 ** in flight are told too; 0: of none.
 **
-**   { "now": TIME, "draining": BOOLEAN, "failed": BOOLEAN,
+**   { "now": TIME, "started": TIME, "draining": BOOLEAN, "failed": BOOLEAN,
 **     "inbox": { "id": TEXT, "stores": BOOLEAN, "reason": TEXT },
 **     "workers": [ { "number": NUMBER, "turns": BOOLEAN, "reason": TEXT } ],
 **     "breakers": [ { "target": NAME, "since": TIME, "next": TIME, "trying": BOOLEAN } ],
@@ -24,6 +24,9 @@
 ** absent when all is well.
 */
 char *ae_state_text (ae_host *host, int64_t event, size_t *length);
+
+/* Pushes the text; `event`: at index 2, or none. Returns 1. */
+int ae_state_push (lua_State *L, ae_host *host);
 
 /* Sends the text as the answer to GET /state or /state/EVENT: the status. `path`: what is
 ** behind "/state". */

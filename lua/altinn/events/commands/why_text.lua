@@ -4,6 +4,8 @@ local texts = require "altinn.events.support.text"
 
 local M = {}
 
+local SHOWN = 10  -- events of a line
+
 local function because(text) return text and text ~= "" and ": " .. texts.beginning(text) or "" end
 
 local function print_condition(one, matched)
@@ -29,9 +31,10 @@ local function print_blockers(entry)
   for place, one in ipairs(entry.not_yet or {}) do
     if place > 1 then output.line("    and: %s", one.text) end
     if one.remedy then output.line("    -> %s", one.remedy) end
-    if one.kind == "behind" and one.before > 1 then
-      output.line("       before it, in order: %s%s", #one.events < one.before and "… " or "",
-        table.concat(one.events, ", "))
+    if one.kind == "behind" and one.before > 1 and not one.more then
+      local first = math.max(1, #one.events - SHOWN + 1)
+      output.line("       before it, in order: %s%s", one.before > SHOWN and "… " or "",
+        table.concat(one.events, ", ", first))
     end
     for _, head in ipairs(one.head and one.head.not_yet or {}) do
       if head.kind ~= "time" then output.line("       the head waits: %s", head.text) end

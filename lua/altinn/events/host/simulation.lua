@@ -12,6 +12,7 @@ local in_force = require "altinn.events.host.in_force"
 local libraries = require "altinn.events.support.libraries"
 local rules = require "altinn.events.rules.loading"
 local schema = require "altinn.events.support.schema"
+local state = require "altinn.events.host.state"
 local timers = require "altinn.events.support.timers"
 
 local M = {}
@@ -314,6 +315,11 @@ function Simulation:crash_at(number) return self.core:crash_at(number) end
 ---The boundaries so far: moments at which a host may die, and has to go on afterwards as if it had not.
 ---@return { name: string }[]
 function Simulation:boundaries() return self.core:boundaries() end
+
+---What the running host knows of itself, for `why`: see csrc/lua/host/state.h.
+---@param event integer|nil the event whose runs in flight are told
+---@return table facts
+function Simulation:state(event) return assert(state.parse(self.core:state(event))) end
 
 ---The inbox's file.
 ---@return string

@@ -32,11 +32,18 @@ local function facts_of(options, sequence)
   return facts, attended, message
 end
 
+-- When the host started, or one before it: starts are written down with a host's first write.
+local function started(inbox, facts)
+  if facts and facts.started then return state.milliseconds(facts.started) end
+  local starts = inbox:starts(0)
+  return starts and starts[1] and starts[#starts].time
+end
+
 local function world_of(options, inbox, sequence)
   local facts, attended, message = facts_of(options, sequence)
   return {
     inbox = inbox, now = math.floor((options.now or os.time()) * 1000), facts = facts, attended = attended,
-    unasked = not facts and message or nil, rules = by_name(options.set or {}),
+    started = started(inbox, facts), unasked = not facts and message or nil, rules = by_name(options.set or {}),
     limits = options.config and options.config.limits,
   }
 end

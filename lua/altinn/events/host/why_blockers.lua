@@ -9,13 +9,15 @@ local state = require "altinn.events.host.state"
 local M = {}
 
 local IN_LINE = 1000  -- runs of a line that are looked at
-local NAMED = 20      -- events that are named
+local NAMED = 100     -- events that are named
+local LOOK = 200      -- milliseconds after which a host has seen an act by hand
 
 local moment = shown.moment
 
 ---@class altinn.events.why.world
 ---@field inbox userdata an open inbox of altinn.events.host
 ---@field now integer milliseconds since 1970
+---@field started integer|nil when the host started, milliseconds since 1970
 ---@field facts table|nil of altinn.events.host.state
 ---@field attended boolean|nil whether a host has the inbox; nil: not known
 ---@field rules table<string, table> the rules of today by name
@@ -96,16 +98,29 @@ local function flying(world, name)
   return set, entry
 end
 
--- Since when a run that is not asleep stands in its line: an event came, or its time came.
-local function entered(run) return run.state == "waiting" and run.changed or run.due end
+-- Whether an act by hand set when the run is due. It may have stood in its line before.
+local function is_hurried(run) return run.state ~= "waiting" and run.due == run.changed end
+
+-- Since when at the earliest a run that is not asleep stands in its line: an event came, its time came, or it was put
+-- back. At its start the host puts all of them in by the order of their events.
+local function entered(world, run)
+  local time = run.state == "waiting" and run.changed or run.due
+  if is_hurried(run) and run.attempt > 0 then time = run.timer and tonumber(run.timer:match '"due":(%d+)') or 0 end
+  return math.max(math.min(time, run.state == "waiting" and run.changed or run.due), world.started or 0)
+end
+
+-- The same, at the latest: the host sees an act by hand a moment later.
+local function entered_by(world, run)
+  if run.state == "waiting" then return entered(world, run) end
+  return math.max(run.due + (is_hurried(run) and LOOK or 0), world.started or 0)
+end
 
 -- Whether `other` is carried out before `own`, a run that stands in the line now.
-local function is_before(other, own, in_flight)
+local function is_before(world, other, own, in_flight)
   if other.sequence == own.sequence then return false end
   if other.in_line == 1 or in_flight[other.sequence] then return true end
-  if own.in_line == 1 then return false end
-  local a, b = entered(other), entered(own)
-  if other.state == "waiting" and own.state == "waiting" or a == b then return other.sequence < own.sequence end
+  local a, b = entered(world, other), entered_by(world, own)
+  if a == b then return other.sequence < own.sequence end
   return a < b
 end
 
@@ -129,7 +144,7 @@ end
 local function not_yet_of_head(world, rule, head, in_flight)
   if in_flight[head.sequence] then return json.list {} end
   if head.due > world.now then return json.list { of_time(world, head) } end
-  return json.list { M.limit(world, rule.name, head.sequence) }
+  return json.list { M.limit(world, rule.name, head) }
 end
 
 local function behind(world, rule, list, in_flight)
@@ -153,31 +168,71 @@ local function find(list, sequence)
   end
 end
 
+-- Those before a run that waits for its time: when that comes, it stands behind all that stand there, if a run at
+-- their head waits longer. The head itself, of which the line has one, waits for nobody.
+local function before_sleeper(line, run, in_flight)
+  local head
+  for _, other in ipairs(line) do
+    if other.in_line == 1 and (not head or in_flight[other.sequence]) then head = other end
+  end
+  local before = {}
+  if not head or head.sequence == run.sequence or head.due <= run.due then return before end
+  for _, other in ipairs(line) do
+    if other.sequence ~= run.sequence then before[#before + 1] = other end
+  end
+  return before
+end
+
+-- Whether a run is the head of its line: it keeps its place while it waits, and no other one does, or is in flight.
+local function is_head(line, own, in_flight)
+  if own.in_line ~= 1 then return false end
+  for _, other in ipairs(line) do
+    if other.sequence ~= own.sequence and (other.in_line == 1 or in_flight[other.sequence]) then return false end
+  end
+  return true
+end
+
+local function before_in_line(world, line, own, in_flight)
+  local before = {}
+  if is_head(line, own, in_flight) then return before end
+  for _, other in ipairs(line) do
+    if is_before(world, other, own, in_flight) then before[#before + 1] = other end
+  end
+  return before
+end
+
 local function of_line(world, rule, event, run, in_flight)
   local line = line_of(world, rule, event)
-  local own, before = find(line, run.sequence), {}
-  for _, other in ipairs(line) do
-    local is_first
-    if own then is_first = is_before(other, own, in_flight)
-    else is_first = other.sequence ~= run.sequence and other.in_line == 1 and other.due > run.due end
-    if is_first then before[#before + 1] = other end
-  end
+  local before = run.due > world.now and before_sleeper(line, run, in_flight)
+    or before_in_line(world, line, find(line, run.sequence) or run, in_flight)
   return #before > 0 and behind(world, rule, before, in_flight) or nil
 end
 
 -- The rule's limit.
 
+-- How many runs of a rule that are ready to begin may have their turn before a run; at most so many, because some of
+-- them may stand in a line.
+local function ready_before(world, name, own, in_flight)
+  local list, count = assert(world.inbox:line { rule = name, key = "", now = world.now, limit = IN_LINE }), 0
+  own = find(list, own.sequence) or own
+  for _, other in ipairs(list) do
+    if not in_flight[other.sequence] and is_before(world, other, own, in_flight) then count = count + 1 end
+  end
+  return count
+end
+
 --- The limit that keeps a run of the rule from beginning: as many as it allows are in flight.
 ---@param world altinn.events.why.world
 ---@param name string of the rule
----@param sequence integer
+---@param run table
 ---@return table|nil blocker
-function M.limit(world, name, sequence)
+function M.limit(world, name, run)
   local in_flight, entry = flying(world, name)
-  if not entry or not entry.at_once or entry.in_flight < entry.at_once or in_flight[sequence] then return nil end
+  if not entry or not entry.at_once or entry.in_flight < entry.at_once or in_flight[run.sequence] then return nil end
   local runs = json.list {}
-  for index, run in ipairs(entry.oldest) do runs[index] = { event = run.event, since = run.since } end
-  return { kind = "limit", rule = name, at_once = entry.at_once, in_flight = entry.in_flight, runs = runs }
+  for index, one in ipairs(entry.oldest) do runs[index] = { event = one.event, since = one.since } end
+  return { kind = "limit", rule = name, at_once = entry.at_once, in_flight = entry.in_flight, runs = runs,
+    before = ready_before(world, name, run, in_flight) }
 end
 
 -- A run.
@@ -201,7 +256,7 @@ local function of_open(world, rule, event, run)
   local in_flight, list = flying(world, run.rule), {}
   if run.due > world.now then list[1] = of_time(world, run) end
   list[#list + 1] = of_line(world, rule, event, run, in_flight)
-  if #list == 0 then list[1] = M.limit(world, run.rule, run.sequence) end
+  if #list == 0 then list[1] = M.limit(world, run.rule, run) end
   return list
 end
 
@@ -210,12 +265,12 @@ end
 ---@param run table a row of inbox:runs, with `sequence`
 ---@param event any|nil nil: the stored event cannot be read
 ---@return table[] blockers each { kind, … }; kinds: host, draining, failed, inbox, worker; rule gone, rule off;
----  unreadable; time, breaker, trust, held; behind; limit
+---  abandoned; unreadable; time, breaker, trust, held; behind; limit
 function M.of(world, run, event)
   local list = json.list {}
   local lost = of_rule(world, run.rule)
   if run.state == "abandoned" then
-    list[1] = lost
+    list[1] = lost or { kind = "abandoned", rule = run.rule }
     return list
   end
   if not OPEN[run.state] or M.in_flight(world, run) then return list end

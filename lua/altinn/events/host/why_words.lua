@@ -38,6 +38,8 @@ say["rule off"] = function(one)
   return ("the rule is switched off (enabled = false, %s:%d)"):format(one.file or "?", one.line or 0)
 end
 
+function say.abandoned() return "its run was abandoned; the rule is there again" end
+
 function say.unreadable() return "the stored event cannot be read" end
 
 local function timer_text(one) return ("a timer runs the body %s at %s"):format(one.body, one["until"]) end
@@ -73,13 +75,18 @@ function say.behind(one)
   if one.before == 1 then
     return ("it stands behind event %d of the same line, which %s"):format(head.event, stand_of(head))
   end
-  return ("it stands behind event %d of the same line, and %s%d stand before it; at the head, event %d %s"):format(
-    one.event, one.more and "at least " or "", one.before, head.event, stand_of(head))
+  if one.more then
+    return ("at least %d runs of the same line stand before it; at the head, event %d %s"):format(one.before,
+      head.event, stand_of(head))
+  end
+  return ("it stands behind event %d of the same line, and %d stand before it; at the head, event %d %s"):format(
+    one.event, one.before, head.event, stand_of(head))
 end
 
 function say.limit(one)
-  return ("rule '%s' is at its limit of %d at once: %s %s it"):format(one.rule, one.at_once, events_of(one.runs),
-    #one.runs == 1 and "holds" or "hold")
+  local before = one.before > 0 and ("; at most %d more come first"):format(one.before) or ""
+  return ("rule '%s' is at its limit of %d at once: %s %s it%s"):format(one.rule, one.at_once, events_of(one.runs),
+    #one.runs == 1 and "holds" or "hold", before)
 end
 
 --- A blocker as a sentence.
@@ -104,6 +111,8 @@ function mend.worker() return "its log says which rule; start the host again" en
 mend["rule gone"] = function(_, run) return "once there is such a rule again: " .. retry(run) end
 
 mend["rule off"] = function(_, run) return "switch it on and reload; then, if its run is abandoned: " .. retry(run) end
+
+function mend.abandoned(_, run) return retry(run) .. " puts it back" end
 
 function mend.unreadable() return "mend its body in the inbox: the host looks again by itself" end
 

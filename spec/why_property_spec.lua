@@ -1,0 +1,314 @@
+-- What `why` says stands in the way of a run does stand there: in random states of a simulated host, the stated
+-- blockers are taken away, and the run begins within a second. WHY=10000 sets the number of states.
+local config_module = require "altinn.events.host.config"
+local hands = require "altinn.events.host.inbox_acts"
+local inbox = require "altinn.events.host.inbox"
+local prepare = require "altinn.events.host.prepare"
+local process = require "spec.support.process"
+local sample = require "spec.support.sample"
+local simulation = require "altinn.events.host.simulation"
+local state = require "altinn.events.host.state"
+local why = require "altinn.events.host.why"
+
+local STATES = tonumber(os.getenv "WHY") or 200
+local PICKS = 4       -- runs that are looked at in one world
+local NOW = 1766480400
+local ROUNDS = 12
+
+-- Digits of an event's id say what its bodies do: e-NUMBER-TIMES-SPAN.
+local RULES = [[
+local function numbers(event) return event.id:match "^e%-%d+%-(%d)%-(%d)$" end
+rule { name = "ordered", on = "correspondencepublished", repeats = true,
+  run = function(event) return send.http "one" { key = event.id } end }
+rule { name = "limited", on = "correspondencepublished", repeats = true, order = false, limit = { at_once = 2 },
+  run = function(event) return send.http "two" { key = event.id } end }
+rule { name = "timer", on = "correspondencepublished", repeats = true,
+  run = function(event)
+    local _, span = numbers(event)
+    return later { at = span * 300 + 60, run = "due", key = event.id }
+  end,
+  due = function(event) return send.http "one" { key = event.id } end }
+rule { name = "constant", on = "correspondencepublished", repeats = true, order = { constant = "x" },
+  run = function(event, _, context)
+    local times, span = numbers(event)
+    if context.attempt <= tonumber(times) % 3 then return retry_after(span * 200 + 30, "not now") end
+  end }
+rule { name = "fails", on = "correspondencepublished", repeats = true, order = "subject", retry = { within = "3000d" },
+  run = function(event, _, context)
+    if context.attempt <= tonumber((numbers(event))) % 4 then error "down" end
+  end }
+rule { name = "trusting", on = "correspondencepublished", repeats = true, trust = "confirmed", may = {}, ENABLED
+  retry = { within = "3000d" }, run = function() end }
+]]
+
+local OPEN = { waiting = true, retry = true, later = true, held = true, abandoned = true }
+
+local folder, on, off
+
+local function prepared(name, text)
+  local file = ("%s/%s.lua"):format(folder, name)
+  process.write(file, text)
+  local config = assert(config_module.load { values = { rules = { file }, secret = ("s"):rep(20),
+    base_url = "http://127.0.0.1:1", token = "x", targets = { one = { url = "http://one.test/" },
+      two = { url = "http://two.test/", timeout = 3600 } } } })
+  local set, findings = prepare.rules(config)
+  return { config = config, set = set or error(findings[1].message) }
+end
+
+local function chooser(seed)
+  local number = seed % 2147483646 + 1
+  return function(most)
+    number = number * 16807 % 2147483647
+    return number % most + 1
+  end
+end
+
+-- A world: the simulation, what stands outside of it, and what was logged.
+
+local World = {}
+World.__index = World
+
+local function is_up(self, target) return self.targets[target] == "up" end
+
+local function outside(self, request, reply)
+  if request.target then
+    if is_up(self, request.target) then return reply { status = 200 } end
+    if self.targets[request.target] == "down" then return reply { status = 503 } end
+    local pending = self.pending[request.target]
+    pending[#pending + 1] = reply
+    return nil
+  end
+  local list = {}  -- the events API
+  for id, body in pairs(self.bodies) do
+    if self.vouched[id] then list[#list + 1] = body end
+  end
+  reply { status = 200, body = "[" .. table.concat(list, ",") .. "]", headers = { ["Content-Type"] =
+    "application/json" } }
+end
+
+local function new_world(seed)
+  local self = setmetatable({ random = chooser(seed), targets = { one = "up", two = "up" },
+    pending = { one = {}, two = {} }, vouched = {}, bodies = {}, begun = {}, count = 0, now_in_force = on }, World)
+  self.sim = simulation.new { config = on.config, set = on.set, now = NOW, seed = seed,
+    log = function(_, what, fields)
+      if what == "verdict" then
+        self.begun[fields.rule .. "/" .. tostring(fields.event)] = fields.verdict
+      end
+    end,
+    outside = function(request, reply)
+      if request.rule and request.target then self.begun[request.rule .. "/" .. request.event] = "sent" end
+      return outside(self, request, reply)
+    end }
+  return self
+end
+
+-- Answers what a target has not answered yet; `most`: so many of them.
+local function answer_pending(self, target, most)
+  local pending = self.pending[target]
+  for _ = 1, math.min(most or #pending, #pending) do table.remove(pending, 1) { status = 200 } end
+end
+
+local function reload(self, which)
+  self.now_in_force = which
+  assert(self.sim:reload(which.config, which.set))
+end
+
+-- An act by hand, at the time of the simulation.
+local function by_hand(self, hand, sequence, rule)
+  local act <close> = assert(hands.begin(self.sim:path(), hand, { sequence = sequence, rule = rule }))
+  assert(act:carry_out { reason = "at random", time = self.sim:now() * 1000 // 1 | 0 })
+end
+
+-- Random acts.
+
+local acts = {}
+
+function acts.push(self)
+  self.count = self.count + 1
+  local id = ("e-%d-%d-%d"):format(self.count, self.random(10) - 1, self.random(10) - 1)
+  local body = sample.text { id = id, resourceinstance = ("0198c3a2-7b1d-7c55-8f0e-%012d"):format(self.random(2)),
+    subject = "urn:altinn:organization:identifier-no:98765432" .. self.random(2) }
+  self.bodies[id] = body
+  assert(self.sim:push(body).status == 200)
+end
+
+function acts.time(self) self.sim:advance(self.sim:now() + self.random(4) ^ 5 * self.random(9) / 3) end
+
+function acts.settle(self) self.sim:settle() end
+
+function acts.target(self)
+  local target = self.random(2) == 1 and "one" or "two"
+  self.targets[target] = ({ "up", "down", "hangs" })[self.random(3)]
+end
+
+function acts.answer(self) answer_pending(self, self.random(2) == 1 and "one" or "two", self.random(3)) end
+
+function acts.restart(self)
+  self.pending = { one = {}, two = {} }
+  self.sim:kill()
+end
+
+function acts.hand(self)
+  if self.count == 0 then return end
+  by_hand(self, self.random(4) == 1 and "discard" or "retry", self.random(self.count))
+end
+
+function acts.off(self) reload(self, self.random(2) == 1 and off or on) end
+
+local WEIGHTED = { "push", "push", "push", "push", "time", "time", "settle", "settle", "target", "target", "answer",
+  "restart", "hand", "off" }
+
+local function disturb(self)
+  for _ = 1, 4 + self.random(8) do acts[WEIGHTED[self.random(#WEIGHTED)]](self) end
+  self.sim:settle()
+end
+
+-- The question.
+
+local function ask(self, sequence, rule)
+  local answer = assert(why.of { inbox = self.sim:path(), sequence = sequence, set = self.now_in_force.set,
+    config = self.now_in_force.config, now = self.sim:now(), host = self.sim:state(sequence), name = rule })
+  for _, entry in ipairs(answer.rules) do
+    if entry.rule == rule then return entry end
+  end
+end
+
+local function pick_open(self)
+  local list = {}
+  for _, event in ipairs(assert(inbox.list(self.sim:path(), { limit = 1000 })).events) do
+    for _, run in ipairs(event.runs) do
+      if OPEN[run.verdict] then list[#list + 1] = { sequence = event.sequence, rule = run.rule } end
+    end
+  end
+  table.sort(list, function(a, b)
+    if a.sequence ~= b.sequence then return a.sequence < b.sequence end
+    return a.rule < b.rule
+  end)
+  return #list > 0 and list[self.random(#list)] or nil
+end
+
+-- Taking blockers away.
+
+local function until_of(blocker)
+  local at = 0
+  for _, name in ipairs { "until", "next" } do
+    if blocker[name] then at = math.max(at, assert(state.milliseconds(blocker[name])) / 1000) end
+  end
+  return at
+end
+
+local remove = {}
+
+function remove.time() end
+
+function remove.breaker(self, blocker) self.targets[blocker.target] = "up" end
+
+function remove.trust(self, _, run)
+  for id, body in pairs(self.bodies) do
+    if id:find("^e%-" .. run.sequence .. "%-") then self.vouched[id] = body end
+  end
+end
+
+function remove.behind(self, blocker)
+  for _, sequence in ipairs(blocker.events) do by_hand(self, "discard", sequence, blocker.rule) end
+end
+
+function remove.limit(self, blocker)
+  for _ = 0, blocker.before do
+    answer_pending(self, "two", 1)
+    self.sim:settle()
+  end
+end
+
+function remove.abandoned(self, _, run) by_hand(self, "retry", run.sequence, run.rule) end
+
+remove["rule off"] = function(self, _, run)
+  reload(self, on)
+  self.sim:settle()
+  by_hand(self, "retry", run.sequence, run.rule)
+end
+
+local function take_away(self, entry, run)
+  local at = self.sim:now()
+  for _, blocker in ipairs(entry.not_yet) do
+    assert(remove[blocker.kind], "a blocker of an unknown kind: " .. blocker.kind)(self, blocker, run)
+    at = math.max(at, until_of(blocker))
+  end
+  self.sim:settle()
+  self.sim:advance(math.max(at, self.sim:now()) + 1)
+end
+
+-- A blocker that came up after the statement: a run that ended since, or that of a rule which others filled.
+local function is_new(blocker, asked)
+  local changed = blocker.head and (blocker.head.since or blocker.head.due) or blocker["until"]
+  return changed ~= nil and state.milliseconds(changed) / 1000 > asked or blocker.kind == "limit"
+end
+
+local function tell(entry)
+  local parts = {}
+  for index, blocker in ipairs(entry.not_yet) do parts[index] = blocker.kind .. ": " .. blocker.text end
+  return #parts > 0 and table.concat(parts, "\n    ") or "no blocker: " .. entry.answer
+end
+
+-- Whether a run was held: that it is held again for the same cause is no beginning.
+local function waited_held(entry)
+  for _, blocker in ipairs(entry.not_yet) do
+    if blocker.kind == "breaker" or blocker.kind == "trust" then return true end
+  end
+  return false
+end
+
+local tally = { states = 0, later = 0 }
+
+local function check(self, run, at)
+  local key, said = run.rule .. "/" .. run.sequence, {}
+  for round = 1, ROUNDS do
+    local entry = ask(self, run.sequence, run.rule)
+    if entry.in_flight then return "in flight" end
+    self.begun[key] = nil
+    said[round] = ("%s in %s since %s:\n    %s"):format(entry.run.verdict, os.date("!%d %T", self.sim:now() // 1),
+      entry.run.changed, tell(entry))
+    local asked = self.sim:now()
+    assert(#entry.not_yet > 0, at .. ": nothing is said to be in the way\n" .. table.concat(said, "\n"))
+    for _, blocker in ipairs(round > 1 and entry.not_yet or {}) do
+      assert(is_new(blocker, run.asked), ("%s: blocked by what was there before, and not said\n%s"):format(at,
+        table.concat(said, "\n")))
+    end
+    run.asked = asked
+    for _, blocker in ipairs(entry.not_yet) do tally[blocker.kind] = (tally[blocker.kind] or 0) + 1 end
+    take_away(self, entry, run)
+    local begun = self.begun[key]
+    if begun and not (begun == "held" and waited_held(entry)) then return round end
+    tally.later = tally.later + 1
+  end
+  error(("%s: it does not begin\n%s"):format(at, table.concat(said, "\n")))
+end
+
+describe("stated blockers of 'not yet'", function()
+  setup(function()
+    folder = process.folder()
+    on, off = prepared("on", (RULES:gsub("ENABLED", ""))), prepared("off", (RULES:gsub("ENABLED", "enabled = false,")))
+  end)
+  teardown(function() process.remove(folder) end)
+
+  it("taken away, let the run begin within a second: " .. STATES .. " random states", function()
+    local seed = 0
+    while tally.states < STATES do
+      seed = seed + 1
+      local world = new_world(seed)
+      for pick = 1, PICKS do
+        disturb(world)
+        local run = pick_open(world)
+        local result = run and check(world, run, ("seed %d, pick %d, %s of event %d"):format(seed, pick, run.rule,
+          run.sequence))
+        if result and result ~= "in flight" then tally.states = tally.states + 1 end
+      end
+      world.sim:close()
+    end
+    for _, kind in ipairs { "time", "behind", "limit", "breaker", "trust", "rule off" } do
+      assert((tally[kind] or 0) > STATES / 200, "hardly any state with the blocker " .. kind)
+    end
+    assert(tally.later < tally.states / 6, ("%d of %d runs were blocked by something new"):format(tally.later,
+      tally.states))
+  end)
+end)

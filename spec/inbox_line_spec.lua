@@ -82,7 +82,7 @@ describe("the file of an inbox", function()
     local status, out, err = one:run("inbox", "show", "1", "--json", "--inbox", one.inbox)
     assert.are.equal(0, status, err)
     local shown = cjson.decode(out)
-    assert(one:wait_log "rule=timer event=1 [^\n]*verdict=done")  -- the log has a thread of its own
+    assert(one:wait_log "rule=timer event=1 [^\n]*verdict=done[^\n]*attempt=3 ms=%d")
     local logged, listed = {}, {}
     for verdict, number in one:log():gmatch("rule=timer event=1 .-verdict=(%S+) .-attempt=(%d+)") do
       logged[#logged + 1] = verdict .. number

@@ -288,27 +288,33 @@ int ae_child_attend (ae_child *const children[], size_t count, int milliseconds)
 
 /* Those that are left. */
 
-/* Ends each process of the list that the kernel keeps. False: there is none. */
-static bool end_listed (FILE *list) {
-  intmax_t pid;
-  bool any = false;
-  while (fscanf(list, "%jd", &pid) == 1) {
-    any = true;
-    (void)kill((pid_t)pid, SIGKILL);
-    (void)ae_spawn_wait((pid_t)pid);
-  }
-  return any;
+/* Reads the list of children that the kernel keeps: numbers with blanks between them. The
+** last number may be cut: the next round has it. */
+static size_t read_children (char *list, size_t size) {
+  char path[64];
+  size_t length = 0;
+  FILE *file;
+  (void)snprintf(path, sizeof path, "/proc/self/task/%jd/children", (intmax_t)getpid());
+  file = fopen(path, "re");
+  if (file == NULL) return 0;
+  length = fread(list, 1, size - 1, file);
+  (void)fclose(file);
+  while (length > 0 && list[length - 1] != ' ') length--;
+  list[length] = '\0';
+  return length;
 }
 
 void ae_child_end_orphans (void) {
-  char path[64];
-  bool any = true;
-  (void)snprintf(path, sizeof path, "/proc/self/task/%jd/children", (intmax_t)getpid());
-  for (int round = 0; any && round < 100; round++) { /* their own children come to us */
-    FILE *list = fopen(path, "re");
-    if (list == NULL) return;
-    any = end_listed(list);
-    (void)fclose(list);
+  char list[4096];
+  for (int round = 0; round < 1000 && read_children(list, sizeof list) > 0; round++) {
+    char *rest = list; /* the children of those that end come to us */
+    while (*rest != '\0' && *rest != ' ') {
+      pid_t pid = (pid_t)strtoimax(rest, &rest, 10);
+      if (pid <= 0) break;
+      (void)kill(pid, SIGKILL);
+      (void)ae_spawn_wait(pid);
+      if (*rest == ' ') rest++;
+    }
   }
 }
 

@@ -118,7 +118,7 @@ static void read_options (lua_State *L, ae_host_options *options) {
   static const char *const known[] = {"inbox",   "listen",          "admin",    "secrets",
                                       "workers", "max_bytes",       "deadline", "connections",
                                       "heads",   "worker_settings", "once",     "log",
-                                      "version", "targets",         NULL};
+                                      "version", "targets",         "now",      NULL};
   static const char *const formats[] = {"logfmt", "json", NULL};
   memset(options, 0, sizeof *options);
   ae_host_check_options(L, known, "host.start");
@@ -139,6 +139,8 @@ static void read_options (lua_State *L, ae_host_options *options) {
   options->version = luaL_optstring(L, -1, "unknown");
   lua_getfield(L, 1, "log");
   options->json = luaL_checkoption(L, -1, "logfmt", formats) == 1;
+  lua_getfield(L, 1, "now");
+  options->still = (int64_t)(luaL_optnumber(L, -1, 0) * 1e9);
   options->path = package_field(L, "path");
   options->cpath = package_field(L, "cpath");
 }

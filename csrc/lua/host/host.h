@@ -29,7 +29,8 @@ typedef struct ae_host_options {
   const char *version;
   const char *targets[AE_MAX_TARGETS]; /* names, for the metrics */
   size_t target_count;
-  bool json; /* the log's lines are JSON */
+  bool json;     /* the log's lines are JSON */
+  int64_t still; /* ns since 1970: the clock stands there until it is advanced; 0: it runs */
 
   /* Of a host without threads and sockets, whose caller makes the turns of its inbox and
   ** of its one worker: see simulation.c. */

@@ -218,6 +218,7 @@ ae_code ae_host_start (ae_host *host, const ae_host_options *options, ae_heads *
   ae_routes_init(&host->routes);
   ae_routes_replace(&host->routes, heads);
   host->shared.clock = options->clock == NULL ? &host->clock : options->clock;
+  if (options->still != 0) ae_clock_set(host->shared.clock, options->still);
   host->manual = options->manual;
   host->passes = options->passes;
   host->passes_context = options->passes_context;

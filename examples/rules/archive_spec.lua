@@ -1,56 +1,53 @@
--- Run by `make test`: the whole host, Altinn in the emulator, a case system.
-local process = require "spec.support.process"
-local story = require "spec.support.story"
+-- Run by `altinn-events test examples/rules`.
+local test = require "altinn.events.test"
 
 local RULE = "archive-letter"
-local OPTIONS = { rules = { "examples/rules/archive.lua" }, services = { "cases" },
-  targets = [[cases = { url = "$cases" }]], party = "987654321", scopes = "altinn:correspondence.read",
-  replace = { ["/srv/letters"] = "$FOLDER/letters" } }
 
-local function letter_with_files(one, values)
-  values.title, values.body = "An offer", "As *discussed*"
-  values.attachments = { { fileName = "../offer.pdf", content = "the offer" },
-    { fileName = "terms.txt", content = "terms" } }
-  return one:letter(values)
+local function read(path)
+  local file <close> = assert(io.open(path, "rb"))
+  return file:read("a")
 end
 
-local function statuses(one, letter)
-  local has = {}
-  for _, entry in ipairs(one.altinn:control("GET", "/letters/" .. letter.id).statusHistory) do
-    has[entry.status] = true
-  end
-  return has
-end
+-- The rule with a folder of this spec's in place of its own: attachments are real files.
+local folder = os.tmpname()
+local rule = read((debug.getinfo(1, "S").source:match("^@(.*)_spec%.lua$")) .. ".lua"):gsub("/srv/letters", folder)
+
+local function new_world() return test.world { rules = { rule }, party = "987654321" } end
 
 describe(RULE, function()
-  it("archives first, then tells Altinn, wherever the host is killed", function()
-    local kills = story.with_crashes(OPTIONS, function(one)
-      local letter = letter_with_files(one, { isConfirmationNeeded = true, dueDateTime = "2099-01-01T00:00:00Z" })
-      one:advance(300)
-      local json, folder = one:only("cases").json, one.folder .. "/letters/" .. letter.id
-      assert.are.equal("As *discussed*", json.text)
-      assert.are.same({ folder .. "-1-__offer.pdf", folder .. "-2-terms.txt" }, json.files)
-      assert.are.equal("the offer", process.read(json.files[1]))
-      assert.are.equal("terms", process.read(json.files[2]))
-      assert.is_true(statuses(one, letter).Read)
-      assert.is_true(statuses(one, letter).Confirmed)
-      assert.are.same({ "done" }, one:states(RULE))
+  setup(function()
+    os.remove(folder)
+    assert(os.execute("mkdir " .. folder))
+  end)
+
+  teardown(function() os.execute("rm -r " .. folder) end)
+
+  it("archives first, then tells Altinn, wherever the host dies", function()
+    local world <close> = new_world()
+    world:crash_points(function(one)
+      local letter = one:letter { title = "An offer", body = "As *discussed*", isConfirmationNeeded = true,
+        dueDateTime = "2027-01-01T00:00:00Z", attachments = { { fileName = "../offer.pdf", content = "the offer" },
+          { fileName = "terms.txt", content = "terms" } } }
+      one:push("correspondencepublished", letter)
+      one:advance "1h"
+      local archived = one:sent("cases")[1].json
+      assert.equal("As *discussed*", archived.text)
+      local begin = ("%s/%s-"):format(folder, letter.id)
+      assert.same({ begin .. "1-__offer.pdf", begin .. "2-terms.txt" }, archived.files)
+      assert.same({ "the offer", "terms" }, { read(archived.files[1]), read(archived.files[2]) })
+      assert.is_true(letter:has_been "Read")
+      assert.is_true(letter:has_been "Confirmed")
+      assert.same({ "done: archived, and Altinn knows" }, one:verdicts(RULE))
     end)
-    assert.is_truthy(kills > 0)
   end)
 
   it("tells Altinn nothing while the case system refuses the letter", function()
-    local one <close> = story.start(OPTIONS)
-    one.targets.cases:answer { "422", "201" }
-    local letter = one:letter()
-    one:advance(60)
-    assert.is_nil(statuses(one, letter).Read)
-    assert.are.same({ "dead: target 'cases' answered 422" }, one:verdicts(RULE))
-    assert.are.equal(0, (one.host:run("inbox", "retry", "--inbox", one.host.inbox, "--state", "dead", "--all", "--yes",
-      "--reason", "the case system is mended")))
-    one:advance(60)
-    assert.is_true(statuses(one, letter).Read)
-    assert.is_nil(statuses(one, letter).Confirmed)  -- its sender asks for none
-    assert.are.same({ "done: archived, and Altinn knows" }, one:verdicts(RULE))
+    local world <close> = new_world()
+    world:target("cases", { status = 422 })
+    local letter = world:letter()
+    world:push("correspondencepublished", letter)
+    world:advance "1h"
+    assert.is_false(letter:has_been "Read")
+    assert.same({ "dead: target 'cases' answered 422" }, world:verdicts(RULE))
   end)
 end)

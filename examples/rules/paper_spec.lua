@@ -1,51 +1,60 @@
--- Run by `make test`: the whole host, Altinn in the emulator, a print service.
-local story = require "spec.support.story"
+-- Run by `altinn-events test examples/rules`: each world is the host itself, with Altinn in a box and a clock that the
+-- spec moves.
+local test = require "altinn.events.test"
 
--- Three days later Maundy Thursday begins the Easter holidays: the second working day is the Wednesday after.
-local MONDAY = story.before_easter(6)
-local OPTIONS = { rules = { "examples/rules/paper.lua" }, services = { "print" }, now = MONDAY,
-  targets = [[print = { url = "$print" }]] }
 local RULE = "paper-after-two-days"
 
+-- The Monday before Easter: Maundy Thursday begins the holidays, and two working days later it is Wednesday.
+local function before_easter() return test.world { rules = { "paper.lua" }, now = "2027-03-22T09:00:00+01:00" } end
+
 describe(RULE, function()
-  it("prints what nobody has opened, once, wherever the host is killed", function()
-    local kills = story.with_crashes(OPTIONS, function(one)
-      local unread, read = one:letter { sendersReference = "ref-1" }, one:letter()
-      one:step(read, "read")
-      one:workdays(2)
-      assert.are.same({ letter = unread.id, reference = "ref-1", resource = "urn:altinn:resource:acme-letters" },
-        one:only("print").json)
-      assert.are.same({ "done", "skipped" }, one:states(RULE))
+  it("prints what nobody has opened, once, wherever the host dies", function()
+    local world <close> = before_easter()
+    world:crash_points(function(one)
+      local unread, read = one:letter(), one:letter()
+      one:push("correspondencepublished", unread)
+      one:push("correspondencepublished", read)
+      read:read()
+      one:push("correspondencereceiverread", read)
+      one:advance(test.workdays(2))
+      one:advance "1h"   -- after a crash the host asks again a little later
+
+      assert.same({ letter = unread.id, reference = unread.sendersReference,
+        resource = "urn:altinn:resource:acme-letters" }, one:sent("print")[1].json)
+      assert.equal(1, #one:sent "print")
+      assert.same({ "done", "skipped" }, { one:verdict(RULE, unread).state, one:verdict(RULE, read).state })
     end)
-    assert.is_truthy(kills > 0)
   end)
 
   it("asks the letter's history when Altinn's event was lost", function()
-    local one <close> = story.start(OPTIONS)
-    local read = one:letter()
-    one:lose(function() one:step(read, "read") end)
-    one:workdays(2)
-    assert.are.same({}, one:received "print")
-    assert.is_truthy(one:verdicts(RULE)[1]:find("skipped: .*Read"))
+    local world <close> = before_easter()
+    local letter = world:letter()
+    world:push("correspondencepublished", letter)
+    world:settle()
+    letter:read()
+    world:advance(test.workdays(2))
+    assert.same({}, world:sent "print")
+    assert.matches("skipped: .*Read", tostring(world:verdict(RULE, letter)))
   end)
 
   it("counts working days, over Easter too", function()
-    local one <close> = story.start(OPTIONS)
-    one:advance(2 * 86400)  -- Wednesday
-    one:letter()
-    one:advance(6 * 86400)  -- Tuesday after Easter: the first working day
-    assert.are.same({}, one:received "print")
-    one:advance(86400 + 5)
-    assert.is_truthy(one:only("print").json.letter)
+    local world <close> = before_easter()
+    world:advance "2d"   -- Wednesday
+    world:push("correspondencepublished", world:letter())
+    world:advance "6d"   -- Tuesday after Easter: the first working day
+    assert.same({}, world:sent "print")
+    world:advance "1d"
+    assert.equal(1, #world:sent "print")
   end)
 
   it("asks the print service before it sends a job again that may have arrived", function()
-    local one <close> = story.start(OPTIONS)
-    one:letter()
-    one.targets.print:answer { "swallow", "201" }
-    one:workdays(2)
-    one:advance(60)
-    assert.are.same({ "POST", "GET" }, one:methods "print")
-    assert.are.same({ "done: sent to print" }, one:verdicts(RULE))
+    local world <close> = before_easter()
+    local letter = world:letter()
+    world:push("correspondencepublished", letter)
+    world:target("print", { "dies after the body", times = 1 })
+    world:advance(test.workdays(2))
+    world:advance "10m"
+    assert.same({ "POST", "GET" }, { world:requests("print")[1].method, world:requests("print")[2].method })
+    assert.same({ "done: sent to print" }, world:verdicts(RULE))
   end)
 end)

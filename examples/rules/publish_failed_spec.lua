@@ -1,46 +1,32 @@
--- Run by `busted examples/rules`, or by `make test` with all others.
-local events = require "altinn.events"
-local rule = require "altinn.events.rule"
-local rules = require "altinn.events.rules"
+-- Run by `altinn-events test examples/rules`.
+local test = require "altinn.events.test"
 
-local path = debug.getinfo(1, "S").source:match("^@(.*)_spec%.lua$") .. ".lua"
+local RULE = "publish-failed-to-print"
 
-local function event(type)
-  return assert(events.parse(([[{
-    "specversion": "1.0", "id": "1", "type": "no.altinn.correspondence.%s",
-    "source": "https://platform.tt02.altinn.no/correspondence/api/v1/correspondence",
-    "resource": "urn:altinn:resource:acme-letters", "resourceinstance": "0198c3a2-7b1d-7c55-8f0e-2a4b6c8d0e1f",
-    "subject": "urn:altinn:organization:identifier-no:987654321", "time": "2026-08-20T07:22:19Z"
-  }]]):format(type)))
-end
-
-describe("publish-failed-to-print", function()
-  local subject = assert(rules.load({ path }))[1]
-  local letter = { id = "0198c3a2-7b1d-7c55-8f0e-2a4b6c8d0e1f" }
-
-  -- The effect of an attempt.
-  local function effect_of(type, attempt)
-    return rule.verdict(subject.run(event(type), letter, { attempt = attempt })).effects[1]
-  end
-
-  it("wants letters that could not be published, and nothing else", function()
-    local matcher = events.matcher()
-    matcher:add(subject.name, { on = subject.on, when = subject.when })
-    assert.are.same({ subject.name }, matcher:match(event("correspondencepublishfailed")))
-    assert.are.same({}, matcher:match(event("correspondencepublished")))
+describe(RULE, function()
+  it("sends a letter that could not be published to print, once, wherever the host dies", function()
+    local world <close> = test.world { rules = { "publish_failed.lua" } }
+    world:crash_points(function(one)
+      local letter = one:letter { hold = true }
+      letter:fail { text = "no such recipient" }
+      one:push("correspondencepublishfailed", letter)
+      one:push("correspondencepublishfailed", letter)   -- Altinn may raise it twice, with a new id
+      one:advance "1h"
+      assert.equal(1, #one:sent "print")
+      assert.equal(letter.id, one:sent("print")[1].json.letter)
+    end)
   end)
 
-  it("sends the letter to print, once by the letter's id", function()
-    local effect = effect_of("correspondencepublishfailed", 1)
-    assert.are.equal("print", effect.target)
-    assert.are.same({ "print", letter.id }, effect.key)
-    assert.are.equal("/v1/jobs", effect.path)
-    assert.are.equal(letter.id, effect.json.letter)
-  end)
-
-  it("gives the same key when Altinn raises the event twice", function()
-    local first = effect_of("correspondencepublishfailed", 1)
-    local second = effect_of("correspondencepublishfailed", 2)
-    assert.are.same(first.key, second.key)
+  it("waits for a print service that is down", function()
+    local world <close> = test.world { rules = { "publish_failed.lua" }, targets = { print = "down" } }
+    local letter = world:letter { hold = true }
+    letter:fail()
+    world:push("correspondencepublishfailed", letter)
+    world:advance "12h"
+    assert.equal("retry", world:verdict(RULE, letter).state)
+    world:target("print", "up")
+    world:advance "12h"
+    assert.same({ "done: sent to print" }, world:verdicts(RULE))
+    assert.equal(1, #world:sent "print")
   end)
 end)

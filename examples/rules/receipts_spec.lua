@@ -1,28 +1,27 @@
--- Run by `make test`: the whole host, Altinn in the emulator, a file.
-local process = require "spec.support.process"
-local story = require "spec.support.story"
+-- Run by `altinn-events test examples/rules`.
+local test = require "altinn.events.test"
 
 local RULE = "receipts"
-local OPTIONS = { rules = { "examples/rules/receipts.lua" },
-  targets = [[receipts = { append = "$FOLDER/receipts.csv" }]] }
 
 describe(RULE, function()
-  it("writes a line for each event, once, wherever the host is killed", function()
-    local kills = story.with_crashes(OPTIONS, function(one)
+  it("writes a line for each event, once, wherever the host dies", function()
+    local world <close> = test.world { rules = { "receipts.lua" } }
+    world:crash_points(function(one)
+      one:live()   -- the letter raises its events itself
       local letter = one:letter { sendersReference = '=1+"1' }
-      one:step(letter, "read")
-      one:step(letter, "confirm")
-      one:advance(10)  -- Altinn tells of it later
-      local what, lines = {}, process.read(one.folder .. "/receipts.csv")
-      for line in lines:gmatch("([^\n]*)\n") do
-        local time, word, id, reference = line:match("^([^;]+);([^;]+);([^;]+);([^;]+);")
-        what[#what + 1] = word
-        assert.are.same({ letter.id, [["'=1+""1"]] }, { id, reference })
-        assert.is_truthy(time:find("^%d%d%d%d%-%d%d%-%d%dT"))
+      one:settle()
+      letter:read()
+      letter:confirm()
+      one:advance "1h"
+      local words = {}
+      for index, sent in ipairs(one:sent "receipts") do
+        local time, word, id, reference = sent.line:match("^([^;]+);([^;]+);([^;]+);([^;]+);")
+        words[index] = word
+        assert.same({ letter.id, [["'=1+""1"]] }, { id, reference })
+        assert.matches("^%d%d%d%d%-%d%d%-%d%dT", time)
       end
-      assert.are.same({ "published", "read", "confirmed" }, what)
-      assert.are.same({ "done", "done", "done" }, one:states(RULE))
+      assert.same({ "published", "read", "confirmed" }, words)
+      assert.same({ "done: sent to receipts", "done: sent to receipts", "done: sent to receipts" }, one:verdicts(RULE))
     end)
-    assert.is_truthy(kills > 0)
   end)
 end)

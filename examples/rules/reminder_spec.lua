@@ -1,46 +1,47 @@
--- Run by `make test`: the whole host, Altinn in the emulator, a mail server, Teams.
-local story = require "spec.support.story"
+-- Run by `altinn-events test examples/rules`.
+local test = require "altinn.events.test"
 
 local RULE = "confirmation-reminder"
-local OPTIONS = { rules = { "examples/rules/reminder.lua" }, services = { "teams" }, mail = true,
-  targets = [[mail = { mail = "$mail", from = "altinn@agency.example" }, duty = { teams = "$teams/flow" }]],
-  now = story.before_easter(27) }
 
-local function letter_to_confirm(one)
-  return one:letter { isConfirmationNeeded = true, dueDateTime = "2099-01-01T00:00:00Z" }
+local function new_world() return test.world { rules = { "reminder.lua" }, now = "2027-03-01T08:00:00+01:00" } end
+
+local function letter_to_confirm(world)
+  local letter = world:letter { isConfirmationNeeded = true, dueDateTime = "2027-06-01T00:00:00Z" }
+  world:push("correspondencepublished", letter)
+  return letter
 end
 
 describe(RULE, function()
-  it("reminds twice, then escalates, wherever the host is killed", function()
-    local kills = story.with_crashes(OPTIONS, function(one)
+  it("reminds twice, then escalates, wherever the host dies", function()
+    local world <close> = new_world()
+    world:crash_points(function(one)
       local letter = letter_to_confirm(one)
-      one:workdays(3, "09:00")
-      assert.are.equal(1, #one:mails())
-      one:workdays(2, "09:00")
-      assert.are.equal(2, #one:mails())
-      assert.are.same({}, one:received "teams")
-      one:workdays(2, "09:00")
-      local mails = one:mails()
-      assert.are.equal(2, #mails)
-      assert.is_truthy(mails[2]:find(letter.id, 1, true))
-      assert.is_truthy(mails[2]:find("Reminder 2 of 2", 1, true))
-      assert.is_truthy(one:only("teams").body:find(letter.id, 1, true))
-      assert.are.same({ "done" }, one:states(RULE))
+      one:advance(test.workdays(3, "09:30"))
+      assert.equal(1, #one:sent "mail")
+      one:advance(test.workdays(2, "09:30"))
+      assert.equal(2, #one:sent "mail")
+      assert.same({}, one:sent "duty")
+      one:advance(test.workdays(2, "09:30"))
+      local mail, card = one:sent("mail")[2], one:sent("duty")[1]
+      assert.equal("Not confirmed: letter " .. letter.id, mail.subject)
+      assert.matches("Reminder 2 of 2", mail.text)
+      assert.equal("The case worker was reminded 2 times.", card.text)
+      assert.equal("done", one:verdict(RULE, letter).state)
     end)
-    assert.is_truthy(kills > 0)
   end)
 
   it("stops with the confirmation, and does not begin where none is asked for", function()
-    local one <close> = story.start(OPTIONS)
-    local letter = letter_to_confirm(one)
-    one:letter()
-    one:workdays(3, "09:00")
-    one:step(letter, "read")
-    one:step(letter, "confirm")
-    one:workdays(2, "09:00")
-    one:workdays(2, "09:00")
-    assert.are.equal(1, #one:mails())
-    assert.are.same({ "skipped: its sender asks for no confirmation" }, { one:verdicts(RULE)[2] })
-    assert.is_truthy(one:verdicts(RULE)[1]:find("^skipped: cancelled by event %d+ %(correspondencereceiverconfirmed%)"))
+    local world <close> = new_world()
+    local letter, plain = letter_to_confirm(world), world:letter()
+    world:push("correspondencepublished", plain)
+    world:advance(test.workdays(3, "09:00"))
+    letter:read()
+    letter:confirm()
+    world:advance "1m"
+    world:push("correspondencereceiverconfirmed", letter)
+    world:advance(test.workdays(4, "09:00"))
+    assert.equal(1, #world:sent "mail")
+    assert.same({ "skipped: cancelled by event 3 (correspondencereceiverconfirmed)",
+      "skipped: its sender asks for no confirmation" }, world:verdicts(RULE))
   end)
 end)

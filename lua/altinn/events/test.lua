@@ -12,6 +12,10 @@ M.seed = nil
 ---@type boolean|nil
 M.covers = nil
 
+--- Called with each world that is about to close, those with a crash aside.
+---@type fun(world: altinn.events.test.world)|nil
+M.observe = nil
+
 M.workdays = verdicts.workdays
 
 local open, counted = setmetatable({}, { __mode = "k" }), {}
@@ -29,6 +33,7 @@ local function defaults()
     opened = function(world) open[world] = true end,
     closing = function(world)
       open[world] = nil
+      if M.observe and not world.with_crash then M.observe(world) end
       if M.covers then add(counted, world:coverage()) end
     end }
 end

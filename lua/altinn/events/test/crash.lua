@@ -9,8 +9,9 @@ local function told(world, tell, new, number)
   local is_simulated = world.host.boundaries ~= nil
   local fresh = new(world.options, world.defaults, is_simulated and world.made or nil)
   local before = is_simulated and #fresh.host:boundaries() or 0
+  fresh.with_crash = number > 0
   if number > 0 then fresh.host:crash_at(number) end
-  local fine, message = xpcall(tell, debug.traceback, fresh)
+  local fine, message = xpcall(tell, mistake.described, fresh)
   local list = is_simulated and fresh.host:boundaries() or {}
   local closed, fault = pcall(fresh.close, fresh)
   if fine and not closed then fine, message = false, fault end

@@ -25,6 +25,24 @@ function M.raise(message, ...)
   error(message, level())
 end
 
+-- Whether a function helps specs: its lines say nothing about a failure.
+local function is_helper(source) return is_ours(source) or source:find("luassert", 1, true) ~= nil end
+
+--- A failure as a text that begins with its place in the spec. For xpcall.
+---@param failure any
+---@return string
+function M.described(failure)
+  local text = tostring(failure)
+  if text:find("^[^\n]-%.lua:%d+: ") then return text end
+  for at = 2, math.huge do
+    local info = debug.getinfo(at, "Sl")
+    if not info then return text end
+    if info.what ~= "C" and not is_helper(info.source) then
+      return ("%s:%d: %s"):format(info.short_src, info.currentline, text)
+    end
+  end
+end
+
 --- The file of the spec that called, or nil.
 ---@return string|nil path
 function M.caller()

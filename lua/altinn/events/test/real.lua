@@ -2,6 +2,7 @@
 -- clock stands still unless the world moves it, so that the same story gives the same verdicts as in a simulation.
 local curl = require("altinn.events.support.libraries").load "altinn.events.curl"
 local emulator = require "altinn.events.emulator.server"
+local events = require "altinn.events"
 local host = require("altinn.events.support.libraries").load "altinn.events.host"
 local in_force = require "altinn.events.host.in_force"
 local mistake = require "altinn.events.test.mistake"
@@ -15,6 +16,7 @@ local ROUND = 0.002      -- seconds of one wait
 local QUIET = 0.5        -- seconds after which a run that is under way, and does nothing, waits for time to pass
 local WORKERS = 2
 local MOST = 1 << 30
+local GRAIN = 1e-7       -- seconds that keep the host's clock from falling behind by rounding
 
 local Real = {}
 Real.__index = Real
@@ -22,9 +24,9 @@ Real.__index = Real
 local function start(self)
   local config, set = self.world.made.config, self.world.made.set
   local handle, message = host.start {
-    inbox = self.file, listen = { "127.0.0.1", self.port or 0 }, secrets = {}, workers = WORKERS, now = self.moment,
-    heads = rules.heads(set, config.limits), worker_settings = in_force.settings(config, set), log = "logfmt",
-    targets = self.world.target_names, version = "test",
+    inbox = self.file, listen = { "127.0.0.1", self.port or 0 }, secrets = {}, workers = WORKERS,
+    now = self.ms / 1000 + GRAIN, heads = rules.heads(set, config.limits), version = "test",
+    worker_settings = in_force.settings(config, set), targets = self.world.target_names,
   }
   if not handle then error("the host does not start: " .. tostring(message), 0) end
   self.handle, self.port, self.life = handle, handle:port(), self.life + 1
@@ -47,7 +49,7 @@ local DUE = { "later", "retry", "held" }
 -- Whether runs can go on at this moment; else when the next one is due (nil: never).
 local function look(self)
   local inbox <close> = assert(host.inbox(self.file))
-  local now, first = math.floor(self.moment * 1000), nil
+  local now, first = self.ms, nil
   if #assert(inbox:events { state = "waiting", limit = 1 }) > 0 then return true end
   if #assert(inbox:events { state = "running", limit = 1 }) > 0 then return true end
   for _, state in ipairs(DUE) do
@@ -60,11 +62,17 @@ local function look(self)
       end
     end
   end
-  return false, first and first / 1000
+  return false, first
+end
+
+-- The time of the emulator's next timer, in milliseconds.
+local function next_of_altinn(self)
+  local due = self.altinn.clock:due()
+  return due and math.ceil(due * 1000 - 0.01) or math.huge
 end
 
 local function is_busy(self)
-  if self.altinn.deliveries.under_way > 0 or (self.altinn.clock:due() or math.huge) <= self.moment then return true end
+  if self.altinn.deliveries.under_way > 0 or next_of_altinn(self) <= self.ms then return true end
   return (look(self))
 end
 
@@ -81,30 +89,31 @@ end
 
 -- Time.
 
-function Real:now() return self.moment end
+function Real:now() return self.ms / 1000 end
 
 function Real:after(seconds, call) return self.altinn.clock:after(seconds, call) end
 
 function Real.forget(_, timer) if timer then timer.call = nil end end
 
-local function move(self, time)
-  local ahead = time - self.moment
+local function move(self, ms)
+  local ahead = ms - self.ms
   if ahead <= 0 then return end
-  self.moment = time
-  self.handle:advance(ahead)
-  self.altinn.clock:jump(time)
+  self.ms = ms
+  self.handle:advance(ahead / 1000 + GRAIN)
+  self.altinn.clock:jump(ms / 1000 + GRAIN)
 end
 
 function Real:advance(time)
+  local goal = math.floor(time * 1000 + 0.5)
   self:settle()
   while true do
     local _, due = look(self)
-    local at = math.min(due or math.huge, self.altinn.clock:due() or math.huge)
-    if at > time then break end
-    move(self, math.max(at, self.moment + 0.001))
+    local at = math.min(due or math.huge, next_of_altinn(self))
+    if at > goal then break end
+    move(self, math.max(math.tointeger(at), self.ms + 1))
     self:settle()
   end
-  move(self, time)
+  move(self, goal)
   self:settle()
 end
 
@@ -150,6 +159,18 @@ function Real:close()
   os.execute(("rm -rf '%s'"):format(self.folder))
 end
 
+-- Notes what the emulator pushes by itself.
+local function note_pushes(world)
+  local post = world.altinn.post
+  function world.altinn.post(altinn, request, done)
+    return post(altinn, request, function(reply)
+      local event = events.parse(request.body)
+      if not reply.error and event then world.pushes:add(request.body, event, reply.status) end
+      return done(reply)
+    end)
+  end
+end
+
 --- Opens the world's host, emulator and targets.
 ---@param world table
 ---@param options { now: number, log: function, token: (fun(): string) }
@@ -160,9 +181,10 @@ function M.open(world, options)
   local altinn = assert(emulator.new { listen = { "127.0.0.1", 0 }, speed = 0, now = options.now, silent = true,
     seed = world.seed, http_endpoints = "any", log = function() return nil end })
   world.altinn = altinn
+  note_pushes(world)
   local self = setmetatable({ world = world, altinn = altinn, folder = folder, file = folder .. "/inbox.db",
-    moment = options.now, log = options.log, poster = curl.new { connections = 1 }, life = 0, asked = 0,
-    places = places.new(world, folder) }, Real)
+    ms = math.floor(options.now * 1000 + 0.5), log = options.log, poster = curl.new { connections = 1 }, life = 0,
+    asked = 0, places = places.new(world, folder) }, Real)
   self:prepare(world.made)
   world.made.config.base_url, world.made.config.token = altinn.base, options.token()
   start(self)

@@ -43,11 +43,6 @@ local function new(kind, world, one, number, fields)
   return thing
 end
 
--- A step by its name in the emulator's control: publish_failed is publish-failed, fail the same for short.
-local function step_of(name)
-  return name == "fail" and "publish-failed" or (name:gsub("_", "-"))
-end
-
 -- Calls what takes a step in the emulator; raises its message.
 local function take(thing, call, ...)
   local world = worlds[thing]
@@ -58,6 +53,7 @@ local function take(thing, call, ...)
   return thing
 end
 
+-- By their names in the emulator's control, with underscores: publish_failed; fail for short.
 for _, step in ipairs(scenes.steps) do
   Letter[(step:gsub("-", "_"))] = function(self, values) return take(self, scenes.take_step, step, values or {}) end
 end
@@ -66,7 +62,7 @@ Letter.walk = function(self, values) return take(self, scenes.take_step, "walk",
 
 for _, step in ipairs(scenes.attachment_steps) do
   Attachment[step] = function(self, values)
-    return take(self, scenes.take_attachment_step, step_of(step), values or {})
+    return take(self, scenes.take_attachment_step, step, values or {})
   end
 end
 

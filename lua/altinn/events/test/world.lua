@@ -424,8 +424,8 @@ end
 --- Ends the world; raises what the host did wrong.
 function World:close()
   if self.closed then return end
-  self.closed = true
   self.defaults.closing(self)
+  self.closed = true
   local faults = { pcall(invariants.faults, self, true) }
   self.host:close()
   if not faults[1] then error(faults[2], 0) end
@@ -439,7 +439,8 @@ World.__name, World.__close = "world", function(self) self:close() end
 World.__tostring = function(self) return ("world at %s"):format(self:now()) end
 
 local INTERNAL = { host = true, altinn = true, made = true, rules = true, closed = true, is_live = true, fresh = true,
-  endpoint = true, target_names = true, seed = true, minute = true }
+  endpoint = true, target_names = true, seed = true, minute = true,
+  with_crash = true }
 
 World.__index = function(_, name)
   if methods[name] or INTERNAL[name] then return methods[name] end

@@ -137,12 +137,13 @@ static void end_host (ae_simulation *s, bool in_order) {
   if (in_order) (void)ae_host_stop(s->host);
   else {
     ae_host_drop(s->host);
-    ae_disk_cut(s->path, 0);
+    ae_disk_cut(s->path, s->seed + s->starts + s->trace.passed);
   }
   ae_log_divert(NULL, NULL);
   free(s->host);
   s->host = NULL;
   s->trace.dead = false;
+  s->trace.writes[0] = '\0';
 }
 
 static const char *text_field (lua_State *L, const char *name, size_t *length) {
@@ -198,6 +199,8 @@ static int simulation_start (lua_State *L) {
   options.key = key;
   lua_getfield(L, 2, "heads");
   heads = ae_heads_check(L, lua_gettop(L));
+  if (!ae_disk_watch(s->path, ae_trace_flush, &s->trace))
+    return luaL_error(L, "not enough memory");
   s->host = calloc(1, sizeof *s->host);
   if (s->host == NULL) return luaL_error(L, "not enough memory");
   s->alive = true;
@@ -245,7 +248,9 @@ static int simulation_drain (lua_State *L) {
 static int simulation_turn (lua_State *L) {
   ae_simulation *s = ae_simulation_alive(L);
   ae_log_divert(ae_trace_fact, &s->trace);
-  while (ae_inbox_turn(s->host->shared.inbox)) continue;
+  s->trace.turning = true;
+  while (ae_inbox_turn(s->host->shared.inbox) && !s->trace.dead) continue;
+  s->trace.turning = false;
   ae_log_divert(NULL, NULL);
   lua_pushboolean(L, !ae_queue_is_empty(&s->host->workers[0].queue));
   return 1;

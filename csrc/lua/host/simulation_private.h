@@ -41,6 +41,9 @@ typedef struct ae_trace {
   size_t passed, room; /* boundaries passed so far; room in `names` */
   size_t crash_at;     /* the number of the boundary at which the host dies; 0: none */
   bool dead;           /* it died */
+  bool turning;        /* the inbox is at work: its flushes are boundaries */
+  bool flushed;        /* since the beginning of the commit under way */
+  char writes[300];    /* what the commit under way writes; "": something else than works */
 } ae_trace;
 
 typedef struct ae_simulation {
@@ -72,8 +75,10 @@ void ae_trace_fact (void *context, ae_level level, ae_slice message,
 void ae_trace_line (void *context, lua_State *L, lua_Debug *ar);
 /* A boundary of that name is passed. False: the host dies there. */
 bool ae_trace_pass (ae_trace *trace, const char *name);
-/* The boundaries of the inbox (ae_inbox_options.passes); `context`: the trace. */
+/* The boundaries of the inbox (ae_inbox_options.passes), and of its disk
+** (ae_disk_watcher); `context`: the trace. */
 bool ae_trace_passes (void *context, ae_inbox_place place, const ae_work *works);
+bool ae_trace_flush (void *context, const char *file);
 /* Methods; see simulation.c. */
 int ae_trace_take_facts (lua_State *L);
 int ae_trace_pass_named (lua_State *L);

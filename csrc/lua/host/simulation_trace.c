@@ -149,6 +149,7 @@ static const char *verb_of (const ae_work *work) {
     case AE_WORK_RECORD: return "record";
     case AE_WORK_OUTCOME: return "outcome";
     case AE_WORK_STEP: return "step";
+    case AE_WORK_READING: return "reading";
     case AE_WORK_VERSION: return "version";
     default: return NULL;
   }
@@ -171,20 +172,47 @@ static int cut (ae_slice text) {
   return (int)(text.length < 200 ? text.length : 200);
 }
 
-bool ae_trace_passes (void *context, ae_inbox_place place, const ae_work *works) {
-  const char *when = place == AE_BEFORE_COMMIT ? "before the flush of" : "after the flush of";
-  char name[320], more[40] = "";
+/* Writes what the works write down to `text`: "settle paper #3 and 2 more". */
+static void describe (const ae_work *works, char *text, size_t size) {
+  char more[40] = "";
   size_t count;
   const ae_work *work = first_written(works, &count);
-  if (work == NULL || work->kind == AE_WORK_VERSION) return true; /* not the rules' doing */
+  text[0] = '\0';
+  if (work == NULL) return;
   if (count > 1) snprintf(more, sizeof more, " and %zu more", count - 1);
   if (work->rule.data == NULL)
-    snprintf(name, sizeof name, "%s %s #%lld%s", when, verb_of(work),
-             (long long)work->sequence, more);
+    snprintf(text, size, "%s #%lld%s", verb_of(work), (long long)work->sequence, more);
   else
-    snprintf(name, sizeof name, "%s %s %.*s #%lld%s", when, verb_of(work), cut(work->rule),
-             work->rule.data, (long long)work->sequence, more);
-  return ae_trace_pass(context, name);
+    snprintf(text, size, "%s %.*s #%lld%s", verb_of(work), cut(work->rule), work->rule.data,
+             (long long)work->sequence, more);
+}
+
+static bool pass_flush (ae_trace *trace, const char *when) {
+  char name[340];
+  const char *what = trace->writes[0] == '\0' ? "what the inbox notes" : trace->writes;
+  snprintf(name, sizeof name, "%s the flush of %s", when, what);
+  return ae_trace_pass(trace, name);
+}
+
+bool ae_trace_flush (void *context, const char *file) {
+  ae_trace *trace = context;
+  (void)file;
+  if (!trace->turning) return true;
+  trace->flushed = true;
+  return pass_flush(trace, "before");
+}
+
+bool ae_trace_passes (void *context, ae_inbox_place place, const ae_work *works) {
+  ae_trace *trace = context;
+  bool goes_on = true;
+  if (place == AE_BEFORE_COMMIT) {
+    describe(works, trace->writes, sizeof trace->writes);
+    trace->flushed = false;
+    return true;
+  }
+  if (trace->turning && trace->flushed) goes_on = pass_flush(trace, "after");
+  trace->writes[0] = '\0';
+  return goes_on;
 }
 
 /* pass(name) -> false when the host dies at this boundary */

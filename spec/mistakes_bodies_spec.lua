@@ -246,6 +246,11 @@ describe("effects and keys:", function()
     local details = letter:details()
     return send.mail("post") { key = letter, to = "b@example.no", text = "x",
       subject = "to " .. »details.recipient } ]])
+  told("person-log", "log letter.id", rule [[ log("to " .. »event.subject) return done("a") ]])
+  told("number-in-text", "a target of the configuration", rule [[
+    return send.http("print") { key = letter, json = { to = »"01020312345" } } ]])
+  told("send-form", "in quotes", rule [[ return send.http(»5) { key = letter } ]])
+  told("send-form", 'send.http("print") { … }', rule [[ return send.http("print", »{ key = letter }) ]])
   told("reveal", "what for", rule [[ log(»events.reveal(event.subject)) return done("a") ]])
   told("effect", "has no body 'lok'", rule([[
     return send.http("print") { key = letter, »probe = "lok" } ]], "", "look = function() return sent end,"))

@@ -232,13 +232,27 @@ local function look_at_rule(whole, path, chunk, rule, found)
   for _, room in ipairs(ROOMS) do
     if room.rule then room.rule(run) end
   end
-  return run
+  local list, complete = powers.used(run)
+  return { asks = run.asks, sets_timer = run.sets_timer, sends = run.sends, powers = list, complete = complete }
+end
+
+-- The rules of a file: `rules`, by their names and lines.
+local function look_at_rules(whole, path, rules)
+  local chunk = whole.chunk(path)
+  for _, found in ipairs(chunk and reach.rules(chunk) or {}) do
+    local rule = rules[found.name or syntax.position(chunk, found.call)]
+    if rule then whole.facts[rule] = look_at_rule(whole, path, chunk, rule, found) end
+  end
 end
 
 -- The texts of a set, each read once.
 local function texts_of(set, targets)
-  local whole = { texts = set.sources, targets = targets, findings = {}, seen = {}, runs = {} }
+  local whole = { texts = set.sources, targets = targets, findings = {}, seen = {}, facts = {} }
   local chunks = {}
+  whole.kept = {}
+  function whole.release(path)  -- many trees at once take much memory
+    if not whole.kept[path] then chunks[path] = nil end
+  end
   function whole.chunk(path)
     if chunks[path] == nil then
       local chunk = syntax.chunk(set.sources[path])
@@ -251,7 +265,10 @@ local function texts_of(set, targets)
     local folder, inner = sandbox.folder_of(file), name:gsub("%.", "/")
     for _, place in ipairs { "/lib/%s.lua", "/lib/%s/init.lua", "/%s.lua", "/%s/init.lua" } do
       local path = folder .. place:format(inner)
-      if set.sources[path] then return whole.chunk(path) end
+      if set.sources[path] then
+        whole.kept[path] = true
+        return whole.chunk(path)
+      end
     end
   end
   return whole
@@ -264,11 +281,18 @@ local function paths_of(set)
   return paths
 end
 
+---@class altinn.events.lint.facts
+---What the bodies of a rule do, as far as their text tells it.
+---@field asks { name: string, file: string, line: integer, column: integer }|nil a call that asks Altinn
+---@field sets_timer { name: string, file: string, line: integer, column: integer }|nil a call of later
+---@field powers string[] what they use, sorted
+---@field complete boolean whether the text tells all powers
+
 --- Looks at the texts of rules.
 ---@param set table of altinn.events.rules.loading
 ---@param targets table<string, table>|nil of the configuration; nil: targets are not checked
 ---@return altinn.events.finding[] findings in no order
----@return table<table, altinn.events.lint.run> runs by rule
+---@return table<table, altinn.events.lint.facts> facts by rule
 function M.of(set, targets)
   if not syntax.available() then
     return { finding.new("parser", {}, syntax.MISSING) }, {}
@@ -277,26 +301,18 @@ function M.of(set, targets)
   local rules = by_place(set)
   for _, path in ipairs(paths_of(set)) do
     look_at_file(whole, path)
-    local chunk = whole.chunk(path)
-    for _, found in ipairs(chunk and reach.rules(chunk) or {}) do
-      local own = rules[path] or {}
-      local rule = own[found.name or syntax.position(chunk, found.call)]
-      if rule then whole.runs[rule] = look_at_rule(whole, path, chunk, rule, found) end
-    end
+    look_at_rules(whole, path, rules[path] or {})
+    whole.release(path)
   end
-  return whole.findings, whole.runs
+  return whole.findings, whole.facts
 end
 
 --- The powers that the bodies of rules use.
 ---@param set table of altinn.events.rules.loading
 ---@return table<table, { powers: string[], complete: boolean }> used by rule; complete: the text tells them all
 function M.powers(set)
-  local used = {}
-  local _, runs = M.of(set)
-  for rule, run in pairs(runs) do
-    local list, complete = powers.used(run)
-    used[rule] = { powers = list, complete = complete }
-  end
+  local used, _, facts = {}, M.of(set)
+  for rule, one in pairs(facts) do used[rule] = { powers = one.powers, complete = one.complete } end
   return used
 end
 

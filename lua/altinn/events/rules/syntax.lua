@@ -80,13 +80,39 @@ end
 ---@class altinn.events.chunk
 ---The tree of a text, as luacheck's parser makes it: nodes with `tag`, `line`, `offset`, `end_offset`. Beside that each
 ---node has its parent as `up`; a list of statements has `is_block`; an Id has its local variable as `var`: { name,
----type, node, values }; a function has its flow as `flow`.
+---type, node, values }; a function has as `unreached` the statements in it that nothing reaches.
 ---@field tree table
 ---@field offsets integer[] where each line begins
----@field flow table of the chunk itself
 ---@field uses table[] all nodes that are calls, with a colon or without, or names of local functions, in the order of
 ---  the text
 ---@field sets table[] all nodes that are assignments
+
+-- The flow of functions.
+
+local function pass() end
+
+-- The statements of a function that nothing reaches: the first one of each such part.
+local function unreached(line)
+  local seen, found = {}, {}
+  line:walk(seen, 1, pass)
+  for index, item in ipairs(line.items) do
+    local node = item.node
+    local is_statement = node and node.up and node.up.is_block and not item.loop_end
+    if not seen[index] and is_statement then
+      found[#found + 1] = node
+      line:walk(seen, index, pass)
+    end
+  end
+  return found
+end
+
+-- Drops what the linearizer knows of each step, which is most of what it keeps.
+local function forget(line)
+  for _, item in ipairs(line.items) do
+    item.accesses, item.mutations, item.used_values, item.lines, item.set_variables = nil, nil, nil, nil, nil
+  end
+  line.items, line.accessed_upvalues, line.mutated_upvalues, line.set_upvalues, line.lines = nil, nil, nil, nil, nil
+end
 
 -- The chunks of texts, as long as somebody else holds them too.
 local recent = setmetatable({}, { __mode = "v" })
@@ -100,9 +126,10 @@ local function read(library, text)
   local kept = { uses = {}, sets = {} }
   link(state.ast, nil, kept)
   state.ast.is_block = true
-  for index = 2, #state.lines do state.lines[index].node.flow = state.lines[index] end
+  for index = 2, #state.lines do state.lines[index].node.unreached = unreached(state.lines[index]) end
+  for _, line in ipairs(state.lines) do forget(line) end
   state.ast.offsets = state.line_offsets
-  return { tree = state.ast, offsets = state.line_offsets, flow = state.top_line, uses = kept.uses, sets = kept.sets }
+  return { tree = state.ast, offsets = state.line_offsets, uses = kept.uses, sets = kept.sets }
 end
 
 --- Reads a text.
@@ -169,27 +196,6 @@ function M.uses(chunk, fn)
     low = low + 1
     return node and node.offset <= fn.end_offset and node or nil
   end
-end
-
--- The flow of a function.
-
-local function pass() end
-
---- The statements of a function that nothing reaches: the first one of each such part.
----@param flow table of a function, or of a chunk
----@return table[] nodes
-function M.unreachable(flow)
-  local seen, found = {}, {}
-  flow:walk(seen, 1, pass)
-  for index, item in ipairs(flow.items) do
-    local node = item.node
-    local is_statement = node and node.up and node.up.is_block and not item.loop_end
-    if not seen[index] and is_statement then
-      found[#found + 1] = node
-      flow:walk(seen, index, pass)
-    end
-  end
-  return found
 end
 
 return M

@@ -58,6 +58,8 @@ local function note_target(run, kind, target, is_line)
   run.sends[target] = known
 end
 
+local NO_NAME = { Number = true, Nil = true, True = true, False = true, Function = true }
+
 -- send.http("print")
 local function check_maker(run, node, kind)
   local target = node[2]
@@ -65,7 +67,9 @@ local function check_maker(run, node, kind)
     return run:add("send-form", node, ("send.%s { … } has no target"):format(kind),
       ("write send.%s(\"TARGET\") { … }"):format(kind))
   end
-  if text(target) then
+  if target and NO_NAME[target.tag] then
+    run:add("send-form", target, ("send.%s wants the name of a target"):format(kind), "write the name in quotes")
+  elseif text(target) then
     note_target(run, kind, target[1])
     check_target(run, node, kind, target[1])
     check_power(run, node, kind, target[1])

@@ -1,7 +1,6 @@
 -- Checks the paths through a body: one that returns nothing where others return a verdict, code that nothing reaches,
 -- loops without an end.
 local constants = require "altinn.events.rules.constants"
-local syntax = require "altinn.events.rules.syntax"
 local tree = require "altinn.events.rules.lint.tree"
 local values = require "altinn.events.rules.lint.values"
 
@@ -114,7 +113,7 @@ local function is_decided(node) return node.up[1] == node and node.up.up ~= nil 
 
 -- Behind what the flow of the function shows; it does not know which calls never come back.
 local function check_flow(run, fn)
-  for _, node in ipairs(syntax.unreachable(fn.flow)) do
+  for _, node in ipairs(fn.unreached) do
     run.unreached[node] = true
     if not is_left(node) and not is_decided(node) then
       run:add("unreachable", node, "nothing reaches this: the function is left before", "take it out, or put it before")

@@ -73,8 +73,7 @@ function M.nodes.Call(run, node)
     end
   elseif LOGS[called.is] or called.is == "native" and called.name == "print" then
     for index = 2, #node do
-      local value = values.of(run, node[index])
-      local one = value and value.is == "revealed" and node[index]
+      local one = person_in(run, node[index])
       if one then
         run:add("person-log", one, "the log masks a person's number, revealed or not", "log letter.id")
       end

@@ -299,10 +299,10 @@ describe("altinn-events test", function()
 
   it("without busted says how to get it", function()
     spec("one", 'it("a", function() end)')
-    local status, _, err = shell([[LUA_INIT='local r = require
-      function require(n)
-        if n:find "^busted" then error("module \39" .. n .. "\39 not found") end
-        return r(n)
+    local status, _, err = shell([[LUA_INIT='local search = package.searchpath
+      function package.searchpath(name, ...)
+        if name:find "^busted" then return nil, "no such file" end
+        return search(name, ...)
       end' "$ae" test]])
     assert.are.equal(2, status)
     assert.are.equal("altinn-events: specs are run by busted, which is not there: apt-get install lua-busted (Debian, "

@@ -182,6 +182,21 @@ describe("a reload that runs the specs first", function()
     assert.are.equal("version 1", verdict())
   end)
 
+  it("tells at the start that busted is missing, and refuses", function()
+    one = host.start { rules = { a = rule(1) }, config = "return { test = { reload = true } }",
+      env = { LUA_INIT = [[local search = package.searchpath
+        function package.searchpath(name, ...)
+          if name:find "^busted" then return nil, "no such file" end
+          return search(name, ...)
+        end]] } }
+    local told = "specs are run by busted, which is not there: apt-get install lua-busted"
+    assert(one:wait_line('level=warn msg=spec reason="' .. told), one:log())
+    reload(2, "")
+    assert(one:wait_line 'reason="the specs could not be run; the old ones stay in force"', one:log())
+    assert(one:log():find('level=error msg=spec reason="' .. told, 1, true), one:log())
+    assert.are.equal("version 1", verdict())
+  end)
+
   it("is what the configuration asks for, and nothing else", function()
     start "{ seconds = 5 }"
     reload(2, "error 'never run'")

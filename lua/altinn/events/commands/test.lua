@@ -70,17 +70,10 @@ end
 
 -- What the specs are run with.
 
-local function is_there(name)
-  local ok, message = pcall(require, name)
-  if not ok and not tostring(message):find("module '" .. name .. "' not found", 1, true) then error(message, 0) end
-  return ok
-end
-
 local function has_busted()
-  if is_there "busted.core" then return true end
-  output.complain("specs are run by busted, which is not there: apt-get install lua-busted (Debian, Ubuntu), or "
-    .. "luarocks --lua-version=5.4 install busted")
-  return false
+  local fine, message = require("altinn.events.support.libraries").has_busted()
+  if not fine then output.complain(message) end
+  return fine
 end
 
 -- The rule files that the specs are about.
@@ -121,7 +114,7 @@ local function pool_options(args, host, report, broken, chosen_seed, coverage)
   return {
     jobs = args.jobs or host.cores(), limit = limit.seconds, limit_text = durations.text(limit.seconds),
     seed = chosen_seed, shuffle = args.shuffle, filter = args.filter, coverage = coverage,
-    world = is_there "altinn.events.test" and require "altinn.events.test" or nil,
+    world = require "altinn.events.test",
     variables = args.host and { ALTINN_EVENTS_TEST_HOST = "real" } or nil,
     on = {
       result = function(...) report:result(...) end, file = function(...) report:file(...) end,

@@ -1,6 +1,7 @@
 -- Reloads of the rules: reads them, runs their specs first where the configuration says so, puts them in force. What
 -- was read, and tried, comes into force, whatever stands in the files by then.
 local in_force = require "altinn.events.host.in_force"
+local libraries = require "altinn.events.support.libraries"
 local prepare = require "altinn.events.host.prepare"
 local trials = require "altinn.events.host.trial"
 
@@ -19,6 +20,9 @@ Reload.__index = Reload
 ---@param report fun(log: function, findings: table[])
 ---@return table
 function M.new(handle, config, log, set, report)
+  local fine, message = true, nil
+  if config.test and config.test.reload then fine, message = libraries.has_busted() end
+  if not fine then log("warn", "spec", { reason = message .. "; each reload will be refused" }) end
   return setmetatable({ handle = handle, config = config, log = log, set = set, report = report }, Reload)
 end
 

@@ -53,4 +53,13 @@ function M.load(name)
   error(M.explain(name, tostring(module)), 0)
 end
 
+--- Whether busted, which runs specs, is there. For Lua 5.4.
+---@return boolean
+---@return string|nil message how to get it
+function M.has_busted()
+  if package.searchpath("busted.core", package.path) then return true end
+  return false, "specs are run by busted, which is not there: apt-get install lua-busted (Debian, Ubuntu), or "
+    .. "luarocks --lua-version=5.4 install busted"
+end
+
 return M

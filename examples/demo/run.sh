@@ -16,11 +16,13 @@ altinn=http://127.0.0.1:$altinn_port
 events=examples/demo/events
 config=examples/demo/altinn-events.lua
 DEMO_KEY=$folder/key.pem
-export DEMO_KEY
-[ "$port" = 8480 ] || export ALTINN_EVENTS_LISTEN=127.0.0.1:$port ALTINN_EVENTS_ADMIN=127.0.0.1:$admin_port \
-  ALTINN_EVENTS_ENDPOINT=$endpoint ALTINN_EVENTS_BASE_URL=$altinn ALTINN_EVENTS_CREDENTIALS_ISSUER=$altinn/ \
-  ALTINN_EVENTS_TARGETS_PRINT_URL=http://127.0.0.1:$service_port/print \
-  ALTINN_EVENTS_TARGETS_ARCHIVE_URL=http://127.0.0.1:$service_port/archive
+variables=DEMO_KEY=$DEMO_KEY
+[ "$port" = 8480 ] || variables="$variables ALTINN_EVENTS_LISTEN=127.0.0.1:$port \
+ALTINN_EVENTS_ADMIN=127.0.0.1:$admin_port ALTINN_EVENTS_ENDPOINT=$endpoint ALTINN_EVENTS_BASE_URL=$altinn \
+ALTINN_EVENTS_CREDENTIALS_ISSUER=$altinn/ ALTINN_EVENTS_TARGETS_PRINT_URL=http://127.0.0.1:$service_port/print \
+ALTINN_EVENTS_TARGETS_ARCHIVE_URL=http://127.0.0.1:$service_port/archive"
+# shellcheck disable=SC2086,SC2163
+export $variables
 host= service= emulator= tail=
 
 stop () { [ -z "$1" ] || { kill "$1" 2>/dev/null; wait "$1" 2>/dev/null; } || true; }
@@ -104,7 +106,7 @@ cat "$folder/host.log"
 [ -z "${ONCE:-}" ] || { say "All went as it should"; exit 0; }
 say "The host stays up until Ctrl-C. What happens stands here, a line each (altinn-events tail). From another shell, in this folder:"
 cat <<END
-  eval "\$(make -s env)"; export DEMO_KEY=$DEMO_KEY
+  eval "\$(make -s env)"; export $variables
   # a letter that is not read until it is due, and goes to print:
   letter=\$(curl -sS $altinn/emulator/letters -d '{"resource":"acme-letters"}' | sed 's/.*"id":"\([^"]*\)".*/\1/')
   curl -sS $altinn/emulator/letters/\$letter/never-read -d '{}'

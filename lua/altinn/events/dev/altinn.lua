@@ -13,8 +13,9 @@ local M = {}
 
 local RESOURCE = "acme-letters"
 local OWNER, RECIPIENT = "991825827", "987654321"  -- Digdir, who owns every resource of the emulator; somebody else
-local ALL_SCOPES = "altinn:events.subscribe altinn:events.publish altinn:serviceowner altinn:correspondence.read"
+local OWNER_SCOPES = "altinn:events.subscribe altinn:serviceowner altinn:correspondence.read"
   .. " altinn:correspondence.write"
+local RECIPIENT_SCOPES = "altinn:events.subscribe altinn:correspondence.read"
 local TOKEN_SECONDS = 10 * 365 * 86400
 local DUE_SECONDS = 7 * 86400     -- after which a letter is to be confirmed
 local SLACK = 0.001  -- seconds: an event's time is rounded
@@ -132,8 +133,8 @@ function Altinn:push_to(endpoint)
 end
 
 local function token_of(emulator, organisation)
-  local request = { query = { { "scopes", ALL_SCOPES }, { "orgNo", organisation },
-    { "ttl", tostring(TOKEN_SECONDS) } } }
+  local scopes = organisation == OWNER and OWNER_SCOPES or RECIPIENT_SCOPES
+  local request = { query = { { "scopes", scopes }, { "orgNo", organisation }, { "ttl", tostring(TOKEN_SECONDS) } } }
   return emulator.tokens:test_token(request).body
 end
 

@@ -4,17 +4,6 @@ local rehearsal = require "altinn.events.host.rehearsal"
 
 local M = {}
 
-local APIS = { letter = "/correspondence/api/v1/correspondence/", attachment = "/correspondence/api/v1/attachment/" }
-local PATHS = { overview = "", details = "/details", content = "/content" }
-
--- The path of a read, by the rehearsal's name for it; nil: there is none.
-local function path_of(call)
-  local kind, what = call.name:match "^(%a+)%.(%a+)$"
-  local id = call.thing and call.thing:match "^%a+:(.*)$"
-  if kind and APIS[kind] and PATHS[what] and id then return APIS[kind] .. id .. PATHS[what] end
-  return call.name:match "^GET (/.*)$"
-end
-
 -- The configuration of the rehearsal, which catches effects itself.
 local function without_catcher(config)
   local copy = {}
@@ -41,10 +30,7 @@ function M.runs(event, now, config, set, altinn)
       given = true
       return { body = event.body, subscription = event.subscription, received = now }
     end,
-    answer = function(call)
-      local path = path_of(call)
-      return path and ask(path) or nil
-    end,
+    answer = function(call) return ask(call.path) end,
   }
   if not outcome then return nil, message end
   local runs = {}

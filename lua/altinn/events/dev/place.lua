@@ -24,8 +24,9 @@ end
 ---@return string|nil message
 function M.folder(paths, wanted)
   local folder = wanted or beside(paths)
-  if not os.execute("umask 077 && mkdir -p " .. quoted(folder) .. " 2>/dev/null") then
-    return nil, folder .. ": the folder cannot be made"
+  local name = quoted(folder)
+  if not os.execute(("umask 077 && { test -d %s || mkdir %s; } 2>/dev/null"):format(name, name)) then
+    return nil, folder .. ": this folder cannot be made; name the rules, or another folder by --state"
   end
   local file, message = io.open(folder .. "/.gitignore", "w")
   if not file then return nil, message end

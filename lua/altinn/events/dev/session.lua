@@ -292,9 +292,10 @@ local function finish(self)
   if self.follower then self.follower:close() end
   if self.altinn then self.altinn:save(true) end
   if self.house then whole = self.house:stop() end
-  if self.altinn then self.altinn:close() end
-  tell_log(self)
-  log.release()
+  if self.altinn then
+    tell_log(self)
+    self.altinn:close()
+  end
   return whole
 end
 
@@ -325,6 +326,7 @@ function M.run(options)
     if called then message = self.ending == "failed" and "a worker failed" or nil end
   end
   local ended, whole = xpcall(finish, debug.traceback, self)
+  log.release()
   if not ended then called, fine = false, whole end
   if not called then message = fine end
   if whole == false then host.leave(1) end

@@ -21,6 +21,7 @@ local SEED = 1
 ---A call of a run to Altinn.
 ---@field name string of the client's call: "details", "attachment", …; of another call its method and path
 ---@field thing string|nil "letter:ID" or "attachment:ID"
+---@field path string with its query
 ---@field event integer the event's place among those that were taken, from 1
 ---@field given table what `next` gave for it
 ---@field rule string
@@ -114,8 +115,8 @@ local function asked(self, request)
   local name, thing, id = call_of(self, request)
   local run = run_at(self, request.event, request.rule)
   if request.method == "GET" then
-    return answer_read(self, run, { name = name, thing = thing, event = request.event, rule = request.rule,
-      at = self.sim:now(), given = self.given[request.event] })
+    return answer_read(self, run, { name = name, thing = thing, path = request.url:sub(#ALTINN + 1),
+      event = request.event, rule = request.rule, at = self.sim:now(), given = self.given[request.event] })
   end
   run.acts[#run.acts + 1] = M.words(name, thing)
   return { status = 200, headers = { ["content-type"] = "application/json" }, body = ('"%s"'):format(id or "") }

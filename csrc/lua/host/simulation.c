@@ -82,9 +82,33 @@ static int call_worker (ae_simulation *s, lua_CFunction function, void *argument
   return result;
 }
 
+/* What the worker is made of. */
+typedef struct opening {
+  ae_simulation *s;
+  lua_State *L; /* of the caller; modules that are compiled already are at `compiled` */
+  int compiled;
+} opening;
+
+/* Has `require` look for modules among those that are compiled already. */
+static void use_compiled (lua_State *W, const opening *o) {
+  static const char searcher[] =
+    "local compiled = ...\n"
+    "table.insert(package.searchers, 2, function (name)\n"
+    "  local module = compiled[name]\n"
+    "  if module then return load(module.code, name, 'b'), module.path end\n"
+    "end)\n";
+  if (luaL_loadbufferx(W, searcher, sizeof searcher - 1, "=compiled", "t") != LUA_OK)
+    lua_error(W);
+  ae_lua_copy(o->L, o->compiled, W);
+  lua_call(W, 1, 0);
+}
+
 /* Makes the worker, and keeps its function `step`. */
 static int worker_open (lua_State *W) {
-  ae_simulation *s = lua_touserdata(W, 1);
+  const opening *o = lua_touserdata(W, 1);
+  ae_simulation *s = o->s;
+  luaL_openlibs(W);
+  use_compiled(W, o);
   ae_worker_open(W, &s->host->workers[0]);
   lua_getfield(W, -4, "make");
   lua_insert(W, -4);
@@ -108,7 +132,8 @@ static void close_worker (ae_simulation *s) {
 }
 
 /* False: *error says why. */
-static bool open_worker (ae_simulation *s, ae_error *error) {
+static bool open_worker (ae_simulation *s, lua_State *L, int compiled, ae_error *error) {
+  opening o = {s, L, compiled};
   ae_budget *budget = &s->host->workers[0].budget;
   s->worker = lua_newstate(ae_budget_allocate, budget);
   if (s->worker == NULL) {
@@ -117,7 +142,7 @@ static bool open_worker (ae_simulation *s, ae_error *error) {
   }
   budget->timeless = true;
   if (s->trace.file_count > 0) ae_budget_lines(budget, s->worker, ae_trace_line, &s->trace);
-  if (call_worker(s, worker_open, s) == LUA_OK) return true;
+  if (call_worker(s, worker_open, &o) == LUA_OK) return true;
   ae_fail(error, AE_INVALID, 0, "the worker cannot be made: %.300s",
           lua_tostring(s->worker, -1) == NULL ? "?" : lua_tostring(s->worker, -1));
   return false;
@@ -171,7 +196,7 @@ static ae_heads *take_heads (ae_heads **box) {
   return heads;
 }
 
-/* start{ worker_settings =, heads =, max_bytes =, targets = { names } }
+/* start{ compiled = { [module] = { code =, path = } }, worker_settings =, heads =, max_bytes =, targets = { names } }
 ** -> true | nil, message, code. What may raise comes before the host is there. */
 static int simulation_start (lua_State *L) {
   ae_simulation *s = ae_simulation_check(L);
@@ -180,6 +205,7 @@ static int simulation_start (lua_State *L) {
   ae_error error;
   ae_heads **heads;
   bool started;
+  int compiled;
   luaL_checktype(L, 2, LUA_TTABLE);
   luaL_checkstack(L, 20, NULL);
   if (s->alive) return luaL_error(L, "the simulated host has been started");
@@ -197,6 +223,8 @@ static int simulation_start (lua_State *L) {
   options.passes_context = &s->trace;
   make_key(s->seed, key);
   options.key = key;
+  lua_getfield(L, 2, "compiled");
+  compiled = lua_gettop(L);
   lua_getfield(L, 2, "heads");
   heads = ae_heads_check(L, lua_gettop(L));
   if (!ae_disk_watch(s->path, ae_trace_flush, &s->trace))
@@ -207,7 +235,7 @@ static int simulation_start (lua_State *L) {
   ae_log_divert(ae_trace_fact, &s->trace);
   started = ae_host_start(s->host, &options, take_heads(heads), &error) == AE_OK;
   ae_log_divert(NULL, NULL);
-  if (started && open_worker(s, &error)) {
+  if (started && open_worker(s, L, compiled, &error)) {
     lua_pushboolean(L, 1);
     return 1;
   }
@@ -282,6 +310,30 @@ static int simulation_step (lua_State *L) {
   }
   for (int i = 1; i <= 4; i++) ae_lua_copy(s->worker, i, L);
   return 4;
+}
+
+/* Pushes the names of the modules that the worker has loaded. */
+static int worker_loaded (lua_State *W) {
+  lua_Integer count = 0;
+  lua_newtable(W);
+  lua_getfield(W, LUA_REGISTRYINDEX, LUA_LOADED_TABLE);
+  lua_pushnil(W);
+  while (lua_next(W, -2) != 0) {
+    lua_pop(W, 1);
+    if (lua_type(W, -1) != LUA_TSTRING) continue;
+    lua_pushvalue(W, -1);
+    lua_rawseti(W, -4, ++count);
+  }
+  lua_pop(W, 1);
+  return 1;
+}
+
+/* loaded() -> the names of the modules that the worker has loaded, or nil */
+static int simulation_loaded (lua_State *L) {
+  ae_simulation *s = ae_simulation_check(L);
+  if (!s->alive || call_worker(s, worker_loaded, NULL) != LUA_OK) return 0;
+  ae_lua_copy(s->worker, 1, L);
+  return 1;
 }
 
 /* look(): the next turn looks for acts by hand. */
@@ -382,6 +434,7 @@ static const luaL_Reg methods[] = {{"start", simulation_start},
                                    {"turn", simulation_turn},
                                    {"step", simulation_step},
                                    {"look", simulation_look},
+                                   {"loaded", simulation_loaded},
                                    {"due", simulation_due},
                                    {"state", simulation_state},
                                    {"now", simulation_now},

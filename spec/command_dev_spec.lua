@@ -299,6 +299,20 @@ describe("altinn-events dev on a terminal", function()
     assert.are.equal(131, status)
     assert(settings:find "[^-]icanon", settings)
     local three = on_terminal {}
+    pid = pid_of_host()
+    local function mode()
+      local pipe = io.popen(("stty -a -F \"$(readlink /proc/%d/fd/0)\""):format(pid))
+      local text = pipe:read "a"
+      pipe:close()
+      return text:match "%-?icanon"
+    end
+    local function state() return (process.read(("/proc/%d/stat"):format(pid)) or ""):match "%) (%S)" end
+    assert.are.equal("-icanon", mode())
+    os.execute("kill -TSTP " .. pid)
+    assert(process.wait(30, function() return state() == "T" or nil end))
+    assert.are.equal("icanon", mode())
+    os.execute("kill -CONT " .. pid)
+    assert(process.wait(30, function() return mode() == "-icanon" or nil end))
     three:type "\3"
     status, settings = three:ended()
     assert.are.equal(0, status)

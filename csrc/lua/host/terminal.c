@@ -255,15 +255,17 @@ int ae_host_run_editor (lua_State *L) {
   const char *command = luaL_checkstring(L, 1);
   char shell[] = "sh", option[] = "-c", *words[6] = {shell, option, NULL, shell, NULL, NULL};
   char *script, *file = strdup(luaL_checkstring(L, 2));
-  pid_t child;
+  pid_t child = 0;
+  int error = ENOMEM;
   lua_pushfstring(L, "%s \"$1\"", command);
   script = strdup(lua_tostring(L, -1));
   words[2] = script;
   words[4] = file;
-  errno = script == NULL || file == NULL ? ENOMEM : start_program(&child, words);
+  if (script != NULL && file != NULL) error = start_program(&child, words);
   free(script);
   free(file);
-  if (errno != 0) return failed(L, "the editor");
+  errno = error;
+  if (error != 0) return failed(L, "the editor");
   lua_pushinteger(L, child);
   return 1;
 }

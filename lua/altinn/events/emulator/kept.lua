@@ -111,6 +111,14 @@ local function take_subscriptions(emulator, known)
   for _, one in ipairs(all.list) do all.by_id[one.id] = one end
 end
 
+local function is_whole(known)
+  if type(known) ~= "table" or type(known.now) ~= "number" then return false end
+  for _, name in ipairs { "letters", "files", "events", "subscriptions" } do
+    if type(known[name]) ~= "table" then return false end
+  end
+  return true
+end
+
 --- Reads what another emulator knew.
 ---@param text string
 ---@return table|nil known { now, letters, files, events, subscriptions, last }
@@ -121,7 +129,7 @@ function M.read(text)
     return nil, "this is nothing that an emulator has kept"
   end
   local fine, known = pcall(unflatten, value.nodes)
-  if not fine or type(known.letters) ~= "table" then return nil, "what an emulator has kept is damaged" end
+  if not fine or not is_whole(known) then return nil, "what an emulator has kept is damaged" end
   return known
 end
 

@@ -354,6 +354,19 @@ describe("a simulated host", function()
     assert.are.equal("2025-12-30T09:00:00Z", inbox.show(sim:path(), 1).acts[1].time)
   end)
 
+  it("lets the next run of the line begin as soon as the one in flight was discarded", function()
+    local sim <close> = start(SENDS:gsub("run =", "repeats = true, run =", 1), { outside = function(request, reply)
+      if request.event == 2 then reply { status = 200 } end
+    end })
+    sim:push(letter(1))
+    sim:push(letter(1, { id = "second" }))
+    sim:settle()
+    assert.are.same({}, verdicts(sim))
+    assert.are.equal(1, inbox.discard(sim:path(), 1, nil, "it hangs"))
+    sim:settle()
+    assert.are.same({ "done" }, verdicts(sim))
+  end)
+
   it("follows a rule that is put in force by hand, over a restart", function()
     local force = require "altinn.events.host.force"
     local sim <close> = start((SENDS:gsub("name =", "shadow = true, name =")))

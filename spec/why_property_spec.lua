@@ -113,10 +113,9 @@ local function reload(self, which)
   assert(self.sim:reload(which.config, which.set))
 end
 
--- An act by hand, at the time of the simulation.
 local function by_hand(self, hand, sequence, rule)
   local act <close> = assert(hands.begin(self.sim:path(), hand, { sequence = sequence, rule = rule }))
-  assert(act:carry_out { reason = "at random", time = self.sim:now() * 1000 // 1 | 0 })
+  assert(act:carry_out { reason = "at random" })
 end
 
 -- Random acts.
@@ -167,7 +166,7 @@ end
 
 local function ask(self, sequence, rule)
   local answer = assert(why.of { inbox = self.sim:path(), sequence = sequence, set = self.now_in_force.set,
-    config = self.now_in_force.config, now = self.sim:now(), host = self.sim:state(sequence), name = rule })
+    config = self.now_in_force.config, now = self.sim:now(), host = self.sim:state(sequence), rule = rule })
   for _, entry in ipairs(answer.rules) do
     if entry.rule == rule then return entry end
   end

@@ -192,7 +192,9 @@ describe("a world", function()
     local letter = world:letter()
     world:push("correspondencepublished", letter)
     world:settle()
-    has(require("cjson").encode(world:why(letter, RULE)), RULE)
+    local entry = world:why(letter, RULE).rules[1]
+    assert.same({ RULE, "time", 1 }, { entry.rule, entry.not_yet[1].kind, #world:why(letter, RULE).rules })
+    has(entry.answer, "not yet: a timer runs the body ")
   end)
 end)
 

@@ -86,8 +86,6 @@ int ae_box_carry_out (lua_State *L) {
   deed.step = deed_text(L, "step");
   lua_getfield(L, 2, "due");
   deed.due = luaL_optinteger(L, -1, 0);
-  lua_getfield(L, 2, "time");
-  deed.time = luaL_optinteger(L, -1, deed.time);
   if (ae_ask_do(ask, &deed, most, &reached, &more, &error) != AE_OK)
     return ae_host_fail(L, &error);
   lua_pushboolean(L, more);

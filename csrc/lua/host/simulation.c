@@ -280,7 +280,9 @@ static int simulation_turn (lua_State *L) {
   while (ae_inbox_turn(s->host->shared.inbox) && !s->trace.dead) continue;
   s->trace.turning = false;
   ae_log_divert(NULL, NULL);
-  lua_pushboolean(L, !ae_queue_is_empty(&s->host->workers[0].queue));
+  /* After the worker was told that a run was taken back, its next turn lets go of the run. */
+  lua_pushboolean(L, !ae_queue_is_empty(&s->host->workers[0].queue) ||
+                       s->host->workers[0].cancelled.first != NULL);
   return 1;
 }
 

@@ -31,7 +31,7 @@ local function answers(args, config, set)
   local why, found = require "altinn.events.host.why", {}
   for index, given in ipairs(list) do
     local asked = { inbox = config.inbox, sequence = given.sequence, event = given.event, set = set, config = config,
-      name = args.rule }
+      rule = args.rule }
     found[index], message = why.of(asked)
     if not found[index] then return nil, message end
   end

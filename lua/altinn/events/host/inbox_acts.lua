@@ -69,16 +69,14 @@ local TOGETHER = 500  -- runs in a transaction; the host stores incoming events 
 
 --- Carries the act out, each run with a row of the table `act`. When it is broken off, the slices that were done stay
 --- done, and the same act reaches the others.
----@param deed { reason: string|nil, step: string|nil, due: integer|nil, time: integer|nil } step: of a retry: this step
----  of each run and those after it are forgotten first; due: of `later`, ms since 1970; time: when it is done, ms since
----  1970, for an inbox that has a clock of its own
+---@param deed { reason: string|nil, step: string|nil, due: integer|nil } step: of a retry: this step of each run and
+---  those after it are forgotten first; due: of `later`, ms since 1970
 ---@param progress fun(done: integer)|nil called after each slice with the number of runs so far
 ---@return integer|nil runs how many it changed
 ---@return integer|string events of how many events; a message on failure
 ---@return string|nil code
 function Act:carry_out(deed, progress)
-  local wanted = { who = host.who(), reason = shown.masked(deed.reason), step = deed.step, due = deed.due,
-    time = deed.time }
+  local wanted = { who = host.who(), reason = shown.masked(deed.reason), step = deed.step, due = deed.due }
   local done = 0
   local more, runs, code
   repeat

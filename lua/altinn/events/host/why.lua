@@ -159,7 +159,7 @@ local function add_runs(world, list, options, sequence, event)
   if not rows or not starts then return nil, "the inbox cannot be read" end
   for _, row in ipairs(rows) do
     local entry, run = entry_for(list, row.rule), entry_for(one.runs, row.rule)
-    if not entry and (options.name == nil or options.name == row.rule) then
+    if not entry and (options.rule == nil or options.rule == row.rule) then
       entry = { rule = row.rule, gone = world.rules[row.rule] == nil or nil }
       list[#list + 1] = entry
     end
@@ -198,7 +198,7 @@ local function whole(options, inbox)
   if event == nil then event, message = event_of(inbox, sequence) end
   if event == nil then return nil, message end
   local list = json.list {}
-  if event then list, message = why.explain(options.set, event, options.name) end
+  if event then list, message = why.explain(options.set, event, options.rule) end
   if not list then return nil, message end
   local result = { event = event and tostring(event) or "an event that cannot be read", sequence = sequence,
     rules = list }
@@ -221,9 +221,9 @@ end
 
 --- Explains an event: why, why not, why not yet, why again.
 ---@param options { inbox: string|nil, sequence: integer|nil, event: any|nil, set: table[], config: table|nil,
----  now: number|nil, host: table|nil, name: string|nil } sequence: of the inbox; event: of a file, looked up in the
+---  now: number|nil, host: table|nil, rule: string|nil } sequence: of the inbox; event: of a file, looked up in the
 ---  inbox by its id and source; now: seconds since 1970; host: what GET /state of the host says, else it is asked at
----  the configuration's `admin`; name: only this rule
+---  the configuration's `admin`; rule: only this one
 ---@return table|nil answer { event, sequence, received, judged = "file" or "file and host", unasked: why the host was
 ---  not asked, rules = { { rule, matched, conditions, flip, asked, run, not_yet, again, in_flight, answer } } }
 ---@return string|nil message

@@ -229,7 +229,8 @@ function M.why(world, thing, rule)
   end)
   if not sequence then mistake.raise("why: no event about %s was pushed", tostring(thing)) end
   local found, message = require("altinn.events.host.why").of { inbox = world.host:path(), sequence = sequence,
-    set = world.made.set, config = world.made.config, now = world.host:now(), rule = rule }
+    set = world.made.set, config = world.made.config, now = world.host:now(), rule = rule,
+    host = world.host:state(sequence) }
   if not found then error(message, 0) end
   return found
 end

@@ -8,6 +8,7 @@ local in_force = require "altinn.events.host.in_force"
 local mistake = require "altinn.events.test.mistake"
 local places = require "altinn.events.test.places"
 local rules = require "altinn.events.rules.loading"
+local facts = require "altinn.events.host.state"
 
 local M = {}
 
@@ -146,6 +147,8 @@ end
 function Real:kill() return self:restart() end
 
 function Real:path() return self.file end
+
+function Real:state(event) return facts.parse(self.handle:state(event)) end
 
 function Real:behaves(target) self.places:behaves(target) end
 

@@ -169,14 +169,14 @@ describe("altinn-events test", function()
   it("names a spec whose process ends, and goes on behind it", function()
     spec("one", [[
       it("leaves", function() os.exit(3) end)
-      it("crashes", function() os.execute "kill -SEGV $PPID" end)
+      it("crashes", function() os.execute "kill -ABRT $PPID" end)
       it("goes on", function() end)
     ]])
     spec("two", 'os.exit(0)')
     local found, report, status = results()
     assert.are.equal(1, status)
     says(found.leaves.message, "rules/one_spec.lua:1: the process ended with status 3")
-    says(found.crashes.message, "rules/one_spec.lua:2: the process crashed: signal 11 (segmentation fault)")
+    says(found.crashes.message, "rules/one_spec.lua:2: the process crashed: signal 6 (abort)")
     assert.are.equal("passed", found["goes on"].state)
     assert.are.equal(3, report.counts.errors)
   end)
@@ -321,6 +321,21 @@ describe("altinn-events test", function()
       local _, out, err = run("test", "--format", format)
       silent(out .. err, "01017012345")
     end
+  end)
+
+  it("has colours on a terminal alone, and none where they are not wanted", function()
+    spec("one", 'it("a", function() end)')
+    if not os.execute("script -qec true /dev/null >/dev/null 2>&1 </dev/null") then
+      return pending "no terminals here (/dev/pts is not mounted)"
+    end
+    local function printed(variables)
+      local _, out = shell(('%s TERM=xterm timeout 30 script -qec "$ae test" /dev/null </dev/null'):format(variables))
+      says(out, "passed")
+      return out
+    end
+    says(printed "NO_COLOR=", "\27[32m1 passed\27[0m")
+    silent(printed "NO_COLOR=1", "\27")
+    silent(select(2, run "test"), "\27")
   end)
 
   it("stops when nobody reads the report", function()

@@ -218,6 +218,15 @@ describe("check", function()
   end)
 end)
 
+describe("check of a rule whose head is wrong", function()
+  it("looks at its bodies all the same", function()
+    command.rules('rule {\n  name = "a", on = "correspondencepublihsed", may = { "send:print" },\n'
+      .. '  run = function(event, letter)\n    skip("x")\n    return letter:detials()\n  end,\n}\n')
+    local _, _, err = run "check"
+    says(err, "rules/one.lua:2:20: error:", "rules/one.lua:4:5: error:", "rules/one.lua:5:12: error:")
+  end)
+end)
+
 describe("check is silent about what is right:", function()
   local function found(paths, config)
     local _, list = prepare.all { config = config, values = { rules = paths }, needs = {} }

@@ -80,7 +80,7 @@ end
 local function check_duplicates(list, set)
   local seen = {}
   for _, rule in ipairs(set) do
-    local meaning = rule.enabled and meaning_of(list, rule)
+    local meaning = rule.enabled and not rule.is_draft and meaning_of(list, rule)
     local first = meaning and seen[meaning]
     if first then
       list:fault(rule, faults.new("rule-duplicate", { "name" }, ("rule '%s' in line %d has the same head and the same"
@@ -144,7 +144,7 @@ function M.of(set, targets, has_altinn)
   local list = new_list(set.sources)
   for _, rule in ipairs(set) do
     if targets then check_powers_of_head(list, rule, targets) end
-    check_head(list, rule)
+    if not rule.is_draft then check_head(list, rule) end
   end
   check_duplicates(list, set)
   local found, runs = lint.of(set, targets)
@@ -164,6 +164,25 @@ local function is_told(list, one)
   return false
 end
 
+-- The rules that can be loaded, and what stands for the others.
+local function with_drafts(rest)
+  local all = { sources = rest.sources }
+  for _, rule in ipairs(rest) do all[#all + 1] = rule end
+  for _, draft in ipairs(rest.drafts or {}) do all[#all + 1] = draft end
+  return all
+end
+
+-- Adds what else is found, apart from hints about rules that cannot be loaded and second findings about one place.
+local function add_others(list, found, drafts)
+  local refused, told = {}, {}
+  for _, draft in ipairs(drafts) do refused[draft.name] = true end
+  for _, one in ipairs(list) do told[("%s:%s:%s"):format(one.file, one.line, one.column)] = true end
+  for _, one in ipairs(found) do
+    local is_minor = one.severity == "hint" and one.rule and refused[one.rule]
+    if not is_minor and not told[("%s:%s:%s"):format(one.file, one.line, one.column)] then list[#list + 1] = one end
+  end
+end
+
 --- The findings about rules of which some cannot be loaded.
 ---@param problems table[] of altinn.events.rules.loading
 ---@param rest table the set of those that can be
@@ -177,11 +196,11 @@ function M.of_problems(problems, rest, targets, has_altinn)
       list:fault({ file = problem.file, line = problem.line, name = problem.rule }, problem.fault)
     else others[#others + 1] = problem end
   end
-  local found = M.of(rest, targets, has_altinn)
+  local found = M.of(with_drafts(rest), targets, has_altinn)
   for _, one in ipairs(load_findings.of(others, rest.sources)) do
     if not is_told(found, one) then list[#list + 1] = one end
   end
-  for _, one in ipairs(found) do list[#list + 1] = one end
+  add_others(list, found, rest.drafts or {})
   return M.sorted(plain(list))
 end
 

@@ -370,6 +370,25 @@ local function refused(problems)
   return nil, texts, problems
 end
 
+local function are_texts(value)
+  for _, one in ipairs(type(value) == "table" and value or { value }) do
+    if type(one) ~= "string" then return false end
+  end
+  return value ~= nil
+end
+
+--- What stands for a rule that cannot be made, so that its bodies can be looked at all the same.
+---@param fields table that M.new refused
+---@return table|nil draft the parts that bodies depend on; nil: its name or its powers cannot be told
+function M.draft(fields)
+  if type(fields) ~= "table" or type(fields.name) ~= "string" then return nil end
+  if fields.may ~= nil and (type(fields.may) ~= "table" or not are_texts(fields.may)) then return nil end
+  return {
+    is_draft = true, name = fields.name, may = copy_of(fields.may), enabled = true, bodies = bodies_of(fields),
+    on = are_texts(fields.on) and copy_of(fields.on) or "*",
+  }
+end
+
 --- Makes a rule of the table that a rule file gave to rule{…}.
 ---@param fields table
 ---@return table|nil rule the parts under their names; `bodies`: the functions by name, `run` among them; `conditions`

@@ -43,6 +43,9 @@ local function add_rule(set, problems, names, state, fields)
     for index, message in ipairs(told) do
       problems[#problems + 1] = { file = file, line = line, message = message, rule = label, fault = faults[index] }
     end
+    local draft = rule.draft(fields)
+    if draft then draft.file, draft.line = file, line end
+    set.drafts[#set.drafts + 1] = draft
     return
   end
   made.file, made.line = file, line
@@ -199,7 +202,7 @@ end
 ---  { rule, version, file, text } of each rule, for the inbox, when there is a digest; text is JSON, name -> text
 ---@return table[]|nil problems all that was wrong, each { file, line, message, rule, fault, syntax, holds_no_rule };
 ---  fault: what is wrong with a part of a head; syntax: what Lua says of a text that it cannot read
----@return table|nil rest with problems: the rules that can be loaded, as a set
+---@return table|nil rest with problems: the rules that can be loaded, as a set; rest.drafts: what stands for the others
 function M.load(paths, options)
   options = options or {}
   for key in pairs(options) do
@@ -210,12 +213,13 @@ function M.load(paths, options)
   local sources = sources_module.new(options.sources, options.overlay)
   local files, missing = sources:files(paths)
   if not files then return nil, missing, { sources = sources.texts } end
-  local set, problems, names = { files = files, sources = sources.texts, versions = {} }, {}, {}
+  local set, problems, names = { files = files, sources = sources.texts, versions = {}, drafts = {} }, {}, {}
   local loading = {}
   for name, value in pairs(options) do loading[name] = value end
   loading.sources = sources
   for _, file in ipairs(files) do load_file(set, problems, names, file, loading) end
   if #problems > 0 then return nil, problems, set end
+  set.drafts = nil
   return set
 end
 

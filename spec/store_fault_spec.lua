@@ -83,6 +83,58 @@ describe("a disk that fails under the inbox", function()
 
   it("at the end and before, at each write to the log: kill", function() walk(".db-wal", "kill") end)
 
+  -- A file of schema 3 that a start brings up to date, and the start fails at some call: the file has the one schema or
+  -- the other, whole, and the next start has every row.
+  local function schema() return sql.query(one.inbox, "PRAGMA user_version")[1].user_version end
+
+  local function earlier()
+    process.remove(one.inbox)
+    process.remove(one.inbox .. "-wal")
+    process.remove(one.inbox .. "-shm")
+    assert(os.execute(("sqlite3 %s <spec/support/inbox_schema3.sql"):format(one.inbox)))
+  end
+
+  local function rows()
+    return sql.query(one.inbox, [[SELECT (SELECT count(*) FROM event) AS events, (SELECT count(*) FROM run) AS runs,
+      (SELECT count(*) FROM memory) AS memory, (SELECT count(*) FROM attempt WHERE number <= 4) AS attempts,
+      (SELECT hex(value) FROM secret) AS secret]])[1]
+  end
+
+  local function bring_up(file, action)
+    local counter, seen = one.folder .. "/count", {}
+    earlier()
+    local before = rows()
+    start { file = file, call = "any", at = 0, action = action, count = counter }
+    local calls = tonumber(process.read(counter))
+    assert.is_true(one.process:stop() ~= nil)
+    assert.is_true(calls > 3, "only so many calls: " .. calls)
+    for at = math.random(1, math.max(1, calls // (2 * ROUNDS))), calls, math.max(1, calls // (2 * ROUNDS)) do
+      earlier()
+      one.env = fault.environment { file = file, call = "any", at = at, action = action }
+      one:begin()
+      process.wait(30, function() return one.process:status() or one:log():find("msg=listening", 1, true) or nil end)
+      if not one.process:status() then one:signal "KILL" end
+      assert(one.process:wait_exit(30))
+      local version = schema()
+      seen[version] = true
+      assert.are.same({ { integrity_check = "ok" } }, sql.query(one.inbox, "PRAGMA integrity_check"))
+      assert.are.equal(version == 4 and 1 or 0, #sql.query(one.inbox,
+        "SELECT 1 AS n FROM sqlite_master WHERE name = 'replay'"))
+      assert.are.same(before, rows())
+      start()
+      assert.are.equal(4, schema())
+      assert(one.process:stop())
+      assert.are.same(before, rows())
+    end
+    return seen
+  end
+
+  for _, action in ipairs { "kill", "EIO" } do
+    it(("while a file is brought up to date, at calls all over the log: %s"):format(action), function()
+      assert.is_true(bring_up(".db-wal", action)[3])
+    end)
+  end
+
   -- More events than start a checkpoint, 200 KiB each, then some more.
   local function load()
     local events = COPY_PAGES // 51 + 4

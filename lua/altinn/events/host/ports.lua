@@ -85,6 +85,13 @@ local function settle_work(job, settlement)
   return work
 end
 
+local function add_readings(works, job, settlement)
+  for _, one in ipairs(settlement.readings) do
+    one.kind, one.sequence, one.rule, one.attempt = "reading", job.sequence, job.name, settlement.tries
+    works[#works + 1] = one
+  end
+end
+
 -- Sends the outcomes again with the settlement, because the inbox may have refused one before.
 function Memory:settle(job, settlement, outcomes)
   local works = {}
@@ -93,10 +100,7 @@ function Memory:settle(job, settlement, outcomes)
     works[#works + 1] = { kind = "remember", sequence = job.sequence, rule = job.name, thing = one.thing,
       name = one.name, value = one.value, expires = milliseconds(one.expires), shadow = shadow_of(job) }
   end
-  for _, one in ipairs(settlement.readings or {}) do
-    one.kind, one.sequence, one.rule, one.attempt = "reading", job.sequence, job.name, settlement.tries
-    works[#works + 1] = one
-  end
+  if settlement.readings then add_readings(works, job, settlement) end
   works[#works + 1] = settle_work(job, settlement)
   self.worker.jobs:settle(works)
   self.worker.jobs:verdict(job.name, settlement.state, settlement.taken)

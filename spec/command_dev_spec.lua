@@ -212,6 +212,18 @@ describe("altinn-events dev without a terminal", function()
     says(plain():output(), "2 rules")
   end)
 
+  it("needs no configuration: a target that is not there takes what goes to it", function()
+    os.remove(folder .. "/altinn-events.lua")
+    local one = process.start(folder, "dev-bare", ("sh -c 'cd %s && ALTINN_EVENTS_LISTEN=127.0.0.1:%d exec %s'")
+      :format(folder, ports[1], program()))
+    opened[#opened + 1] = at_work(one)
+    control(one, "/letters", '{"resource":"acme-letters"}')
+    wait_for(one, "there is no target 'print'", "print  -> print  sent 200", "slow  later")
+    control(one, "/clock", '{"advance":"50h"}')
+    wait_for(one, 'slow  -> mail  sent 250  to ["a@example.no"] Late', 'slow  -> load  sent  with ["x"]',
+      "slow  -> file  sent")
+  end)
+
   it("sends for real when it is told to, and shows what came of it", function()
     local printer = target.start { "422" }
     finally(function()

@@ -226,7 +226,8 @@ end
 function Altinn:twin(event)
   local letter = self:letter_of(event)
   self.changed = true
-  return letter and twin_of(self, letter, events.time(event) + 1).id
+  local time = event.time and events.time(event) + 1 or math.huge  -- in whole seconds
+  return letter and twin_of(self, letter, time).id
 end
 
 --- Sends an event again under another id, about another thing: a twin of its letter, where it is one of this emulator.

@@ -96,6 +96,14 @@ local function where_of(request)
   for _, name in ipairs { "method", "path", "name", "subject", "title" } do
     if type(request[name]) == "string" then parts[#parts + 1] = M.masked(request[name]) end
   end
+  local lists = { to = request.to, with = request.arguments }
+  for word, list in pairs(lists) do
+    if type(list) == "table" and #list > 0 then
+      parts[#parts + 1] = word .. " " .. texts.cut(M.masked(json.encode(list) or ""), BODY)
+    end
+  end
+  local subject = type(request.message) == "string" and request.message:match "\nSubject: ([^\r\n]*)"
+  if subject then parts[#parts + 1] = M.masked(subject) end
   return table.concat(parts, " ")
 end
 

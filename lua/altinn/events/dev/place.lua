@@ -1,8 +1,12 @@
 -- Where `dev` keeps what it knows, and the configuration of its host: the user's own, with Altinn in a box in place of
 -- Altinn, on addresses of this machine.
 local config_module = require "altinn.events.host.config"
+local effects = require "altinn.events.rules.effects"
 local host = require("altinn.events.support.libraries").load "altinn.events.host"
+local names = require "altinn.events.support.names"
 local prepare = require "altinn.events.host.prepare"
+local rules = require "altinn.events.rules.loading"
+local uses = require "altinn.events.rules.uses"
 
 local M = {}
 
@@ -53,10 +57,8 @@ end
 ---@return table<string, integer> ports
 ---@return string[] notes on those that others have
 function M.ports(wanted)
-  local ports, notes, names = {}, {}, {}
-  for name in pairs(wanted) do names[#names + 1] = name end
-  table.sort(names)
-  for _, name in ipairs(names) do
+  local ports, notes = {}, {}
+  for _, name in ipairs(names.sorted(wanted)) do
     local taken
     ports[name], taken = port_for(wanted[name])
     if taken then
@@ -115,11 +117,34 @@ function M.usual_ports(options)
   return { webhook = listen, admin = admin }
 end
 
---- The rules of a configuration; an empty set where there is none yet.
----@param config table
+-- While nothing is sent, a target that the configuration lacks is made up, of the sort that its rules send to. Gives
+-- a finding for each, as `run` needs it.
+local function make_targets(config)
+  local set, list = rules.load(config.rules), {}
+  local used = set and uses.targets(set) or {}
+  for _, name in ipairs(names.sorted(used)) do
+    local kind = effects.kinds[used[name].kind]
+    if not config.targets[name] and kind then
+      local fields = { line = used[name].is_line or nil }
+      config.targets[name] = kind.sample_for and kind.sample_for(fields) or kind.sample
+      list[#list + 1] = { code = "target", severity = "warning", file = config.file,
+        message = ("there is no target '%s' in the configuration: dev takes what goes there; run needs it")
+          :format(name) }
+    end
+  end
+  return list
+end
+
+--- The rules of a configuration.
+---@param config table its targets are completed, while effects are caught
 ---@return table|nil set
 ---@return table[] findings
-function M.rules(config) return prepare.rules(config) end
+function M.rules(config)
+  local made = config.caught and make_targets(config) or {}
+  local set, list = prepare.rules(config)
+  for _, finding in ipairs(made) do list[#list + 1] = finding end
+  return set, list
+end
 
 --- No rules.
 ---@return table set

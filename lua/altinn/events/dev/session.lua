@@ -69,6 +69,7 @@ local function header(self)
   }
   local columns = terminal.style().columns
   for _, row in ipairs(rows) do
+    for at, text in ipairs(row) do row[at] = lines.clean(text) end
     if columns and columns < NARROW then
       self:print { { row[1], "bold" } }
       self:print { { "  " .. row[2] } }

@@ -208,6 +208,7 @@ bench: modules | setup-bench
 soak: modules | setup-test
 	$(MAKE) --no-print-directory LUA=luajit modules
 	$(ENV) SOAK=100000 ALTINN_EVENTS_KILL_ROUNDS=200 $(BUSTED) spec/soak_spec.lua spec/host_kill_spec.lua spec/store_fault_spec.lua
+	$(ENV) DEV_SAVES=50 $(BUSTED) --filter=saved spec/command_dev_spec.lua
 	$(ENV) PAPER=10000 RELOADS=12000 DEATHS=10000 $(BUSTED) spec/paper_soak_spec.lua spec/reload_soak_spec.lua spec/deaths_soak_spec.lua
 	$(ENV) STORED_EVENTS=100 RULE_CHANGES=1000 $(BUSTED) spec/stored_event_spec.lua spec/rehearsal_spec.lua
 	$(ENV) WHY=10000 $(BUSTED) spec/why_property_spec.lua

@@ -8,6 +8,10 @@ Pty.__index = Pty
 
 local count = 0
 
+--- Whether there are terminals here: /dev/pts may not be mounted.
+---@return boolean
+function M.there() return os.execute "script -qec true /dev/null >/dev/null 2>&1 </dev/null" == true end
+
 --- Starts a command line on a terminal.
 ---@param folder string in which it runs
 ---@param command string

@@ -251,6 +251,17 @@ describe("effects and keys:", function()
     return send.http("print") { key = letter, json = { to = »"01020312345" } } ]])
   told("send-form", "in quotes", rule [[ return send.http(»5) { key = letter } ]])
   told("send-form", 'send.http("print") { … }', rule [[ return send.http("print", »{ key = letter }) ]])
+  told("send-form", "in quotes", rule [[ return send.http(»print) { key = letter } ]])
+  told("person-key", "write key = letter", rule [[ return send.http("print") { key = "print-" .. »event.subject } ]])
+  told("json-event", "events.encode(event)", rule [[ return send.http("print") { key = letter, body = »event } ]])
+  told("json-by-hand", "body = events.encode", rule [[
+    return send.http("print") { key = letter, »json = events.encode(event) } ]])
+  told("word", "name of a body", rule [[ return later { at = "2d", run = »function() return done("a") end } ]])
+  told("no-timer", "a body of its own", rule [[ if not »context.timer then return skip("a") end return done("b") ]])
+  told("endless", "write break", rule [[ »while true do letter:details() end ]])
+  told("member", "statusHistory[1].status", rule [[ return done(»letter:details().statusHistory.status) ]])
+  told("whole", "such as .status", rule [[
+    if »letter:details().statusHistory[1] == "Read" then return done("a") end return done("b") ]])
   told("reveal", "what for", rule [[ log(»events.reveal(event.subject)) return done("a") ]])
   told("effect", "has no body 'lok'", rule([[
     return send.http("print") { key = letter, »probe = "lok" } ]], "", "look = function() return sent end,"))

@@ -210,6 +210,9 @@ local function check_compared(run, node, one, constant)
         "write it in quotes")
     end
   elseif value.is == "context member" then check_context(run, node, value.name, constant)
+  elseif value.is == "answer" and value.path[#value.path] == 1 and text(constant) then
+    run:add("whole", node, ("an entry of %s is no text, and never equals one"):format(value.path[#value.path - 1]),
+      "compare a member of it, such as .status")
   elseif value.is == "answer" then check_answer(run, node, value, constant)
   elseif value.is == "thing kind" then check_kind(run, node, value.thing, constant)
   elseif (value.is == "thing" or value.is == "event") and text(constant) then check_whole(run, node, value, one) end
@@ -303,8 +306,14 @@ end
 
 -- Branches.
 
--- What a body learns of a timer that never starts it.
-local function check_timer(run, node, condition)
+-- What a body learns of a timer that never starts it: context.timer, not context.timer, context.timer ~= nil.
+local check_timer
+
+function check_timer(run, node, condition)
+  if condition.tag == "Op" then
+    for index = 2, #condition do check_timer(run, node, condition[index]) end
+    return
+  end
   local value = values.of(run, condition)
   local fn = tree.function_of(node)
   local name = fn and run.body_of[fn]

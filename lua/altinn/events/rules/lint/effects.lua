@@ -58,7 +58,8 @@ local function note_target(run, kind, target, is_line)
   run.sends[target] = known
 end
 
-local NO_NAME = { Number = true, Nil = true, True = true, False = true, Function = true }
+local NO_NAME = { Number = true, Nil = true, True = true, False = true, Function = true, native = true, event = true,
+  thing = true }
 
 -- send.http("print")
 local function check_maker(run, node, kind)
@@ -67,7 +68,8 @@ local function check_maker(run, node, kind)
     return run:add("send-form", node, ("send.%s { … } has no target"):format(kind),
       ("write send.%s(\"TARGET\") { … }"):format(kind))
   end
-  if target and NO_NAME[target.tag] then
+  local value = target and values.of(run, target)
+  if target and (NO_NAME[target.tag] or value and NO_NAME[value.is]) then
     run:add("send-form", target, ("send.%s wants the name of a target"):format(kind), "write the name in quotes")
   elseif text(target) then
     note_target(run, kind, target[1])
@@ -215,6 +217,25 @@ local function looks_like_json(node)
   return word ~= nil and word:find('^%s*[{%[]%s*["}%]]') ~= nil
 end
 
+local ENCODES = { ["events.encode"] = true, ["cjson.encode"] = true }
+
+-- body = event, and json = events.encode(event)
+local function check_encoded(run, table_node)
+  local body, json = tree.item(table_node, "body"), tree.item(table_node, "json")
+  local value = body and values.of(run, body)
+  if value and value.is == "event" then
+    local encoded = ("events.encode(%s)"):format(tree.show(body))
+    run:add("json-event", body, "body must be a text, and an event is none", "write " .. encoded,
+      run:replace(body, encoded))
+  end
+  value = json and values.of(run, json)
+  if value and value.is == "result" and ENCODES[value.of] then
+    local _, pair = tree.item(table_node, "json")
+    run:add("json-by-hand", pair, "json: a text that holds JSON is sent as a text, in quotes", "write body = "
+      .. tree.show(json), run:replace(pair[1], "body"))
+  end
+end
+
 local function check_by_hand(run, table_node)
   for _, name in ipairs { "body", "json", "text" } do
     local value = tree.item(table_node, name)
@@ -249,6 +270,7 @@ local function check_effect(run, node, maker)
   if maker.target then note_target(run, maker.kind, maker.target, tree.item(table_node, "line") ~= nil) end
   if json then check_json(run, json, table_node) end
   check_by_hand(run, table_node)
+  check_encoded(run, table_node)
   if headers then check_headers(run, headers) end
   if maker.target and #run.findings == before then check_fields(run, table_node, maker.kind, maker.target) end
 end

@@ -5,11 +5,19 @@ local constants = require "altinn.events.rules.constants"
 
 local M = { nodes = {} }
 
--- The parts of a key's text.
+-- The parts of a key: of a list, and of texts that are joined.
+local function add_parts(node, list)
+  if node.tag == "Op" and node[1] == "concat" then
+    add_parts(node[2], list)
+    add_parts(node[3], list)
+  else list[#list + 1] = node end
+end
+
 local function parts_of(key)
-  if key.tag ~= "Table" then return { key } end
   local list = {}
-  for _, item in ipairs(key) do list[#list + 1] = item.tag == "Pair" and item[2] or item end
+  for _, item in ipairs(key.tag == "Table" and key or { key }) do
+    add_parts(item.tag == "Pair" and item[2] or item, list)
+  end
   return list
 end
 
@@ -64,7 +72,7 @@ end
 local function check_parts(run, key, parts)
   local seen = {}
   for _, part in ipairs(parts) do seen[own_of(run, part)] = part end
-  if seen.own or seen.unknown or #parts == 1 and seen.colon then return end
+  if seen.own or seen.unknown or key.tag ~= "Table" and seen.colon then return end
   if seen.person then
     run:add("person-key", seen.person, "a key that holds a party and nothing of the letter: the party's second letter"
       .. " would not be sent", "write key = letter")

@@ -61,7 +61,9 @@ end
 local function may_leave(run, node)
   if node.tag == "Return" or node.tag == "Goto" then return true end
   if node.tag == "Call" then return raises(run, node) or values.of(run, node[1]) == false end
-  return node.tag == "Invoke"
+  if node.tag ~= "Invoke" then return false end
+  local value = values.of(run, node[1])
+  return not value or value.is ~= "thing"
 end
 
 local function check_loop(run, node)

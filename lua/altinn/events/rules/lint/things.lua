@@ -118,9 +118,16 @@ local function shape_at(shape, path)
 end
 
 
+local LISTS = { statusHistory = true, attachments = true }
+
 -- A member `name` of an answer, at a path; called: it is called as a method.
 local function check_answer(run, node, answer, path, name, is_called)
   local whole = union(members.shapes, answer.kinds)
+  local list = path[#path]
+  if not is_called and next(whole) and LISTS[list] and path[#path - 1] ~= 1 then
+    return run:add("member", node, ("%s is a list, and has no '%s' of its own"):format(list, name),
+      ("write %s[1].%s, or for _, one in ipairs(%s) do"):format(list, name, list))
+  end
   local known = next(whole) and shape_at(whole, path)
   if not known then return end
   local has_history = #path == 0 and answer.method == "details" and (answer.kinds == nil or answer.kinds.letter)

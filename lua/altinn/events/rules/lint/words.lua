@@ -103,6 +103,10 @@ end
 local function check_body(run, fields)
   local node = tree.item(fields, "run")
   local name = text(node)
+  if node and node.tag == "Function" then
+    return run:add("word", node, "later: run is the name of a body, not a function", "write the function beside run,"
+      .. " and its name here")
+  end
   local message = name and language.unknown_body(name, run.rule.bodies)
   if not message then return end
   local near = suggest.nearest(name, run.rule.bodies)

@@ -19,7 +19,8 @@ local RECIPIENT_SCOPES = "altinn:events.subscribe altinn:correspondence.read"
 local TOKEN_SECONDS = 10 * 365 * 86400
 local DUE_SECONDS = 7 * 86400     -- after which a letter is to be confirmed
 local SLACK = 0.001  -- seconds: an event's time is rounded
-local SAVE_SECONDS = 0.3          -- between two writes of what it knows
+local SAVE_SECONDS = 0.3          -- between two writes of what it knows, at least
+local SHARE = 10                  -- so many times as long as a write took there is none
 local URN = "urn:altinn:resource:"
 
 local Altinn = {}
@@ -88,9 +89,12 @@ end
 ---@return string|nil message
 function Altinn:save(always)
   local now = select(2, self.emulator.clock.real())
-  if not self.changed or not always and now - self.saved < SAVE_SECONDS then return true end
-  self.changed, self.saved = false, now
-  return write(self.file, emulator_kept.text(self.emulator))
+  if not self.changed or not always and now < self.save_at then return true end
+  self.changed = false
+  local fine, message = write(self.file, emulator_kept.text(self.emulator))
+  local ended = select(2, self.emulator.clock.real())
+  self.save_at = ended + math.max(SAVE_SECONDS, SHARE * (ended - now))
+  return fine, message
 end
 
 -- A subscription for each resource, as its owner has it. Those of an earlier run go where they went: to this host, if
@@ -304,7 +308,7 @@ end
 function M.new(options)
   local fine, known = pcall(known_of, options.file)
   if not fine then return nil, known, "storage" end
-  local self = setmetatable({ file = options.file, saved = 0, changed = true, turn = 0 }, Altinn)
+  local self = setmetatable({ file = options.file, save_at = 0, changed = true, turn = 0 }, Altinn)
   local emulator, message, code = server.new {
     listen = options.listen, now = known and math.max(known.now, os.time()) or nil, visible_after = 0,
     world = world.new { organisation = RECIPIENT, accept_any_grant = true },

@@ -101,7 +101,7 @@ describe("why not yet", function()
       assert.are.same({ "limit" }, kinds(second))
       assert.are.same({ 1, 1 }, { second.not_yet[1].at_once, second.not_yet[1].in_flight })
       assert.are.equal(first.run.event, second.not_yet[1].runs[1].event)
-      says(second.answer, "not yet: rule 'limited' is at its limit of 1 at once: event " .. first.run.event)
+      says(second.answer, ("not yet: rule 'limited' is at its limit of 1 at once: event %d"):format(first.run.event))
     end)
 
     it("names the whole line down to its head, and what the head waits for", function()

@@ -237,10 +237,17 @@ local function take_away(self, entry, run)
   self.sim:advance(math.max(at, self.sim:now()) + 1)
 end
 
--- A blocker that came up after the statement: a run that ended since, or that of a rule which others filled.
-local function is_new(blocker, asked)
-  local changed = blocker.head and (blocker.head.since or blocker.head.due) or blocker["until"]
-  return changed ~= nil and state.milliseconds(changed) / 1000 > asked or blocker.kind == "limit"
+-- Whether a blocker came up after the statement before: of a run that has ended an attempt since, or begun.
+local function is_new(blocker, entry, asked, before)
+  if blocker.kind == "limit" then return not before.limit end
+  local changed = blocker.head and blocker.head.since or blocker["until"] and entry.run.changed
+  return changed ~= nil and state.milliseconds(changed) / 1000 >= math.floor(asked)
+end
+
+local function kinds_of(entry)
+  local set = {}
+  for _, blocker in ipairs(entry.not_yet) do set[blocker.kind] = true end
+  return set
 end
 
 local function tell(entry)
@@ -270,10 +277,10 @@ local function check(self, run, at)
     local asked = self.sim:now()
     assert(#entry.not_yet > 0, at .. ": nothing is said to be in the way\n" .. table.concat(said, "\n"))
     for _, blocker in ipairs(round > 1 and entry.not_yet or {}) do
-      assert(is_new(blocker, run.asked), ("%s: blocked by what was there before, and not said\n%s"):format(at,
-        table.concat(said, "\n")))
+      assert(is_new(blocker, entry, run.asked, run.kinds), ("%s: blocked by what was there before, and not said\n%s")
+        :format(at, table.concat(said, "\n")))
     end
-    run.asked = asked
+    run.asked, run.kinds = asked, kinds_of(entry)
     for _, blocker in ipairs(entry.not_yet) do tally[blocker.kind] = (tally[blocker.kind] or 0) + 1 end
     take_away(self, entry, run)
     local begun = self.begun[key]
@@ -282,6 +289,59 @@ local function check(self, run, at)
   end
   error(("%s: it does not begin\n%s"):format(at, table.concat(said, "\n")))
 end
+
+local TWO = [[
+rule { name = "both", on = "correspondencepublished", repeats = true,
+  run = function(event)
+    if event.id:find "timer" then return later { at = "60s", run = "due" } end
+    return retry_after("1h", "not now")
+  end,
+  due = function() return done() end }
+rule { name = "limited", on = "correspondencepublished", repeats = true, order = false, limit = { at_once = 1 },
+  run = function(event) return send.http "one" { key = event.id } end }
+]]
+
+describe("why, of a simulated host", function()
+  local sim
+
+  setup(function()
+    folder = process.folder()
+    local made = prepared("two", TWO)
+    sim = simulation.new { config = made.config, set = made.set, now = NOW, outside = function() end }
+    for _, id in ipairs { "a-timer", "b", "c" } do assert(sim:push(sample.text { id = id }).status == 200) end
+    sim:settle()
+    on = made
+  end)
+
+  teardown(function()
+    sim:close()
+    process.remove(folder)
+  end)
+
+  local function of(sequence, rule)
+    local answer = assert(why.of { inbox = sim:path(), sequence = sequence, set = on.set, config = on.config,
+      now = sim:now(), host = sim:state(sequence), rule = rule })
+    local kinds = {}
+    for index, blocker in ipairs(answer.rules[1].not_yet) do kinds[index] = blocker.kind end
+    return kinds, answer.rules[1]
+  end
+
+  it("tells of a timer also that it will stand behind a run that waits longer", function()
+    local kinds, entry = of(1, "both")
+    assert.are.same({ "time", "behind" }, kinds)
+    assert.are.same({ 2, "later" }, { entry.not_yet[2].head.event, entry.not_yet[2].head.state })
+    assert.are.same({ 2, 3 }, entry.not_yet[2].events)
+    assert.are.same({ "time" }, (of(2, "both")))
+    assert.are.same({ "behind" }, (of(3, "both")))
+  end)
+
+  it("tells how many runs have their turn before, at the limit of a rule", function()
+    local _, entry = of(3, "limited")
+    assert.are.equal("not yet: rule 'limited' is at its limit of 1 at once: event 1 holds it; at most 1 before it",
+      entry.answer)
+    assert.are.equal(0, select(2, of(2, "limited")).not_yet[1].before)
+  end)
+end)
 
 describe("stated blockers of 'not yet'", function()
   setup(function()

@@ -136,7 +136,7 @@ end
 
 local function told(world, run, in_flight)
   local since = in_flight[run.sequence]
-  return { event = run.sequence, state = since and "running" or run.state, since = since,
+  return { event = run.sequence, state = since and "running" or run.state, since = since or moment(run.changed),
     due = run.due > world.now and moment(run.due) or nil, reason = shown.masked(run.reason) }
 end
 
@@ -230,7 +230,7 @@ function M.limit(world, name, run)
   local in_flight, entry = flying(world, name)
   if not entry or not entry.at_once or entry.in_flight < entry.at_once or in_flight[run.sequence] then return nil end
   local runs = json.list {}
-  for index, one in ipairs(entry.oldest) do runs[index] = { event = one.event, since = one.since } end
+  for index, one in ipairs(entry.oldest) do runs[index] = { event = math.tointeger(one.event), since = one.since } end
   return { kind = "limit", rule = name, at_once = entry.at_once, in_flight = entry.in_flight, runs = runs,
     before = ready_before(world, name, run, in_flight) }
 end

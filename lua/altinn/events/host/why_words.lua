@@ -14,7 +14,7 @@ local function times(count) return count == 1 and "1 attempt" or ("%d attempts")
 
 local function events_of(list)
   local names = {}
-  for index, one in ipairs(list) do names[index] = tostring(type(one) == "table" and one.event or one) end
+  for index, one in ipairs(list) do names[index] = ("%d"):format(one.event) end
   return (#names == 1 and "event " or "events ") .. table.concat(names, ", ")
 end
 
@@ -84,7 +84,7 @@ function say.behind(one)
 end
 
 function say.limit(one)
-  local before = one.before > 0 and ("; at most %d more come first"):format(one.before) or ""
+  local before = one.before > 0 and ("; at most %d before it"):format(one.before) or ""
   return ("rule '%s' is at its limit of %d at once: %s %s it%s"):format(one.rule, one.at_once, events_of(one.runs),
     #one.runs == 1 and "holds" or "hold", before)
 end

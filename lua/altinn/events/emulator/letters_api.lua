@@ -52,7 +52,7 @@ local function details(emulator, request)
   local letter, refusal, roles, caller = find(emulator, request, "both", false)
   if not letter then return refusal end
   if roles.acts_as_recipient then emulator.letters:fetch(letter, caller.party, true) end
-  return reply_json(request, view.details(letter, sees(letter, roles), emulator))
+  return reply_json(request, view.details_text(letter, sees(letter, roles), emulator))
 end
 
 -- The content counts as fetched and read, unless the token may write as well.

@@ -50,8 +50,9 @@ local function reference_rows(letter)
   return list
 end
 
-local function overview_members(letter, sees, body)
-  local spec, now = letter.spec, letters.highest(letter)
+-- The members that stay as they are.
+local function fixed_members(letter, sees, body)
+  local spec = letter.spec
   return {
     { "resourceId", letter.resource }, { "sender", letter.sender },
     { "sendersReference", spec.sendersReference or "" }, { "messageSender", spec.messageSender or "" },
@@ -62,11 +63,28 @@ local function overview_members(letter, sees, body)
     { "ignoreReservation", spec.ignoreReservation == true }, { "isConfirmationNeeded", letter.confirmation },
     { "isConfidential", spec.isConfidential == true }, { "allowForwarding", spec.allowForwarding == true },
     { "recipient", letter.recipient }, { "correspondenceId", letter.id },
-    { "created", wire.offset_time(letter.created) }, { "status", now.status }, { "statusText", now.text },
+    { "created", wire.offset_time(letter.created) },
+  }
+end
+
+-- The fixed members of a letter whose attachments cannot change are written once.
+local function fixed(letter, sees, body)
+  if #letter.attachments > 0 then return fixed_members(letter, sees, body) end
+  local key = body .. (sees.content and "+" or "-")
+  letter.written = letter.written or {}
+  letter.written[key] = letter.written[key] or wire.members(fixed_members(letter, sees, body), true)
+  return { { nil, letter.written[key] } }
+end
+
+local function overview_members(letter, sees, body)
+  local now, members = letters.highest(letter), fixed(letter, sees, body)
+  for _, member in ipairs {
+    { "status", now.status }, { "statusText", now.text },
     { "statusChanged", wire.offset_time(now.at) }, { "notifications", order_rows(letter) },
     { "altinn2CorrespondenceId", nil }, { "published", wire.offset_time(letters.has_been(letter, "Published")) },
     { "read", wire.offset_time(letters.has_been(letter, "Read")) },
-  }
+  } do members[#members + 1] = member end
+  return members
 end
 
 --- The overview of a letter.
@@ -147,6 +165,22 @@ function M.details(letter, sees, emulator)
   members[#members + 1] = { "statusHistory", history(letter.history, sees.all) }
   members[#members + 1] = { "systemLabel", "Default" }
   return wire.object(members, true)
+end
+
+--- The text of a letter's details, which is written anew when something has become of the letter.
+---@param letter table
+---@param sees { content: boolean, all: boolean }
+---@param emulator table
+---@return table text of wire.raw
+function M.details_text(letter, sees, emulator)
+  if #letter.orders > 0 or #letter.attachments > 0 then
+    return wire.raw(wire.encode(M.details(letter, sees, emulator)))
+  end
+  local key = ("%d %s %s"):format(#letter.history, sees.content, sees.all)
+  if letter.shown_as ~= key then
+    letter.shown_as, letter.shown = key, wire.raw(wire.encode(M.details(letter, sees, emulator)))
+  end
+  return letter.shown
 end
 
 local function attachment_members(one)

@@ -133,7 +133,7 @@ function M.raw(text)
 end
 
 --- An object whose members are written in this order; nil ones are left out.
----@param members table[] each { name, value }
+---@param members table[] each { name, value }, or { nil, text } of several: see M.members
 ---@param nulls boolean|nil write nil members as null
 ---@return table
 function M.object(members, nulls)
@@ -167,7 +167,10 @@ local function encode_object(out, members, quoted)
   local names, nulls, before = names_of[quoted] or {}, members.nulls, "{"
   for index = 1, #members do
     local name, value = members[index][1], members[index][2]
-    if value ~= nil or nulls then
+    if name == nil then
+      out[#out + 1] = before .. value
+      before = ","
+    elseif value ~= nil or nulls then
       local at = #out
       out[at + 1], out[at + 2] = before, names[name] or add_name(name, quoted)
       if value == nil then out[at + 3] = "null" else encode(out, value, quoted) end
@@ -229,6 +232,14 @@ end
 ---@return string
 function M.plain(value)
   return text_of(value, quote_plainly)
+end
+
+--- The JSON text of an object's members, for a place among those of another.
+---@param members table[] as of M.object
+---@param nulls boolean|nil
+---@return string text
+function M.members(members, nulls)
+  return M.encode(M.object(members, nulls)):sub(2, -2)
 end
 
 local decoder = require("cjson.safe").new()

@@ -94,6 +94,18 @@ describe("README.md", function()
     assert.is_true(count > 0)
   end)
 
+  it("has a spec of a world that holds", function()
+    local count = 0
+    for _, block in ipairs(list) do
+      if block.marker == "world" then
+        local env = setmetatable({ it = function(_, tell) tell() end }, { __index = _G })
+        assert(load(block.text, "@examples/rules/README.lua", "t", env))()
+        count = count + 1
+      end
+    end
+    assert.are.equal(1, count)
+  end)
+
   it("shows examples as they are", function()
     local count = 0
     for _, block in ipairs(list) do

@@ -10,7 +10,7 @@ local rules = require "altinn.events.rules"
 local things = require "altinn.events.rules.thing"
 
 local FOLDER = "lua/altinn/events/library/"
-local NAMES = { "catalogue", "client", "configuration", "effects", "events", "resty", "rules" }
+local NAMES = { "catalogue", "client", "configuration", "effects", "events", "resty", "rules", "test" }
 
 local files, classes, aliases = {}, {}, {}
 for _, name in ipairs(NAMES) do
@@ -188,6 +188,13 @@ describe("of the module", function()
     for name in pairs(defined.fields) do names[name] = true end
     assert.are.same(sorted(events), sorted(names, { on_reveal = true }))
     same_methods("altinn.events", events)
+  end)
+
+  it("the test world's methods are defined", function()
+    local methods = {}
+    for name, fn in pairs(require("altinn.events.test.world").methods) do methods[name] = fn end
+    same_methods("altinn.events.test.world", methods)
+    same_methods("altinn.events.test", require "altinn.events.test")
   end)
 
   it("the methods of matchers, clients, letters and attachments are defined", function()

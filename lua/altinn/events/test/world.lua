@@ -1,7 +1,6 @@
 -- The test world: the real host in a simulation (or as it is), Altinn in the emulator, targets that do as they are
 -- told, and one clock for all of them, which the spec moves.
 local arguments = require "altinn.events.rules.arguments"
-local behaviours = require "altinn.events.test.behaviour"
 local calendar = require "altinn.events.rules.calendar"
 local core = require "altinn.events.core"
 local crash = require "altinn.events.test.crash"
@@ -432,6 +431,9 @@ function World:close()
   if #faults[2] > 0 then mistake.raise("the host broke its promise: %s", table.concat(faults[2], "; ")) end
 end
 
+-- What the parts of the world call.
+local INNER = { check_open = true, seconds = true, check = true, thing_of = true, post = true, listen = true }
+
 local methods = {}
 for name, method in pairs(World) do methods[name] = method end
 
@@ -447,6 +449,8 @@ World.__index = function(_, name)
   mistake.raise("a world has no '%s'%s", tostring(name), suggest.hint(tostring(name), methods))
 end
 
-M.behaviours = behaviours
+-- For the definitions of editors: what specs may call.
+M.methods = {}
+for name, method in pairs(methods) do M.methods[name] = not INNER[name] and method or nil end
 
 return M

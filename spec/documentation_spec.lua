@@ -98,7 +98,7 @@ describe("README.md", function()
     local count = 0
     for _, block in ipairs(list) do
       if block.marker == "world" then
-        local env = setmetatable({ it = function(_, tell) tell() end }, { __index = _G })
+        local env = setmetatable({ it = function(_, tell) tell() end, assert = assert }, { __index = _G })
         assert(load(block.text, "@examples/rules/README.lua", "t", env))()
         count = count + 1
       end

@@ -20,6 +20,10 @@
 ** for this many times as long as the call took, so that it reaches its hook. */
 #define QUIET_FACTOR 10
 
+/* Room that a rule's Lua thread gets at once: a stack that grows by doubling moves several
+** times in each run. */
+#define STACK_SLOTS 160
+
 /* Instructions between two looks at the counter. */
 #define COUNT_STEP 1000
 
@@ -216,6 +220,7 @@ static int budget_start (lua_State *L) {
   lua_Integer bytes = luaL_checkinteger(L, 3);
   luaL_argcheck(L, seconds > 0 && seconds < 1e6, 2, "seconds out of range");
   luaL_argcheck(L, bytes > 0, 3, "bytes out of range");
+  (void)lua_checkstack(co, STACK_SLOTS);
   budget->instructions = luaL_optinteger(L, 4, -1);
   budget->limit = budget->used + (size_t)bytes;
   budget->refused = false;

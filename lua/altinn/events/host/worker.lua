@@ -33,7 +33,7 @@ local SENDING = 16          -- runs of one rule that send effects at the same ti
 local CONNECTIONS = 256
 local KEPT_BYTES = 512 << 20  -- a worker whose Lua state is larger loads its rules anew
 local LOOK_SECONDS = 1
-local PAUSE = 400            -- of the collector, in a worker that is made for a while: see the manual of Lua
+local PAUSE = 600            -- of the collector, in a worker that is made for a while: see the manual of Lua
 
 local Worker = {}
 Worker.__index = Worker

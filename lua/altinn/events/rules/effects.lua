@@ -217,7 +217,7 @@ function M.prepare(effect, about, targets)
   if not item.key then return fail(effect, message) end
   local record
   record, message = M.kinds[effect.kind].record(effect, target, { event = about.event, now = about.now,
-    key = item.key, key_digest = digest.hex(item.key) .. digest.hex(item.key:reverse()) })
+    key = item.key })
   if not record then return fail(effect, message) end
   record.kind, record.probe = effect.kind, effect.probe
   item.text, message = json.encode(record)

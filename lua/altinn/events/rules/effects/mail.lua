@@ -2,6 +2,7 @@
 -- bytes go out again.
 local base64 = require "altinn.events.support.base64"
 local core = require "altinn.events.core"
+local digest = require "altinn.events.support.digest"
 local lists = require "altinn.events.support.lists"
 local mail_text = require "altinn.events.support.mail_text"
 local targets = require "altinn.events.rules.effects.target"
@@ -111,7 +112,8 @@ local function message_of(effect, target, about, mailboxes)
     mail_text.addresses("From", { from }),
     mail_text.addresses("To", mailboxes),
     mail_text.header("Subject", effect.subject),
-    ("Message-ID: <%s@%s>"):format(about.key_digest, from.address:match("@(.*)$")),
+    ("Message-ID: <%s%s@%s>"):format(digest.hex(about.key), digest.hex(about.key:reverse()),
+      from.address:match("@(.*)$")),
     "Auto-Submitted: auto-generated",
     "MIME-Version: 1.0",
     "Content-Type: text/plain; charset=utf-8",
@@ -122,7 +124,7 @@ end
 --- The record of an effect: see http.lua.
 ---@param effect table
 ---@param target table
----@param about { now: number|nil, key_digest: string } now: seconds since 1970; key_digest: stands for the key
+---@param about { now: number|nil, key: string } now: seconds since 1970; key: the effect's
 ---@return { to: string[], message: string }|nil record
 ---@return string|nil message
 function M.record(effect, target, about)

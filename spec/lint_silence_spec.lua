@@ -326,3 +326,35 @@ describe("check is silent of time, memory and steps", function()
     local function fill(list) list[1] = "a" end
     ]] .. rule [[ local list = {} fill(list) return done(list[1]) ]])
 end)
+
+describe("check is silent of what stands outside of bodies", function()
+  silent("an effect's kind and target in a variable of the file", 'local to_print = send.http "print"\n' .. rule([[
+    return to_print { key = letter, json = { status = letter:details().status } } ]],
+    'may = { "read:details", "send:print" },'))
+  silent("a word that is required", 'local events = require "altinn.events"\n' .. rule [[
+    return done(events.describe(event).name) ]])
+  silent("a table that is called", rule [[
+    local list = setmetatable({}, { __call = function() return nil end })
+    for one in list do log(one) end
+    return done() ]])
+  silent("a function that makes bodies", [[
+    local function to(target) return function(_, letter) return send.http(target) { key = letter } end end
+    rule { name = "a", on = "correspondencepublished", run = to "print" } ]])
+  silent("rules that a loop makes", [[
+    for _, name in ipairs { "a", "b" } do
+      rule { name = "to-" .. name, on = "correspondencepublished", run = function(_, letter)
+        return send.http("print") { key = { letter, name } }
+      end }
+    end ]])
+  silent("a function that is named before", "local tell\n" .. rule [[ return tell(letter) ]]
+    .. "function tell(letter) return done(letter:details().status) end")
+  silent("a rule of several kinds of things", [[
+    rule { name = "a", on = { "correspondencepublished", "attachmentpublished" }, run = function(_, thing)
+      if thing.kind == "attachment" then return done(tostring(#thing:letters())) end
+      return done(thing:details().status)
+    end }]])
+  silent("a failure that becomes a wish", rule [[
+    local ok, failure = pcall(function() return letter:overview() end)
+    if not ok then return failure.code == "not_found" and skip("gone") or retry_after("1h", failure.message) end
+    return done() ]])
+end)

@@ -264,6 +264,7 @@ end
 
 local function check_effect(run, node, maker)
   local table_node = node[2]
+  if maker.target and node[1].tag ~= "Call" then check_power(run, node, maker.kind, maker.target) end
   if not table_node or table_node.tag ~= "Table" then return end
   local json, headers = tree.item(table_node, "json"), tree.item(table_node, "headers")
   local before = #run.findings

@@ -128,7 +128,7 @@ local function check_hidden(file, node)
   if not HIDDEN[word] or node.var == nil then return end
   local value = value_of(node)
   local is_same = value and value.tag == "Index" and tree.text(value[2]) == word
-    or value and tree.is_global(value, word)
+    or value and (tree.is_global(value, word) or value.tag == "Call" and tree.is_global(value[1], "require"))
   if is_same or value and value.tag == "Function" then return end
   local use = first_use(node, tree.function_of(node) or file.chunk.tree)
   if use and use.tag == "Call" and value and PLAIN[value.tag] then

@@ -217,7 +217,7 @@ end
 local function check_for(run, node)
   local list = node[2][1]
   local value = #node[2] == 1 and values.of(run, list)
-  local is_list = value and (value.is == "list" or value.is == "table")
+  local is_list = value and (value.is == "list" or list.tag == "Table")
     or value and value.is == "answer" and (value.path[#value.path] == "attachments"
       or value.path[#value.path] == "statusHistory")
   if is_list then

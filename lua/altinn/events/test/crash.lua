@@ -14,7 +14,9 @@ local function told(world, tell, new, number)
   local fine, message = xpcall(tell, mistake.described, fresh)
   local list = is_simulated and fresh.host:boundaries() or {}
   local closed, fault = pcall(fresh.close, fresh)
-  if fine and not closed then fine, message = false, fault end
+  if not closed then   -- what the host did wrong is why the scenario failed
+    fine, message = false, fine and fault or ("%s\n%s"):format(tostring(fault), tostring(message))
+  end
   return fine, message, table.move(list, before + 1, #list, 1, {})
 end
 

@@ -85,6 +85,20 @@ describe("check --fix", function()
     assert.are.equal('return {\n  listen = "127.0.0.1:8480",\n}\n', process.read(folder .. "/altinn-events.lua"))
   end)
 
+  it("writes the powers that the bodies use", function()
+    command.write("altinn-events.lua", 'return { targets = { print = { url = "https://print.example.no" } } }')
+    command.rules('rule {\n  name = "a", on = "correspondencepublished",\n  run = function(event, letter)\n'
+      .. '    step("confirm", function() return letter:confirm() end)'
+      .. '\n    return send.http("print") { key = letter }\n  end,\n}\n'
+      .. 'rule { name = "b", on = "*", may = { "read:overview" }, run = function(event, letter)\n'
+      .. '  if letter:overview().status == "Read" then return skip("read") end\n'
+      .. '  return send.http("print") { key = letter } end }\n')
+    local status, _, err = run("check", "--fix")
+    assert.are.equal(0, status, err)
+    says(process.read(folder .. "/rules/one.lua"), '\n  may = { "confirm", "send:print" },\n  run = function(event',
+      'may = { "read:overview", "send:print" }, run')
+  end)
+
   it("mends lines that end as in Windows, after a byte order mark", function()
     command.rules("\239\187\191" .. WRONG:gsub(', "x"', ""):gsub("\n", "\r\n"))
     assert.are.equal(0, (run("check", "--fix")))

@@ -4,6 +4,7 @@ local faults = require "altinn.events.support.faults"
 local finding = require "altinn.events.rules.finding"
 local head_lint = require "altinn.events.rules.head_lint"
 local head_places = require "altinn.events.rules.head_places"
+local language = require "altinn.events.rules.language"
 local lint = require "altinn.events.rules.lint"
 local targets_lint = require "altinn.events.rules.lint.effects"
 local load_findings = require "altinn.events.rules.load_findings"
@@ -108,6 +109,24 @@ local function check_powers_of_head(list, rule, targets)
   end
 end
 
+-- Lets the first finding about a lacking power of each rule add all that the bodies use, where the text tells all.
+local function add_power_fixes(list, found, set, runs)
+  local first = {}
+  for _, one in ipairs(found) do
+    if one.code == "power" and one.rule and not first[one.rule] then first[one.rule] = one end
+  end
+  for _, rule in ipairs(next(first) and set or {}) do
+    local one, run = first[rule.name], runs[rule]
+    local places = one and one.file == rule.file and run and run.complete and list:places_of(rule.file)
+    local text = places and places:rule(rule.name, rule.line)
+    local missing = {}
+    for _, power in ipairs(text and run.powers or {}) do
+      if not language.may(rule, power) then missing[#missing + 1] = power end
+    end
+    if #missing > 0 then one.fix = one.fix or places:empowered(text, missing, run.powers) end
+  end
+end
+
 -- What asks Altinn.
 
 -- The way to the part of a head that makes a rule ask Altinn, and its name; nil: none does.
@@ -148,6 +167,7 @@ function M.of(set, targets, has_altinn)
   end
   check_duplicates(list, set)
   local found, runs = lint.of(set, targets)
+  add_power_fixes(list, found, set, runs)
   for _, one in ipairs(found) do list[#list + 1] = one end
   for _, one in ipairs(load_findings.of_texts(set.sources)) do list[#list + 1] = one end
   for _, rule in ipairs(has_altinn == false and set or {}) do check_asking(list, rule, runs[rule]) end

@@ -139,6 +139,40 @@ function Places:bodies(rule)
   return #parts > 0 and table.concat(parts, "\0") or nil
 end
 
+local function quoted(list)
+  local parts = {}
+  for index, one in ipairs(list) do parts[index] = ("%q"):format(one) end
+  return table.concat(parts, ", ")
+end
+
+-- An insertion before a node, or behind it.
+local function inserted(self, node, text, is_behind)
+  local line, column = self:position(node)
+  if is_behind then column = column + node.end_offset - node.offset + 1 end
+  return { { line = line, column = column, end_line = line, end_column = column, text = text } }
+end
+
+--- The edit that gives a rule more powers: in the list of its `may`, or in a new one, with those that it has without,
+--- before `run`. nil: the text has no place for it.
+---@param rule table of Places:rule
+---@param missing string[]
+---@param all string[] what a new `may` says
+---@return altinn.events.edit[]|nil
+function Places:empowered(rule, missing, all)
+  local may, run = item_of(rule.fields or {}, "may"), item_of(rule.fields or {}, "run")
+  if may then
+    local list = may[2]
+    local last = list.tag == "Table" and list[#list]
+    if not last or last.tag ~= "String" or last.line ~= list.line then return nil end
+    return inserted(self, last, ", " .. quoted(missing), true)
+  elseif run and run.tag == "Pair" then
+    local line, column = self:position(run[1])
+    local before = line_of(self.text, line):sub(1, column - 1)
+    local is_first = not before:find("%S")
+    return inserted(self, run[1], ("may = { %s },%s"):format(quoted(all), is_first and "\n" .. before or " "))
+  end
+end
+
 --- The edit that puts a word in the place of a node that is a name or a text with the word `instead` in it. Only such a
 --- node has one.
 ---@param node table

@@ -9,6 +9,13 @@ local M = {}
 ---@field at_key boolean|nil the name is wrong, not its value
 ---@field word string|nil what certainly is meant instead of the text or the name there
 
+-- Remedies that stand in parentheses after the message: how each begins, and the pattern of the part in parentheses.
+local INSIDE = {
+  { "did you mean '", "^did you mean '.-'%?" }, { "here it is ", "^here it is .*" },
+  { "Altinn's word; here it is ", "^Altinn's word; here it is .*" }, { "there are: ", "^there are: .*" },
+  { "is \"", "^is \".-\" meant, in quotes%?" },
+}
+
 --- What is wrong and what to do, as one sentence: a suggestion in parentheses after the message, another remedy after a
 --- colon.
 ---@param message string
@@ -16,13 +23,14 @@ local M = {}
 ---@return string
 function M.sentence(message, remedy)
   if not remedy then return message end
-  local suggestion, rest = remedy:match("^(did you mean '.-'%?)(.*)$")
-  if not suggestion then suggestion, rest = remedy:match("^(here it is .*)()$") end
-  if not suggestion then suggestion, rest = remedy:match("^(Altinn's word; here it is .*)()$") end
-  if not suggestion then suggestion, rest = remedy:match("^(is \".-\" meant, in quotes%?)()$") end
-  if not suggestion then return ("%s: %s"):format(message, remedy) end
-  if type(rest) ~= "string" then rest = "" end
-  return ("%s (%s)%s"):format(message, suggestion, (rest:gsub("^ (%a?)", function(c) return "; " .. c:lower() end)))
+  for _, one in ipairs(INSIDE) do
+    local suggestion = remedy:match(one[2])
+    if suggestion then
+      local rest = remedy:sub(#suggestion + 1):gsub("^ (%a?)", function(letter) return "; " .. letter:lower() end)
+      return ("%s (%s)%s"):format(message, suggestion, rest)
+    end
+  end
+  return ("%s: %s"):format(message, remedy)
 end
 
 --- Takes a hint in parentheses apart from a message: "no word (did you mean 'x'?)".
@@ -30,11 +38,11 @@ end
 ---@return string message
 ---@return string|nil remedy
 function M.apart(text)
-  for _, hint in ipairs { "(did you mean '", "(here it is ", "(Altinn's word; here it is ", "(is \"" } do
-    local from = text:find(" " .. hint, 1, true)
-    local message, inside, rest = from and text:sub(1, from - 1), text:match("^%((.-%??)%)(.*)$", from and from + 1)
-    if from and (inside:sub(-1) == "?" or hint:find("here it is", 1, true)) then
-      return message, (inside .. rest:gsub("^; ", " "))
+  for _, one in ipairs(INSIDE) do
+    local from = text:find(" (" .. one[1], 1, true)
+    local inside, rest = text:match("^%((.-)%)(.*)$", from and from + 1)
+    if from and inside and inside:find(one[2] .. "$") then
+      return text:sub(1, from - 1), (inside .. rest:gsub("^; ", " "))
     end
   end
   return text

@@ -259,7 +259,8 @@ describe("misuse of a world", function()
       { "rules is missing", function() test.world {} end },
       { "a time is needed", function() test.world { rules = { PAPER }, now = "tomorrow" } end },
       { "host is", function() test.world { rules = { PAPER }, host = "reel" } end },
-      { "configuration: ", function() test.world { rules = { PAPER }, configuration = { target = {} } } end },
+      { "unknown key 'target'", function() test.world { rules = { PAPER }, configuration = { target = {} } } end },
+      { "configuration: ", function() test.world { rules = { PAPER }, configuration = "examples/none.lua" } end },
       { "no letter is ever 'Opened'", function() letter:has_been "Opened" end },
       { "fresh worlds", function() world:crash_points(function() end) end },
     }

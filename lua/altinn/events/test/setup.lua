@@ -124,17 +124,22 @@ end
 
 -- The configuration.
 
+local function refuse_configuration(faults)
+  local lines = {}
+  for index, one in ipairs(config_module.findings(faults)) do lines[index] = findings.text(one) end
+  mistake.raise("configuration: %s", table.concat(lines, "\n"))
+end
+
 local function configured(given)
   if given == nil then return {} end
   if type(given) == "string" then
-    local config, problems = config_module.load { config = given, needs = {} }
-    if not config then mistake.raise("configuration: %s", table.concat(problems, "\n")) end
-    return config
+    local config, _, faults = config_module.load { config = given, needs = {} }
+    return config or refuse_configuration(faults)
   end
   if type(given) ~= "table" then mistake.raise("configuration: a file or a table, not a %s", type(given)) end
   local problems = {}
   keys.check(given, problems)
-  if #problems > 0 then mistake.raise("configuration: %s", table.concat(problems, "\n")) end
+  if #problems > 0 then refuse_configuration(problems) end
   return given
 end
 

@@ -1,5 +1,5 @@
 ---@meta altinn.events.test
--- The test world, for editors: local test = require "altinn.events.test".
+-- The test world, the module altinn.events.test, for editors.
 
 --- How a target behaves: "up", "down", "slow", "dies at connect", "dies in TLS", "dies before the request",
 --- "dies in the body", "dies after the body", "dies after the status"; a table; or a function that answers for itself.

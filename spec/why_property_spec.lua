@@ -212,10 +212,23 @@ function remove.behind(self, blocker)
   for _, sequence in ipairs(blocker.events) do by_hand(self, "discard", sequence, blocker.rule) end
 end
 
+-- The runs of a rule that are in flight, as a text.
+local function in_flight(self, name)
+  for _, rule in ipairs(self.sim:state().rules) do
+    local events = {}
+    for index, run in ipairs(rule.oldest) do events[index] = run.event end
+    if rule.rule == name then return table.concat(events, " ") end
+  end
+end
+
+-- One run after the other ends. (Some requests have no run any more that waits for the answer.)
 function remove.limit(self, blocker)
   for _ = 0, blocker.before do
-    answer_pending(self, "two", 1)
-    self.sim:settle()
+    local before = in_flight(self, blocker.rule)
+    while #self.pending.two > 0 and in_flight(self, blocker.rule) == before do
+      answer_pending(self, "two", 1)
+      self.sim:settle()
+    end
   end
 end
 

@@ -28,6 +28,10 @@
 #include "lua/host/state.h"
 #include "lua/host/versions.h"
 
+#ifndef sigev_notify_thread_id /* timer_create(2); older C libraries lack the name */
+#define sigev_notify_thread_id _sigev_un._tid
+#endif
+
 #define WATCH_NS 20000000 /* between two looks at the time that a slice has taken */
 #define STEP "altinn.events.host.simulation.step"
 
@@ -52,7 +56,7 @@ static bool make_watch (ae_simulation *s) {
   memset(&event, 0, sizeof event);
   event.sigev_notify = SIGEV_THREAD_ID;
   event.sigev_signo = AE_BUDGET_SIGNAL;
-  event._sigev_un._tid = (pid_t)syscall(SYS_gettid);
+  event.sigev_notify_thread_id = (pid_t)syscall(SYS_gettid);
   s->watched = timer_create(CLOCK_MONOTONIC, &event, &s->watch) == 0;
   return s->watched;
 }

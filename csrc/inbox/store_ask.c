@@ -8,6 +8,7 @@
 #include <sqlite3.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #define BUSY_MS 10000
@@ -150,6 +151,13 @@ static ae_code check_version (ae_ask *ask, ae_error *error) {
 
 /* Until the version is checked, closing does not checkpoint: a file that is no inbox
 ** or damaged keeps its log. */
+/* Whether the file has hard links: then its log shows the next host which name was used last,
+** and stays where it is. */
+static bool has_other_names (const ae_ask *ask) {
+  struct stat info;
+  return stat(ask->path, &info) == 0 && info.st_nlink > 1;
+}
+
 static ae_code open_database (ae_ask *ask, ae_error *error) {
   ae_code code;
   if (sqlite3_open_v2(ask->path, &ask->db, SQLITE_OPEN_READWRITE, ae_disk_vfs(ask->path)) !=
@@ -161,7 +169,7 @@ static ae_code open_database (ae_ask *ask, ae_error *error) {
   code = check_version(ask, error);
   if (code == AE_OK && !(ae_ask_functions(ask) && ae_ask_line_functions(ask)))
     code = fail(ask, error);
-  if (code == AE_OK)
+  if (code == AE_OK && !has_other_names(ask))
     (void)sqlite3_db_config(ask->db, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 0, (int *)NULL);
   return code;
 }

@@ -321,6 +321,15 @@ describe("a simulated host", function()
     for _, request in ipairs(sim.sent) do assert.are.equal("paper-2", request.rule) end
   end)
 
+  it("logs also what its host finds at its start", function()
+    local sim <close> = start(PAPER)
+    sim:push(letter(1))
+    sim:settle()
+    assert(sim:reload(prepared((PAPER:gsub('"paper"', '"paper-2"'):gsub("published", "receiverread")))))
+    sim:kill()
+    assert.is_truthy(sim.lines[#sim.lines]:find("^warn abandoned reason=no rule of this name .* rule=paper runs=1$"))
+  end)
+
   it("stops in order and starts again, and a run in flight ends before", function()
     local sim <close> = start(SENDS, { outside = function(_, reply, sim)
       sim:after(3, function() reply { status = 200 } end)

@@ -1,5 +1,6 @@
 -- What `why` says stands in the way of a run does stand there: in random states of a simulated host, the stated
--- blockers are taken away, and the run begins within a second. WHY=10000 sets the number of states.
+-- blockers are taken away, and the run begins within a second. WHY=10000 sets the number of states, WHY_SEED the first
+-- seed.
 local config_module = require "altinn.events.host.config"
 local hands = require "altinn.events.host.inbox_acts"
 local inbox = require "altinn.events.host.inbox"
@@ -11,6 +12,7 @@ local state = require "altinn.events.host.state"
 local why = require "altinn.events.host.why"
 
 local STATES = tonumber(os.getenv "WHY") or 200
+local FIRST = tonumber(os.getenv "WHY_SEED") or 1
 local PICKS = 4       -- runs that are looked at in one world
 local NOW = 1766480400
 local ROUNDS = 12
@@ -79,8 +81,8 @@ local function outside(self, request, reply)
     return nil
   end
   local list = {}  -- the events API
-  for id, body in pairs(self.bodies) do
-    if self.vouched[id] then list[#list + 1] = body end
+  for number, body in ipairs(self.bodies) do
+    if self.vouched[number] then list[#list + 1] = body end
   end
   reply { status = 200, body = "[" .. table.concat(list, ",") .. "]", headers = { ["Content-Type"] =
     "application/json" } }
@@ -127,7 +129,7 @@ function acts.push(self)
   local id = ("e-%d-%d-%d"):format(self.count, self.random(10) - 1, self.random(10) - 1)
   local body = sample.text { id = id, resourceinstance = ("0198c3a2-7b1d-7c55-8f0e-%012d"):format(self.random(2)),
     subject = "urn:altinn:organization:identifier-no:98765432" .. self.random(2) }
-  self.bodies[id] = body
+  self.bodies[self.count] = body
   assert(self.sim:push(body).status == 200)
 end
 
@@ -202,11 +204,7 @@ function remove.time() end
 
 function remove.breaker(self, blocker) self.targets[blocker.target] = "up" end
 
-function remove.trust(self, _, run)
-  for id, body in pairs(self.bodies) do
-    if id:find("^e%-" .. run.sequence .. "%-") then self.vouched[id] = body end
-  end
-end
+function remove.trust(self, _, run) self.vouched[run.sequence] = true end
 
 function remove.behind(self, blocker)
   for _, sequence in ipairs(blocker.events) do by_hand(self, "discard", sequence, blocker.rule) end
@@ -364,7 +362,7 @@ describe("stated blockers of 'not yet'", function()
   teardown(function() process.remove(folder) end)
 
   it("taken away, let the run begin within a second: " .. STATES .. " random states", function()
-    local seed = 0
+    local seed = FIRST - 1
     while tally.states < STATES do
       seed = seed + 1
       local world = new_world(seed)

@@ -228,22 +228,20 @@ static bool drop (void) {
   return false;
 }
 
-static _Thread_local struct {
-  ae_log_sink sink;
-  void *context;
-} diverted;
+static _Thread_local ae_log_diversion diverted;
 
-void ae_log_divert (ae_log_sink sink, void *context) {
-  diverted.sink = sink;
-  diverted.context = context;
+ae_log_diversion ae_log_divert (ae_log_diversion to) {
+  const ae_log_diversion before = diverted;
+  diverted = to;
+  return before;
 }
 
 bool ae_log_write (bool json, ae_level level, ae_slice message, const ae_log_fields *fields) {
   char line[LINE_BYTES], *text = line;
   const size_t bound = ae_log_bound(message, fields);
   bool taken;
-  if (diverted.sink != NULL) {
-    diverted.sink(diverted.context, level, message, fields);
+  if (diverted.take != NULL) {
+    diverted.take(diverted.context, level, message, fields);
     return true;
   }
   if (bound > sizeof line) text = malloc(bound);

@@ -37,11 +37,16 @@ void ae_log_fact (ae_level level, const char *message, const ae_log_field *field
 /* Logs a fact with one field, `reason`. Any thread. */
 void ae_log_reason (ae_level level, const char *message, const char *reason);
 
-/* Takes the facts that this thread logs in place of the log; NULL: the log takes them
-** again. The sink's fields live during the call only. */
-typedef void (*ae_log_sink)(void *context, ae_level level, ae_slice message,
-                            const ae_log_fields *fields);
-void ae_log_divert (ae_log_sink sink, void *context);
+/* What takes the facts that a thread logs in place of the log; `take` NULL: the log does.
+** The fields live during the call only. */
+typedef struct ae_log_diversion {
+  void (*take)(void *context, ae_level level, ae_slice message, const ae_log_fields *fields);
+  void *context;
+} ae_log_diversion;
+
+/* Sets what takes the facts that this thread logs. Returns what did before, for the caller
+** to set again. */
+ae_log_diversion ae_log_divert (ae_log_diversion to);
 
 /* The number of lines dropped since the process began. Any thread. */
 uint64_t ae_log_dropped (void);

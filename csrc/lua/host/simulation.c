@@ -73,14 +73,12 @@ static int call_worker (ae_simulation *s, lua_CFunction function, void *argument
   int result;
   (void)pthread_sigmask(SIG_SETMASK, NULL, &before);
   ae_budget_attach(&s->host->workers[0].budget);
-  ae_log_divert(ae_trace_fact, &s->trace);
   watch(s, WATCH_NS);
   lua_settop(W, 0);
   lua_pushcfunction(W, function);
   lua_pushlightuserdata(W, argument);
   result = lua_pcall(W, 1, LUA_MULTRET, 0);
   watch(s, 0);
-  ae_log_divert(NULL, NULL);
   ae_budget_attach(NULL);
   (void)pthread_sigmask(SIG_SETMASK, &before, NULL);
   return result;
@@ -129,9 +127,7 @@ static void close_worker (ae_simulation *s) {
   budget->running = NULL;
   atomic_store(&budget->deadline, 0);
   budget->limit = SIZE_MAX;
-  ae_log_divert(ae_trace_fact, &s->trace);
   lua_close(s->worker);
-  ae_log_divert(NULL, NULL);
   s->worker = NULL;
 }
 
@@ -162,13 +158,11 @@ static void end_host (ae_simulation *s, bool in_order) {
   if (!s->alive) return;
   s->alive = false;
   close_worker(s);
-  ae_log_divert(ae_trace_fact, &s->trace);
   if (in_order) (void)ae_host_stop(s->host);
   else {
     ae_host_drop(s->host);
     ae_disk_cut(s->path, s->seed + s->starts + s->trace.passed);
   }
-  ae_log_divert(NULL, NULL);
   free(s->host);
   s->host = NULL;
   s->trace.dead = false;
@@ -236,9 +230,7 @@ static int simulation_start (lua_State *L) {
   s->host = calloc(1, sizeof *s->host);
   if (s->host == NULL) return luaL_error(L, "not enough memory");
   s->alive = true;
-  ae_log_divert(ae_trace_fact, &s->trace);
   started = ae_host_start(s->host, &options, take_heads(heads), &error) == AE_OK;
-  ae_log_divert(NULL, NULL);
   if (started && open_worker(s, L, compiled, &error)) {
     lua_pushboolean(L, 1);
     return 1;
@@ -279,11 +271,9 @@ static int simulation_drain (lua_State *L) {
 ** more to do at once */
 static int simulation_turn (lua_State *L) {
   ae_simulation *s = ae_simulation_alive(L);
-  ae_log_divert(ae_trace_fact, &s->trace);
   s->trace.turning = true;
   while (ae_inbox_turn(s->host->shared.inbox) && !s->trace.dead) continue;
   s->trace.turning = false;
-  ae_log_divert(NULL, NULL);
   /* After the worker was told that a run was taken back, its next turn lets go of the run. */
   lua_pushboolean(L, !ae_queue_is_empty(&s->host->workers[0].queue) ||
                        s->host->workers[0].cancelled.first != NULL);
@@ -458,8 +448,39 @@ static const luaL_Reg methods[] = {{"start", simulation_start},
                                    {"close", simulation_close},
                                    {NULL, NULL}};
 
+/* Calls the method in the upvalue. The facts that this thread logs meanwhile go to the
+** simulation's trace: none of a simulated host gets into the log of the process. */
+static int heard (lua_State *L) {
+  ae_simulation *s = ae_simulation_check(L);
+  ae_log_diversion before;
+  int result;
+  lua_pushvalue(L, lua_upvalueindex(1));
+  lua_insert(L, 1);
+  before = ae_log_divert((ae_log_diversion){ae_trace_fact, &s->trace});
+  result = lua_pcall(L, lua_gettop(L) - 1, LUA_MULTRET, 0);
+  (void)ae_log_divert(before);
+  return result == LUA_OK ? lua_gettop(L) : lua_error(L);
+}
+
+static void push_heard (lua_State *L, lua_CFunction method) {
+  lua_pushcfunction(L, method);
+  lua_pushcclosure(L, heard, 1);
+}
+
 void ae_simulation_setup (lua_State *L) {
-  ae_host_class(L, AE_SIMULATION, methods, simulation_close);
+  if (luaL_newmetatable(L, AE_SIMULATION)) {
+    lua_newtable(L);
+    for (const luaL_Reg *method = methods; method->name != NULL; method++) {
+      push_heard(L, method->func);
+      lua_setfield(L, -2, method->name);
+    }
+    lua_setfield(L, -2, "__index");
+    push_heard(L, simulation_close);
+    lua_setfield(L, -2, "__gc");
+    push_heard(L, simulation_close);
+    lua_setfield(L, -2, "__close");
+  }
+  lua_pop(L, 1);
 }
 
 int ae_simulation_new (lua_State *L) {

@@ -85,13 +85,11 @@ static void push_answer (lua_State *L, const posted *p) {
 }
 
 static void carry (ae_simulation *s, posted *list, size_t count) {
-  ae_log_divert(ae_trace_fact, &s->trace);
   s->trace.turning = true;
   for (size_t i = 0; i < count && !s->trace.dead; i++)
     (void)ae_webhook_carry(s->host->receiver, &list[i].request);
   ae_inbox_attend(s->host->shared.inbox);
   s->trace.turning = false;
-  ae_log_divert(NULL, NULL);
 }
 
 /* post(list of { path, body }, first) -> list of answers: to those from `first` on, as many

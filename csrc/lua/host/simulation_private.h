@@ -68,7 +68,7 @@ ae_simulation *ae_simulation_alive (lua_State *L);
 /* Facts, boundaries and lines; `files`: index of a list of names, or of nil. May raise. */
 void ae_trace_init (lua_State *L, ae_trace *trace, int files);
 void ae_trace_free (ae_trace *trace);
-/* A sink of the log (ae_log_divert); `context`: the trace. */
+/* Takes facts of the log (ae_log_divert); `context`: the trace. */
 void ae_trace_fact (void *context, ae_level level, ae_slice message,
                     const ae_log_fields *fields);
 /* A line ran (ae_budget_lines); `context`: the trace. */

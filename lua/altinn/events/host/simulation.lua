@@ -62,6 +62,7 @@ local function start(self)
   tell(self)
   if not started then error("the simulated host does not start: " .. tostring(message), 0) end
   in_force.keep_versions(self.core, self.set, self.log)
+  tell(self)
 end
 
 local function revive(self)

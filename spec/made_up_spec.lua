@@ -21,6 +21,12 @@ describe("made-up numbers", function()
     assert.is_truthy(text:find "^%d%d[89]%d%d+ 3%d+$")
   end)
 
+  it("stand for numbers however they are written", function()
+    local text = made_up.new():json
+      [[{"a":"\u0030\u0031017012345 010170 12345 nr01017012345x * \\u0030","b":15035098765}]]
+    assert.are.equal([[{"a":"11819900001 11819900001 nr11819900001x * \\u0030","b":11819900002}]], text)
+  end)
+
   it("leave ids, times, and the numbers that the rules name", function()
     local text = "0198c3a2-0e1f-7123-8123-012345678901 2026-08-20T07:22:19.1234567Z 991825827 12345678"
       .. " 1234567890"
@@ -39,7 +45,8 @@ describe("a value as source", function()
   local function read(text) return assert(load("return " .. text))() end
 
   it("reads back as the same value", function()
-    local value = { "a\"b\\c\n\t\0\200", 1, 1.5, true, { x = "y", ["end"] = { 1, 2 }, ["a-b"] = {} }, list = { "é" },
+    local value = { "a\"b\\c\n\t\0\200", "\194\133\226\128\174é", 1, 1.5,
+      true, { x = "y", ["end"] = { 1, 2 }, ["a-b"] = {} }, list = { "é" },
       [10] = "ten" }
     assert.are.same(value, read(literal.of(value)))
   end)
@@ -48,6 +55,13 @@ describe("a value as source", function()
     assert.are.equal('{ "a", b = 1 }', literal.of { "a", b = 1 })
     local long = literal.of { a = ("x"):rep(60), b = ("y"):rep(60) }
     assert.are.equal('{\n  a = "' .. ("x"):rep(60) .. '",\n  b = "' .. ("y"):rep(60) .. '",\n}', long)
+  end)
+
+  it("has nothing that controls a terminal or turns the direction of writing", function()
+    for _, text in ipairs { "\"\194\155", "\"\226\128\174", "\"\200", "\"\27" } do
+      assert.is_nil(literal.long(text):find "[^ -~]")
+      assert.are.equal(text, read(literal.long(text)))
+    end
   end)
 
   it("writes whole numbers without a fraction", function()

@@ -1,6 +1,7 @@
 -- inbox show N --spec: a spec of what a real host did with a real emulator, which passes at once and holds no number of
 -- a person or an organisation.
 local command = require "spec.support.command"
+local host = require "spec.support.host"
 local inbox = require "altinn.events.host.inbox"
 local process = require "spec.support.process"
 local story = require "spec.support.story"
@@ -85,5 +86,50 @@ describe("inbox show --spec", function()
     local status, out, err = command.shell 'timeout 120 "$ae" test rules'
     assert.are.equal(0, status, out .. err)
     command.says(out, #events .. " passed")
+  end)
+
+  -- Data of events that try to be more than data: source text, escapes, what is not in Lua, numbers in disguise.
+  local HOSTILE = {
+    [=["]]..os.execute('touch pwned')..[["]=],
+    [==[{"\"]] os.exit() --[[":"a\nb]=]\r\u0085\u009b\u202e"}]==],
+    [=[{"a":null,"b":[null,1],"c":[],"d":{},"e":3.0,"f":3.141592653589793,"g":9007199254740993}]=],
+    ("["):rep(90) .. ("]"):rep(90),
+    [["\u0030\u0031017012345 010170 12345 nr01017012345x"]],
+    "15035098765",
+    [["01017012345","datacontenttype":"text/plain"]],
+    ("[%q]"):format(("x"):rep(100000)),
+  }
+
+  local CONFIG_HOSTILE = [[return { base_url = "http://127.0.0.1:9", token = "-", targets = {
+    hook = { url = "http://127.0.0.1:9/hushed?sig=hushed", headers = { Authorization = "hushed" } },
+    chat = { slack = "http://127.0.0.1:9/hushed" } } }]]
+  local TELLS = [[rule { name = "tells", on = "hostile.tried", order = false, run = function(event) return {
+    send.http("hook") { key = event, path = "/x", json = { data = event.data } },
+    send.slack("chat") { key = event, text = "a" } } end }]]
+
+  local function push(running, number, members)
+    local event = ([[{"specversion":"1.0","id":"%d","source":"/hostile","type":"hostile.tried",%s}]]):format(number,
+      members)
+    assert.are.equal(200, (running:post(event, { ["Content-Type"] = "application/cloudevents+json" })))
+  end
+
+  it("is no more than a spec whatever the event holds, and has nothing of the targets' addresses", function()
+    local running = host.start { rules = { tells = TELLS }, config = CONFIG_HOSTILE }
+    for number, data in ipairs(HOSTILE) do push(running, number, '"data":' .. data) end
+    push(running, #HOSTILE + 1, '"datacontenttype":"text/plain","data_base64":"MDEwMTcwMTIzNDUgaGVp"')
+    running:stop()
+    local there = ('cd %s && timeout 60 "$ae"'):format(process.quote(running.folder))
+    for number = 1, #HOSTILE + 1 do
+      local status, text, err = command.shell(there .. " inbox show --inbox inbox.db --spec " .. number)
+      assert.are.equal(0, status, err)
+      without_numbers(text)
+      command.silent(text, "hushed", "010170 12345")
+      process.write(("%s/rules/%d_spec.lua"):format(running.folder, number), text)
+    end
+    local status, out, err = command.shell(there .. " test")
+    assert.are.equal(0, status, out .. err)
+    command.says(out, #HOSTILE + 1 .. " passed")
+    assert.is_nil(io.open(running.folder .. "/pwned"))
+    running:close()
   end)
 end)

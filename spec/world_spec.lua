@@ -81,6 +81,19 @@ describe("a world", function()
     assert.equal("done", world:verdict("r", first).state)
   end)
 
+  it("takes an event as JSON text, as it is", function()
+    local world <close> = paper { rules = { [[rule { name = "r", on = "*", run = function(event)
+      return send.http("t") { key = event, json = { data = event.data } } end }]] } }
+    local text = '{"specversion":"1.0","id":"1","source":"s","type":"t.x","data":{"a":null,"b":[]}}'
+    local event = world:push(text)
+    assert.equal("1", event.id)
+    world:push(text, { id = "2" })
+    world:settle()
+    assert.equal('{"data":{"a":null,"b":[]}}', world:sent("t")[1].body)
+    assert.equal(2, #world:verdicts "r")
+    has(mistake(world.push, world, "{}"), "push: ")
+  end)
+
   it("fixes ids, jitter and chance by its seed: the same seed gives the same log, byte for byte", function()
     local function tell(seed)
       local world <close> = paper { seed = seed, rules = { rule_of

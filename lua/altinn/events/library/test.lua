@@ -136,7 +136,7 @@ local world = {}
 function world:letter(values) end
 
 --- Pushes an event, as Altinn does; one that was pushed before is pushed again.
----@param what string|altinn.events.event a type, or an event
+---@param what string|altinn.events.event a type, or an event: a table or its JSON text
 ---@param thing table|string|nil a letter, attachment or order; with an event: its attributes
 ---@param attributes table<string, any>|nil that differ; false leaves one out
 ---@return altinn.events.event

@@ -7,12 +7,28 @@ local RESERVED = {}
 for word in ([[and break do else elseif end false for function goto if in local nil not or repeat return then true until
   while]]):gmatch "%a+" do RESERVED[word] = true end
 
+local function escaped(bytes)
+  return (bytes:gsub(".", function(byte) return ("\\%03d"):format(byte:byte()) end))
+end
+
+-- Characters that are written as escapes, as patterns: control characters, those of C1 (U+0080 to U+009F), and marks
+-- that end a line or change the direction of writing. Of what is no UTF-8, each byte beyond ASCII.
+local UNPRINTABLE = { "[%c\127]", "\194[\128-\159]", "\226\128[\142\143\168-\174]", "\226\129[\166-\169]" }
+
+local function is_printable(text)
+  for _, pattern in ipairs(UNPRINTABLE) do
+    if text:find(pattern) then return false end
+  end
+  return utf8.len(text) ~= nil
+end
+
 --- A text in quotes; what is not printable is escaped.
 ---@param text string
 ---@return string
 function M.text(text)
   local quoted = text:gsub('[\\"]', "\\%0"):gsub("\n", "\\n"):gsub("\r", "\\r"):gsub("\t", "\\t")
-    :gsub("[%c\127]", function(byte) return ("\\%03d"):format(byte:byte()) end)
+  for _, pattern in ipairs(UNPRINTABLE) do quoted = quoted:gsub(pattern, escaped) end
+  if not utf8.len(quoted) then quoted = quoted:gsub("[\128-\255]", escaped) end
   return '"' .. quoted .. '"'
 end
 
@@ -20,7 +36,7 @@ end
 ---@param text string
 ---@return string
 function M.long(text)
-  if not text:find '"' or text:find "[%c\127]" or not utf8.len(text) then return M.text(text) end
+  if not text:find '"' or not is_printable(text) then return M.text(text) end
   local level = ""
   while text:find("]" .. level .. "]", 1, true) or text:sub(-1 - #level) == "]" .. level do level = level .. "=" end
   return ("[%s[%s]%s]"):format(level, text, level)

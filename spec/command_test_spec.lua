@@ -396,6 +396,15 @@ describe("a run that is killed", function()
   end)
 end)
 
+describe("a shell that becomes the command", function()
+  it("keeps what it has started before", function()
+    spec("one", 'it("runs", function() end)')
+    local status, out, err = shell
+      [[sh -c 'sleep 60 & echo $! >other; exec "$0" test rules' "$ae" && kill "$(cat other)"]]
+    assert.are.equal(0, status, out .. err)
+  end)
+end)
+
 describe("the coverage", function()
   local RULE = [[
 local words = require "words"

@@ -236,6 +236,28 @@ void ae_child_close (ae_child *child) {
   close_ends(child->ends);
 }
 
+/* Those that are left. */
+
+/* Reads the list of children that the kernel keeps: numbers with blanks between them. The
+** last number may be cut: the next round has it. */
+static size_t read_children (char *list, size_t size) {
+  char path[64];
+  size_t length = 0;
+  FILE *file;
+  (void)snprintf(path, sizeof path, "/proc/self/task/%jd/children", (intmax_t)getpid());
+  file = fopen(path, "re");
+  if (file == NULL) return 0;
+  length = fread(list, 1, size - 1, file);
+  (void)fclose(file);
+  while (length > 0 && list[length - 1] != ' ') length--;
+  list[length] = '\0';
+  return length;
+}
+
+/* Whether all children of this process are its own. A shell that has started others may have
+** become this process by exec: what they leave cannot be told from what ours leave. */
+static bool all_are_ours;
+
 /* The signal that came last, until somebody attends to it. */
 static volatile sig_atomic_t came;
 
@@ -256,6 +278,7 @@ static void take (int number, void (*handler)(int)) {
 
 void ae_child_take_signals (void) {
   static const int taken[] = {SIGINT, SIGTERM, SIGHUP};
+  char list[64];
   sigset_t blocked;
   sigemptyset(&blocked);
   sigaddset(&blocked, SIGCHLD);
@@ -266,7 +289,8 @@ void ae_child_take_signals (void) {
   take(SIGCHLD, on_child);
   take(SIGPIPE, SIG_IGN);
   (void)sigprocmask(SIG_BLOCK, &blocked, NULL); /* but for the time of ae_child_attend */
-  (void)prctl(PR_SET_CHILD_SUBREAPER, 1);
+  all_are_ours = read_children(list, sizeof list) == 0;
+  if (all_are_ours) (void)prctl(PR_SET_CHILD_SUBREAPER, 1);
 }
 
 int ae_child_attend (ae_child *const children[], size_t count, int milliseconds) {
@@ -286,27 +310,10 @@ int ae_child_attend (ae_child *const children[], size_t count, int milliseconds)
   return number;
 }
 
-/* Those that are left. */
-
-/* Reads the list of children that the kernel keeps: numbers with blanks between them. The
-** last number may be cut: the next round has it. */
-static size_t read_children (char *list, size_t size) {
-  char path[64];
-  size_t length = 0;
-  FILE *file;
-  (void)snprintf(path, sizeof path, "/proc/self/task/%jd/children", (intmax_t)getpid());
-  file = fopen(path, "re");
-  if (file == NULL) return 0;
-  length = fread(list, 1, size - 1, file);
-  (void)fclose(file);
-  while (length > 0 && list[length - 1] != ' ') length--;
-  list[length] = '\0';
-  return length;
-}
-
 void ae_child_end_orphans (void) {
   char list[4096];
-  for (int round = 0; round < 1000 && read_children(list, sizeof list) > 0; round++) {
+  for (int round = 0; all_are_ours && round < 1000 && read_children(list, sizeof list) > 0;
+       round++) {
     char *rest = list; /* the children of those that end come to us */
     while (*rest != '\0' && *rest != ' ') {
       pid_t pid = (pid_t)strtoimax(rest, &rest, 10);

@@ -56,7 +56,8 @@ void ae_child_signal (const ae_child *child, int number, bool group);
 void ae_child_close (ae_child *child);
 
 /* Takes SIGINT, SIGTERM and SIGHUP for ae_child_attend, ignores SIGPIPE, and becomes the
-** parent of those whose parents end. Once in a process. */
+** parent of those whose parents end, unless the process has children already. Once in a
+** process, before it has children of its own. */
 void ae_child_take_signals (void);
 
 /* Waits until a child has something to read or has ended, a signal has come, or so many
@@ -64,7 +65,7 @@ void ae_child_take_signals (void);
 int ae_child_attend (ae_child *const children[], size_t count, int milliseconds);
 
 /* Ends the processes that outlived a child of this process. To be called when there is no
-** other child. */
+** other child. Does nothing in a process that had children before ae_child_take_signals. */
 void ae_child_end_orphans (void);
 
 /* Sends SIGTERM to this process when its parent ends. */

@@ -75,7 +75,7 @@ local function rehearsing(config)
   copy.targets = {}
   for name, target in pairs(config.targets or {}) do copy.targets[name] = rehearsing_target(target) end
   copy.credentials, copy.environment, copy.ca_file = nil, nil, nil
-  copy.base_url, copy.token, copy.inbox = ALTINN, "rehearsal", nil
+  copy.base_url, copy.token, copy.inbox, copy.keep = ALTINN, "rehearsal", nil, { readings = false }
   return copy
 end
 

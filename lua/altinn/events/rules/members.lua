@@ -32,6 +32,37 @@ M.shapes = {
     sendersReference status statusChanged statusText]], { statusHistory = { each = ENTRY } }),
 }
 
+local NO_METHODS = {}
+
+local function strict_metatable(members, what, methods)
+  return {
+    __name = "altinn.events.details",
+    __index = function(_, name)
+      if methods[name] ~= nil then return methods[name] end
+      if members[name] or type(name) ~= "string" then return nil end
+      place.mistake(strict.message(what, name, members), 2)
+    end,
+  }
+end
+
+-- The metatables that were made: by shape, by what the values are called, by their methods.
+local made = {}
+
+local function child(list, key)
+  local one = list[key]
+  if one == nil then
+    one = {}
+    list[key] = one
+  end
+  return one
+end
+
+local function metatable_for(members, what, methods)
+  local known = child(child(made, members), what)
+  if not known[methods] then known[methods] = strict_metatable(members, what, methods) end
+  return known[methods]
+end
+
 local function guard(value, members, what)
   if type(value) ~= "table" then return value end
   if members.each then
@@ -39,18 +70,10 @@ local function guard(value, members, what)
     return value
   end
   local metatable = getmetatable(value)
-  local methods = metatable and metatable.__index or {}
   for name, one in pairs(members) do
     if type(one) == "table" then guard(rawget(value, name), one, what .. "." .. name) end
   end
-  return setmetatable(value, {
-    __name = "altinn.events.details",
-    __index = function(_, name)
-      if methods[name] ~= nil then return methods[name] end
-      if members[name] or type(name) ~= "string" then return nil end
-      place.mistake(strict.message(what, name, members), 2)
-    end,
-  })
+  return setmetatable(value, metatable_for(members, what, metatable and metatable.__index or NO_METHODS))
 end
 
 --- Makes Altinn's answer about a thing raise when a rule reads a member that is not in the schema.

@@ -147,7 +147,7 @@ local function new_config(options, paths)
   local given = configured(options.configuration)
   local config = { rules = paths, targets = {}, limits = given.limits or {}, holidays = given.holidays,
     log = { format = "logfmt" }, listen = "127.0.0.1:0", base_url = M.ALTINN, secrets = {}, resources = {},
-    missing = {}, warnings = {}, asked = {}, workers = 1, inbox = "inbox.db" }
+    missing = {}, warnings = {}, asked = {}, workers = 1, inbox = "inbox.db", keep = { readings = false } }
   for name, target in pairs(given.targets or {}) do config.targets[name] = without_secrets(target) end
   return config
 end

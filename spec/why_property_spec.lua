@@ -252,7 +252,9 @@ end
 local function is_new(blocker, entry, asked, before)
   if blocker.kind == "limit" then return not before.limit end
   local changed = blocker.head and blocker.head.since or blocker["until"] and entry.run.changed
-  return changed ~= nil and state.milliseconds(changed) / 1000 >= math.floor(asked)
+  if not changed then return false end
+  return state.milliseconds(changed) >= (changed:find(".", 1, true) and math.floor(asked * 1000)
+    or math.floor(asked) * 1000)
 end
 
 local function kinds_of(entry)
@@ -304,7 +306,9 @@ end
 local TWO = [[
 rule { name = "both", on = "correspondencepublished", repeats = true,
   run = function(event)
-    if event.id:find "timer" then return later { at = "60s", run = "due" } end
+    if event.id:find "hangs" then return send.http "two" { key = event.id } end
+    local span = event.id:match "timer%-(%w+)"
+    if span then return later { at = span, run = "due" } end
     return retry_after("1h", "not now")
   end,
   due = function() return done() end }
@@ -313,21 +317,27 @@ rule { name = "limited", on = "correspondencepublished", repeats = true, order =
 ]]
 
 describe("why, of a simulated host", function()
-  local sim
+  local sim, ended, answer_two
 
   setup(function()
     folder = process.folder()
-    local made = prepared("two", TWO)
-    sim = simulation.new { config = made.config, set = made.set, now = NOW, outside = function() end }
-    for _, id in ipairs { "a-timer", "b", "c" } do assert(sim:push(sample.text { id = id }).status == 200) end
-    sim:settle()
-    on = made
+    on = prepared("two", TWO)
   end)
+  teardown(function() process.remove(folder) end)
 
-  teardown(function()
-    sim:close()
-    process.remove(folder)
+  before_each(function()
+    ended = {}
+    sim = simulation.new { config = on.config, set = on.set, now = NOW,
+      log = function(_, what, fields)
+        if what == "verdict" and fields.rule == "both" then ended[#ended + 1] = fields.event end
+      end,
+      outside = function(request, reply) answer_two = request.target == "two" and reply or answer_two end }
   end)
+  after_each(function() sim:close() end)
+
+  local function push(...)
+    for _, id in ipairs { ... } do assert(sim:push(sample.text { id = id }).status == 200) end
+  end
 
   local function of(sequence, rule)
     local answer = assert(why.of { inbox = sim:path(), sequence = sequence, set = on.set, config = on.config,
@@ -338,6 +348,8 @@ describe("why, of a simulated host", function()
   end
 
   it("tells of a timer also that it will stand behind a run that waits longer", function()
+    push("timer-60s", "b", "c")
+    sim:settle()
     local kinds, entry = of(1, "both")
     assert.are.same({ "time", "behind" }, kinds)
     assert.are.same({ 2, "later" }, { entry.not_yet[2].head.event, entry.not_yet[2].head.state })
@@ -346,7 +358,70 @@ describe("why, of a simulated host", function()
     assert.are.same({ "behind" }, (of(3, "both")))
   end)
 
+  it("tells of a timer also that it will stand behind a run that is in flight", function()
+    push("timer-60s", "hangs")
+    sim:settle()
+    local kinds, entry = of(1, "both")
+    assert.are.same({ "time", "behind" }, kinds)
+    assert.are.equal("unless that ends before, it stands behind event 2 of the same line, which is running since " ..
+      "2025-12-23T09:00:00.000Z", entry.not_yet[2].text)
+    assert.are.equal("2025-12-23T09:01:00Z", entry.not_yet[2].from)
+  end)
+
+  it("tells of a timer its time alone if the run before it waits less long", function()
+    push("timer-2h", "b")
+    sim:settle()
+    assert.are.same({ "time" }, (of(1, "both")))
+  end)
+
+  it("names a run that was hurried by hand where it stood before", function()
+    push "timer-60s"
+    sim:settle()
+    push "hangs"
+    sim:advance(NOW + 61)
+    push "c"
+    sim:advance(NOW + 62)
+    by_hand({ sim = sim }, "retry", 1, "both")
+    sim:settle()
+    assert.are.same({ 1, 2 }, select(2, of(3, "both")).not_yet[1].events)
+    ended = {}
+    answer_two { status = 200 }
+    sim:settle()
+    assert.are.same({ 2, 1, 3 }, ended)
+  end)
+
+  it("does not name a dead letter that was put back behind", function()
+    push "hangs"
+    sim:settle()
+    answer_two { status = 400 }
+    push("hangs-2", "c")
+    sim:advance(NOW + 1)
+    by_hand({ sim = sim }, "retry", 1, "both")
+    sim:settle()
+    assert.are.same({ 2 }, select(2, of(3, "both")).not_yet[1].events)
+    ended = {}
+    answer_two { status = 200 }
+    sim:settle()
+    assert.are.same({ 2, 3 }, ended)
+  end)
+
+  it("names of a run that was hurried by hand all that came before the host saw the act", function()
+    push "timer-60s"
+    sim:settle()
+    push "hangs"
+    sim:settle()
+    by_hand({ sim = sim }, "retry", 1, "both")
+    push "c"
+    assert.are.same({ 2, 3 }, select(2, of(1, "both")).not_yet[1].events)
+    ended = {}
+    answer_two { status = 200 }
+    sim:settle()
+    assert.are.same({ 2, 3 }, ended)
+  end)
+
   it("tells how many runs have their turn before, at the limit of a rule", function()
+    push("a", "b", "c")
+    sim:settle()
     local _, entry = of(3, "limited")
     assert.are.equal("not yet: rule 'limited' is at its limit of 1 at once: event 1 holds it; at most 1 before it",
       entry.answer)

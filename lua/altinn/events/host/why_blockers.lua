@@ -99,7 +99,7 @@ local function flying(world, name)
 end
 
 -- Whether an act by hand set when the run is due. It may have stood in its line before.
-local function is_hurried(run) return run.state ~= "waiting" and run.due == run.changed end
+local function is_hurried(run) return run.due == run.changed end
 
 -- Since when at the earliest a run that is not asleep stands in its line: an event came, its time came, or it was put
 -- back. At its start the host puts all of them in by the order of their events.
@@ -128,8 +128,8 @@ end
 local function head_of(list, in_flight)
   local head = list[1]
   for _, one in ipairs(list) do
-    if one.in_line == 1 then return one end
-    if in_flight[one.sequence] then head = one end
+    if in_flight[one.sequence] then return one end
+    if one.in_line == 1 then head = one end
   end
   return head
 end
@@ -168,21 +168,6 @@ local function find(list, sequence)
   end
 end
 
--- Those before a run that waits for its time: when that comes, it stands behind all that stand there, if a run at
--- their head waits longer. The head itself, of which the line has one, waits for nobody.
-local function before_sleeper(line, run, in_flight)
-  local head
-  for _, other in ipairs(line) do
-    if other.in_line == 1 and (not head or in_flight[other.sequence]) then head = other end
-  end
-  local before = {}
-  if not head or head.sequence == run.sequence or head.due <= run.due then return before end
-  for _, other in ipairs(line) do
-    if other.sequence ~= run.sequence then before[#before + 1] = other end
-  end
-  return before
-end
-
 -- Whether a run is the head of its line: it keeps its place while it waits, and no other one does, or is in flight.
 local function is_head(line, own, in_flight)
   if own.in_line ~= 1 then return false end
@@ -190,6 +175,19 @@ local function is_head(line, own, in_flight)
     if other.sequence ~= own.sequence and (other.in_line == 1 or in_flight[other.sequence]) then return false end
   end
   return true
+end
+
+-- Those before a run that waits for its time: all that stand in its line now, unless their head begins before that
+-- time. A head that is in flight may be so still. The head itself, of which the line has one, waits for nobody.
+local function before_sleeper(world, line, run, in_flight)
+  local before = {}
+  if is_head(line, find(line, run.sequence) or run, in_flight) then return before end
+  for _, other in ipairs(line) do
+    if other.sequence ~= run.sequence then before[#before + 1] = other end
+  end
+  local head = head_of(before, in_flight)
+  local is_soon = head and head.due > world.now and head.due <= run.due
+  return is_soon and {} or before
 end
 
 local function before_in_line(world, line, own, in_flight)
@@ -203,9 +201,13 @@ end
 
 local function of_line(world, rule, event, run, in_flight)
   local line = line_of(world, rule, event)
-  local before = run.due > world.now and before_sleeper(line, run, in_flight)
+  local sleeps = run.due > world.now
+  local before = sleeps and before_sleeper(world, line, run, in_flight)
     or before_in_line(world, line, find(line, run.sequence) or run, in_flight)
-  return #before > 0 and behind(world, rule, before, in_flight) or nil
+  if #before == 0 then return nil end
+  local blocker = behind(world, rule, before, in_flight)
+  blocker.from = sleeps and moment(run.due) or nil
+  return blocker
 end
 
 -- The rule's limit.

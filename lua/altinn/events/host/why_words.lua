@@ -70,7 +70,7 @@ local function stand_of(run)
   return ("is in %s%s%s"):format(run.state, ahead_of(run), because(run.reason))
 end
 
-function say.behind(one)
+local function place_of(one)
   local head = one.head
   if one.before == 1 then
     return ("it stands behind event %d of the same line, which %s"):format(head.event, stand_of(head))
@@ -81,6 +81,11 @@ function say.behind(one)
   end
   return ("it stands behind event %d of the same line, and %d stand before it; at the head, event %d %s"):format(
     one.event, one.before, head.event, stand_of(head))
+end
+
+function say.behind(one)
+  if not one.from then return place_of(one) end
+  return (one.before == 1 and "unless that ends before, " or "unless those end before, ") .. place_of(one)
 end
 
 function say.limit(one)

@@ -497,7 +497,7 @@ describe("why", function()
     status, out, err = run("why", "event.json", "--rule", "welcom")
     assert.are.equal(1, status)
     assert.are.equal("", out)
-    says(err, "there is no rule 'welcom'")
+    says(err, "there is no rule 'welcom' (did you mean 'welcome'?)")
   end)
 
   it("takes an event of the inbox, by number or id", function()

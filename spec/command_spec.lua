@@ -225,6 +225,8 @@ describe("used wrongly, the command says", function()
     status, out = run "help"
     assert.are.equal(0, status)
     says(out, "Usage: altinn-events [-h]", "subscriptions", "doctor")
+    -- Each verb is one line, whatever its own --help has to say.
+    for line in out:match("\nCommands:\n(.*)$"):gmatch "[^\n]+" do assert(line:find "^   %l[%l-]* +%S", line) end
     status, out = run("help", "inbox", "list")
     assert.are.equal(0, status)
     says(out, "Usage: altinn-events inbox list ", "--limit")

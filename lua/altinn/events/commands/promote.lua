@@ -18,11 +18,11 @@ local function counted(count, what) return ("%d %s%s"):format(count, what, count
 
 local function print_plan(act)
   local rule, plan = act.rule, act.plan
-  output.line("%s:%d: %s (version %s) says shadow = true; %s it", rule.file, rule.line, rule.name, rule.version,
-    act.real and "in force by hand" or "back in the shadow, nothing is sent by")
+  output.line("%s:%d: %s (version %s) says shadow = true; %s", rule.file, rule.line, rule.name, rule.version,
+    act.real and "by hand it is put in force" or "it goes back into the shadow, and sends nothing more")
   if act.real then
-    output.line("%s of it would have done something; these runs are over, and 'altinn-events replay' gives their "
-      .. "events to it again", counted(plan.shadowed, "run"))
+    output.line("%s of it would have done something; these runs stay over; 'altinn-events replay' can give "
+      .. "their events to it again", counted(plan.shadowed, "run"))
     output.line("%s in the shadow %s forgotten", counted(plan.memory, "value that it remembers"):gsub(
       "value that it remembers(s?)", "value%1 that it remembers"), plan.memory == 1 and "is" or "are")
   end

@@ -28,6 +28,7 @@ the rules ask, and for nothing else. As a recipient that is recorded as Fetched.
 ---@param command table
 function M.options(command)
   command:description(description)
+  command:summary(M.summary)
   options.add(command, "config", "inbox", "json", "rule")
   command:argument("event", "a number or an id of the inbox, or a file"):args "+"
   command:option("--rules", "rule files or folders (default: those of the configuration)"):argname "PATH":count "*"
@@ -244,6 +245,7 @@ function M.run(args, config)
   if not list then return output.failure(message) end
   answer, message, code = answers(args, config)
   if not answer then return output.failure(message, code) end
+  config.forced = require("altinn.events.host.force").of(config.inbox, set)
   outcome, message = require("altinn.events.host.rehearsal").run { config = config, set = set, next = iterator(list),
     answer = answer }
   if not outcome then return output.failure(message) end

@@ -46,6 +46,7 @@ end
 ---@param command table of argparse
 function M.options(command)
   command:description(description)
+  command:summary(M.summary)
   command:option("--listen", "address (default: 127.0.0.1:8490)"):argname "HOST:PORT"
   command:flag("--public", "allow an address other than loopback")
   command:option("--speed", "its clock runs N times as fast: 3600 makes 35 hours 35 seconds; 0: it is moved by hand")

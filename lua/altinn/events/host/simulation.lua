@@ -54,7 +54,7 @@ end
 local function start(self)
   self.replies, self.pending, self.ended, self.busy = {}, {}, false, true
   self.life = self.life + 1
-  self.forced = force.of(self.core:path(), self.set) or {}
+  self.forced = self.config.forced or force.of(self.core:path(), self.set) or {}
   local started, message = self.core:start {
     compiled = compiled, worker_settings = in_force.settings(self.config, self.set, self.forced),
     heads = rules.heads(self.set, self.config.limits), max_bytes = self.config.limits.max_bytes,

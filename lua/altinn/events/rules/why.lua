@@ -4,6 +4,7 @@ local events = require "altinn.events"
 local flips = require "altinn.events.rules.flips"
 local gate = require "altinn.events.rules.gate"
 local json = require "altinn.events.support.json"
+local suggest = require "altinn.events.support.suggest"
 
 local M = {}
 
@@ -74,15 +75,16 @@ end
 ---  and Altinn when a run begins
 ---@return string|nil message
 function M.explain(set, event, name)
-  local matcher, list = events.matcher(), json.list {}
+  local matcher, list, known = events.matcher(), json.list {}, {}
   for _, rule in ipairs(set) do
+    known[rule.name] = true
     if name == nil or rule.name == name then
       local explanation, message = explanation_of(matcher, rule, event)
       if not explanation then return nil, message end
       list[#list + 1] = explanation
     end
   end
-  if name and #list == 0 then return nil, ("there is no rule '%s'"):format(name) end
+  if name and #list == 0 then return nil, ("there is no rule '%s'%s"):format(name, suggest.hint(name, known)) end
   return list
 end
 

@@ -317,7 +317,7 @@ rule { name = "limited", on = "correspondencepublished", repeats = true, order =
 ]]
 
 describe("why, of a simulated host", function()
-  local sim, ended, answer_two
+  local sim, ended, answer_two, is_down
 
   setup(function()
     folder = process.folder()
@@ -326,12 +326,14 @@ describe("why, of a simulated host", function()
   teardown(function() process.remove(folder) end)
 
   before_each(function()
-    ended = {}
+    ended, is_down = {}, false
     sim = simulation.new { config = on.config, set = on.set, now = NOW,
       log = function(_, what, fields)
         if what == "verdict" and fields.rule == "both" then ended[#ended + 1] = fields.event end
       end,
-      outside = function(request, reply) answer_two = request.target == "two" and reply or answer_two end }
+      outside = function(request, reply)
+        if request.target == "two" then answer_two = reply elseif is_down then reply { status = 503 } end
+      end }
   end)
   after_each(function() sim:close() end)
 
@@ -364,14 +366,26 @@ describe("why, of a simulated host", function()
     local kinds, entry = of(1, "both")
     assert.are.same({ "time", "behind" }, kinds)
     assert.are.equal("unless that ends before, it stands behind event 2 of the same line, which is running since " ..
-      "2025-12-23T09:00:00.000Z", entry.not_yet[2].text)
+      "2025-12-23T09:00:00Z", entry.not_yet[2].text)
     assert.are.equal("2025-12-23T09:01:00Z", entry.not_yet[2].from)
+    assert.are.equal("altinn-events inbox retry 1 --rule both puts it in its line now", entry.not_yet[1].remedy)
   end)
 
   it("tells of a timer its time alone if the run before it waits less long", function()
     push("timer-2h", "b")
     sim:settle()
-    assert.are.same({ "time" }, (of(1, "both")))
+    local kinds, entry = of(1, "both")
+    assert.are.same({ "time" }, kinds)
+    assert.are.equal("altinn-events inbox retry 1 --rule both begins it now", entry.not_yet[1].remedy)
+  end)
+
+  it("does not take the time of an act by hand for that of the attempt before it", function()
+    push "timer-60s"
+    sim:advance(NOW + 10)
+    by_hand({ sim = sim }, "retry", 1, "both")
+    local _, entry = of(1, "both")
+    assert.are.same({ "attempt", true }, { entry.again[1].what, entry.again[1].earlier })
+    assert.are.same({ "act", "2025-12-23T09:00:10Z" }, { entry.again[2].what, entry.again[2].time })
   end)
 
   it("names a run that was hurried by hand where it stood before", function()
@@ -383,7 +397,7 @@ describe("why, of a simulated host", function()
     sim:advance(NOW + 62)
     by_hand({ sim = sim }, "retry", 1, "both")
     sim:settle()
-    assert.are.same({ 1, 2 }, select(2, of(3, "both")).not_yet[1].events)
+    assert.are.same({ 2, 1 }, select(2, of(3, "both")).not_yet[1].events)
     ended = {}
     answer_two { status = 200 }
     sim:settle()
@@ -417,6 +431,28 @@ describe("why, of a simulated host", function()
     answer_two { status = 200 }
     sim:settle()
     assert.are.same({ 2, 3 }, ended)
+  end)
+
+  it("does not tell a time at which the target will not have been tried yet", function()
+    is_down = true
+    for number = 1, 8 do push("e-" .. number) end
+    local run
+    for _ = 1, 100 do
+      sim:advance(sim:now() + 1)
+      for number = 1, 8 do
+        local blocker = select(2, of(number, "limited")).not_yet[1]
+        if blocker.kind == "breaker" and blocker["until"] < blocker.next then run = run or { number, blocker } end
+      end
+      if run then break end
+    end
+    local number, blocker = table.unpack(run)
+    local since, next_try = blocker.since:gsub("%.%d+", ""), blocker.next:gsub("%.%d+", "")
+    assert.are.equal(("target 'one' is left alone since %s, and tried next at %s; this run goes on by itself soon " ..
+      "after"):format(since, next_try), blocker.text)
+    sim:advance(state.milliseconds(blocker["until"]) / 1000 + 1)
+    local later = select(2, of(number, "limited")).not_yet[1]
+    assert.are.equal("breaker", later.kind)
+    assert.is_true(later["until"] >= next_try)
   end)
 
   it("tells how many runs have their turn before, at the limit of a rule", function()

@@ -57,7 +57,9 @@ function again.start() return "the host started; a run that was under way began 
 
 local function print_again(entry)
   if not entry.again or #entry.again < 2 then return end
-  for _, one in ipairs(entry.again) do output.line("    before: %s %s", one.time, again[one.what](one)) end
+  for _, one in ipairs(entry.again) do
+    output.line("    before: %s%s %s", one.time, one.earlier and " or earlier," or "", again[one.what](one))
+  end
 end
 
 local function print_run(run)

@@ -88,6 +88,17 @@ local function add_starts(list, event, own, starts)
   end
 end
 
+-- An act by hand writes its own time to the run: of the attempt before it, it is known that it ended then or earlier.
+local function mark_hurried(list)
+  local acted = {}
+  for _, one in ipairs(list) do
+    if one.what == "act" then acted[one.time] = true end
+  end
+  for _, one in ipairs(list) do
+    if one.what == "attempt" and acted[one.time] then one.earlier = true end
+  end
+end
+
 local function again_of(event, own, starts)
   local list = json.list {}
   for _, run in ipairs(own.attempts) do list[#list + 1] = attempt_of(run) end
@@ -96,6 +107,7 @@ local function again_of(event, own, starts)
     list[#list + 1] = { what = "act", time = act.time, who = act.who, act = act.what, reason = act.reason,
       before = act.before }
   end
+  mark_hurried(list)
   add_starts(list, event, own, starts)
   local place = {}
   for index, one in ipairs(list) do place[one] = index end
@@ -118,10 +130,12 @@ end
 
 local function add_texts(entry, own)
   for _, one in ipairs(entry.not_yet) do
+    if one.kind == "behind" then own.behind = one end
+  end
+  for _, one in ipairs(entry.not_yet) do
     if own.timer and own.timer.cancel and one.kind == "time" then one.cancel = table.concat(own.timer.cancel, ", ") end
     one.text, one.remedy = words.blocker(one), words.remedy(one, own)
     for _, head in ipairs(one.head and one.head.not_yet or {}) do head.text = words.blocker(head) end
-    if one.kind == "behind" then own.behind = one end
   end
 end
 

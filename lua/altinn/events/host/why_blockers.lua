@@ -147,9 +147,23 @@ local function not_yet_of_head(world, rule, head, in_flight)
   return json.list { M.limit(world, rule.name, head) }
 end
 
+-- Sorts runs of a line as they are carried out: the head, which it returns, then as they came to the line.
+local function sort_line(world, list, in_flight)
+  table.sort(list, function(a, b)
+    local first, second = entered(world, a), entered(world, b)
+    if first ~= second then return first < second end
+    return a.sequence < b.sequence
+  end)
+  local head = head_of(list, in_flight)
+  for place, one in ipairs(list) do
+    if one == head then table.insert(list, 1, table.remove(list, place)) end
+  end
+  return head
+end
+
 local function behind(world, rule, list, in_flight)
-  table.sort(list, function(a, b) return a.sequence < b.sequence end)
-  local head, last = head_of(list, in_flight), list[#list]
+  local head = sort_line(world, list, in_flight)
+  local last = list[#list]
   local blocker = told(world, last, in_flight)
   blocker.kind, blocker.rule, blocker.before, blocker.more = "behind", rule.name, #list, #list >= IN_LINE - 1 or nil
   blocker.events = json.list {}

@@ -8,6 +8,9 @@ local M = {}
 
 local function because(text) return text and text ~= "" and ": " .. texts.beginning(text) or "" end
 
+-- A time of the running host, which tells milliseconds.
+local function second(time) return (time:gsub("%.%d+Z$", "Z")) end
+
 local function ahead_of(run) return run.due and " until " .. run.due or "" end
 
 local function times(count) return count == 1 and "1 attempt" or ("%d attempts"):format(count) end
@@ -52,10 +55,13 @@ function say.time(one)
   return ("the rule runs again at %s%s"):format(one["until"], because(one.reason))
 end
 
+-- A run that wakes before the target is tried is held once more.
 function say.breaker(one)
-  local known = one.since and (" since %s, and tried next at %s"):format(one.since, one.next) or " for a while"
+  local known, on = " for a while", "at " .. one["until"]
+  if one.since then known = (" since %s, and tried next at %s"):format(second(one.since), second(one.next)) end
+  if one.next and second(one.next) >= one["until"] then on = "soon after" end
   if one.open == false then known = " no more: it answers again" end
-  return ("target '%s' is left alone%s; this run goes on by itself at %s"):format(one.target, known, one["until"])
+  return ("target '%s' is left alone%s; this run goes on by itself %s"):format(one.target, known, on)
 end
 
 function say.trust(one)
@@ -65,7 +71,7 @@ end
 function say.held(one) return ("it must not begin; next at %s%s"):format(one["until"], because(one.reason)) end
 
 local function stand_of(run)
-  if run.state == "running" then return ("is running since %s"):format(run.since) end
+  if run.state == "running" then return ("is running since %s"):format(second(run.since)) end
   if run.state == "waiting" then return "has not begun" .. because(run.reason) end
   return ("is in %s%s%s"):format(run.state, ahead_of(run), because(run.reason))
 end
@@ -121,7 +127,7 @@ function mend.abandoned(_, run) return retry(run) .. " puts it back" end
 
 function mend.unreadable() return "mend its body in the inbox: the host looks again by itself" end
 
-function mend.time(_, run) return retry(run) .. " begins it now" end
+function mend.time(_, run) return retry(run) .. (run.behind and " puts it in its line now" or " begins it now") end
 
 function mend.breaker(one) return ("mend the target '%s'; altinn-events doctor tries it"):format(one.target) end
 
@@ -137,7 +143,7 @@ function mend.limit() return "it begins when one of these ends; limit.at_once of
 
 --- What to do about a blocker.
 ---@param one table
----@param run table the run that it blocks: event, rule
+---@param run table the run that it blocks: event, rule, behind
 ---@return string|nil
 function M.remedy(one, run) return mend[one.kind] and mend[one.kind](one, run) or nil end
 
@@ -161,7 +167,7 @@ function M.is_open(run) return OPEN[run.verdict] == true end
 
 -- An open run without a blocker.
 local function about_to(entry, at_once)
-  if entry.in_flight then return ("it is running since %s"):format(entry.in_flight) end
+  if entry.in_flight then return ("it is running since %s"):format(second(entry.in_flight)) end
   local limit = at_once and (" (or waits for the rule's limit of %d at once)"):format(at_once) or ""
   return "not yet: it has not begun, or is in flight" .. limit
 end

@@ -215,6 +215,14 @@ describe("altinn-events test", function()
     says(found.a.output, "first\n", "bytes are left out", "\nlast\n")
   end)
 
+  it("tells the beginning and the end of an error of megabytes at once", function()
+    spec("long", 'it("errs", function() error(("x"):rep(5000000)) end)')
+    local status, out, err = run("test", "rules")
+    assert.are.equal(1, status, err)
+    says(out, "bytes are left out", "1 error")
+    assert.is_true(#out < 100000)
+  end)
+
   it("runs files side by side", function()
     local meet = [[
       it("meets the other", function()

@@ -185,8 +185,16 @@ local function calls_of(trace)
   return table.concat(lines, "\n")
 end
 
+local LONGEST = 65536  -- bytes of a message that are shown
+
+local function shortened(text)
+  if #text <= LONGEST then return text end
+  local half = LONGEST // 2
+  return ("%s\n… %d bytes are left out …\n%s"):format(text:sub(1, half), #text - LONGEST, text:sub(-half))
+end
+
 local function problem_of(self, message, trace)
-  message = whole(tostring(message), self.file)
+  message = whole(shortened(tostring(message)), self.file)
   return { message = message, line = line_in_traceback(trace, self.file),
     trace = calls_of(trace) }
 end

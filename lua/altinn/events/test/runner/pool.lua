@@ -101,7 +101,8 @@ local function wait_longer(self, file)
 end
 
 local function start(self, file)
-  file.began, file.over, file.current, file.told, file.killed = now(), false, nil, "", nil
+  file.began, file.over, file.current, file.told, file.killed = now(), false, nil, {}, nil
+  file.told_bytes = 0
   file.output, file.errors = stream.new(self.mark), stream.new(self.mark)
   local made, message = host.fork(self.variables)
   if made == true then return inside(self, file) end
@@ -114,16 +115,31 @@ local function start(self, file)
   return true
 end
 
+local function keep_told(file, part)
+  file.told[#file.told + 1], file.told_bytes = part, file.told_bytes + #part
+  if file.told_bytes > REPORT then file.told, file.told_bytes = {}, 0 end
+end
+
+-- A step may come in many parts: each byte is looked at once.
+local function take_told(self, file, told)
+  local at = 1
+  while true do
+    local stop = told:find("\n", at, true)
+    keep_told(file, told:sub(at, stop and stop - 1))
+    if not stop then return end
+    local line = table.concat(file.told)
+    file.told, file.told_bytes, at = {}, 0, stop + 1
+    take_step(self, file, line)
+  end
+end
+
 -- Reads what a child has told and printed. The report first: what it printed before a step is there then.
 local function drain(self, file)
   local told = file.child:read "report"
   file.output:add(file.child:read "output")
   file.errors:add(file.child:read "errors")
   if not told or told == "" then return false end
-  file.told = file.told .. told
-  if #file.told > REPORT then file.told = "" end
-  for line in file.told:gmatch "([^\n]*)\n" do take_step(self, file, line) end
-  file.told = file.told:match "([^\n]*)$"
+  take_told(self, file, told)
   wait_longer(self, file)
   return true
 end

@@ -311,7 +311,11 @@ rule { name = "both", on = "correspondencepublished", repeats = true,
     if span then return later { at = span, run = "due" } end
     return retry_after("1h", "not now")
   end,
-  due = function() return done() end }
+  due = function(event)
+    if event.id:find "again" then return retry_after("30m", "not now") end
+    if event.id:find "sends" then return send.http "two" { key = event.id } end
+    return done()
+  end }
 rule { name = "limited", on = "correspondencepublished", repeats = true, order = false, limit = { at_once = 1 },
   run = function(event) return send.http "one" { key = event.id } end }
 ]]
@@ -387,6 +391,19 @@ describe("why, of a simulated host", function()
     assert.are.same({ "attempt", true }, { entry.again[1].what, entry.again[1].earlier })
     assert.are.same({ "act", "2025-12-23T09:00:10Z" }, { entry.again[2].what, entry.again[2].time })
   end)
+
+  for _, does in ipairs { "again", "sends" } do
+    it("knows the head of a line from a run that was it before the host's start: " .. does, function()
+      push("timer-60s-" .. does, "b")
+      sim:advance(NOW + 60)
+      sim:kill()
+      push "c"
+      sim:settle()
+      local blocker = select(2, of(3, "both")).not_yet[1]
+      assert.are.same({ { 1, 2 }, 1 }, { blocker.events, blocker.head.event })
+      assert.are.equal(does == "sends" and "running" or "later", blocker.head.state)
+    end)
+  end
 
   it("names a run that was hurried by hand where it stood before", function()
     push "timer-60s"

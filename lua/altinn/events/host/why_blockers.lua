@@ -124,14 +124,15 @@ local function is_before(world, other, own, in_flight)
   return a < b
 end
 
--- Of those before, the one that is carried out first.
+-- Of those before, the one that is carried out first: it is in flight, or keeps its place while it waits. A later one
+-- that keeps its place was the head before the host's start, which puts all in by the order of their events.
 local function head_of(list, in_flight)
-  local head = list[1]
+  local head
   for _, one in ipairs(list) do
     if in_flight[one.sequence] then return one end
-    if one.in_line == 1 then head = one end
+    if one.in_line == 1 and (not head or one.sequence < head.sequence) then head = one end
   end
-  return head
+  return head or list[1]
 end
 
 local function told(world, run, in_flight)

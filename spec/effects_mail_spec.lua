@@ -254,6 +254,7 @@ end)
 
 describe("the configuration", function()
   it("says what a mail target lacks", function()
+    local faults = require "altinn.events.support.faults"
     local keys = require "altinn.events.host.config_keys"
     for text, target in pairs {
       ["targets.duty lacks from"] = { mail = "smtps://m.no" },
@@ -267,7 +268,9 @@ describe("the configuration", function()
     } do
       local problems = {}
       keys.check({ targets = { duty = target } }, problems)
-      assert.is_truthy(table.concat(problems, "\n"):find(text, 1, true), table.concat(problems, "\n"))
+      local lines = {}
+      for index, fault in ipairs(problems) do lines[index] = faults.sentence(fault.message, fault.remedy) end
+      assert.is_truthy(table.concat(lines, "\n"):find(text, 1, true), table.concat(lines, "\n"))
     end
   end)
 end)

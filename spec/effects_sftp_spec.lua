@@ -64,6 +64,7 @@ end)
 
 describe("a folder of sftp://", function()
   it("has what it needs, or the configuration is refused", function()
+    local faults = require "altinn.events.support.faults"
     local keys = require "altinn.events.host.config_keys"
     for text, target in pairs {
       ["lacks known_hosts: ssh-keyscan"] = { folder = "sftp://h/x", user = "u", password = "p" },
@@ -77,7 +78,9 @@ describe("a folder of sftp://", function()
     } do
       local problems = {}
       keys.check({ targets = { out = target } }, problems)
-      assert.is_truthy(table.concat(problems, "\n"):find(text, 1, true), text .. ": " .. table.concat(problems, "\n"))
+      local lines = {}
+      for index, fault in ipairs(problems) do lines[index] = faults.sentence(fault.message, fault.remedy) end
+      assert.is_truthy(table.concat(lines, "\n"):find(text, 1, true), text .. ": " .. table.concat(lines, "\n"))
     end
   end)
 

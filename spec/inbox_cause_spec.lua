@@ -174,6 +174,7 @@ describe("inbox show", function()
       :format(uuid))
     add_run(1, { rule = "paper", state = "retry", cause = "print answered 503", version = 0xa1b2c3d4e5f6,
       due = 1790000000000, reason = "first" })
+    execute "UPDATE run SET tries = 1"
     execute("UPDATE run SET state = 'later', due = 1790000000000, version = ?, cause = NULL, entry = 'paper',"
       .. " timer = ?", 0xb1b2c3d4e5f6,
       ('{"set":1780000000000,"due":1790000000000,"key":"k","with":{"to":"%s"}}'):format(person))
@@ -181,9 +182,9 @@ describe("inbox show", function()
       "no.altinn.correspondence.correspondencereceiverread\nno.altinn.correspondence.correspondencepurged")
     execute("INSERT INTO step VALUES (1, 'paper', 'confirm', 1, ?, ?, 1780000000000)", ('"%s"'):format(person),
       0xa1b2c3d4e5f6)
-    execute("INSERT INTO memory VALUES ('paper', ?, 'printed', ?, 1900000000000, 1780000000000)", "letter:" .. uuid,
+    execute("INSERT INTO memory VALUES ('paper', ?, 'printed', 0, ?, 1900000000000, 1780000000000)", "letter:" .. uuid,
       ('{"for":"%s"}'):format(person))
-    execute("INSERT INTO memory VALUES ('other', ?, 'printed', 'true', 0, 1780000000000)", "letter:" .. uuid)
+    execute("INSERT INTO memory VALUES ('other', ?, 'printed', 0, 'true', 0, 1780000000000)", "letter:" .. uuid)
     local status, out, err = run("inbox", "show", "1", "--json")
     assert.are.equal(0, status, err)
     silent(out, person)
@@ -224,8 +225,8 @@ describe("inbox memory", function()
   it("lists what is remembered now, of all rules and letters, of one rule, of one letter; masked", function()
     for _, row in ipairs { { "paper", "letter:a", 0 }, { "paper", "letter:b", 1900000000000 },
       { "archive", "letter:a", 0 }, { "paper", "letter:old", 1780000000000 } } do
-      execute("INSERT INTO memory VALUES (?, ?, 'who', ?, ?, 1780000000000)", row[1], row[2], ('"%s"'):format(person),
-        row[3])
+      execute("INSERT INTO memory VALUES (?, ?, 'who', 0, ?, ?, 1780000000000)", row[1], row[2],
+        ('"%s"'):format(person), row[3])
     end
     local function things(...)
       local status, out, err = run("inbox", "memory", "--json", ...)

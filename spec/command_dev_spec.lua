@@ -120,7 +120,7 @@ end
 
 -- A call of the emulator's control interface.
 local function control(one, path, body)
-  local port = assert(one:output():match "Altinn in a box%s+http://127.0.0.1:(%d+)")
+  local port = assert((one.screen or one.output)(one):match "Altinn in a box%s+http://127.0.0.1:(%d+)")
   local status, _, text = http.request(tonumber(port), { method = body and "POST" or "GET", path = "/emulator" .. path,
     body = body })
   assert(status < 300, text)
@@ -303,6 +303,22 @@ describe("altinn-events dev on a terminal", function()
     assert(not is_open(ports[1]))
   end)
 
+  it("takes no event of the subscriptions that it makes for the last one", function()
+    local one = on_terminal({ before = "NO_COLOR=1 " }, { columns = 160 })
+    one:type "l"
+    local at = one:wait "slow  later"
+    command.write("rules/one.lua", (RULES:gsub('"acme%-letters"', '"other-letters"'):format "first"))
+    at = one:wait("does not want it any more", at)
+    assert(process.wait(30, function()
+      return control(one, "/subscriptions", nil):find("other-letters", 1, true) or nil
+    end))
+    one:type "w"
+    at = one:wait("wants urn:altinn:resource:other-letters, got urn:altinn:resource:acme-letters", at)
+    write_rules "again"
+    one:wait("did not want it  =>  done", at)
+    silent(one:screen(), "validatesubscription")
+  end)
+
   it("gives the terminal back when a signal ends it, when it is stopped, and when it fails", function()
     local one = on_terminal {}
     local pid = pid_of_host()
@@ -345,12 +361,21 @@ describe("altinn-events dev on a terminal", function()
       one:wait "#3"
       one:type "?"
       one:wait "  q  "
+      one:wait "run"
+      command.write("rules/one.lua", RULES:gsub("return send.http", "send.http"):format "unreturned")
+      one:wait "those"
       one:type "q"
       assert.are.equal(0, (one:ended()), one:screen())
       silent(one:screen(), "\27")
       for line in one:screen():match("^(.-)\nstatus "):gmatch "[^\n]+" do
         assert(widths.of(line) <= columns, line)
       end
+      -- What the session itself has to say is folded, and not cut.
+      if columns == 41 then
+        says(one:screen():gsub("%s+", " "), "? help q quit", "subscriptions and the time stay for the next run",
+          "would have no effect: write return before it", "those before stay in force")
+      end
+      write_rules()
     end
     local coloured = on_terminal({}, { columns = 100 })
     coloured:type "l"

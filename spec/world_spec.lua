@@ -274,6 +274,13 @@ describe("misuse of a world", function()
       { "host is", function() test.world { rules = { PAPER }, host = "reel" } end },
       { "unknown key 'target'", function() test.world { rules = { PAPER }, configuration = { target = {} } } end },
       { "configuration: ", function() test.world { rules = { PAPER }, configuration = "examples/none.lua" } end },
+      { "a letter has no 'infected'; it has attachments, confirm, ", function() letter:infected() end },
+      { "write letter.attachments[1]", function() world:push("attachmentuploadfailed", letter) end },
+      { "write a colon: world:push(", function() world.push("correspondencepublished", letter) end },
+      { "write a colon, as in letter:read()", function() letter.read() end },
+      { "the rules of the world send to none", function()
+        test.world({ rules = { rule_of "return done('x')" } }):target("print", "down")
+      end },
       { "no letter is ever 'Opened'", function() letter:has_been "Opened" end },
       { "fresh worlds", function() world:crash_points(function() end) end },
     }

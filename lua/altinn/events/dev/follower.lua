@@ -216,17 +216,9 @@ function Follower:look()
   return facts, not self.more
 end
 
---- The newest event: { sequence, body, type, … }; nil: there is none.
----@return table|nil row
-function Follower:newest()
-  local marks = self.inbox:follow "marks"
-  local rows = marks and marks[1].event > 0 and self.inbox:event(marks[1].event)
-  return rows and rows[1] or nil
-end
-
 --- The newest events, the newest first.
 ---@param most integer
----@return table[] rows
+---@return table[] rows each { sequence, body, … }
 function Follower:back(most) return self.inbox:events { limit = most } or {} end
 
 function Follower:close() self.inbox:close() end

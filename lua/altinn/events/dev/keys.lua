@@ -49,7 +49,7 @@ end
 function on.w(session)
   local row = session:last()
   if not row then return session:say("no event has come yet: l makes a letter", "yellow") end
-  for _, text in ipairs(why.lines(session, row)) do session:print { { text } } end
+  for _, text in ipairs(why.lines(session, row)) do session:tell { { text } } end
 end
 
 function on.t(session) return travel.ask(session) end
@@ -57,7 +57,7 @@ function on.t(session) return travel.ask(session) end
 function on.q(session) session.ending = "quit" end
 
 on["?"] = function(session)
-  for _, row in ipairs(HELP) do session:print { { "  " .. row[1], "bold" }, { row[2] } } end
+  for _, row in ipairs(HELP) do session:tell { { "  " .. row[1], "bold" }, { row[2] } } end
 end
 
 on["\4"] = on.q  -- the end of a text that is typed
@@ -139,6 +139,14 @@ end
 function M.give_up()
   host.keys_off()
   return false
+end
+
+--- The type of an event, by its text.
+---@param body string
+---@return string|nil type
+function M.type_of(body)
+  local event = events.parse(body, { max_bytes = #body })
+  return event and event.type
 end
 
 --- Whether rules want an event, by its text.

@@ -155,6 +155,60 @@ end
 --- Parts, each { text, colour }, as a line.
 M.joined = joined
 
+local INDENT = 4  -- of the rows after the first, where there is room
+
+-- A row of pieces, each { text, colour }.
+local function new_row(indent) return { columns = indent, taken = 0, { (" "):rep(indent) } } end
+
+local function add_piece(row, text, colour)
+  local last = row[#row]
+  if last[2] == colour then last[1] = last[1] .. text else row[#row + 1] = { text, colour } end
+  row.columns = row.columns + widths.of(text)
+end
+
+-- Puts a word behind the gap before it; a word that is wider than a row goes on in the next one.
+local function put_word(rows, gap, word, colour, columns)
+  local row, indent = rows[#rows], columns >= 5 * INDENT and INDENT or 0
+  if row.taken > 0 and row.columns + widths.of(gap) + widths.of(word) > columns then
+    row, gap = new_row(indent), ""
+    rows[#rows + 1] = row
+  end
+  add_piece(row, gap, colour)
+  row.taken = row.taken + 1
+  local head, rest = widths.split(word, math.max(columns - row.columns, 1))
+  add_piece(row, head, colour)
+  if rest ~= "" then
+    rows[#rows + 1] = new_row(indent)
+    put_word(rows, "", rest, colour, columns)
+  end
+end
+
+local function painted(row, style)
+  local pieces = {}
+  for index, piece in ipairs(row) do
+    local code = style.colour and piece[2] and COLOURS[piece[2]]
+    pieces[index] = code and ("\27[%sm%s\27[0m"):format(code, piece[1]) or piece[1]
+  end
+  return table.concat(pieces)
+end
+
+--- Parts, each { text, colour }, whole: as a line, or folded at blanks to as many rows as it takes.
+---@param parts table[]
+---@param style table
+---@return string text rows with line ends between them
+function M.folded(parts, style)
+  local columns, rows = style.columns or math.maxinteger, { new_row(0) }
+  for _, part in ipairs(parts) do
+    local before = rows[#rows].taken > 0 and "  " or ""
+    for gap, word in part[1]:gmatch "(%s*)(%S+)" do
+      put_word(rows, before .. gap, word, part[2], columns)
+      before = ""
+    end
+  end
+  for index, row in ipairs(rows) do rows[index] = painted(row, style) end
+  return table.concat(rows, "\n")
+end
+
 --- A fact as the parts of a line.
 ---@param fact altinn.events.dev.fact
 ---@return table[] parts each { text, colour }

@@ -10,6 +10,7 @@ local lines = require "altinn.events.dev.lines"
 local log = require "altinn.events.dev.log"
 local places = require "altinn.events.dev.place"
 local terminal = require "altinn.events.dev.terminal"
+local widths = require "altinn.events.dev.width"
 
 local M = {}
 
@@ -25,13 +26,20 @@ Session.__index = Session
 
 -- Printing.
 
---- Prints a line of parts, each { text, colour }; also where nobody reads any more, which ends the session.
----@param parts table[]
-function Session:print(parts)
-  local text = lines.joined(parts, terminal.style()) .. "\n"
+local function write(self, text)
+  text = text .. "\n"
   if self.held then self.held[#self.held + 1] = text return end
   if not terminal.write(text) then self.broken = true end
 end
+
+--- Prints a line of parts, each { text, colour }, cut to the terminal; also where nobody reads any more, which ends the
+--- session.
+---@param parts table[]
+function Session:print(parts) write(self, lines.joined(parts, terminal.style())) end
+
+--- The same whole: folded where the terminal is narrower.
+---@param parts table[]
+function Session:tell(parts) write(self, lines.folded(parts, terminal.style())) end
 
 --- The time of Altinn and the host, as lines begin with it.
 ---@return string
@@ -43,7 +51,7 @@ end
 ---@param text string
 ---@param colour string|nil
 function Session:say(text, colour)
-  self:print { { self:clock(), "dim" }, { lines.clean(text), colour } }
+  self:tell { { self:clock(), "dim" }, { lines.clean(text), colour } }
 end
 
 --- Keeps lines back while another program has the terminal; false: prints them.
@@ -54,6 +62,16 @@ function Session:hold(hold)
   for _, text in ipairs(not hold and list or {}) do
     if not terminal.write(text) then self.broken = true end
   end
+end
+
+-- What stands beside the address stands below it where there is no room.
+local function print_row(self, row, columns)
+  local parts, width = { { ("%-16s"):format(row[1]), "bold" }, { row[2] }, { row[3] or "", "dim" } }, 0
+  for _, part in ipairs(parts) do width = width + widths.of(part[1]) + 2 end
+  if not columns or width - 2 <= columns or not row[3] then return self:print(parts) end
+  parts[3] = nil
+  self:print(parts)
+  self:tell { { "  " .. row[3], "dim" } }
 end
 
 local function header(self)
@@ -74,10 +92,10 @@ local function header(self)
       self:print { { row[1], "bold" } }
       self:print { { "  " .. row[2] } }
     else
-      self:print { { ("%-16s"):format(row[1]), "bold" }, { row[2] }, { row[3] or "", "dim" } }
+      print_row(self, row, columns)
     end
   end
-  if self.interactive then self:print { { keys.summary, "dim" } } end
+  if self.interactive then self:tell { { keys.summary, "dim" } } end
 end
 
 -- Rules.
@@ -90,24 +108,23 @@ local function tell_findings(self, list)
     told[text] = true
     local is_news = is_error or not self.told[text] and (finding.code ~= "place" or self.options.real)
     for line in (is_news and text or ""):gmatch "[^\n]+" do
-      self:print { { lines.masked(line), is_error and "red" or "yellow" } }
+      self:tell { { lines.masked(line), is_error and "red" or "yellow" } }
     end
   end
   self.told = told
 end
 
--- The last event that one of the sets wants; else the last one.
+-- The last event that one of the sets wants; else the last one of somebody's.
 local function last_event(self, ...)
-  local newest = self.follower:newest()
-  if not newest then return nil end
-  local matches = {}
+  local matches, other = {}, nil
   for index, set in ipairs { ... } do matches[index] = keys.matcher(set) end
   for _, row in ipairs(self.follower:back(SEARCHED)) do
     for _, is_wanted in ipairs(matches) do
       if is_wanted(row.body) then return row end
     end
+    other = other or keys.type_of(row.body) ~= VALIDATION and row or nil
   end
-  return newest
+  return other
 end
 
 --- The event that keys and reloads speak of.
@@ -124,10 +141,10 @@ local function tell_differences(self, event, list)
   if #list == 0 then self:print { { "  " .. number, "dim" }, { "no rule wants the last event, before and now" } } end
   for _, row in ipairs(list) do
     local same = row.was == row.is and #row.gone + #row.new == 0
-    self:print { { "  " .. number, "dim" }, { lines.clean(row.rule) }, { same and "as before" or "changed",
+    self:tell { { "  " .. number, "dim" }, { lines.clean(row.rule) }, { same and "as before" or "changed",
       same and "dim" or "bold" }, verdict_parts(row) }
-    for _, one in ipairs(row.gone) do self:print { { "     - " .. one, "red" } } end
-    for _, one in ipairs(row.new) do self:print { { "     + " .. one, "green" } } end
+    for _, one in ipairs(row.gone) do self:tell { { "     - " .. one, "red" } } end
+    for _, one in ipairs(row.new) do self:tell { { "     + " .. one, "green" } } end
     for _, one in ipairs(row.same) do self:print { { "       " .. one, "dim" } } end
   end
 end
@@ -160,7 +177,7 @@ function Session:reload()
   local own = { folder = self.folder, base_url = self.altinn:base(), real = self.options.real }
   local config, problems = places.config(self.options, own)
   if not config then
-    for _, problem in ipairs(problems) do self:print { { lines.masked(problem), "red" } } end
+    for _, problem in ipairs(problems) do self:tell { { lines.masked(problem), "red" } } end
     return self:say("the configuration is broken: the one before stays in force", "red")
   end
   local set, list = places.rules(config)

@@ -46,6 +46,20 @@ function M.of(text)
   return columns
 end
 
+--- As much of the beginning of a text as fits, one character at least, and the rest.
+---@param text string UTF-8
+---@param columns integer
+---@return string head
+---@return string rest
+function M.split(text, columns)
+  local taken = 0
+  for at, code in utf8.codes(text) do
+    taken = taken + of_code(code)
+    if at > 1 and taken > columns then return text:sub(1, at - 1), text:sub(at) end
+  end
+  return text, ""
+end
+
 --- The text, or as much of its beginning as fits, with … at its end.
 ---@param text string UTF-8
 ---@param columns integer at least 1

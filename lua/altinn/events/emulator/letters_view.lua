@@ -167,6 +167,9 @@ function M.details(letter, sees, emulator)
   return wire.object(members, true)
 end
 
+-- By letter, and no part of it: a letter can be kept, such a text cannot.
+local shown = setmetatable({}, { __mode = "k" })
+
 --- The text of a letter's details, which is written anew when something has become of the letter.
 ---@param letter table
 ---@param sees { content: boolean, all: boolean }
@@ -177,10 +180,12 @@ function M.details_text(letter, sees, emulator)
     return wire.raw(wire.encode(M.details(letter, sees, emulator)))
   end
   local key = ("%d %s %s"):format(#letter.history, sees.content, sees.all)
-  if letter.shown_as ~= key then
-    letter.shown_as, letter.shown = key, wire.raw(wire.encode(M.details(letter, sees, emulator)))
+  local known = shown[letter]
+  if not known or known.key ~= key then
+    known = { key = key, text = wire.raw(wire.encode(M.details(letter, sees, emulator))) }
+    shown[letter] = known
   end
-  return letter.shown
+  return known.text
 end
 
 local function attachment_members(one)

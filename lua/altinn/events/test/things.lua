@@ -11,7 +11,11 @@ local worlds, numbers, inner = setmetatable({}, { __mode = "k" }), setmetatable(
   setmetatable({}, { __mode = "k" })
 
 local function raise_unknown(kind, name, known)
-  mistake.raise("a %s has no '%s'%s", kind, tostring(name), suggest.hint(tostring(name), known))
+  local list = {}
+  for one in pairs(known) do list[#list + 1] = one end
+  table.sort(list)
+  mistake.raise("a %s has no '%s'%s; it has %s", kind, tostring(name), suggest.hint(tostring(name), known),
+    table.concat(list, ", "))
 end
 
 -- A class of things: reading what there is not raises.
@@ -46,6 +50,7 @@ end
 -- Calls what takes a step in the emulator; raises its message.
 local function take(thing, call, ...)
   local world = worlds[thing]
+  if not world then mistake.raise "the thing is missing: write a colon, as in letter:read()" end
   world:check_open()
   local message = world.altinn:by_chance(call, world.altinn, inner[thing], ...)
   if message then mistake.raise("%s: %s", tostring(thing), message) end
@@ -138,6 +143,20 @@ function M.about(world, thing)
     tostring(thing)) end
   if worlds[thing] ~= world then mistake.raise("%s belongs to another world", tostring(thing)) end
   return { id = one.id, resource = one.resource, sender = one.sender, recipient = one.recipient }
+end
+
+local BARE = { letter = true, attachment = true, order = true }
+
+--- Raises when events of a type are about another kind of thing.
+---@param thing any
+---@param type string of events, as rules write it
+---@param about string|nil what these are about
+function M.check_kind(thing, type, about)
+  local kind = inner[thing] and getmetatable(thing).__name
+  if not BARE[kind] or not BARE[about] or kind == about then return end
+  local of = { attachment = "letter.attachments[1]", order = "letter:orders()[1]" }
+  mistake.raise("push: %s is about an %s, and %s is none%s", type, about, tostring(thing),
+    kind == "letter" and of[about] and ": write " .. of[about] or "")
 end
 
 --- The id of a thing, or nil when the value is none of a world's.

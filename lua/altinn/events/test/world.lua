@@ -192,6 +192,8 @@ end
 
 local function build(self, name, thing, attributes)
   if type(name) == "string" and not name:find "^%s*{" then
+    local known = rawget(events.types, name)  -- reading an unknown one raises
+    if thing ~= nil and known then things.check_kind(thing, name, known.about) end
     local record, message = self.altinn:by_chance(scenes.event, self.altinn, name, things.about(self, thing),
       attributes)
     if not record then mistake.raise("push: %s", message) end
@@ -336,8 +338,9 @@ end
 local function target_of(self, name)
   local target = self.targets[name]
   if target then return target end
-  mistake.raise("there is no target '%s'%s; there are %s", tostring(name), suggest.hint(tostring(name), self.targets),
-    #self.target_names > 0 and table.concat(self.target_names, ", ") or "none")
+  mistake.raise("there is no target '%s'%s; %s", tostring(name), suggest.hint(tostring(name), self.targets),
+    #self.target_names > 0 and "there are " .. table.concat(self.target_names, ", ")
+      or "the rules of the world send to none")
 end
 
 --- How a target behaves from now on.
@@ -450,8 +453,16 @@ end
 -- What the parts of the world call.
 local INNER = { check_open = true, seconds = true, check = true, thing_of = true, post = true, listen = true }
 
+-- A method that is called with a dot has no world, or takes its first argument for one.
+local function with_colon(name, method)
+  return function(self, ...)
+    if getmetatable(self) ~= World then mistake.raise("write a colon: world:%s(…)", name) end
+    return method(self, ...)
+  end
+end
+
 local methods = {}
-for name, method in pairs(World) do methods[name] = method end
+for name, method in pairs(World) do methods[name] = INNER[name] and method or with_colon(name, method) end
 
 World.__name, World.__close = "world", function(self) self:close() end
 World.__tostring = function(self) return ("world at %s"):format(self:now()) end

@@ -34,6 +34,17 @@ rule {
 ]]
 
 describe("check --fix", function()
+  it("leaves a file alone that changes meanwhile", function()
+    local path = folder .. "/rules/one.lua"
+    command.rules "new\n"
+    local done, message = fix.write(path, "mended\n", "old\n")
+    assert.is_nil(done)
+    says(message, "one.lua: has changed meanwhile")
+    assert.are.equal("new\n", process.read(path))
+    assert.are.equal("one.lua\n", shell "ls rules")
+    assert.is_true(fix.write(path, "mended\n", "new\n"))
+  end)
+
   it("mends what is certain, round after round, and says so; the mode of the file stays", function()
     command.rules(WRONG)
     shell "chmod 640 rules/one.lua"

@@ -124,7 +124,7 @@ local function carry_out(work, args)
   for _, name in ipairs(names) do
     if args.dry_run then output.out((fix.diff(name, work.before[name], work.texts[name]):gsub("\n$", "")))
     else
-      local ok, message = fix.write(name, work.texts[name])
+      local ok, message = fix.write(name, work.texts[name], work.before[name])
       if not ok then return nil, message end
     end
   end

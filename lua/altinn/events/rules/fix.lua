@@ -97,9 +97,10 @@ end
 --- Writes a file so that at any moment it is whole, the old or the new one. Its mode and owner stay.
 ---@param path string
 ---@param text string
+---@param before string the old text: a file that holds another one by now is left alone
 ---@return true|nil ok
 ---@return string|nil message
-function M.write(path, text)
+function M.write(path, text, before)
   local target = real(path)
   local draft = ("%s.altinn-events-%d"):format(target, os.time())
   local ok = os.execute(("cp -p -- %s %s 2>/dev/null"):format(quoted(target), quoted(draft)))
@@ -109,7 +110,10 @@ function M.write(path, text)
   local written = file:write(text)
   local closed
   closed, message = file:close()
-  if written and closed then ok, message = os.rename(draft, target) else ok = nil end
+  if not written or not closed then ok = nil
+  elseif M.read(target) ~= before then
+    ok, message = nil, ("%s: has changed meanwhile, and was left as it is: run it again"):format(path)
+  else ok, message = os.rename(draft, target) end
   if not ok then os.remove(draft) end
   return ok and true or nil, message
 end

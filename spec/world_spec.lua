@@ -81,6 +81,27 @@ describe("a world", function()
     assert.equal("done", world:verdict("r", first).state)
   end)
 
+  it("that is asked with values of other kinds says so, at the spec's line", function()
+    local world <close> = paper()
+    has(mistake(world.letter, world, 1), "letter: a table of its values is needed, not a number")
+    has(mistake(world.push, world, true), "or an event, is needed, not a boolean")
+    has(mistake(world.push, world, { id = "1" }, "x"), "attributes that differ is needed, not a string")
+    has(mistake(world.control, world, "GET"), "control: a path below /emulator is needed, not a nil")
+    has(mistake(world.advance, world, "9999-12-31T00:00:00Z"), "before 2255 is needed")
+    has(mistake(paper, { now = -5 }), "now: a time after 1970")
+  end)
+
+  it("does not stop its host while a target answers", function()
+    for _, name in ipairs { "restart", "kill", "settle", "close" } do
+      local world <close> = paper { rules = { rule_of "return send.http('t') { key = letter, json = {} }" } }
+      local message
+      world:target("t", function() message = mistake(world[name], world) return { status = 200 } end)
+      world:push("correspondencepublished", world:letter())
+      world:settle()
+      has(message, "a target that answers can neither let time pass nor stop the host")
+    end
+  end)
+
   it("takes an event as JSON text, as it is", function()
     local world <close> = paper { rules = { [[rule { name = "r", on = "*", run = function(event)
       return send.http("t") { key = event, json = { data = event.data } } end }]] } }

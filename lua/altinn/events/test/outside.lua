@@ -60,9 +60,12 @@ end
 local function deliver(world, request, reply)
   local target = world.targets[request.target]
   local life = world.host.life
-  local decision, item = target:take(request, function()
+  world.answering = true
+  local fine, decision, item = pcall(target.take, target, request, function()
     return look.has_probe(world, request.rule, request.event, request.target)
   end, life)
+  world.answering = false
+  if not fine then error(decision, 0) end
   local function answer()
     if item and not decision.dies then target:heard(item, life) end
     return reply(replies_of_carrier(request, decision))

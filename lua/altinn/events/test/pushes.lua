@@ -40,7 +40,8 @@ function Pushes:of(thing)
   local id = things.id_of(thing)
   if id then return self.by_thing[id] or {} end
   if type(thing) == "string" then return self.by_thing[thing] or self.by_id[thing] or {} end
-  return type(thing) ~= "nil" and self.by_id[thing.id] or {}
+  local is_event = type(thing) == "table" or type(thing) == "userdata"
+  return is_event and self.by_id[thing.id] or {}
 end
 
 --- The text of the event as it was pushed; nil: it never was.

@@ -55,6 +55,21 @@ local function check_options(options)
   if options.seed ~= nil and math.type(options.seed) ~= "integer" then mistake.raise("seed is a whole number") end
 end
 
+-- Raises unless a value is of one of the types; nil is a type.
+local function check_type(what, value, ...)
+  for _, name in ipairs { ... } do
+    if type(value) == name then return end
+  end
+  mistake.raise("%s is needed, not a %s", what, type(value))
+end
+
+local LATEST = 9e9  -- seconds since 1970: the year 2255
+
+local function in_range(what, seconds)
+  if seconds > 0 and seconds < LATEST then return seconds end
+  mistake.raise("%s: a time after 1970 and before 2255 is needed", what)
+end
+
 -- Making a world.
 
 -- What a world is made of, in force from now on.
@@ -102,10 +117,10 @@ end
 function M.new(options, defaults, made)
   check_options(options)
   made = made or setup.of(options, mistake.caller())
-  local now = seconds_of(options.now or NOW, "now")
+  local now = in_range("now", seconds_of(options.now or NOW, "now"))
   local self = setmetatable({
     options = options, defaults = defaults, targets = {}, pushes = pushes.new(), letters = {}, lines = {}, faults = {},
-    under_way = {}, lines_of = {}, listening = {}, attempts = {}, began = now,
+    under_way = {}, lines_of = {}, listening = {}, attempts = {}, began = now, answering = false,
     seed = options.seed or defaults.seed or 1,
   }, World)
   use(self, made)
@@ -126,6 +141,14 @@ function World:check_open()
 end
 
 function World:seconds() return self.host and self.host:now() or self.began end
+
+-- What the host is in the middle of does not go on meanwhile.
+function World:check_idle()
+  self:check_open()
+  if self.answering then
+    mistake.raise "a target that answers can neither let time pass nor stop the host: do it in the spec"
+  end
+end
 
 -- Raises what the host did wrong.
 function World:check(thorough)
@@ -150,6 +173,7 @@ function World:now() return (os.date("!%Y-%m-%dT%H:%M:%SZ", math.floor(self:seco
 ---@return table letter
 function World:letter(values)
   self:check_open()
+  check_type("letter: a table of its values", values, "nil", "table")
   local number = #self.letters + 1
   local all = { recipient = "987654321", sendersReference = "ref-" .. number }
   for name, value in pairs(values or {}) do all[name] = value end
@@ -168,6 +192,8 @@ end
 ---@return any answer
 function World:control(method, path, body)
   self:check_open()
+  check_type("control: a method", method, "string")
+  check_type("control: a path below /emulator", path, "string")
   local answer, message = self.altinn:control(method, path, body)
   if answer == nil then mistake.raise("%s %s: %s", method, path, tostring(message)) end
   return answer
@@ -199,7 +225,8 @@ local function build(self, name, thing, attributes)
     if not record then mistake.raise("push: %s", message) end
     return record.body, record
   end
-  if name == nil then mistake.raise "push: the type of an event is needed, or an event" end
+  check_type("push: the type of an event, or an event,", name, "string", "table", "userdata")
+  check_type("push: with an event a table of attributes that differ", thing, "nil", "table")
   local body = text_of(self, name, thing or {})
   return body, require("altinn.events.emulator.publish").record(body)
 end
@@ -212,6 +239,7 @@ end
 ---@return table event
 function World:push(what, thing, attributes)
   self:check_open()
+  check_type("push: a table of attributes that differ", attributes, "nil", "table")
   local body, record = build(self, what, thing, attributes or {})
   if record then self.altinn.events:keep(record) end
   return self:post(body)
@@ -257,7 +285,7 @@ end
 
 --- Everything that can happen at this moment.
 function World:settle()
-  self:check_open()
+  self:check_idle()
   with_room(self, "settle")
   self:check()
 end
@@ -276,8 +304,8 @@ end
 --- Lets time pass, and all that falls due on the way happen.
 ---@param to string|number|table a span, a time, or test.workdays(n [, "09:00"])
 function World:advance(to)
-  self:check_open()
-  local time = moment_of(self, to)
+  self:check_idle()
+  local time = in_range("advance", moment_of(self, to))
   if time < self:seconds() then
     mistake.raise("advance: %s lies before the world's present, %s, and time does not go back", tostring(to),
       self:now())
@@ -400,7 +428,7 @@ function World:log() return table.concat(self.lines, "\n") end
 --- Puts other rules in force, as a reload does.
 ---@param given table|string files, folders or texts
 function World:reload(given)
-  self:check_open()
+  self:check_idle()
   local options = {}
   for name, value in pairs(self.options) do options[name] = value end
   options.rules = given
@@ -414,7 +442,7 @@ end
 
 --- Stops the host in order, and starts it again.
 function World:restart()
-  self:check_open()
+  self:check_idle()
   self.host:restart()
   self.under_way = {}
   self:check(true)
@@ -422,7 +450,7 @@ end
 
 --- The power fails, and the host is started again.
 function World:kill()
-  self:check_open()
+  self:check_idle()
   self.under_way = {}
   self.host:kill()
   self:check(true)
@@ -442,6 +470,7 @@ end
 --- Ends the world; raises what the host did wrong.
 function World:close()
   if self.closed then return end
+  self:check_idle()
   self.defaults.closing(self)
   self.closed = true
   local faults = { pcall(invariants.faults, self, true) }
@@ -451,7 +480,8 @@ function World:close()
 end
 
 -- What the parts of the world call.
-local INNER = { check_open = true, seconds = true, check = true, thing_of = true, post = true, listen = true }
+local INNER = { check_open = true, check_idle = true, seconds = true, check = true, thing_of = true,
+  post = true, listen = true }
 
 -- A method that is called with a dot has no world, or takes its first argument for one.
 local function with_colon(name, method)

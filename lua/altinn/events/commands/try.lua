@@ -245,7 +245,6 @@ function M.run(args, config)
   if not list then return output.failure(message) end
   answer, message, code = answers(args, config)
   if not answer then return output.failure(message, code) end
-  config.forced = require("altinn.events.host.force").of(config.inbox, set)
   outcome, message = require("altinn.events.host.rehearsal").run { config = config, set = set, next = iterator(list),
     answer = answer }
   if not outcome then return output.failure(message) end

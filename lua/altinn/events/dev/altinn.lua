@@ -84,12 +84,12 @@ local function write(path, text)
 end
 
 --- Writes down what it knows, when that has changed.
----@param always boolean|nil
+---@param always boolean|nil also when nothing but the time has
 ---@return boolean|nil fine
 ---@return string|nil message
 function Altinn:save(always)
   local now = select(2, self.emulator.clock.real())
-  if not self.changed or not always and now < self.save_at then return true end
+  if not always and (not self.changed or now < self.save_at) then return true end
   self.changed = false
   local fine, message = write(self.file, emulator_kept.text(self.emulator))
   local ended = select(2, self.emulator.clock.real())

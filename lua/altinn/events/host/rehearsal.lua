@@ -3,6 +3,7 @@
 -- and a run that reads what nobody can say is marked: its verdict is not known.
 local cjson = require("cjson.safe").new()
 local events = require "altinn.events"
+local force = require "altinn.events.host.force"
 local host = require("altinn.events.support.libraries").load "altinn.events.host"
 local paths = require "altinn.events.client.paths"
 local simulation = require "altinn.events.host.simulation"
@@ -69,13 +70,14 @@ local function rehearsing_target(target)
   return copy
 end
 
-local function rehearsing(config)
+local function rehearsing(config, set)
   local copy = {}
   for name, value in pairs(config) do copy[name] = value end
   copy.targets = {}
   for name, target in pairs(config.targets or {}) do copy.targets[name] = rehearsing_target(target) end
   copy.credentials, copy.environment, copy.ca_file = nil, nil, nil
   copy.base_url, copy.token, copy.inbox, copy.keep = ALTINN, "rehearsal", nil, { readings = false }
+  copy.forced = config.forced or config.inbox and force.of(config.inbox, set) or nil
   return copy
 end
 
@@ -252,7 +254,8 @@ local function push(self, one)
 end
 
 ---@class altinn.events.rehearsal.options
----@field config table of altinn.events.host.config
+---@field config table of altinn.events.host.config; the rules that are in force by hand in its inbox are so here,
+---  unless `forced` says otherwise
 ---@field set table[] of altinn.events.host.prepare.rules
 ---@field next fun(): { body: string, received: number, subscription: string|nil }|nil the events in order; received:
 ---  seconds since 1970
@@ -272,7 +275,7 @@ function M.run(options)
   local one = options.next()
   if not one then return { runs = {}, events = 0, refused = {}, given = {} } end
   local sim <close>, message = simulation.new {
-    config = rehearsing(options.config), set = options.set, now = one.received, seed = SEED,
+    config = rehearsing(options.config, options.set), set = options.set, now = one.received, seed = SEED,
     log = function(...) return heard(self, ...) end,
     outside = function(request, reply) return reply(outside(self, request)) end,
   }

@@ -156,6 +156,20 @@ describe("a rehearsal", function()
     assert.is_truthy(outcome.refused[2].reason:find "given before")
   end)
 
+  it("in a process of its own tells large effects as fast as they come", function()
+    local began, left = os.clock(), 4
+    local apart = assert(require("altinn.events.host.rehearsal_apart").begin { config = config, answer = answer,
+      set = rules_of [[rule { name = "sends", on = "*", order = false, repeats = true, run = function(event)
+        return send.http("print") { path = "/x", key = event, body = ("t"):rep(900000) } end }]],
+      next = function()
+        left = left - 1
+        return left >= 0 and event_at(2 * left) or nil
+      end })
+    local runs = assert(apart:runs())
+    assert.is_true(os.clock() - began < 5, "seconds of this process: " .. os.clock() - began)
+    for _, run in ipairs(runs) do assert.are.equal(900000, #run.sent[1].body) end
+  end)
+
   it("asks no target for anything, and shows what would go to it", function()
     local outcome = rehearse([[rule { name = "sends", on = "correspondencepublished", run = function(event, letter)
       return send.http("print") { path = "/x", key = letter, body = "t" } end }]], 2)

@@ -115,8 +115,9 @@ static int child_read (lua_State *L) {
   ssize_t got = ae_child_read(child, (ae_child_stream)stream, bytes, sizeof bytes);
   if (got < 0) return 0;
   luaL_buffinit(L, &text);
-  for (int i = 0; got > 0 && i < 64; i++) { /* one that never stops writing holds nobody */
+  for (int i = 1; got > 0; i++) {
     luaL_addlstring(&text, bytes, (size_t)got);
+    if (i == 64) break; /* one that never stops writing holds nobody */
     got = ae_child_read(child, (ae_child_stream)stream, bytes, sizeof bytes);
   }
   luaL_pushresult(&text);

@@ -37,7 +37,7 @@ function M.begin(options)
     if not ok then pcall(tell, { over = true, message = why }) end
     host.leave(ok and 0 or 1)
   end
-  return setmetatable({ child = child, rest = "" }, Apart)
+  return setmetatable({ child = child, parts = {} }, Apart)
 end
 
 -- The lines that have come; nil at the end.
@@ -45,13 +45,13 @@ local function lines(self)
   host.attend({ self.child }, WAIT)
   local text = self.child:read "report"
   if not text then return nil end
-  local list = {}
-  text = self.rest .. text
-  local at = 1
-  for line, behind in text:gmatch "([^\n]*)\n()" do
-    list[#list + 1], at = line, behind
+  local list, at = {}, 1
+  while true do  -- a line may come in many parts: each byte is looked at once
+    local stop = text:find("\n", at, true)
+    self.parts[#self.parts + 1] = text:sub(at, stop and stop - 1)
+    if not stop then break end
+    list[#list + 1], self.parts, at = table.concat(self.parts), {}, stop + 1
   end
-  self.rest = text:sub(at)
   return list
 end
 

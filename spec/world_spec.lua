@@ -407,4 +407,39 @@ describe("a world watches the host", function()
     has(mistake(world.settle, world), "two runs of 'paper-after-two-days' for one letter are under way at once")
     world:close()
   end)
+
+  it("and takes no request for one under way that the host has given up", function()
+    local world <close> = paper { targets = { print = "slow" }, rules = { (rule_of("return send.http('print') "
+      .. "{ key = event, json = {} }", "repeats = true, retry = { within = '1m' },")) } }
+    local letter = world:letter()
+    world:push("correspondencepublished", letter)
+    world:push("correspondencepublished", letter)
+    world:advance "1d"
+    assert.same({ "dead", "dead" }, { world:verdicts("r")[1]:match "^%a+", world:verdicts("r")[2]:match "^%a+" })
+  end)
+
+  it("for an effect that comes again while its first request is under way", function()
+    local world = world_with_fault()
+    local invariants = require "altinn.events.test.invariants"
+    local request = { rule = RULE, event = 1, target = "print", timeout = 5 }
+    invariants.sent(world, request, "k")()
+    invariants.sent(world, request, "k")
+    world:advance "10s"   -- given up
+    invariants.sent(world, request, "k")
+    world:settle()
+    invariants.sent(world, request, "k")
+    has(mistake(world.settle, world), "the effect k came again, and its first request was still under way")
+    world:close()
+  end)
+
+  it("for an effect that leaves before it is recorded, where the host dies", function()
+    local world = world_with_fault()
+    local invariants = require "altinn.events.test.invariants"
+    world.with_crash = true
+    invariants.sent(world, { rule = RULE, event = 1, target = "print" }, "k")
+    world:settle()
+    invariants.sent(world, { rule = RULE, event = 2, target = "print" }, "other")
+    has(mistake(world.settle, world), "the effect other left before the inbox had recorded it")
+    world:close()
+  end)
 end)

@@ -8,6 +8,15 @@ local function read(path)
   return file:read("a")
 end
 
+-- How often Altinn was asked for an attachment.
+local function downloads(world)
+  local count = 0
+  for _, request in ipairs(world:control("GET", "/requests").requests) do
+    if request.path:find "/download$" then count = count + 1 end
+  end
+  return count
+end
+
 -- The rule with a folder of this spec's in place of its own: attachments are real files.
 local folder = os.tmpname()
 local rule = read((debug.getinfo(1, "S").source:match("^@(.*)_spec%.lua$")) .. ".lua"):gsub("/srv/letters", folder)
@@ -35,6 +44,7 @@ describe(RULE, function()
       local begin = ("%s/%s-"):format(folder, letter.id)
       assert.same({ begin .. "1-__offer.pdf", begin .. "2-terms.txt" }, archived.files)
       assert.same({ "the offer", "terms" }, { read(archived.files[1]), read(archived.files[2]) })
+      assert.is_true(downloads(one) <= 3, "an attachment was fetched again that was there")
       assert.is_true(letter:has_been "Read")
       assert.is_true(letter:has_been "Confirmed")
       assert.same({ "done: archived, and Altinn knows" }, one:verdicts(RULE))

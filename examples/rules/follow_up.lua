@@ -26,7 +26,7 @@ rule {
     end
     return send.http("cases") {
       key = letter, path = "/v1/tasks",
-      json = { letter = letter.id, reference = details.sendersReference, tried = tried,
+      json = { letter = letter.id, reference = details.sendersReference, tried = tried, since = event.time,
         task = "Nobody was notified of this letter" },
     }
   end,

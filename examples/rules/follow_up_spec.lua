@@ -26,6 +26,20 @@ describe(RULE, function()
     end)
   end)
 
+  it("makes one task of two events, also when nobody knows whether the first task arrived", function()
+    local world <close> = test.world { rules = { "follow_up.lua" }, targets = { cases = "dies after the body" } }
+    local letter = notified_letter(world, "failed")
+    local first = world:push("correspondencenotificationcreationfailed", letter)
+    world:advance "7d"   -- the case system never answers, and the rule gives up
+    assert.equal("dead", world:verdict(RULE, first).state)
+    world:target("cases", "up")
+    world:push("correspondencenotificationallfailed", letter)
+    world:advance "1h"
+    assert.equal(1, #world:sent "cases")
+    assert.equal(first.time, world:sent("cases")[1].json.since)   -- the same task, to the letter
+    assert.equal("done: sent to cases", tostring(world:verdict(RULE, letter)))
+  end)
+
   it("leaves alone a letter that was read, or of which a notification arrived", function()
     local world <close> = test.world { rules = { "follow_up.lua" } }
     local read = notified_letter(world, "failed")

@@ -31,4 +31,15 @@ describe(RULE, function()
     assert.same({ "skipped: already handled: Read", "skipped: already handled: PurgedByRecipient" },
       world:verdicts(RULE))
   end)
+
+  it("finishes a job that may have arrived, though the letter is read meanwhile", function()
+    local world <close> = new_world()
+    local letter = world:letter()
+    world:target("print", { "dies in the body", times = 1 })
+    world:push("correspondencereceiverneverread", letter)
+    world:settle()
+    letter:read()   -- nobody knows whether the paper is under way
+    world:advance "1h"
+    assert.equal(1, #world:sent "print")
+  end)
 end)

@@ -14,6 +14,7 @@ describe(RULE, function()
       local unread, read = one:letter(), one:letter()
       one:push("correspondencepublished", unread)
       one:push("correspondencepublished", read)
+      one:advance "1d"
       read:read()
       one:push("correspondencereceiverread", read)
       one:advance(test.workdays(2))
@@ -22,7 +23,8 @@ describe(RULE, function()
       assert.same({ letter = unread.id, reference = unread.sendersReference,
         resource = "urn:altinn:resource:acme-letters" }, one:sent("print")[1].json)
       assert.equal(1, #one:sent "print")
-      assert.same({ "done", "skipped" }, { one:verdict(RULE, unread).state, one:verdict(RULE, read).state })
+      assert.same({ "done: sent to print", "skipped: cancelled by event 3 (correspondencereceiverread)" },
+        one:verdicts(RULE))
     end)
   end)
 

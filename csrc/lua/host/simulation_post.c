@@ -12,6 +12,7 @@
 /* A request, and the answer to it. */
 typedef struct posted {
   ae_http_request request;
+  const ae_trace *trace;
   unsigned status; /* 0: none */
   size_t count;    /* of headers */
   ae_header headers[4];
@@ -32,10 +33,12 @@ static ae_slice as_slice (ae_slice text) {
   return (ae_slice){text.data, text.data == NULL ? 0 : strlen(text.data)};
 }
 
+/* A host that has died gives no answer; one that it gave before counts. */
 static void on_answer (void *context, const ae_http_reply *reply) {
   posted *p = context;
   size_t size = reply->body.length + 1;
   char *at;
+  if (p->trace->dead) return;
   p->count = reply->header_count < 4 ? reply->header_count : 4;
   for (size_t i = 0; i < p->count; i++)
     size += as_slice(reply->headers[i].name).length +
@@ -110,12 +113,12 @@ int ae_simulation_post (lua_State *L) {
   for (lua_Integer i = 0; i < count; i++) {
     lua_rawgeti(L, 2, first + i);
     read_request(L, &list[i], headers);
+    list[i].trace = &s->trace;
     lua_pop(L, 1);
   }
   carry(s, list, (size_t)count);
   lua_createtable(L, (int)count, 0);
   for (lua_Integer i = 0; i < count; i++) {
-    if (s->trace.dead) list[i].status = 0;
     push_answer(L, &list[i]);
     free(list[i].bytes);
     lua_rawseti(L, -2, i + 1);

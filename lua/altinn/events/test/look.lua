@@ -165,6 +165,16 @@ function M.memory(world, rule, kind, id)
   end)
 end
 
+-- Whether the inbox holds an effect of a run for a target that is as `is_meant` says.
+local function has_effect(world, rule, sequence, target, is_meant)
+  return with_inbox(world, function(inbox)
+    for _, row in ipairs(rows_of(inbox:effects(sequence))) do
+      if row.rule == rule and row.target == target and is_meant(row) then return true end
+    end
+    return false
+  end)
+end
+
 --- Whether the effect that a run sends to a target has a probe.
 ---@param world table
 ---@param rule string
@@ -172,13 +182,20 @@ end
 ---@param target string
 ---@return boolean
 function M.has_probe(world, rule, sequence, target)
-  return with_inbox(world, function(inbox)
-    for _, row in ipairs(rows_of(inbox:effects(sequence))) do
-      local record = json.decode(row.request or "")
-      if row.rule == rule and row.target == target and type(record) == "table" and record.probe then return true end
-    end
-    return false
+  return has_effect(world, rule, sequence, target, function(row)
+    local record = json.decode(row.request or "")
+    return type(record) == "table" and record.probe ~= nil
   end)
+end
+
+--- Whether the inbox has recorded an effect that a run sends to a target.
+---@param world table
+---@param rule string
+---@param sequence integer of the event
+---@param target string
+---@return boolean
+function M.is_recorded(world, rule, sequence, target)
+  return has_effect(world, rule, sequence, target, function(row) return row.request ~= nil end)
 end
 
 --- Adds the things that the newest events of the inbox are about.

@@ -66,7 +66,9 @@ local function deliver(world, request, reply)
   end, life)
   world.answering = false
   if not fine then error(decision, 0) end
+  local over = item and item.key and invariants.sent(world, request, item.key)
   local function answer()
+    if over then over() end
     if item and not decision.dies then target:heard(item, life) end
     return reply(replies_of_carrier(request, decision))
   end

@@ -24,18 +24,4 @@ describe(RULE, function()
       assert.same({ "done: sent to receipts", "done: sent to receipts", "done: sent to receipts" }, one:verdicts(RULE))
     end)
   end)
-
-  it("keeps a letter's lines in order when one of them waits", function()
-    local world <close> = test.world { rules = { "receipts.lua" } }
-    world:crash_points(function(one)
-      one:target("receipts", { status = 1, times = 1 })   -- no room on the disk, for a moment
-      local letter = one:letter()
-      one:push("correspondencepublished", letter)
-      one:push("correspondencereceiverread", letter)
-      one:advance "1h"
-      assert.equal(2, #one:sent "receipts")
-      assert.matches(";published;", one:sent("receipts")[1].line)
-      assert.matches(";read;", one:sent("receipts")[2].line)
-    end)
-  end)
 end)

@@ -27,6 +27,10 @@ describe("made-up numbers", function()
     assert.are.equal([[{"a":"11819900001 11819900001 nr11819900001x * \\u0030","b":11819900002}]], text)
   end)
 
+  it("stand for phones of other countries, of eight digits and of fifteen", function()
+    assert.are.equal("+4799999001, +4799999002", made_up.new():text "+37112345, +123456789012345")
+  end)
+
   it("leave ids, times, and the numbers that the rules name", function()
     local text = "0198c3a2-0e1f-7123-8123-012345678901 2026-08-20T07:22:19.1234567Z 991825827 12345678"
       .. " 1234567890"

@@ -83,6 +83,80 @@ local function answer(call)
     .. [["statusHistory":[]}]]):format(id, tonumber(id:sub(-12), 16) % 8) }
 end
 
+describe("a comparison", function()
+  local function run_with(more)
+    local run = { event = 1, rule = "r", state = "done", reason = "sent to print", acts = {}, reads = {},
+      attempts = { { at = 1, state = "done", reason = "sent to print" } },
+      effects = { { target = "print", key = "k", request = "{}" } } }
+    for name, value in pairs(more or {}) do run[name] = value end
+    return run
+  end
+
+  it("looks at all that a reader of a verdict sees", function()
+    for _, more in ipairs { { state = "skipped" }, { reason = "1 sent before" }, { acts = { "letter:confirm()" } },
+      { would = "send to print" }, { effects = { { target = "print", key = "other", request = "{}" } } },
+      { effects = { { target = "archive", key = "k", request = "{}" } } },
+      { effects = { { target = "print", key = "k", request = "[]" } } },
+      { attempts = { { at = 1, state = "later", reason = "'paper' runs at noon" } } } } do
+      assert.are.equal(1, #comparison.of({ run_with() }, { run_with(more) }).change, next(more))
+    end
+  end)
+
+  it("takes other lines of the file, and other times after a failure, for the same", function()
+    local function failed(line, again)
+      return run_with { state = "dead", reason = ("rules/r.lua:%d: no printer"):format(line),
+        attempts = { { at = again, state = "retry", reason = "again in " .. again } } }
+    end
+    assert.are.equal(1, comparison.of({ failed(3, 5) }, { failed(4, 6) }).same)
+  end)
+
+  it("counts apart what nobody knows, also where it appears and vanishes", function()
+    local unknown = run_with { unknown = { name = "details" } }
+    for _, pair in ipairs { { {}, { unknown } }, { { unknown }, {} }, { { run_with() }, { unknown } } } do
+      local found = comparison.of(pair[1], pair[2])
+      assert.are.same({ 1, 0, 0, 0 }, { #found.unknown, #found.appear, #found.vanish, #found.change })
+    end
+  end)
+end)
+
+describe("what Altinn answered before", function()
+  local inbox = require "altinn.events.host.inbox"
+  local known_answers = require "altinn.events.host.known_answers"
+  local readings_of = inbox.readings_of
+  after_each(function() inbox.readings_of = readings_of end)
+
+  -- The body that is given for the details of a letter, asked at a time for event 7; nil: none.
+  local function given(at, readings)
+    for _, one in ipairs(readings) do one.call, one.status = one.call or "details", 200 end
+    inbox.readings_of = function() return readings end
+    local known = known_answers.of "an inbox" { name = "details", thing = "letter:1", at = at,
+      given = { sequence = 7 } }
+    return known and known.body
+  end
+
+  it("is the last answer by then", function()
+    local function readings()
+      return { { at = 100, sequence = 1, body = "first" }, { at = 5000, sequence = 2, body = "second" },
+        { at = 9000, sequence = 3, body = "third" } }
+    end
+    assert.are.equal("first", given(100, readings()))
+    assert.are.equal("second", given(4990, readings()))   -- a run reads a moment after its event came
+    assert.are.equal("second", given(8000, readings()))
+    assert.are.equal("third", given(9000, readings()))
+    assert.is_nil(given(1000, { { at = 5000, sequence = 1, body = "later, for another event" } }))
+  end)
+
+  it("is what the same event's run read later, when there was none by then", function()
+    assert.are.equal("own", given(1000, { { at = 5000, sequence = 1, body = "another's" },
+      { at = 9000, sequence = 7, body = "own" } }))
+  end)
+
+  it("is never half an answer, nor the answer to another call", function()
+    assert.is_nil(given(1000, { { at = 100, sequence = 7, body = "{", cut = true },
+      { at = 100, sequence = 7, body = "{}", call = "overview" } }))
+  end)
+end)
+
 describe("a rehearsal", function()
   local folder, config
 
@@ -146,6 +220,24 @@ describe("a rehearsal", function()
       { answer = function() return nil end })
     assert.are.equal("overview", outcome.runs[1].unknown.name)
     assert.are.equal("letter:overview()", rehearsal.words("overview", outcome.runs[1].unknown.thing))
+  end)
+
+  it("names the first of several reads that nobody knows", function()
+    local outcome = rehearse([[rule { name = "reads", on = "correspondencepublished",
+      may = { "read:overview", "read:details" }, run = function(event, letter)
+        pcall(letter.overview, letter)
+        pcall(letter.details, letter)
+        return done "whatever" end }]], 2, { answer = function() return nil end })
+    assert.are.equal(2, #outcome.runs[1].reads)
+    assert.are.equal("overview", outcome.runs[1].unknown.name)
+  end)
+
+  it("waits for timers as long as it is told to, and tells when a run that waits goes on", function()
+    local text = [[rule { name = "waits", on = "correspondencepublished",
+      run = function() return later { at = "10d", run = "more" } end, more = function() return done() end }]]
+    assert.are.equal("done", rehearse(text, 2).runs[1].state)
+    local run = rehearse(text, 2, { horizon = 86400 }).runs[1]
+    assert.are.same({ "later", event_at(2).received + 864000 }, { run.state, math.floor(run.due * 10) / 10 })
   end)
 
   it("tells the events that the host would refuse, and those that come twice", function()

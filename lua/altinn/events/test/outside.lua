@@ -9,10 +9,9 @@ local M = {}
 local deaths = {
   ["at connect"] = { error = "Could not connect to server", code = "network", not_sent = true },
   ["in TLS"] = { error = "the TLS handshake failed", code = "tls", not_sent = true },
-  ["before the request"] = { error = "Server returned nothing (no headers, no data)", code = "network",
-    not_sent = false },
+  ["before the request"] = { error = "Empty reply from server", code = "network", not_sent = false },
   ["in the body"] = { error = "Recv failure: Connection reset by peer", code = "network", not_sent = false },
-  ["after the body"] = { error = "Server returned nothing (no headers, no data)", code = "network", not_sent = false },
+  ["after the body"] = { error = "Empty reply from server", code = "network", not_sent = false },
 }
 
 -- Calls to Altinn.

@@ -212,6 +212,7 @@ soak: modules | setup-test
 	$(ENV) PAPER=10000 RELOADS=12000 DEATHS=10000 $(BUSTED) spec/paper_soak_spec.lua spec/reload_soak_spec.lua spec/deaths_soak_spec.lua
 	$(ENV) STORED_EVENTS=100 RULE_CHANGES=1000 $(BUSTED) spec/stored_event_spec.lua spec/rehearsal_spec.lua
 	$(ENV) WHY=10000 $(BUSTED) spec/why_property_spec.lua
+	$(ENV) MUTANTS=1 $(BUSTED) spec/mutants_soak_spec.lua
 
 # Packs both rocks of the release, source and binary, from the files that git would hold: build/rock/*.rock. Builds them
 # from the packed rocks into a tree of their own, and asks the result for its version.

@@ -352,6 +352,17 @@ describe("crash points", function()
   end)
 end)
 
+describe("a broken promise", function()
+  it("is told before what the scenario missed because of it", function()
+    local world <close> = paper()
+    local message = mistake(world.crash_points, world, function(one)
+      one.pushes.acknowledged["s\nlost"] = { id = "lost" }   -- as if the host had lost it
+      error("nothing came of it", 0)
+    end)
+    assert.matches("the event lost was acknowledged, and the inbox has lost it\n[^\n]*nothing came of it", message)
+  end)
+end)
+
 describe("a world watches the host", function()
   local function world_with_fault()
     local world = paper()
@@ -387,6 +398,29 @@ describe("a world watches the host", function()
     world.pushes:add("{}", event, 200)
     has(mistake(world.kill, world), "the event lost was acknowledged, and the inbox has lost it")
     pcall(world.close, world)
+  end)
+
+  it("for a job that comes a third time, when its probe was asked before the second time alone", function()
+    local world = world_with_fault()
+    world.targets.print:take { method = "GET", url = "https://print.test/v1/jobs/1" }
+    again(world)
+    world:settle()
+    again(world)
+    has(mistake(world.settle, world), "its probe was not asked")
+    world:close()
+  end)
+
+  it("for an event that is stored twice", function()
+    local world = world_with_fault()
+    local look = require "altinn.events.test.look"
+    local stored = look.events
+    finally(function() look.events = stored end)
+    look.events = function(one)
+      local list = stored(one)
+      list[2] = list[1]
+      return list
+    end
+    has(mistake(world.close, world), "is stored twice")
   end)
 
   it("for an event that nobody pushed", function()

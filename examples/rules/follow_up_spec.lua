@@ -40,20 +40,6 @@ describe(RULE, function()
     assert.equal("done: sent to cases", tostring(world:verdict(RULE, letter)))
   end)
 
-  it("has the first event's task when two came and the case system was away for a moment", function()
-    local world <close> = test.world { rules = { "follow_up.lua" } }
-    world:crash_points(function(one)
-      local letter = notified_letter(one, "failed")
-      one:target("cases", { status = 503, times = 2 })
-      local first = one:push("correspondencenotificationcreationfailed", letter)
-      one:advance "1s"
-      one:push("correspondencenotificationallfailed", letter)
-      one:advance "1h"
-      assert.equal(1, #one:sent "cases")
-      assert.equal(first.time, one:sent("cases")[1].json.since)
-    end)
-  end)
-
   it("leaves alone a letter that was read, or of which a notification arrived", function()
     local world <close> = test.world { rules = { "follow_up.lua" } }
     local read = notified_letter(world, "failed")

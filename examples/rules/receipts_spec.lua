@@ -24,4 +24,21 @@ describe(RULE, function()
       assert.same({ "done: sent to receipts", "done: sent to receipts", "done: sent to receipts" }, one:verdicts(RULE))
     end)
   end)
+
+  it("keeps a letter's lines in order, also when Altinn is away for a moment", function()
+    local world <close> = test.world { rules = { "receipts.lua" } }
+    world:crash_points(function(one)
+      local letter = one:letter()
+      one:reply(letter, "details", { status = 503 })
+      one:push("correspondencepublished", letter)
+      one:advance "1m"
+      one:reply(letter, "details", ('{"correspondenceId":"%s","resourceId":"acme-letters","status":"Read",'
+        .. '"attachments":[],"statusHistory":[]}'):format(letter.id))
+      one:push("correspondencereceiverread", letter)
+      one:advance "1h"
+      assert.equal(2, #one:sent "receipts")
+      assert.matches(";published;", one:sent("receipts")[1].line)
+      assert.matches(";read;", one:sent("receipts")[2].line)
+    end)
+  end)
 end)

@@ -52,6 +52,30 @@ describe("a host whose clock is moved ahead", function()
     assert.is_true(waited >= 2 * 86400, "waited " .. tostring(waited))
   end)
 
+  it("stands at a time that it is given: its start, and what rules remember, are of that time", function()
+    local config = { rules = { folder .. "/still.lua" }, secret = ("s"):rep(20), inbox = folder .. "/still.db",
+      listen = "127.0.0.1:0" }
+    process.write(folder .. "/still.lua", [[rule { name = "keeps", on = "correspondencepublished",
+      run = function() return remember { seen = true, expires = "1d" } end }]])
+    config = assert(config_module.load { values = config })
+    config.admin = nil
+    local options = in_force.options(config, assert(prepare.rules(config)), {})
+    options.now = 1000000000
+    local still = assert(host.start(options))
+    local kept
+    local done, message = pcall(function()
+      assert.are.equal("2001-09-09T01:46:40.000Z", still:state():match '"started":"([^"]*)"')
+      assert.are.equal(200, (http.post(still:port(), "/events/" .. ("s"):rep(20), sample.text())))
+      kept = process.wait(60, function()
+        local file <close> = assert(host.inbox(config.inbox))
+        return file:memory("keeps")[1]
+      end)
+    end)
+    still:stop()
+    assert(done, message)
+    assert.are.equal(1000000000 + 86400, kept and kept.expires // 1000)
+  end)
+
   it("does not go back", function()
     assert.has_error(function() handle:advance(-1) end)
   end)

@@ -376,6 +376,21 @@ describe("a simulated host", function()
     assert.are.same({ "done" }, verdicts(sim))
   end)
 
+  it("makes the runs of a replay at its own time", function()
+    local replay = require "altinn.events.host.replay"
+    local status = 422
+    local sim <close> = start(SENDS, { outside = function(_, reply) return reply { status = status } end })
+    sim:push(letter(1))
+    sim:settle()
+    status = 200
+    do
+      local again <close> = assert(replay.begin(sim:path(), sim.set, { since = "2025-12-01", config = sim.config }))
+      assert(again:carry_out "it is mended")
+    end
+    sim:settle()
+    assert.are.same({ "dead", "done" }, verdicts(sim))
+  end)
+
   it("follows a rule that is put in force by hand, over a restart", function()
     local force = require "altinn.events.host.force"
     local sim <close> = start((SENDS:gsub("name =", "shadow = true, name =")))
@@ -386,6 +401,7 @@ describe("a simulated host", function()
       local act <close> = assert(force.begin(sim:path(), sim.set, "sends", true))
       assert(act:carry_out "it does what it shall")
     end
+    assert.are.equal("2025-12-23T09:00:00Z", force.of(sim:path(), sim.set).sends.since)
     sim:settle()
     sim:push(letter(2))
     sim:settle()

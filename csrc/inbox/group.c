@@ -195,10 +195,12 @@ static bool notes_start (const ae_inbox *inbox, const ae_work *works) {
   return inbox->started != 0 && works->kind != AE_WORK_VERSION;
 }
 
-/* Whether the process goes on at the place. */
+/* Whether the process goes on at the place. `dead` is written in a manual inbox alone:
+** other threads read it. */
 static bool passes (ae_inbox *inbox, ae_inbox_place place, const ae_work *works) {
   const ae_inbox_options *options = &inbox->options;
-  inbox->dead = options->passes != NULL && !options->passes(options->context, place, works);
+  if (options->passes == NULL) return true;
+  inbox->dead = !options->passes(options->context, place, works);
   return !inbox->dead;
 }
 

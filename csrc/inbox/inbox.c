@@ -393,9 +393,14 @@ bool ae_inbox_turn (ae_inbox *inbox) {
   return !inbox->dead && (busy || inbox->first != NULL || inbox->rescan);
 }
 
+static void fail_all (ae_inbox *inbox) {
+  while (inbox->first != NULL) ae_group_fail(inbox, take(inbox));
+}
+
 void ae_inbox_attend (ae_inbox *inbox) {
   while (inbox->options.manual && !inbox->dead && inbox->first != NULL)
     (void)ae_inbox_turn(inbox);
+  if (inbox->dead) fail_all(inbox); /* who waits for them is not kept waiting */
 }
 
 void ae_inbox_look (ae_inbox *inbox) {
@@ -411,7 +416,7 @@ int64_t ae_inbox_next_due (ae_inbox *inbox) {
 
 void ae_inbox_drop (ae_inbox *inbox) {
   inbox->dead = true;
-  while (inbox->first != NULL) ae_group_fail(inbox, take(inbox));
+  fail_all(inbox);
   ae_store_leave(inbox->store);
   inbox_free(inbox);
 }

@@ -313,7 +313,8 @@ void ae_inbox_look_at_clock (ae_inbox *inbox);
 
 /* One turn. True: there is more to do at once. */
 bool ae_inbox_turn (ae_inbox *inbox);
-/* Makes turns until no work waits. Does nothing for an inbox that has a thread. */
+/* Makes turns until no work waits; of an inbox that ended in its place the works that wait
+** are failed. Does nothing for an inbox that has a thread. */
 void ae_inbox_attend (ae_inbox *inbox);
 /* The next turn looks for what other programs have written: acts by hand. */
 void ae_inbox_look (ae_inbox *inbox);

@@ -114,6 +114,13 @@ static lua_Integer cores (void) {
   return count < 1 ? 1 : count > AE_MAX_WORKERS ? AE_MAX_WORKERS : count;
 }
 
+/* Reads seconds since 1970 from the field on top; nil: 0. */
+static int64_t read_time (lua_State *L) {
+  lua_Number seconds = luaL_optnumber(L, -1, 0);
+  luaL_argcheck(L, seconds >= 0 && seconds < 9e9, 1, "now: seconds since 1970");
+  return (int64_t)(seconds * 1e9);
+}
+
 static void read_options (lua_State *L, ae_host_options *options) {
   static const char *const known[] = {"inbox",   "listen",          "admin",    "secrets",
                                       "workers", "max_bytes",       "deadline", "connections",
@@ -140,7 +147,7 @@ static void read_options (lua_State *L, ae_host_options *options) {
   lua_getfield(L, 1, "log");
   options->json = luaL_checkoption(L, -1, "logfmt", formats) == 1;
   lua_getfield(L, 1, "now");
-  options->still = (int64_t)(luaL_optnumber(L, -1, 0) * 1e9);
+  options->still = read_time(L);
   options->path = package_field(L, "path");
   options->cpath = package_field(L, "cpath");
 }

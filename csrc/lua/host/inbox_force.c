@@ -31,19 +31,14 @@ int ae_box_force_plan (lua_State *L) {
   return rows_of_rule(L, ae_ask_force_plan);
 }
 
-static ae_slice text_at (lua_State *L, const char *name) {
-  lua_getfield(L, 2, name);
-  return ae_box_optional(L, -1); /* stays on the stack */
-}
-
 int ae_box_force (lua_State *L) {
   ae_ask *ask = ae_box_check(L);
-  ae_force force = {.time = ae_clock_wall_ms(NULL)};
+  ae_force force = {.time = ae_ask_now(ask)};
   ae_error error;
   luaL_checktype(L, 2, LUA_TTABLE);
-  force.rule = text_at(L, "rule");
-  force.who = text_at(L, "who");
-  force.reason = text_at(L, "reason");
+  force.rule = ae_box_member(L, "rule");
+  force.who = ae_box_member(L, "who");
+  force.reason = ae_box_member(L, "reason");
   lua_getfield(L, 2, "version");
   force.version = ae_works_version(L, -1);
   lua_getfield(L, 2, "real");

@@ -69,9 +69,9 @@ int ae_box_counts (lua_State *L) {
   return ae_box_rows(L, ask, code, &error);
 }
 
-static ae_slice deed_text (lua_State *L, const char *name) {
+ae_slice ae_box_member (lua_State *L, const char *name) {
   lua_getfield(L, 2, name);
-  return ae_box_optional(L, -1); /* stays on the stack */
+  return ae_box_optional(L, -1);
 }
 
 int ae_box_carry_out (lua_State *L) {
@@ -81,9 +81,9 @@ int ae_box_carry_out (lua_State *L) {
   bool more;
   ae_error error;
   luaL_checktype(L, 2, LUA_TTABLE);
-  deed.who = deed_text(L, "who");
-  deed.reason = deed_text(L, "reason");
-  deed.step = deed_text(L, "step");
+  deed.who = ae_box_member(L, "who");
+  deed.reason = ae_box_member(L, "reason");
+  deed.step = ae_box_member(L, "step");
   lua_getfield(L, 2, "due");
   deed.due = luaL_optinteger(L, -1, 0);
   if (ae_ask_do(ask, &deed, most, &reached, &more, &error) != AE_OK)

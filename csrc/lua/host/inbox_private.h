@@ -24,6 +24,8 @@ int ae_box_rows (lua_State *L, ae_ask *ask, ae_code code, ae_error *error);
 
 /* The text at an index; absent: none or nil. */
 ae_slice ae_box_optional (lua_State *L, int at);
+/* A text of the table at index 2, or an absent one; it stays on the stack. */
+ae_slice ae_box_member (lua_State *L, const char *name);
 
 /* inbox:pick(hand, filter) -> runs, events */
 int ae_box_pick (lua_State *L);

@@ -5,7 +5,6 @@
 
 #include <lauxlib.h>
 
-#include "inbox/clock.h"
 #include "inbox/replay.h"
 
 int ae_box_replays (lua_State *L) {
@@ -16,12 +15,7 @@ int ae_box_replays (lua_State *L) {
                      &error);
 }
 
-/* The members of the table at index 2; their texts stay on the stack. */
-static ae_slice text_of (lua_State *L, const char *name) {
-  lua_getfield(L, 2, name);
-  return ae_box_optional(L, -1);
-}
-
+/* Members of the table at index 2. */
 static int64_t number_of (lua_State *L, const char *name) {
   int64_t value;
   lua_getfield(L, 2, name);
@@ -38,12 +32,12 @@ static bool flag_of (lua_State *L, const char *name) {
   return value;
 }
 
-static ae_replay read_replay (lua_State *L) {
-  ae_replay replay = {.time = ae_clock_wall_ms(NULL)};
+static ae_replay read_replay (lua_State *L, const ae_ask *ask) {
+  ae_replay replay = {.time = ae_ask_now(ask)};
   luaL_checktype(L, 2, LUA_TTABLE);
-  replay.asked = text_of(L, "asked");
-  replay.who = text_of(L, "who");
-  replay.reason = text_of(L, "reason");
+  replay.asked = ae_box_member(L, "asked");
+  replay.who = ae_box_member(L, "who");
+  replay.reason = ae_box_member(L, "reason");
   replay.number = number_of(L, "number");
   replay.last = number_of(L, "last");
   replay.place = number_of(L, "place");
@@ -54,7 +48,7 @@ static ae_replay read_replay (lua_State *L) {
 
 int ae_box_replay_begin (lua_State *L) {
   ae_ask *ask = ae_box_check(L);
-  ae_replay replay = read_replay(L);
+  ae_replay replay = read_replay(L, ask);
   ae_error error;
   if (ae_ask_replay_begin(ask, &replay, &error) != AE_OK) return ae_host_fail(L, &error);
   lua_pushinteger(L, replay.number);
@@ -102,7 +96,7 @@ int ae_box_replay_plan (lua_State *L) {
 int ae_box_replay_go (lua_State *L) {
   ae_ask *ask = ae_box_check(L);
   const bool all = lua_toboolean(L, 4);
-  ae_replay replay = read_replay(L);
+  ae_replay replay = read_replay(L, ask);
   int64_t runs = 0;
   ae_error error;
   ae_code code = name_pairs(L, 3, ask, &error);

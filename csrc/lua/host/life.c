@@ -145,6 +145,13 @@ static ae_code prepare (ae_host *host, const ae_host_options *options, ae_error 
   return AE_OK;
 }
 
+/* Names the clock of a host that is not its caller's: who asks the inbox in this process
+** has the host's time. */
+static ae_code name_clock (ae_host *host, const char *inbox, ae_error *error) {
+  if (host->manual || ae_clock_name(host->shared.clock, inbox)) return AE_OK;
+  return ae_fail(error, AE_MEMORY, 0, "not enough memory for the clock");
+}
+
 static ae_code start_threads (ae_host *host, ae_error *error) {
   size_t i;
   for (i = 0; i < host->count; i++)
@@ -209,7 +216,6 @@ ae_code ae_host_start (ae_host *host, const ae_host_options *options, ae_heads *
   ae_code code;
   ae_metrics_init(&host->shared.metrics, options->version);
   ae_breakers_init(&host->shared.breakers);
-  host->started = ae_clock_wall_ms(options->clock == NULL ? &host->clock : options->clock);
   expect_verdicts(host, heads);
   for (size_t i = 0; i < options->target_count; i++) {
     expect_outcomes(host, options->targets[i]);
@@ -219,6 +225,7 @@ ae_code ae_host_start (ae_host *host, const ae_host_options *options, ae_heads *
   ae_routes_replace(&host->routes, heads);
   host->shared.clock = options->clock == NULL ? &host->clock : options->clock;
   if (options->still != 0) ae_clock_set(host->shared.clock, options->still);
+  host->started = ae_clock_wall_ms(host->shared.clock);
   host->manual = options->manual;
   host->passes = options->passes;
   host->passes_context = options->passes_context;
@@ -229,6 +236,7 @@ ae_code ae_host_start (ae_host *host, const ae_host_options *options, ae_heads *
     take_signals(host);
   }
   code = prepare(host, options, error);
+  if (code == AE_OK) code = name_clock(host, options->inbox, error);
   if (code == AE_OK) code = ae_host_open_inbox(host, options, error);
   if (code == AE_OK && !host->manual) code = start_threads(host, error);
   if (code == AE_OK) code = start_servers(host, options, error);
@@ -297,6 +305,7 @@ static void flush_workers (ae_host *host) {
 /* After all threads are gone. */
 static void free_all (ae_host *host) {
   size_t i;
+  if (!host->manual) ae_clock_forget(host->shared.clock);
   for (i = 0; i < host->count; i++) ae_worker_free(&host->workers[i]);
   ae_aside_free(host->shared.aside);
   host->shared.aside = NULL;

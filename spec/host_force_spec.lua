@@ -81,6 +81,19 @@ local function is_refused(wanted, ...)
   assert.is_truthy(err:find(wanted, 1, true), err)
 end
 
+describe("a reload that cannot read which rules are in force by hand", function()
+  it("is refused: no rule goes back into the shadow for that", function()
+    local in_force = require "altinn.events.host.in_force"
+    local folder = process.folder()
+    process.write(folder .. "/inbox.db", ("no inbox"):rep(1000))
+    local handle = setmetatable({}, { __index = function(_, name) error("the host was told to " .. name) end })
+    local done, message = in_force.replace(handle, { inbox = folder .. "/inbox.db" }, {}, error, {}, error)
+    process.remove(folder)
+    assert.is_nil(done)
+    assert.is_truthy(message:find("in force by hand", 1, true), message)
+  end)
+end)
+
 describe("promote", function()
   it("puts a rule in force within a second, over a restart, and rollback puts it back", function()
     start()

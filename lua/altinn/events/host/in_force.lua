@@ -11,7 +11,7 @@ local M = {}
 
 --- The settings of the workers. They hold the texts of the rules that were checked, so that all workers run one
 --- version.
----@param config table `forced`: as the argument, for a simulation
+---@param config table
 ---@param set table
 ---@param forced table<string, altinn.events.forced>|nil the rules in force by hand, see altinn.events.host.force
 ---@return string settings JSON
@@ -19,7 +19,7 @@ function M.settings(config, set, forced)
   local versions = {}
   for _, rule in ipairs(set) do versions[rule.name] = rule.version end
   return assert(cjson.encode {  -- not our json: a key may be binary
-    rules = set.files, sources = set.sources, versions = versions, force = forced or config.forced,
+    rules = set.files, sources = set.sources, versions = versions, force = forced,
     hidden = config.asked, holidays = config.holidays,
     targets = config.targets, limits = config.limits, log = config.log, keep = config.keep,
     environment = config.environment, base_url = config.base_url, token = config.token,
@@ -70,10 +70,12 @@ end
 ---@return boolean|nil done nil: the rules of before stay in force
 ---@return string|nil message
 function M.replace(handle, config, set, log, before, report)
+  local forced, message = force.of(config.inbox, set)
+  if not forced then return nil, "the rules in force by hand cannot be read: " .. tostring(message) end
   report(references.lost(config.inbox, before, set))
   M.keep_versions(handle, set, log)
-  local settings = M.settings(config, set, force.of(config.inbox, set) or {})
-  local done, message = handle:reload(rules.heads(set, config.limits), settings)
+  local done
+  done, message = handle:reload(rules.heads(set, config.limits), M.settings(config, set, forced))
   if not done then return nil, tostring(message) end
   return true
 end

@@ -157,6 +157,15 @@ describe("a world", function()
     assert.equal("Read", lost:status())
   end)
 
+  it("tells the verdicts of events that are larger than usual", function()
+    local world <close> = test.world { configuration = { limits = { max_bytes = 4 << 20 } },
+      rules = { [[rule { name = "large", on = "correspondencepublished", run = function() return skip "big" end }]] } }
+    local letter = world:letter()
+    world:push("correspondencepublished", letter, { data = ("x"):rep(2 << 20) })
+    world:settle()
+    assert.equal("skipped: big", tostring(world:verdict("large", letter)))
+  end)
+
   it("shows timers and what rules remember", function()
     local world <close> = paper { rules = { "examples/rules/reminder.lua" } }
     local letter = world:letter { isConfirmationNeeded = true, dueDateTime = "2027-02-01T00:00:00Z" }

@@ -20,9 +20,6 @@ local UNKNOWN, NEW = "", "new"  -- how an event that is watched stands: not aske
 ---@field rules string[]|nil of "received": those that want it
 ---@field shown table the event, run, effect or act, as inbox_shown makes it
 
-local is_open = {}
-for _, name in ipairs(host.states.open) do is_open[name] = true end
-
 local Follower = {}
 Follower.__index = Follower
 
@@ -100,7 +97,7 @@ local function examine(self, facts, sequence, runs)
   local watched, open = false, false
   for _, run in ipairs(runs) do
     watched = watched or is_untried(run) or was_put_back(run)
-    open = open or watched or is_open[run.state]
+    open = open or watched or shown.is_open(run.state)
   end
   self.watched[sequence] = watched and (self.watched[sequence] or NEW) or nil
   if not open then self.seen[sequence] = nil end

@@ -108,14 +108,12 @@ function M.check_version(path, inbox, rule)
     "conflict"
 end
 
-local OPEN = { retry = true, later = true, held = true }
-
 local function plan_of(inbox, name)
   local rows, message, code = inbox:force_plan(name)
   if not rows then return nil, message, code end
   local plan = { waiting = 0, shadowed = 0, memory = 0 }
   for _, row in ipairs(rows) do
-    if OPEN[row.name] then plan.waiting = plan.waiting + row.count end
+    if shown.is_open(row.name) then plan.waiting = plan.waiting + row.count end
     if plan[row.name] then plan[row.name] = row.count end
   end
   return plan

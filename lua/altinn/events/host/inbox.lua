@@ -227,7 +227,7 @@ function M.stream(path, options)
   local rows, at, after = {}, 0, options and options.after or 0
   return function()
     at = at + 1
-    if at > #rows and rows ~= nil then
+    if at > #rows then
       rows, message = inbox:stream(filter, after)
       if not rows then error(message, 0) end
       at = 1

@@ -91,6 +91,11 @@ function M.run(run, timers)
   }
 end
 
+--- Whether a run in this state is not over, and was tried.
+---@param state string|nil
+---@return boolean
+function M.is_open(state) return is_open[state] == true end
+
 --- Whether runs in this state are grouped by cause.
 ---@param state string|nil
 ---@return boolean

@@ -6,13 +6,10 @@ local events = require "altinn.events"
 local force = require "altinn.events.host.force"
 local host = require("altinn.events.support.libraries").load "altinn.events.host"
 local paths = require "altinn.events.client.paths"
+local shown = require "altinn.events.host.inbox_shown"
 local simulation = require "altinn.events.host.simulation"
 
 local M = {}
-
-local is_final = {}
-for _, name in ipairs(host.states.run) do is_final[name] = true end
-for _, name in ipairs(host.states.open) do is_final[name] = nil end
 
 local ALTINN = "https://rehearsal.invalid"
 local HORIZON = 400 * 86400  -- seconds after the last event in which timers still run
@@ -159,7 +156,7 @@ end
 -- in the file alone, as is what a rule in the shadow would have done.
 local function is_told(run)
   local last = run.attempts[#run.attempts]
-  if not last or not is_final[last.state] or last.state == "shadowed" then return false end
+  if not last or shown.is_open(last.state) or last.state == "shadowed" then return false end
   run.state, run.reason = last.state, last.reason
   return true
 end

@@ -40,10 +40,19 @@ function M.begin(options)
   return setmetatable({ child = child, parts = {} }, Apart)
 end
 
+-- What the child prints: nobody asks for it, and a pipe that is full would stop the child.
+local function drop_output(self)
+  for _, name in ipairs { "output", "errors" } do self.child:read(name) end
+end
+
 -- The lines that have come; nil at the end.
 local function lines(self)
-  host.attend({ self.child }, WAIT)
   local text = self.child:read "report"
+  while text == "" do
+    host.attend({ self.child }, WAIT)
+    drop_output(self)
+    text = self.child:read "report"
+  end
   if not text then return nil end
   local list, at = {}, 1
   while true do  -- a line may come in many parts: each byte is looked at once

@@ -347,7 +347,7 @@ function Simulation:coverage() return self.core:coverage() end
 
 ---Ends the simulation, and removes its file.
 function Simulation:close()
-  if self.closed then return end
+  if self.closed or not self.core then return end
   self.closed = true
   compile_all(self)
   self.core:close()
@@ -370,8 +370,9 @@ end
 ---@param options { config: table, set: table, now: number, seed: integer|nil, log: function|nil, coverage: boolean|nil,
 ---  outside: fun(request: table, reply: fun(reply: table)) } config: of altinn.events.host.config, and `forced`:
 ---  the rules in force by hand, nil: as the simulation's own file says; set: of altinn.events.host.prepare.rules;
----  now: seconds since 1970; seed: of all randomness; log(level, message, fields); coverage: counts the
----  lines of rules that run; outside: called for each thing that leaves the host, answers now or later by reply { status =, headers =, body = } or reply { error =, code =, not_sent = boolean }
+---  now: seconds since 1970; seed: of all randomness; log(level, message, fields); coverage: counts the lines of rules
+---  that run; outside: called for each thing that leaves the host, answers now or later by reply { status =, headers =,
+---  body = } or reply { error =, code =, not_sent = boolean }
 ---@return table simulation
 function M.new(options)
   schema.keys("simulation.new", options, OPTIONS, 2)

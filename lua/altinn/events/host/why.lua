@@ -39,10 +39,16 @@ local function started(inbox, facts)
   return starts and starts[1] and starts[#starts].time
 end
 
+-- Milliseconds since 1970, by the host's clock where it can be asked.
+local function now_of(options, facts)
+  local told = not options.now and facts and facts.now
+  return told and state.milliseconds(told) or math.floor((options.now or os.time()) * 1000)
+end
+
 local function world_of(options, inbox, sequence)
   local facts, attended, message = facts_of(options, sequence)
   return {
-    inbox = inbox, now = math.floor((options.now or os.time()) * 1000), facts = facts, attended = attended,
+    inbox = inbox, now = now_of(options, facts), facts = facts, attended = attended,
     started = started(inbox, facts), unasked = not facts and message or nil, rules = by_name(options.set or {}),
     limits = options.config and options.config.limits,
   }

@@ -1,10 +1,8 @@
 -- Why a run has not begun: what has to happen first. From the inbox file, and from what the running host knows of
 -- itself.
-local events = require "altinn.events"
 local json = require "altinn.events.support.json"
 local orders = require "altinn.events.rules.order"
 local shown = require "altinn.events.host.inbox_shown"
-local state = require "altinn.events.host.state"
 
 local M = {}
 
@@ -254,8 +252,6 @@ end
 
 -- A run.
 
-local OPEN = { waiting = true, retry = true, later = true, held = true }
-
 --- Since when the run is in flight, as far as it is known.
 ---@param world altinn.events.why.world
 ---@param run table
@@ -290,7 +286,7 @@ function M.of(world, run, event)
     list[1] = lost or { kind = "abandoned", rule = run.rule }
     return list
   end
-  if not OPEN[run.state] or M.in_flight(world, run) then return list end
+  if not (run.state == "waiting" or shown.is_open(run.state)) or M.in_flight(world, run) then return list end
   local function add(more)
     for _, one in ipairs(more) do list[#list + 1] = one end
   end
@@ -309,7 +305,5 @@ function M.own_limit(world, name)
   local rule = world.rules[name]
   return rule and rule.limit and rule.limit.at_once or world.limits and world.limits.at_once
 end
-
-M.milliseconds, M.mask = state.milliseconds, events.mask
 
 return M

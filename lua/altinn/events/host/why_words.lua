@@ -2,6 +2,7 @@
 local duration = require "altinn.events.support.duration"
 local flips = require "altinn.events.rules.why"
 local policy = require "altinn.events.rules.retry_policy"
+local shown = require "altinn.events.host.inbox_shown"
 local texts = require "altinn.events.support.text"
 
 local M = {}
@@ -158,12 +159,11 @@ end
 
 function ends.shadowed(run) return "in the shadow" .. because(run.reason) end
 
-local OPEN = { waiting = true, retry = true, later = true, held = true }
 
 --- Whether a run is not over.
 ---@param run { verdict: string }
 ---@return boolean
-function M.is_open(run) return OPEN[run.verdict] == true end
+function M.is_open(run) return run.verdict == "waiting" or shown.is_open(run.verdict) end
 
 -- An open run without a blocker.
 local function about_to(entry, at_once)

@@ -130,8 +130,6 @@ function Look:dot_fix(node, character)
   return { { line = line, column = column - 1, end_line = line, end_column = column, text = character } }
 end
 
-Look.colon_fix = Look.dot_fix
-
 -- The branch of an `if` in which a node stands.
 local function branch_of(node, choice)
   while node.up ~= choice do node = node.up end
@@ -143,15 +141,15 @@ end
 ---@param second table
 ---@return boolean
 function Look:are_alternatives(first, second)
-  local up, before = first.up, first
+  local up = first.up
   while up and up.tag ~= "Function" do
     if up.tag == "If" and tree.is_within(second, up) then
       return branch_of(first, up) ~= branch_of(second, up)
     end
     if up.is_block and up.up and up.up.tag == "If" and ROOMS.paths.ends(self, up) then return true end
-    before, up = up, up.up
+    up = up.up
   end
-  return before == nil
+  return false
 end
 
 for _, room in ipairs(ROOMS) do

@@ -89,7 +89,7 @@ function M.nodes.Invoke(run, node)
   local whole, name = values.of(run, node[1]), node[2][1]
   if not whole or not (whole.is == "context" and name == "log" or whole.is == "log") then return end
   run:add("log-colon", node, ("%s logs the table itself: it is a function, and no method"):format(tree.show(node)),
-    ("write %s.%s(…)"):format(tree.show(node[1]), name), run:colon_fix(node, "."))
+    ("write %s.%s(…)"):format(tree.show(node[1]), name), run:dot_fix(node, "."))
 end
 
 return M

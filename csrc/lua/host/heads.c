@@ -105,3 +105,9 @@ ae_heads **ae_heads_check (lua_State *L, int index) {
   }
   return box;
 }
+
+ae_heads *ae_heads_take (ae_heads **box) {
+  ae_heads *heads = *box;
+  *box = NULL;
+  return heads;
+}

@@ -152,12 +152,6 @@ static void read_options (lua_State *L, ae_host_options *options) {
   options->cpath = package_field(L, "cpath");
 }
 
-static ae_heads *take_heads (ae_heads **box) {
-  ae_heads *heads = *box;
-  *box = NULL;
-  return heads;
-}
-
 /* start(options) -> handle, or nil, message, code */
 static int host_start (lua_State *L) {
   ae_host_options options;
@@ -175,7 +169,7 @@ static int host_start (lua_State *L) {
   object->host = calloc(1, sizeof *object->host);
   if (object->host == NULL) return luaL_error(L, "not enough memory");
   memset(&error, 0, sizeof error);
-  if (ae_host_start(object->host, &options, take_heads(box), &error) != AE_OK) {
+  if (ae_host_start(object->host, &options, ae_heads_take(box), &error) != AE_OK) {
     if (!object->host->abandoned) free(object->host);
     object->host = NULL;
     return ae_host_fail(L, &error);
@@ -223,7 +217,7 @@ static int host_reload (lua_State *L) {
   ae_error error;
   ae_heads *heads = NULL;
   settings.data = luaL_checklstring(L, 3, &settings.length);
-  if (!lua_isnil(L, 2)) heads = take_heads(ae_heads_check(L, 2));
+  if (!lua_isnil(L, 2)) heads = ae_heads_take(ae_heads_check(L, 2));
   if (ae_host_reload(host, heads, settings, &error) != AE_OK) return ae_host_fail(L, &error);
   lua_pushboolean(L, 1);
   return 1;

@@ -188,14 +188,25 @@ static void make_key (uint64_t seed, unsigned char key[AE_INBOX_KEY_BYTES]) {
   }
 }
 
-static ae_heads *take_heads (ae_heads **box) {
-  ae_heads *heads = *box;
-  *box = NULL;
-  return heads;
+/* Reads the options of a host from the table at index 2. Their texts stay on the stack. */
+static void read_options (lua_State *L, ae_simulation *s, ae_host_options *options) {
+  memset(options, 0, sizeof *options);
+  options->inbox = s->path;
+  options->settings.data = text_field(L, "worker_settings", &options->settings.length);
+  options->path = package_field(L, "path");
+  options->cpath = package_field(L, "cpath");
+  options->max_bytes = (size_t)ae_host_integer(L, 2, "max_bytes", 0, AE_MOST_BYTES);
+  options->workers = 1;
+  options->version = "simulation";
+  options->manual = true;
+  options->clock = &s->clock;
+  options->passes = ae_trace_passes;
+  options->passes_context = &s->trace;
 }
 
-/* start{ compiled = { [module] = { code =, path = } }, worker_settings =, heads =, max_bytes =, targets = { names } }
-** -> true | nil, message, code. What may raise comes before the host is there. */
+/* start{ compiled = { [module] = { code =, path = } }, worker_settings =, heads =,
+** max_bytes = } -> true | nil, message, code. What may raise comes before the host is
+** there. */
 static int simulation_start (lua_State *L) {
   ae_simulation *s = ae_simulation_check(L);
   unsigned char key[AE_INBOX_KEY_BYTES];
@@ -207,18 +218,7 @@ static int simulation_start (lua_State *L) {
   luaL_checktype(L, 2, LUA_TTABLE);
   luaL_checkstack(L, 20, NULL);
   if (s->alive) return luaL_error(L, "the simulated host has been started");
-  memset(&options, 0, sizeof options);
-  options.inbox = s->path;
-  options.settings.data = text_field(L, "worker_settings", &options.settings.length);
-  options.path = package_field(L, "path");
-  options.cpath = package_field(L, "cpath");
-  options.max_bytes = (size_t)ae_host_integer(L, 2, "max_bytes", 0, AE_MOST_BYTES);
-  options.workers = 1;
-  options.version = "simulation";
-  options.manual = true;
-  options.clock = &s->clock;
-  options.passes = ae_trace_passes;
-  options.passes_context = &s->trace;
+  read_options(L, s, &options);
   make_key(s->seed, key);
   options.key = key;
   lua_getfield(L, 2, "compiled");
@@ -230,7 +230,7 @@ static int simulation_start (lua_State *L) {
   s->host = calloc(1, sizeof *s->host);
   if (s->host == NULL) return luaL_error(L, "not enough memory");
   s->alive = true;
-  started = ae_host_start(s->host, &options, take_heads(heads), &error) == AE_OK;
+  started = ae_host_start(s->host, &options, ae_heads_take(heads), &error) == AE_OK;
   if (started && open_worker(s, L, compiled, &error)) {
     lua_pushboolean(L, 1);
     return 1;
@@ -397,7 +397,7 @@ static int simulation_reload (lua_State *L) {
   ae_slice settings;
   ae_error error;
   settings.data = luaL_checklstring(L, 3, &settings.length);
-  if (!lua_isnil(L, 2)) heads = take_heads(ae_heads_check(L, 2));
+  if (!lua_isnil(L, 2)) heads = ae_heads_take(ae_heads_check(L, 2));
   if (ae_host_reload(s->host, heads, settings, &error) != AE_OK)
     return ae_host_fail(L, &error);
   lua_pushboolean(L, 1);

@@ -98,8 +98,11 @@ int ae_host_keys_on (lua_State *L) {
   raw.c_cc[VTIME] = 0;
   prepare();
   if (!prepared) return luaL_error(L, "not enough memory");
-  taken = 1;
-  if (tcsetattr(STDIN_FILENO, TCSANOW, &raw) != 0) return failed(L, "the terminal");
+  taken = 1; /* before, so that a signal between the two gives it back */
+  if (tcsetattr(STDIN_FILENO, TCSANOW, &raw) != 0) {
+    taken = 0;
+    return failed(L, "the terminal");
+  }
   lua_pushboolean(L, 1);
   return 1;
 }
@@ -197,10 +200,13 @@ int ae_host_catch_log (lua_State *L) {
     int reason = errno;
     close(ends[0]);
     close(ends[1]);
+    if (errors >= 0) close(errors);
+    errors = -1;
     errno = reason;
     return failed(L, "standard error");
   }
   close(ends[1]);
+  if (log_pipe >= 0) close(log_pipe); /* of an earlier time */
   log_pipe = ends[0];
   lua_pushboolean(L, 1);
   return 1;

@@ -216,7 +216,10 @@ static int shm_map (sqlite3_file *base, int region, int size, int extend,
   }
   while (extend && handle->shared->count <= (size_t)region)
     if (!add_region(handle->shared, (size_t)size)) return unlock(SQLITE_IOERR_NOMEM);
-  if ((size_t)region < handle->shared->count) *memory = handle->shared->regions[region];
+  if ((size_t)region < handle->shared->count) {
+    assert(handle->shared->regions != NULL);
+    *memory = handle->shared->regions[region];
+  }
   return unlock(SQLITE_OK);
 }
 

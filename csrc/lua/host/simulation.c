@@ -109,12 +109,13 @@ static void use_compiled (lua_State *W, const opening *o) {
 static int worker_open (lua_State *W) {
   const opening *o = lua_touserdata(W, 1);
   ae_simulation *s = o->s;
+  const uint64_t seed = s->seed + s->starts++;
   luaL_openlibs(W);
   use_compiled(W, o);
   ae_worker_open(W, &s->host->workers[0]);
   lua_getfield(W, -4, "make");
   lua_insert(W, -4);
-  lua_pushinteger(W, (lua_Integer)(s->seed + s->starts++));
+  lua_pushinteger(W, (lua_Integer)seed);
   lua_call(W, 4, 1);
   lua_setfield(W, LUA_REGISTRYINDEX, STEP);
   return 0;

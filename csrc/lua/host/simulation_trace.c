@@ -310,7 +310,10 @@ void ae_trace_init (lua_State *L, ae_trace *trace, int files) {
   if (lua_isnoneornil(L, files)) return;
   count = luaL_len(L, files);
   trace->files = calloc((size_t)count + 1, sizeof *trace->files);
-  if (trace->files == NULL) luaL_error(L, "not enough memory");
+  if (trace->files == NULL) {
+    luaL_error(L, "not enough memory");
+    return;
+  }
   for (lua_Integer i = 1; i <= count; i++) {
     lua_geti(L, files, i);
     trace->files[i - 1].file = strdup(luaL_checkstring(L, -1));

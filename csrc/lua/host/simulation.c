@@ -12,6 +12,9 @@
 #include "lua/host/simulation_private.h"
 #include "lua/host/simulation.h"
 
+#if defined(__GLIBC__)
+#include <malloc.h>
+#endif
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -484,6 +487,15 @@ void ae_simulation_setup (lua_State *L) {
   lua_pop(L, 1);
 }
 
+/* The C library joins its bins of small free blocks at each larger request. The bodies of
+** events and letters are such requests, so that in a simulation joining would cost a tenth
+** of the time: small blocks do without those bins. Counts for the whole process. */
+static void spare_joining (void) {
+#if defined(__GLIBC__)
+  (void)mallopt(M_MXFAST, 0);
+#endif
+}
+
 int ae_simulation_new (lua_State *L) {
   static atomic_uint_fast64_t number;
   static const char *const known[] = {"now", "seed", "coverage", "facts", NULL};
@@ -510,6 +522,7 @@ int ae_simulation_new (lua_State *L) {
   lua_getfield(L, 1, "coverage");
   ae_trace_init(L, &s->trace, lua_gettop(L));
   ae_budget_install();
+  spare_joining();
   if (!make_watch(s)) return luaL_error(L, "the system has no timer to give");
   lua_settop(L, 3);
   return 1;

@@ -20,11 +20,10 @@ local function tidy(value)
   if type(value) == "number" then return to_integer(value) or value end
   if type(value) ~= "table" then return value end
   for key, member in pairs(value) do
-    if member == cjson.null and type(key) == "string" then
-      value[key] = nil
-    else
-      value[key] = tidy(member)
-    end
+    local kind = type(member)
+    if kind == "table" then tidy(member)
+    elseif kind == "number" then value[key] = tidy(member)
+    elseif member == cjson.null and type(key) == "string" then value[key] = nil end
   end
   return value
 end
@@ -107,13 +106,18 @@ end
 
 -- The token
 
+-- The token that was found clean last, and its header: most calls have the one of the call before, and it is long.
+local last_clean, last_header
+
 local function clean_token(token)
+  if token ~= nil and token == last_clean then return token end
   if type(token) ~= "string" then return nil, "the source of tokens gave no text", "auth" end
   token = token:match("^%s*(.-)%s*$")
   if token == "" then return nil, "the token is empty", "auth" end
   if token:find("[%c%s]") or token:find("[\128-\255]") then
     return nil, "the token holds characters that no token has: is it the right text?", "auth"
   end
+  last_clean, last_header = token, "Bearer " .. token
   return token
 end
 
@@ -136,7 +140,7 @@ end
 -- One exchange
 
 local function headers_of(client, request, token)
-  local headers = { Authorization = "Bearer " .. token, Accept = request.accept }
+  local headers = { Authorization = token == last_clean and last_header or "Bearer " .. token, Accept = request.accept }
   headers["Content-Type"] = request.content_type
   headers["Ocp-Apim-Subscription-Key"] = client.subscription_key
   return headers

@@ -200,7 +200,8 @@ end
 
 local function query_of(text)
   local list = {}
-  for pair in (text or ""):gmatch("[^&]+") do
+  if not text or text == "" then return list end
+  for pair in text:gmatch("[^&]+") do
     local name, value = pair:match("^([^=]*)=?(.*)$")
     list[#list + 1] = { decoded((name:gsub("%+", " "))), decoded((value:gsub("%+", " "))) }
   end

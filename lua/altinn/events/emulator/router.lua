@@ -45,7 +45,8 @@ end
 
 -- The handler of a request and its parameters; else nil and the methods that the path has.
 function Router:find(method, path)
-  local parts, lower, allowed = split(path), split(path:lower()), {}
+  local parts, lower, allowed = split(path), {}, {}
+  for index, part in ipairs(parts) do lower[index] = part:lower() end
   for _, route in ipairs(self.by_length[#parts] or {}) do
     local parameters = match(route, lower, parts)
     if parameters and route.method == method then return route, parameters end
@@ -151,6 +152,7 @@ end
 ---@param media string
 ---@return boolean
 function M.accepts(request, media)
+  if request.headers.accept == media then return true end
   local accept = (request.headers.accept or ""):lower()
   if accept:match("^%s*$") then return true end
   local main = media:match("^[^/]+")

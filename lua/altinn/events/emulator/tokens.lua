@@ -72,13 +72,16 @@ function Tokens:altinn(request)
   return entry and entry.kind == "altinn" and entry or nil
 end
 
+local function scopes_of(claims)
+  local scopes = {}
+  for word in (claims.scope or claims["urn:altinn:scope"] or ""):gmatch("%S+") do scopes[word:lower()] = true end
+  return scopes
+end
+
 -- Whether a token has a scope; case does not count.
 function Tokens.has_scope(entry, scope)
-  local text = entry.claims.scope or entry.claims["urn:altinn:scope"] or ""
-  for word in text:gmatch("%S+") do
-    if word:lower() == scope then return true end
-  end
-  return false
+  entry.scopes = entry.scopes or scopes_of(entry.claims)
+  return entry.scopes[scope] == true
 end
 
 local function system_user(claims)

@@ -35,7 +35,9 @@ end
 local function check_headers(headers)
   for name, value in pairs(headers or {}) do
     if type(name) ~= "string" or type(value) ~= "string" then error("headers: names and values must be strings", 3) end
-    if (name .. value):find("[\r\n%z]") then error("headers: a line break or NUL in a name or value", 3) end
+    if name:find "[\r\n%z]" or value:find "[\r\n%z]" then
+      error("headers: a line break or NUL in a name or value", 3)
+    end
   end
 end
 

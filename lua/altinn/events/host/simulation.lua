@@ -80,11 +80,16 @@ end
 
 -- What leaves the host.
 
-local function label(request)
+local function label_of(request)
   local what = request.url and (request.method .. " " .. request.url:gsub("[?#].*", ""))
     or ("%s %s"):format(request.kind or request.carrier, request.name or request.key or "")
   if not request.rule then return what end
   return ("%s of %s #%d"):format(what, request.rule, request.event)
+end
+
+local function label(request)
+  request.label = request.label or label_of(request)
+  return request.label
 end
 
 local function answer(self, request, reply)

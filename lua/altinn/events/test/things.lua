@@ -7,8 +7,7 @@ local suggest = require "altinn.events.support.suggest"
 local M = {}
 
 -- What a thing belongs to; not in the thing itself, which specs print and compare.
-local worlds, numbers, inner = setmetatable({}, { __mode = "k" }), setmetatable({}, { __mode = "k" }),
-  setmetatable({}, { __mode = "k" })
+local private = setmetatable({}, { __mode = "k" })   -- thing -> { world =, number =, one = of the emulator }
 
 local function raise_unknown(kind, name, known)
   local list = {}
@@ -30,7 +29,7 @@ local function class(kind, methods, optional)
       for other in pairs(methods) do known[other] = true end
       raise_unknown(kind, name, known)
     end,
-    __tostring = function(self) return ("%s %d"):format(kind, numbers[self]) end,
+    __tostring = function(self) return ("%s %d"):format(kind, private[self].number) end,
   }
 end
 
@@ -43,16 +42,17 @@ local classes = {
 
 local function new(kind, world, one, number, fields)
   local thing = setmetatable(fields, classes[kind])
-  worlds[thing], numbers[thing], inner[thing] = world, number, one
+  private[thing] = { world = world, number = number, one = one }
   return thing
 end
 
 -- Calls what takes a step in the emulator; raises its message.
 local function take(thing, call, ...)
-  local world = worlds[thing]
-  if not world then mistake.raise "the thing is missing: write a colon, as in letter:read()" end
+  local own = private[thing]
+  if not own then mistake.raise "the thing is missing: write a colon, as in letter:read()" end
+  local world = own.world
   world:check_open()
-  local message = world.altinn:by_chance(call, world.altinn, inner[thing], ...)
+  local message = world.altinn:by_chance(call, world.altinn, own.one, ...)
   if message then mistake.raise("%s: %s", tostring(thing), message) end
   world.altinn:tick()
   return thing
@@ -73,13 +73,13 @@ end
 
 --- The letter's status at Altinn, as its overview shows it.
 ---@return string
-function Letter:status() return letters.highest(inner[self]).status end
+function Letter:status() return letters.highest(private[self].one).status end
 
 --- All statuses that the letter has had, in order.
 ---@return string[]
 function Letter:statuses()
   local list = {}
-  for index, entry in ipairs(inner[self].history) do list[index] = entry.status end
+  for index, entry in ipairs(private[self].one.history) do list[index] = entry.status end
   return list
 end
 
@@ -90,17 +90,17 @@ function Letter:has_been(status)
   if not letters.statuses[status] then
     mistake.raise("no letter is ever '%s'%s", tostring(status), suggest.hint(tostring(status), letters.statuses))
   end
-  return letters.has_been(inner[self], status) ~= nil
+  return letters.has_been(private[self].one, status) ~= nil
 end
 
 --- The notification orders of the letter that were accepted so far.
 ---@return table[] orders each { id }
 function Letter:orders()
   local list = {}
-  for _, order in ipairs(inner[self].orders) do
+  for _, order in ipairs(private[self].one.orders) do
     if order.id then
-      list[#list + 1] = new("order", worlds[self], { id = order.id, resource = self.resource, sender = self.sender,
-        recipient = self.recipient }, #list + 1, { id = order.id })
+      list[#list + 1] = new("order", private[self].world, { id = order.id, resource = self.resource,
+        sender = self.sender, recipient = self.recipient }, #list + 1, { id = order.id })
     end
   end
   return list
@@ -109,8 +109,9 @@ end
 --- The letter's dialog in Dialogporten.
 ---@return table dialog { id }
 function Letter:dialog()
-  return new("dialog", worlds[self], { id = inner[self].dialog, resource = self.resource, sender = self.sender,
-    recipient = self.recipient }, numbers[self], { id = inner[self].dialog })
+  local own = private[self]
+  return new("dialog", own.world, { id = own.one.dialog, resource = self.resource, sender = self.sender,
+    recipient = self.recipient }, own.number, { id = own.one.dialog })
 end
 
 local SHOWN = { "sendersReference", "title", "summary", "messageSender", "dueDateTime" }
@@ -138,10 +139,11 @@ end
 function M.about(world, thing)
   if thing == nil then return {} end
   if type(thing) == "string" then return { id = thing } end
-  local one = inner[thing]
-  if not one then mistake.raise("a letter, attachment or order of this world is needed, or an id: %s is none",
+  local own = private[thing]
+  if not own then mistake.raise("a letter, attachment or order of this world is needed, or an id: %s is none",
     tostring(thing)) end
-  if worlds[thing] ~= world then mistake.raise("%s belongs to another world", tostring(thing)) end
+  if own.world ~= world then mistake.raise("%s belongs to another world", tostring(thing)) end
+  local one = own.one
   return { id = one.id, resource = one.resource, sender = one.sender, recipient = one.recipient }
 end
 
@@ -152,7 +154,7 @@ local BARE = { letter = true, attachment = true, order = true }
 ---@param type string of events, as rules write it
 ---@param about string|nil what these are about
 function M.check_kind(thing, type, about)
-  local kind = inner[thing] and getmetatable(thing).__name
+  local kind = private[thing] and getmetatable(thing).__name
   if not BARE[kind] or not BARE[about] or kind == about then return end
   local of = { attachment = "letter.attachments[1]", order = "letter:orders()[1]" }
   mistake.raise("push: %s is about an %s, and %s is none%s", type, about, tostring(thing),
@@ -162,6 +164,6 @@ end
 --- The id of a thing, or nil when the value is none of a world's.
 ---@param thing any
 ---@return string|nil
-function M.id_of(thing) return inner[thing] and inner[thing].id end
+function M.id_of(thing) return private[thing] and private[thing].one.id end
 
 return M

@@ -273,9 +273,9 @@ end
 
 -- Time.
 
-local PAUSE = 400   -- percent by which memory grows until garbage is collected, while much happens at once
+local PAUSE = 700   -- percent to which memory grows until garbage is collected, while much happens at once
 
--- Calls a method of the host with more room for garbage: a month of letters takes a fifth less time.
+-- Calls a method of the host with more room for garbage: a month of letters takes a third less time.
 local function with_room(self, method, ...)
   local before = collectgarbage("setpause", PAUSE)
   local fine, message = pcall(self.host[method], self.host, ...)

@@ -22,6 +22,7 @@ rule { name = "odd", on = "correspondencepublished", when = { resource = "acme-l
 rule { name = "later", on = "correspondencepurged",
   run = function(event, letter) return later { at = "3d", run = "then_what" } end,
   then_what = function() return done("late") end }
+rule { name = "quiet", on = "correspondencereceiverneverread", shadow = true, run = function() return skip("x") end }
 ]]
 
 local function event(id, kind, resource)
@@ -129,6 +130,16 @@ describe("altinn-events tail", function()
     local status, _, err = running:run("inbox", "retry", number, "--inbox", running.inbox, "--reason", "now")
     assert(status == 0, err)
     wait_for(one, "#" .. number .. "  later  by hand  retry by ", ": now", "#" .. number .. "  later  done", ": late\n")
+  end)
+
+  it("shows that a rule is put in force by hand, which concerns no event", function()
+    local one, as_json = tail(), tail "--json"
+    local folder = running.folder
+    local status, _, err = running:run("promote", "quiet", folder .. "/rules", "--inbox", running.inbox, "--config",
+      folder .. "/altinn-events.lua", "--yes", "--reason", "seen")
+    assert(status == 0, err)
+    wait_for(one, "  quiet  by hand  promote by ", ": seen")
+    wait_for(as_json, '"act":"promote"', '"what":"act"')
   end)
 
   it("prints what is there and ends, with --once", function()

@@ -14,7 +14,7 @@ local UNKNOWN, NEW = "", "new"  -- how an event that is watched stands: not aske
 ---Something that happened. All texts are masked.
 ---@field what "received"|"verdict"|"effect"|"act"
 ---@field time integer ms since 1970, by the host's clock
----@field event integer its number in the inbox
+---@field event integer|nil its number in the inbox; nil: an act that concerns a rule alone
 ---@field type string|nil the event's full type
 ---@field rule string|nil
 ---@field rules string[]|nil of "received": those that want it

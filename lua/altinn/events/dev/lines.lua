@@ -215,7 +215,7 @@ end
 function M.parts(fact)
   local parts = say[fact.what](fact)
   table.insert(parts, 1, { M.clock(fact.time), "dim" })
-  table.insert(parts, 2, { "#" .. fact.event, "dim" })
+  if fact.event then table.insert(parts, 2, { "#" .. fact.event, "dim" }) end
   return parts
 end
 
@@ -231,6 +231,7 @@ function M.line(fact, style) return joined(M.parts(fact), style) end
 function M.row(fact)
   local row = {}
   for name, value in pairs(fact.shown) do row[name] = value end
+  row.act = fact.what == "act" and fact.shown.what or nil
   row.what, row.event, row.type = fact.what, fact.event, fact.type
   row.rule, row.rules = fact.rule, fact.rules
   row.sequence, row.state = nil, row.state

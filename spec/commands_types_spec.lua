@@ -80,7 +80,7 @@ describe("altinn-events types", function()
     command.rules 'rule { name = "one", on = "letterread", run = function() end }'
     local status, _, err = run("check", "rules")
     assert.are.equal(1, status)
-    says(err, "rules/one.lua:1: rule 'one': on: 'letterread' is no event type that Altinn raises",
+    says(err, "rules/one.lua:1:27: error: rule 'one': on: 'letterread' is no event type that Altinn raises",
       "did you mean 'correspondencereceiverread'?", "'altinn-events types' lists them")
   end)
 end)

@@ -117,7 +117,9 @@ describe("host.server", function()
     end
     collectgarbage()
     assert.are.equal("0123456", last:sub(-7))
-    assert.is_true(altinn.resident() - before < 20000, "the body was in memory")
+    -- A third of the body: what this process itself needs for what it reads depends on what ran in it before.
+    local grown = altinn.resident() - before
+    assert.is_true(grown < 100000, ("the body was in memory: %d KiB"):format(grown))
     client:close()
   end)
 

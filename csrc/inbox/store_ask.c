@@ -194,8 +194,16 @@ ae_code ae_ask_open (const char *path, ae_ask **out, ae_error *error) {
   return code;
 }
 
+/* Who has only read leaves the log as it is: a host looks at the file before its start, and
+** writes nothing to the database while it starts. */
+static void leave_log (ae_ask *ask) {
+  if (ask->db == NULL || sqlite3_total_changes(ask->db) > 0) return;
+  (void)sqlite3_db_config(ask->db, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, (int *)NULL);
+}
+
 void ae_ask_close (ae_ask *ask) {
   if (ask == NULL) return;
+  leave_log(ask);
   sqlite3_finalize(ask->rows);
   sqlite3_close(ask->db);
   free(ask->path);

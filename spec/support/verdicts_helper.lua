@@ -1,5 +1,5 @@
 -- A helper for busted: writes the verdicts of each world, and what its targets received, to the file that
--- WORLD_VERDICTS names.
+-- WORLD_VERDICTS names. How often something is tried until it is given up depends on chance: the waits between are.
 local sorted = require("altinn.events.support.names").sorted
 local test = require "altinn.events.test"
 
@@ -11,7 +11,7 @@ test.observe = function(world)
   for _, name in ipairs(sorted(world.targets)) do
     for index, item in ipairs(world:sent(name)) do
       local what = item.path or item.subject or item.line or ""
-      file:write(("%s %d: %s, %d times\n"):format(name, index, what, item.times))
+      file:write(("%s %d: %s, %s\n"):format(name, index, what, item.times == 1 and "once" or "several times"))
     end
   end
 end

@@ -86,11 +86,11 @@ local function attempt_of(run)
     version = run.version, body = run.body }
 end
 
-local function add_starts(list, event, own, starts)
+local function add_starts(list, own, starts)
   local last = words.is_open(own) and "9" or own.changed
   for index = math.max(1, #starts - STARTS + 1), #starts do
     local time = shown.moment(starts[index].time)
-    if time > event.received and time < last then list[#list + 1] = { what = "start", time = time } end
+    if time < last then list[#list + 1] = { what = "start", time = time } end
   end
 end
 
@@ -114,7 +114,7 @@ local function again_of(event, own, starts)
       before = act.before }
   end
   mark_hurried(list)
-  add_starts(list, event, own, starts)
+  add_starts(list, own, starts)
   local place = {}
   for index, one in ipairs(list) do place[one] = index end
   table.sort(list, function(a, b)
@@ -175,7 +175,8 @@ end
 local function add_runs(world, list, options, sequence, event)
   local one, message = store.show(options.inbox, sequence)
   if not one then return nil, message end
-  local rows, starts = world.inbox:runs(sequence), world.inbox:starts(0)
+  local rows, stored = world.inbox:runs(sequence), world.inbox:event(sequence)
+  local starts = stored and stored[1] and world.inbox:starts(stored[1].received + 1)
   if not rows or not starts then return nil, "the inbox cannot be read" end
   for _, row in ipairs(rows) do
     local entry, run = entry_for(list, row.rule), entry_for(one.runs, row.rule)

@@ -491,8 +491,14 @@ local function with_colon(name, method)
   end
 end
 
+-- For the definitions of editors: what specs may call.
+M.methods = {}
+
 local methods = {}
-for name, method in pairs(World) do methods[name] = INNER[name] and method or with_colon(name, method) end
+for name, method in pairs(World) do
+  methods[name] = INNER[name] and method or with_colon(name, method)
+  M.methods[name] = not INNER[name] and method or nil
+end
 
 World.__name, World.__close = "world", function(self) self:close() end
 World.__tostring = function(self) return ("world at %s"):format(self:now()) end
@@ -505,9 +511,5 @@ World.__index = function(_, name)
   if methods[name] or INTERNAL[name] then return methods[name] end
   mistake.raise("a world has no '%s'%s", tostring(name), suggest.hint(tostring(name), methods))
 end
-
--- For the definitions of editors: what specs may call.
-M.methods = {}
-for name, method in pairs(methods) do M.methods[name] = not INNER[name] and method or nil end
 
 return M

@@ -100,15 +100,6 @@ static void read_targets (lua_State *L, ae_host_options *options) {
   options->target_count = (size_t)count;
 }
 
-static const char *package_field (lua_State *L, const char *name) {
-  const char *text;
-  lua_getglobal(L, "package");
-  lua_getfield(L, -1, name);
-  text = luaL_checkstring(L, -1);
-  lua_remove(L, -2);
-  return text;
-}
-
 static lua_Integer cores (void) {
   long count = sysconf(_SC_NPROCESSORS_ONLN);
   return count < 1 ? 1 : count > AE_MAX_WORKERS ? AE_MAX_WORKERS : count;
@@ -148,8 +139,8 @@ static void read_options (lua_State *L, ae_host_options *options) {
   options->json = luaL_checkoption(L, -1, "logfmt", formats) == 1;
   lua_getfield(L, 1, "now");
   options->still = read_time(L);
-  options->path = package_field(L, "path");
-  options->cpath = package_field(L, "cpath");
+  options->path = ae_host_package(L, "path");
+  options->cpath = ae_host_package(L, "cpath");
 }
 
 /* start(options) -> handle, or nil, message, code */

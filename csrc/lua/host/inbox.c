@@ -55,15 +55,7 @@ int ae_host_inbox (lua_State *L) {
   return 1;
 }
 
-static ae_slice text_field (lua_State *L, const char *name) {
-  ae_slice text = {NULL, 0};
-  lua_getfield(L, 2, name);
-  if (!lua_isnil(L, -1)) text.data = luaL_checklstring(L, -1, &text.length);
-  lua_pop(L, 1); /* the table keeps it */
-  return text;
-}
-
-static int64_t number_field (lua_State *L, const char *name) {
+int64_t ae_box_number (lua_State *L, const char *name) {
   int64_t value;
   lua_getfield(L, 2, name);
   value = luaL_optinteger(L, -1, 0);
@@ -74,14 +66,14 @@ static int64_t number_field (lua_State *L, const char *name) {
 ae_ask_filter ae_box_filter (lua_State *L) {
   ae_ask_filter filter;
   luaL_checktype(L, 2, LUA_TTABLE);
-  filter.sequence = number_field(L, "sequence");
-  filter.state = text_field(L, "state");
-  filter.rule = text_field(L, "rule");
-  filter.type = text_field(L, "type");
-  filter.cause = text_field(L, "cause");
-  filter.since = number_field(L, "since");
-  filter.until = number_field(L, "before");
-  filter.limit = number_field(L, "limit");
+  filter.sequence = ae_box_number(L, "sequence");
+  filter.state = ae_box_member(L, "state");
+  filter.rule = ae_box_member(L, "rule");
+  filter.type = ae_box_member(L, "type");
+  filter.cause = ae_box_member(L, "cause");
+  filter.since = ae_box_number(L, "since");
+  filter.until = ae_box_number(L, "before");
+  filter.limit = ae_box_number(L, "limit");
   return filter;
 }
 
@@ -148,11 +140,11 @@ static int inbox_line (lua_State *L) {
   ae_ask_place place;
   ae_error error;
   luaL_checktype(L, 2, LUA_TTABLE);
-  place.rule = text_field(L, "rule");
-  place.path = text_field(L, "path");
-  place.key = text_field(L, "key");
-  place.now = number_field(L, "now");
-  place.limit = number_field(L, "limit");
+  place.rule = ae_box_member(L, "rule");
+  place.path = ae_box_member(L, "path");
+  place.key = ae_box_member(L, "key");
+  place.now = ae_box_number(L, "now");
+  place.limit = ae_box_number(L, "limit");
   return ae_box_rows(L, ask, ae_ask_line(ask, &place, &error), &error);
 }
 

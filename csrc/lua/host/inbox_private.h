@@ -26,6 +26,8 @@ int ae_box_rows (lua_State *L, ae_ask *ask, ae_code code, ae_error *error);
 ae_slice ae_box_optional (lua_State *L, int at);
 /* A text of the table at index 2, or an absent one; it stays on the stack. */
 ae_slice ae_box_member (lua_State *L, const char *name);
+/* The whole number at `name` in the table at index 2; 0: it is absent. */
+int64_t ae_box_number (lua_State *L, const char *name);
 
 /* inbox:pick(hand, filter) -> runs, events */
 int ae_box_pick (lua_State *L);

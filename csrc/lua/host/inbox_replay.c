@@ -15,15 +15,7 @@ int ae_box_replays (lua_State *L) {
                      &error);
 }
 
-/* Members of the table at index 2. */
-static int64_t number_of (lua_State *L, const char *name) {
-  int64_t value;
-  lua_getfield(L, 2, name);
-  value = luaL_optinteger(L, -1, 0);
-  lua_pop(L, 1);
-  return value;
-}
-
+/* A member of the table at index 2. */
 static bool flag_of (lua_State *L, const char *name) {
   bool value;
   lua_getfield(L, 2, name);
@@ -38,10 +30,10 @@ static ae_replay read_replay (lua_State *L, const ae_ask *ask) {
   replay.asked = ae_box_member(L, "asked");
   replay.who = ae_box_member(L, "who");
   replay.reason = ae_box_member(L, "reason");
-  replay.number = number_of(L, "number");
-  replay.last = number_of(L, "last");
-  replay.place = number_of(L, "place");
-  replay.events = number_of(L, "events");
+  replay.number = ae_box_number(L, "number");
+  replay.last = ae_box_number(L, "last");
+  replay.place = ae_box_number(L, "place");
+  replay.events = ae_box_number(L, "events");
   replay.ended = flag_of(L, "ended");
   return replay;
 }

@@ -32,6 +32,15 @@ lua_Integer ae_host_integer (lua_State *L, int index, const char *name, lua_Inte
   return value;
 }
 
+const char *ae_host_package (lua_State *L, const char *name) {
+  const char *text;
+  lua_getglobal(L, "package");
+  lua_getfield(L, -1, name);
+  text = luaL_checkstring(L, -1);
+  lua_remove(L, -2);
+  return text;
+}
+
 void ae_host_class (lua_State *L, const char *name, const luaL_Reg *methods,
                     lua_CFunction close) {
   if (luaL_newmetatable(L, name)) {

@@ -20,6 +20,9 @@ void ae_host_check_options (lua_State *L, const char *const *known, const char *
 lua_Integer ae_host_integer (lua_State *L, int index, const char *name, lua_Integer otherwise,
                              lua_Integer most);
 
+/* The text of package.NAME, which stays on the stack. */
+const char *ae_host_package (lua_State *L, const char *name);
+
 /* Registers a class: its methods, and the function that closes an object. Lua calls
 ** `close` also when an object is collected or goes out of scope. */
 void ae_host_class (lua_State *L, const char *name, const luaL_Reg *methods,

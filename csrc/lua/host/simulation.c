@@ -178,12 +178,6 @@ static const char *text_field (lua_State *L, const char *name, size_t *length) {
   return luaL_checklstring(L, -1, length);
 }
 
-static const char *package_field (lua_State *L, const char *name) {
-  lua_getglobal(L, "package");
-  lua_getfield(L, -1, name);
-  return luaL_checkstring(L, -1);
-}
-
 /* The key of a new inbox, of the seed. */
 static void make_key (uint64_t seed, unsigned char key[AE_INBOX_KEY_BYTES]) {
   for (size_t i = 0; i < AE_INBOX_KEY_BYTES; i++) {
@@ -197,8 +191,8 @@ static void read_options (lua_State *L, ae_simulation *s, ae_host_options *optio
   memset(options, 0, sizeof *options);
   options->inbox = s->path;
   options->settings.data = text_field(L, "worker_settings", &options->settings.length);
-  options->path = package_field(L, "path");
-  options->cpath = package_field(L, "cpath");
+  options->path = ae_host_package(L, "path");
+  options->cpath = ae_host_package(L, "cpath");
   options->max_bytes = (size_t)ae_host_integer(L, 2, "max_bytes", 0, AE_MOST_BYTES);
   options->workers = 1;
   options->version = "simulation";

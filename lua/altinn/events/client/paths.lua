@@ -11,6 +11,12 @@ local ALL = {
   { "attachment", "attachment", ATTACHMENT, "" }, { "attachment_details", "attachment", ATTACHMENT, "/details" },
 }
 
+--- The calls that read a thing, and the kinds of things that they read.
+M.reads = {
+  overview = "letter", details = "letter", content = "letter", attachment = "attachment",
+  attachment_details = "attachment",
+}
+
 --- Which call a path is.
 ---@param path string without the query
 ---@return string|nil name of the call

@@ -1,20 +1,7 @@
--- What acts by hand begin with: the rules, and whether it is to be done: an act needs a reason, and a confirmation;
--- without a terminal both as options.
+-- Whether an act by hand is to be done: it needs a reason, and a confirmation; without a terminal both as options.
 local output = require "altinn.events.commands.output"
 
 local M = {}
-
---- The rules that an act is about; nil, and their mistakes on standard error.
----@param config table
----@return table|nil set
-function M.rules(config)
-  local findings = require "altinn.events.rules.findings"
-  local set, list = require("altinn.events.host.prepare").rules(config)
-  if set then return set end
-  for _, finding in ipairs(list) do
-    if finding.severity == "error" then output.note(findings.text(finding)) end
-  end
-end
 
 local function host() return require("altinn.events.support.libraries").load "altinn.events.host" end
 

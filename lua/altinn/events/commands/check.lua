@@ -1,4 +1,5 @@
 -- altinn-events check: finds the mistakes that `run` refuses, and warns of surprises.
+local files = require "altinn.events.support.files"
 local findings = require "altinn.events.rules.findings"
 local options = require "altinn.events.commands.options"
 local output = require "altinn.events.commands.output"
@@ -104,7 +105,7 @@ end
 local function print_sarif(list)
   output.json(require("altinn.events.rules.sarif").of(list, {
     version = require("altinn.events")._VERSION:match("%d[%w.-]*") or "0", folder = paths.folder(),
-    read = require("altinn.events.rules.fix").read,
+    read = files.read,
   }))
 end
 
@@ -139,7 +140,7 @@ local function mended(args)
     local list
     prepared, list = judge(args, texts)
     return list
-  end, fix.read)
+  end, files.read)
   local ok, message = carry_out(work, args)
   if not ok then return nil, message end
   return prepared, work.left, work.fixed

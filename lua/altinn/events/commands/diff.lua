@@ -1,9 +1,8 @@
 -- altinn-events diff: what a change of the rules would have done to the events of the past.
 local events = require "altinn.events"
-local findings = require "altinn.events.rules.findings"
 local options = require "altinn.events.commands.options"
 local output = require "altinn.events.commands.output"
-local prepare = require "altinn.events.host.prepare"
+local rules = require "altinn.events.commands.rules"
 local shown = require "altinn.events.host.inbox_shown"
 
 local M = { summary = "what changed rules would have done to the events of the past: what appears, vanishes, changes",
@@ -27,9 +26,7 @@ local function rules_of(config, path)
   local copy = {}
   for name, value in pairs(config) do copy[name] = value end
   copy.rules = { path }
-  local set, list = prepare.rules(copy)
-  for _, finding in ipairs(set and {} or list) do output.note(findings.text(finding)) end
-  return set
+  return rules.of(copy)
 end
 
 -- The events of the inbox, for a rehearsal; opened when the first is asked for, in the process that asks. Raises what

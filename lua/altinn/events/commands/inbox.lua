@@ -161,15 +161,8 @@ local function print_whole(event)
   output.out(event.body)
 end
 
--- The rules of today; the findings go to standard error when they are broken.
-local function rules_of(config)
-  local set, list = require("altinn.events.host.prepare").rules(config)
-  for _, finding in ipairs(set and {} or list) do output.note(require("altinn.events.rules.findings").text(finding)) end
-  return set
-end
-
 local function show_spec(args, config)
-  local set = rules_of(config)
+  local set = require("altinn.events.commands.rules").of(config)
   if not set then return 1 end
   local text, message = require("altinn.events.commands.inbox_spec").of(config, set, args.event)
   if not text then return output.failure(message) end

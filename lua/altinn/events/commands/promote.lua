@@ -3,6 +3,7 @@
 local agreement = require "altinn.events.commands.agreement"
 local options = require "altinn.events.commands.options"
 local output = require "altinn.events.commands.output"
+local rules = require "altinn.events.commands.rules"
 
 local M = { summary = "put a rule that says shadow = true in force, until its text changes", needs = {} }
 
@@ -41,7 +42,7 @@ end
 ---@param real boolean true: in force; false: back into the shadow
 ---@return integer status
 function M.act(args, config, real)
-  local set = agreement.rules(config)
+  local set = rules.of(config, "error")
   if not set then return 1 end
   local act <close>, message = require("altinn.events.host.force").begin(config.inbox, set, args.name, real)
   if not act then return output.failure(message) end

@@ -2,6 +2,7 @@
 local agreement = require "altinn.events.commands.agreement"
 local options = require "altinn.events.commands.options"
 local output = require "altinn.events.commands.output"
+local rules = require "altinn.events.commands.rules"
 
 local M = { summary = "give stored events to rules again: a plan first, then go", needs = {} }
 
@@ -113,7 +114,7 @@ function M.run(args, config)
     output.complain "since when? Write --since 3d, or --since 2026-08-20 --until 2026-08-21"
     return 2
   end
-  local set = agreement.rules(config)
+  local set = rules.of(config, "error")
   if not set then return 1 end
   local progress = output.progress "events read"
   local replay <close>, message = require("altinn.events.host.replay").begin(config.inbox, set, {

@@ -1,13 +1,12 @@
 -- altinn-events try: what events would do under the rules. Nothing is sent or stored.
-local core = require "altinn.events.core"
+local files = require "altinn.events.support.files"
 local events = require "altinn.events"
 local exchange = require "altinn.events.client.exchange"
-local findings = require "altinn.events.rules.findings"
 local given_events = require "altinn.events.commands.given_events"
 local json = require "altinn.events.support.json"
 local options = require "altinn.events.commands.options"
 local output = require "altinn.events.commands.output"
-local prepare = require "altinn.events.host.prepare"
+local rules = require "altinn.events.commands.rules"
 local recall = require "altinn.events.rules.engine.recall"
 local shown = require "altinn.events.host.inbox_shown"
 
@@ -46,10 +45,7 @@ local function json_reply(status, value)
 end
 
 local function read_letter(path)
-  local file, message = io.open(path, "rb")
-  local text
-  if file then text, message = file:read("a") end
-  if file then file:close() end
+  local text, message = files.read(path)
   if not text then return nil, message end
   local value = recall.decoded((text:gsub("^\239\187\191", "")))
   if type(value) ~= "table" or #value > 0 then
@@ -102,7 +98,7 @@ end
 
 local function time_of(text)
   if text == nil then return os.time() end
-  local seconds = core.altinn.moment(text:find "^%d%d%d%d%-%d%d%-%d%d$" and text .. "T00:00:00Z" or text)
+  local seconds = require("altinn.events.host.inbox_filter").time(text)
   if seconds then return seconds end
   return nil, ("--at %s: no time: write it like 2026-08-20T09:00:00+02:00"):format(text)
 end
@@ -133,8 +129,7 @@ end
 
 local function rules_of(args, config)
   if #args.rules > 0 then config.rules = args.rules end
-  local set, list = prepare.rules(config)
-  for _, finding in ipairs(set and {} or list) do output.note(findings.text(finding)) end
+  local set = rules.of(config)
   if not set or not args.rule then return set end
   local kept, known = { files = set.files, sources = set.sources, versions = set.versions }, {}
   for _, rule in ipairs(set) do

@@ -1,10 +1,9 @@
 -- altinn-events why: why a rule fired, why not and what would flip it, why not yet, why again.
-local findings = require "altinn.events.rules.findings"
 local given_events = require "altinn.events.commands.given_events"
 local options = require "altinn.events.commands.options"
 local output = require "altinn.events.commands.output"
-local prepare = require "altinn.events.host.prepare"
 local text = require "altinn.events.commands.why_text"
+local rules = require "altinn.events.commands.rules"
 
 local M = { summary = "why a rule fired or not, what would flip it, why not yet, why again", needs = {} }
 
@@ -43,8 +42,7 @@ end
 ---@param config table
 ---@return integer status
 function M.run(args, config)
-  local set, list = prepare.rules(config)
-  for _, finding in ipairs(set and {} or list) do output.note(findings.text(finding)) end
+  local set = rules.of(config)
   if not set then return 1 end
   local found, message = answers(args, config, set)
   if not found then return output.failure(message) end

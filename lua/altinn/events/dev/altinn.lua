@@ -1,5 +1,6 @@
 -- Altinn in a box for `dev`: an emulator in this process that goes on where it was stopped, hears of the rules'
 -- resources, and walks a letter through its life.
+local files = require "altinn.events.support.files"
 local emulator_kept = require "altinn.events.emulator.kept"
 local events = require "altinn.events"
 local inside = require "altinn.events.emulator.inside"
@@ -65,13 +66,6 @@ local function acts_for(set)
 end
 
 -- Keeping.
-
-local function read(path)
-  local file = io.open(path, "rb")
-  local text = file and file:read("a")
-  if file then file:close() end
-  return text
-end
 
 -- Writes beside the file first, so that it is whole at any moment.
 local function write(path, text)
@@ -292,7 +286,7 @@ function Altinn:close()
 end
 
 local function known_of(file)
-  local text = read(file)
+  local text = files.read(file)
   if not text then return nil end
   local known, message = emulator_kept.read(text)
   if not known then error(("%s: %s; remove it to begin anew"):format(file, message), 0) end

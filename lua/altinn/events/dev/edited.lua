@@ -1,4 +1,5 @@
 -- The last event in an editor, and sent as a new one.
+local files = require "altinn.events.support.files"
 local events = require "altinn.events"
 local host = require("altinn.events.support.libraries").load "altinn.events.host"
 local json = require "altinn.events.support.json"
@@ -22,16 +23,6 @@ local function write(path, text)
   local fine = file:write(text)
   fine = file:close() and fine
   return fine, path .. ": it cannot be written"
-end
-
-local function read(path)
-  local file, message = io.open(path, "r")
-  local text
-  if file then
-    text, message = file:read("a")
-    file:close()
-  end
-  return text, message
 end
 
 --- Opens the editor.
@@ -68,7 +59,7 @@ local function as_new(session, event, before)
 end
 
 local function send(session, one)
-  local text, message = read(one.path)
+  local text, message = files.read(one.path)
   if not text then return session:say(lines.masked(message), "red") end
   if text == one.text then return session:say "it was not changed, and not sent: r sends it again as it is" end
   local event, why, _, detail = events.parse(text)

@@ -9,6 +9,7 @@ local host = require("altinn.events.support.libraries").load "altinn.events.host
 local json = require "altinn.events.support.json"
 local shown = require "altinn.events.host.inbox_shown"
 local texts = require "altinn.events.support.text"
+local things = require "altinn.events.rules.thing"
 
 local M = {}
 
@@ -147,8 +148,7 @@ end
 -- The thing that an event is about, as the memory names it.
 local function thing_of(body)
   local event = events.parse(body, { max_bytes = math.max(#body, 1) })
-  local about = event and events.describe(event)
-  return about and about.about and about.id and about.about .. ":" .. about.id
+  return event and things.name_of(event)
 end
 
 local function remembered(inbox, event, body)

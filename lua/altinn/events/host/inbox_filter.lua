@@ -7,11 +7,12 @@ local suggest = require "altinn.events.support.suggest"
 
 local M = {}
 
--- Milliseconds since 1970 of a time as text: a date, or RFC 3339.
-local function time_milliseconds(text)
+--- A time as text: a date, or RFC 3339.
+---@param text string
+---@return integer|nil seconds since 1970
+function M.time(text)
   local day = text:match("^%d%d%d%d%-%d%d%-%d%d$")
-  local seconds = core.altinn.moment(day and day .. "T00:00:00Z" or text)
-  return seconds and seconds * 1000
+  return (core.altinn.moment(day and day .. "T00:00:00Z" or text))
 end
 
 -- A span before (direction -1) or after (1) now, or a time.
@@ -19,8 +20,8 @@ local function moment(option, text, direction)
   if text == nil then return nil end
   local seconds = duration.parse(text)
   if seconds then return math.floor((os.time() + direction * seconds) * 1000) end
-  local time = time_milliseconds(text)
-  if time then return time end
+  local time = M.time(text)
+  if time then return time * 1000 end
   return nil, ("%s %s: neither a span (2h, 3d) nor a time (2026-08-20, 2026-08-20T09:00:00+02:00)"):format(option, text)
 end
 

@@ -8,6 +8,7 @@ local host = require("altinn.events.support.libraries").load "altinn.events.host
 local paths = require "altinn.events.client.paths"
 local shown = require "altinn.events.host.inbox_shown"
 local simulation = require "altinn.events.host.simulation"
+local things = require "altinn.events.rules.thing"
 
 local M = {}
 
@@ -244,10 +245,9 @@ local function push(self, one)
     self.refused[#self.refused + 1] = { event = one, reason = reason_of(reply) }
     return
   end
-  local about = events.describe(event)
   self.ids[id], self.count = true, self.count + 1
   self.given[self.count] = one
-  self.things[self.count] = about and about.about and about.id and about.about .. ":" .. about.id
+  self.things[self.count] = things.name_of(event)
 end
 
 ---@class altinn.events.rehearsal.options

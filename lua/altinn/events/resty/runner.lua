@@ -8,6 +8,7 @@ local loader = require "altinn.events.rules.loading"
 local log = require "altinn.events.resty.log"
 local logfmt = require "altinn.events.support.logfmt"
 local orders = require "altinn.events.rules.order"
+local outcomes = require "altinn.events.rules.engine.outcome"
 local place = require "altinn.events.rules.place"
 local ports_of = require "altinn.events.resty.ports"
 local suggest = require "altinn.events.support.suggest"
@@ -59,9 +60,7 @@ local function tell_of_death(self, job, outcome)
   end
 end
 
-local OPEN = { retry = true, later = true, held = true }
-
-local function is_settled(outcome) return not OPEN[outcome.state] end
+local function is_settled(outcome) return not outcomes.is_open(outcome.state) end
 
 -- Runs one rule on one event; the outcome, and whether the memory holds steps of the run.
 local function try(self, key, event, rule, name, alone)

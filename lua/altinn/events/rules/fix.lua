@@ -1,5 +1,6 @@
 -- Mends files by the fixes of findings, round after round, until nothing changes. Works on texts; writing them is
 -- another function.
+local disk = require "altinn.events.support.files"
 local edits = require "altinn.events.rules.edits"
 local positions = require "altinn.events.support.positions"
 
@@ -76,16 +77,6 @@ end
 
 local function quoted(text) return "'" .. text:gsub("'", "'\\''") .. "'" end
 
---- Reads a file.
----@param path string
----@return string|nil text
-function M.read(path)
-  local file = io.open(path, "rb")
-  local text = file and file:read "a"
-  if file then file:close() end
-  return text
-end
-
 -- The file that a path means: a link stays a link.
 local function real(path)
   local pipe = io.popen("readlink -f -- " .. quoted(path) .. " 2>/dev/null", "r")
@@ -111,7 +102,7 @@ function M.write(path, text, before)
   local closed
   closed, message = file:close()
   if not written or not closed then ok = nil
-  elseif M.read(target) ~= before then
+  elseif disk.read(target) ~= before then
     ok, message = nil, ("%s: has changed meanwhile, and was left as it is: run it again"):format(path)
   else ok, message = os.rename(draft, target) end
   if not ok then os.remove(draft) end

@@ -2,19 +2,15 @@
 -- changed can then be tried on what the earlier one saw. Nothing is collected until M.collect(true).
 local events = require "altinn.events"
 local exchange = require "altinn.events.client.exchange"
+local paths = require "altinn.events.client.paths"
 local place = require "altinn.events.rules.place"
+local things = require "altinn.events.rules.thing"
 
 local M = {}
 
 local BODY = 64 * 1024   -- bytes of a body that are kept
 local RUN = 1024 * 1024  -- bytes of an attempt's readings
 local ROW = 256          -- what a reading takes beside its body
-
--- The kinds of things that the calls read; other calls change something, or are no run's.
-local KINDS = {
-  overview = "letter", details = "letter", content = "letter", attachment = "attachment",
-  attachment_details = "attachment",
-}
 
 local is_on = false
 
@@ -53,7 +49,7 @@ function M.note(reading)
 end
 
 local function heard(call, wish, reply, failure)
-  local kind = KINDS[call]
+  local kind = paths.reads[call]
   if not kind or not wish.id then return end
   local from = reply or failure.detail or {}
   return M.note { call = call, thing = kind .. ":" .. wish.id, status = from.status, body = from.body,
@@ -65,9 +61,9 @@ end
 ---@param found table|nil the event that was found
 function M.searched(event, found)
   if not is_on then return end
-  local meaning = events.describe(event)
-  if not (meaning and meaning.about and meaning.id) then return end
-  M.note { call = "events", thing = meaning.about .. ":" .. meaning.id, status = 200,
+  local thing = things.name_of(event)
+  if not thing then return end
+  M.note { call = "events", thing = thing, status = 200,
     body = events.encode_batch(found and { found } or {}) }
 end
 

@@ -4,6 +4,7 @@
 -- call that fails raises, so that no rule takes a failure for an answer.
 local core = require "altinn.events.core"
 local details = require "altinn.events.client.details"
+local events = require "altinn.events"
 local members = require "altinn.events.rules.members"
 local place = require "altinn.events.rules.place"
 local retry_table = require "altinn.events.rules.retry_table"
@@ -25,6 +26,14 @@ M.powers = POWERS
 -- A rule that inspects a thing finds its id and kind only. The other state of a thing is in here: rule, connect,
 -- asked (the client's object), kept (answers by method).
 local private = setmetatable({}, { __mode = "k" })
+
+--- The name of the thing that an event is about: "letter:0198…".
+---@param event table
+---@return string|nil name nil: it is about none
+function M.name_of(event)
+  local meaning = events.describe(event)
+  return meaning and meaning.about and meaning.id and meaning.about .. ":" .. meaning.id
+end
 
 -- Failures.
 

@@ -1,5 +1,6 @@
 -- The targets of a real host: a port, a folder, a file or a program of this machine for each, in place of the
 -- configured one. What arrives there is handed to the world's target.
+local files = require "altinn.events.support.files"
 local host = require("altinn.events.support.libraries").load "altinn.events.host"
 local mail_server = require "altinn.events.test.mail_server"
 local mistake = require "altinn.events.test.mistake"
@@ -93,13 +94,6 @@ function File:behaves(behaviour)
   mistake.raise("target '%s': files and programs of a real host are always up", self.target.name)
 end
 
-local function read(path)
-  local file = io.open(path, "rb")
-  local text = file and file:read("a")
-  if file then file:close() end
-  return text
-end
-
 local function entries(folder)
   local list, pipe = {}, assert(io.popen(("ls -tr '%s'"):format(folder)))
   for name in pipe:lines() do list[#list + 1] = name end
@@ -113,13 +107,13 @@ function collectors.folder(place)
   for _, name in ipairs(entries(place.path)) do
     if not place.seen[name] then
       place.seen[name] = true
-      place.target:take({ name = name, body = read(place.path .. "/" .. name), carrier = "aside" }, never, 0)
+      place.target:take({ name = name, body = files.read(place.path .. "/" .. name), carrier = "aside" }, never, 0)
     end
   end
 end
 
 function collectors.append(place)
-  local text = read(place.path) or ""
+  local text = files.read(place.path) or ""
   for line in text:sub(place.at + 1):gmatch("([^\n]*)\n") do
     if not (place.at == 0 and line == place.target.config.header) then
       place.target:take({ body = line, carrier = "aside" }, never, 0)
@@ -133,11 +127,11 @@ function collectors.command(place)
     if name:find("%.args$") and not place.seen[name] then
       place.seen[name] = true
       local words = {}
-      for word in (read(place.folder .. "/" .. name)):gmatch("([^%z]*)%z") do words[#words + 1] = word end
+      for word in (files.read(place.folder .. "/" .. name)):gmatch("([^%z]*)%z") do words[#words + 1] = word end
       local key = table.remove(words, 1)
       place.target:take({ key = key, arguments = table.move(words, 1, #words, #place.target.config.command + 1,
         table.move(place.target.config.command, 1, #place.target.config.command, 1, {})),
-        body = read(place.folder .. "/" .. name:gsub("args$", "in")) }, never, 0)
+        body = files.read(place.folder .. "/" .. name:gsub("args$", "in")) }, never, 0)
     end
   end
 end

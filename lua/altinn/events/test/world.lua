@@ -316,15 +316,12 @@ end
 
 -- What Altinn answers.
 
-local READS = { overview = "letter", details = "letter", content = "letter", attachment = "attachment",
-  attachment_details = "attachment" }
-
 -- The id of a thing that is of the kind that the call reads.
 local function id_for(call, thing)
-  local kind = READS[call]
+  local kind = paths.reads[call]
   if not kind then
-    mistake.raise("reply: there is no read '%s'%s; there are %s", tostring(call), suggest.hint(tostring(call), READS),
-      table.concat(sorted(READS), ", "))
+    mistake.raise("reply: there is no read '%s'%s; there are %s", tostring(call),
+      suggest.hint(tostring(call), paths.reads), table.concat(sorted(paths.reads), ", "))
   end
   local id = type(thing) == "table" and thing.id or type(thing) == "string" and thing:match("^" .. kind .. ":(.+)$")
   if type(id) ~= "string" then

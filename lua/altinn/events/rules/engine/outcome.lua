@@ -128,6 +128,11 @@ end
 
 local OPEN = { retry = true, later = true, held = true }
 
+---Whether a run goes on after an attempt that ended in this state.
+---@param state string
+---@return boolean
+function M.is_open(state) return OPEN[state] == true end
+
 -- The body that runs next and its timer: those that the outcome sets, or those that started this attempt.
 local function set_timer(settlement, job, outcome)
   local timer = outcome.timer

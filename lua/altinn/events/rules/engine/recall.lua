@@ -3,6 +3,7 @@
 local effects = require "altinn.events.rules.effects"
 local events = require "altinn.events"
 local outcomes = require "altinn.events.rules.engine.outcome"
+local things = require "altinn.events.rules.thing"
 
 local M = {}
 
@@ -13,9 +14,7 @@ local NOTHING = { steps = {}, memory = {}, effects = {} }
 ---@param event table
 ---@return string
 function M.thing(event)
-  local meaning = events.describe(event)
-  if not meaning or not meaning.about or not meaning.id then return "event:" .. effects.event_part(event) end
-  return meaning.about .. ":" .. meaning.id
+  return things.name_of(event) or "event:" .. effects.event_part(event)
 end
 
 --- What the memory holds. Waits; ends the attempt when the memory does not answer.

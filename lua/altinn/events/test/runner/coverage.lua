@@ -1,4 +1,5 @@
 -- Which lines of the rule files the specs have run.
+local disk = require "altinn.events.support.files"
 local lines = require "altinn.events.test.runner.lines"
 local paths = require "altinn.events.support.path"
 local sorted = require("altinn.events.support.names").sorted
@@ -52,17 +53,12 @@ function Coverage:add(counts)
   end
 end
 
-local function read(path)
-  local file = io.open(path, "r")
-  local text = file and file:read "a"
-  if file then file:close() end
-  return text
-end
-
 -- The count of each line that can be run.
 local function judged(self, path)
   local counts, list = self.counts[path] or {}, {}
-  for index, line in ipairs(lines.of(read(path) or "")) do list[index] = { line = line, count = counts[line] or 0 } end
+  for index, line in ipairs(lines.of(disk.read(path) or "")) do
+    list[index] = { line = line, count = counts[line] or 0 }
+  end
   return list
 end
 

@@ -1,6 +1,7 @@
 -- altinn-events dev, as a user runs it: on a terminal of its own and without one. Nothing is a stand-in but Altinn, and
 -- that is the emulator.
 local command = require "spec.support.command"
+local core = require "altinn.events.core"
 local http = require "spec.support.http"
 local process = require "spec.support.process"
 local pty = require "spec.support.pty"
@@ -210,6 +211,17 @@ describe("altinn-events dev without a terminal", function()
     two:signal "KILL"
     assert(two:wait_exit(30))
     says(plain():output(), "2 rules")
+  end)
+
+  it("keeps the time also when nothing else has changed since it was written down", function()
+    local one = plain()
+    local function now(of) return core.altinn.moment((control(of, "/clock"):match '"now":"([^"]*)"')) end
+    control(one, "/clock", '{"advance":"1d"}')
+    local from = now(one)
+    assert(process.wait(30, function() return now(one) >= from + 4 or nil end))
+    local last = now(one)
+    assert.are.equal(0, one:stop())
+    assert.is_true(now(plain()) >= last, "the time went back")
   end)
 
   it("needs no configuration: a target that is not there takes what goes to it", function()

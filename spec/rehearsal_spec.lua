@@ -208,6 +208,15 @@ describe("a rehearsal", function()
     for _, run in ipairs(outcome.runs) do states[run.rule .. " " .. run.state] = true end
     assert.is_true(states["reminds done"] and states["reminds skipped"] and states["notes done"]
       and states["skips skipped"])
+    local counted = rehearse([[rule { name = "counts", on = "*", repeats = true, run = function(_, _, context)
+      local count = (context.memory.count or 0) + 1
+      local step_count = step("one", function() return 1 end)
+      return { remember { count = count }, later { at = "1h", run = "tell", with = { count, step_count } } }
+    end, tell = function(_, _, context)
+      local with = context.timer.with
+      return skip(context.memory.count .. " " .. with[1] .. " " .. with[2])
+    end }]], 1)
+    assert.are.equal("1 1 1", counted.runs[1].reason)  -- whole numbers stay whole in memory, steps and timers
     outcome = rehearse([[rule { name = "confirms", on = "correspondencepublished", may = { "confirm" },
       run = function(event, letter) step("confirm", function() return letter:confirm() end) return done() end }]], 2)
     assert.are.same({ "letter:confirm()" }, outcome.runs[1].acts)

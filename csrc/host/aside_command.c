@@ -70,13 +70,8 @@ static int spawn (program *one, int in, int out) {
   char *variables[8], key[1024];
   posix_spawn_file_actions_t files;
   posix_spawnattr_t attributes;
-  int result = posix_spawn_file_actions_init(&files);
+  int result = ae_spawn_init(&files, &attributes);
   if (result != 0) return result;
-  result = posix_spawnattr_init(&attributes);
-  if (result != 0) {
-    posix_spawn_file_actions_destroy(&files);
-    return result;
-  }
   (void)snprintf(key, sizeof key, "ALTINN_EVENTS_KEY=%s", action->key);
   choose_variables(variables, key);
   result = set_attributes(&attributes);
@@ -84,8 +79,7 @@ static int spawn (program *one, int in, int out) {
   if (result == 0)
     result = posix_spawnp(&one->child, action->arguments[0], &files, &attributes,
                           action->arguments, variables);
-  posix_spawnattr_destroy(&attributes);
-  posix_spawn_file_actions_destroy(&files);
+  ae_spawn_free(&files, &attributes);
   return result;
 }
 

@@ -147,20 +147,14 @@ static int spawn (ae_child *child, char *const arguments[], int input,
                   const int its[AE_CHILD_STREAM_COUNT]) {
   posix_spawn_file_actions_t files;
   posix_spawnattr_t attributes;
-  int result = posix_spawn_file_actions_init(&files);
+  int result = ae_spawn_init(&files, &attributes);
   if (result != 0) return result;
-  result = posix_spawnattr_init(&attributes);
-  if (result != 0) {
-    posix_spawn_file_actions_destroy(&files);
-    return result;
-  }
   result = posix_spawnattr_setpgroup(&attributes, 0);
   if (result == 0) result = ae_spawn_signals(&attributes, POSIX_SPAWN_SETPGROUP);
   if (result == 0) result = set_files(&files, input, its);
   if (result == 0)
     result = posix_spawnp(&child->pid, arguments[0], &files, &attributes, arguments, environ);
-  posix_spawnattr_destroy(&attributes);
-  posix_spawn_file_actions_destroy(&files);
+  ae_spawn_free(&files, &attributes);
   return result;
 }
 

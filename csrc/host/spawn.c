@@ -7,6 +7,19 @@
 #include <signal.h>
 #include <sys/wait.h>
 
+int ae_spawn_init (posix_spawn_file_actions_t *files, posix_spawnattr_t *attributes) {
+  int result = posix_spawn_file_actions_init(files);
+  if (result != 0) return result;
+  result = posix_spawnattr_init(attributes);
+  if (result != 0) posix_spawn_file_actions_destroy(files);
+  return result;
+}
+
+void ae_spawn_free (posix_spawn_file_actions_t *files, posix_spawnattr_t *attributes) {
+  posix_spawnattr_destroy(attributes);
+  posix_spawn_file_actions_destroy(files);
+}
+
 int ae_spawn_signals (posix_spawnattr_t *attributes, short flags) {
   sigset_t none, all;
   int result;

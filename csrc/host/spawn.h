@@ -11,6 +11,12 @@
 /* The first descriptor that a program does not inherit. */
 #define AE_SPAWN_FIRST_OTHER 3
 
+/* Makes the two empty; ae_spawn_free frees them. Returns 0 or an errno: then there is nothing
+** to free. */
+int ae_spawn_init (posix_spawn_file_actions_t *files, posix_spawnattr_t *attributes);
+/* Frees what ae_spawn_init made. */
+void ae_spawn_free (posix_spawn_file_actions_t *files, posix_spawnattr_t *attributes);
+
 /* Gives the program the signal mask and actions of a newly started one; `flags`: more flags
 ** of posix_spawnattr_setflags, or 0. Returns 0 or an errno. */
 int ae_spawn_signals (posix_spawnattr_t *attributes, short flags);

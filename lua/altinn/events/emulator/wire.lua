@@ -242,6 +242,7 @@ function M.members(members, nulls)
   return M.encode(M.object(members, nulls)):sub(2, -2)
 end
 
+local base64 = require "altinn.events.support.base64"
 local decoder = require("cjson.safe").new()
 decoder.decode_invalid_numbers(false)
 
@@ -346,45 +347,19 @@ end
 
 -- base64url without padding (RFC 7515 §2).
 
-local alphabet = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"
-local digits = {}
-for index = 1, 64 do digits[alphabet:byte(index)] = index - 1 end
+local TO_URL, FROM_URL = { ["+"] = "-", ["/"] = "_", ["="] = "" }, { ["-"] = "+", _ = "/" }
 
 --- base64url of octets.
 ---@param octets string
 ---@return string
-function M.base64url(octets)
-  local out = {}
-  for at = 1, #octets, 3 do
-    local a, b, c = octets:byte(at, at + 2)
-    local bits = a << 16 | (b or 0) << 8 | (c or 0)
-    local text = ""
-    for shift = 18, 0, -6 do
-      local index = (bits >> shift & 63) + 1
-      text = text .. alphabet:sub(index, index)
-    end
-    out[#out + 1] = text:sub(1, c and 4 or b and 3 or 2)
-  end
-  return table.concat(out)
-end
+function M.base64url(octets) return (base64.encode(octets):gsub("[+/=]", TO_URL)) end
 
 --- The octets of base64url.
 ---@param text string
 ---@return string|nil octets nil: it is none
 function M.unbase64url(text)
-  local out, bits, count = {}, 0, 0
-  for index = 1, #text do
-    local digit = digits[text:byte(index)]
-    if not digit then return nil end
-    bits, count = bits << 6 | digit, count + 6
-    if count >= 8 then
-      count = count - 8
-      out[#out + 1] = string.char(bits >> count & 255)
-      bits = bits & ((1 << count) - 1)
-    end
-  end
-  if count >= 6 then return nil end
-  return table.concat(out)
+  if text:find "[+/]" then return nil end
+  return base64.decode((text:gsub("[-_]", FROM_URL)))
 end
 
 --- Random octets as base64url.

@@ -17,4 +17,20 @@ function M.encode(octets)
   end))
 end
 
+local values = {}
+for index = 1, #ALPHABET do values[ALPHABET:byte(index)] = index - 1 end
+
+--- The octets of a Base64 text without padding.
+---@param text string
+---@return string|nil octets nil: it is none
+function M.decode(text)
+  if text:find "[^%w+/]" or #text % 4 == 1 then return nil end
+  return (text:gsub("..?.?.?", function(group)
+    local value = 0
+    for index = 1, 4 do value = value * 64 + (values[group:byte(index)] or 0) end
+    local octets = string.char(math.floor(value / 65536), math.floor(value / 256) % 256, value % 256)
+    return octets:sub(1, #group - 1)
+  end))
+end
+
 return M

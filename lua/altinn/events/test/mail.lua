@@ -1,25 +1,10 @@
 -- Reads a mail: its headers and its text as people wrote them.
+local base64 = require "altinn.events.support.base64"
+
 local M = {}
 
-local ALPHABET = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/"
-local digits = {}
-for index = 1, 64 do digits[ALPHABET:byte(index)] = index - 1 end
-
-local function from_base64(text)
-  local out, bits, count = {}, 0, 0
-  for index = 1, #text do
-    local digit = digits[text:byte(index)]
-    if digit then
-      bits, count = bits << 6 | digit, count + 6
-      if count >= 8 then
-        count = count - 8
-        out[#out + 1] = string.char(bits >> count & 255)
-        bits = bits & ((1 << count) - 1)
-      end
-    end
-  end
-  return table.concat(out)
-end
+-- What is no digit is left out: the ends of lines, the padding.
+local function from_base64(text) return base64.decode((text:gsub("[^%w+/]", ""))) or "" end
 
 local function from_quoted(text)
   return (text:gsub("=\r?\n", ""):gsub("=(%x%x)", function(code) return string.char(tonumber(code, 16)) end))

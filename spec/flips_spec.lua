@@ -78,14 +78,6 @@ end)
 
 -- Random heads over the attributes and values of the generator's events.
 
-local function chooser(seed)
-  local state = seed % 2147483646 + 1
-  return function(most)
-    state = state * 16807 % 2147483647
-    return state % most + 1
-  end
-end
-
 local ATTRIBUTES = { "id", "source", "time", "subject", "datacontenttype", "a", "b2", "resource", "resourceinstance",
   "alternativesubject", "n", "recipient", "sender", "type" }
 local OWN = {
@@ -205,7 +197,7 @@ describe("stated flips", function()
   end
 
   it("flip " .. PAIRS .. " random pairs of event and rule, and breaking a reason ends a match", function()
-    local number, random = 0, chooser(12)
+    local number, random = 0, generator.random(12)
     while count.flipped < PAIRS do
       number = number + 1
       local fields, head = generator.event(number), random_head(random)

@@ -131,6 +131,22 @@ describe("an inbox of schema 1", function()
   end)
 end)
 
+-- A host that has stopped, with the inbox of an earlier version.
+local function host_of(rules, service, schema)
+  local one = host.start { rules = rules,
+    config = ('return { targets = { print = { url = "%s", timeout = 5 } } }'):format(service.url) }
+  one:stop()
+  process.remove(one.inbox)
+  assert(os.execute(("sqlite3 %s <%s"):format(one.inbox, schema)))
+  return one
+end
+
+-- What waits comes no more today, so that the host changes nothing.
+local function put_off(one)
+  sql.execute(one.inbox, "UPDATE run SET due = (CAST(strftime('%s') AS INTEGER) + 86400) * 1000, changed = "
+    .. "CAST(strftime('%s') AS INTEGER) * 1000 WHERE state IN ('retry', 'later')")
+end
+
 -- The rules of its host; `old` was taken out before it ended.
 local RULES_2 = { r = [[
   rule { name = "print", on = "correspondencepublished", run = function(event, letter)
@@ -164,11 +180,7 @@ describe("an inbox of schema 2", function()
 
   before_each(function()
     service = target.start()
-    one = host.start { rules = RULES_2,
-      config = ('return { targets = { print = { url = "%s", timeout = 5 } } }'):format(service.url) }
-    one:stop()
-    process.remove(one.inbox)
-    assert(os.execute(("sqlite3 %s <spec/support/inbox_schema2.sql"):format(one.inbox)))
+    one = host_of(RULES_2, service, "spec/support/inbox_schema2.sql")
   end)
 
   after_each(function()
@@ -176,14 +188,8 @@ describe("an inbox of schema 2", function()
     service:close()
   end)
 
-  -- What waits comes no more today, so that the host changes nothing.
-  local function put_off()
-    sql.execute(one.inbox, "UPDATE run SET due = (CAST(strftime('%s') AS INTEGER) + 86400) * 1000, changed = "
-      .. "CAST(strftime('%s') AS INTEGER) * 1000 WHERE state IN ('retry', 'later')")
-  end
-
   it("keeps every row, and has the tables of a new one", function()
-    put_off()
+    put_off(one)
     local before = rows(one.inbox)
     assert(one:launch())
     assert(process.wait(10, function() return one:metrics().waiting == 5 or nil end))
@@ -225,7 +231,7 @@ describe("an inbox of schema 2", function()
   end)
 
   it("stays as it was when it cannot be brought up to date", function()
-    put_off()
+    put_off(one)
     sql.execute(one.inbox, "CREATE TABLE secret(x)")
     local before = { rows(one.inbox), shape(one.inbox) }
     local ok, log = one:launch()
@@ -261,11 +267,7 @@ describe("an inbox of schema 3", function()
 
   before_each(function()
     service = target.start()
-    one = host.start { rules = RULES_3,
-      config = ('return { targets = { print = { url = "%s", timeout = 5 } } }'):format(service.url) }
-    one:stop()
-    process.remove(one.inbox)
-    assert(os.execute(("sqlite3 %s <spec/support/inbox_schema3.sql"):format(one.inbox)))
+    one = host_of(RULES_3, service, "spec/support/inbox_schema3.sql")
   end)
 
   after_each(function()
@@ -273,13 +275,8 @@ describe("an inbox of schema 3", function()
     service:close()
   end)
 
-  local function put_off()
-    sql.execute(one.inbox, "UPDATE run SET due = (CAST(strftime('%s') AS INTEGER) + 86400) * 1000, changed = "
-      .. "CAST(strftime('%s') AS INTEGER) * 1000 WHERE state IN ('retry', 'later')")
-  end
-
   it("keeps every row, and has the tables of a new one", function()
-    put_off()
+    put_off(one)
     local before = rows(one.inbox, KEPT_3)
     assert(one:launch())
     assert(process.wait(10, function() return one:metrics().waiting == 2 or nil end))
@@ -309,7 +306,7 @@ describe("an inbox of schema 3", function()
   end)
 
   it("stays as it was when it cannot be brought up to date", function()
-    put_off()
+    put_off(one)
     sql.execute(one.inbox, "CREATE TABLE replay(x)")
     local before = { rows(one.inbox, KEPT_3), shape(one.inbox) }
     local ok, log = one:launch()

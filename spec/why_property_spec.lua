@@ -5,6 +5,7 @@ local config_module = require "altinn.events.host.config"
 local hands = require "altinn.events.host.inbox_acts"
 local inbox = require "altinn.events.host.inbox"
 local prepare = require "altinn.events.host.prepare"
+local generator = require "spec.support.generator"
 local process = require "spec.support.process"
 local sample = require "spec.support.sample"
 local simulation = require "altinn.events.host.simulation"
@@ -57,14 +58,6 @@ local function prepared(name, text)
   return { config = config, set = set or error(findings[1].message) }
 end
 
-local function chooser(seed)
-  local number = seed % 2147483646 + 1
-  return function(most)
-    number = number * 16807 % 2147483647
-    return number % most + 1
-  end
-end
-
 -- A world: the simulation, what stands outside of it, and what was logged.
 
 local World = {}
@@ -89,7 +82,7 @@ local function outside(self, request, reply)
 end
 
 local function new_world(seed)
-  local self = setmetatable({ random = chooser(seed), targets = { one = "up", two = "up" },
+  local self = setmetatable({ random = generator.random(seed), targets = { one = "up", two = "up" },
     pending = { one = {}, two = {} }, vouched = {}, bodies = {}, begun = {}, count = 0, now_in_force = on }, World)
   self.sim = simulation.new { config = on.config, set = on.set, now = NOW, seed = seed,
     log = function(_, what, fields)

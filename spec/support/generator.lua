@@ -2,8 +2,10 @@
 -- math.random, whose numbers differ from Lua to Lua.
 local M = {}
 
--- The generator of Park and Miller: exact in doubles and in integers.
-local function random_of(seed)
+--- The generator of Park and Miller: exact in doubles and in integers.
+---@param seed integer
+---@return fun(most: integer): integer random from 1 to `most`
+function M.random(seed)
   local state = seed % 2147483646 + 1
   return function(most)
     state = state * 16807 % 2147483647
@@ -122,7 +124,7 @@ end
 ---@param number integer
 ---@return string text
 function M.text(number)
-  local random = random_of(number * 7919)
+  local random = M.random(number * 7919)
   local list = members(random)
   local what = random(4)
   if what == 1 then table.insert(list, random(#list + 1), pick(random, WRONG_MEMBERS)) end
@@ -136,7 +138,7 @@ end
 ---@param number integer
 ---@return table event
 function M.event(number)
-  local random = random_of(number * 104729)
+  local random = M.random(number * 104729)
   local event = {
     specversion = "1.0", id = pick(random, IDS), source = pick(random, SOURCES), type = pick(random, TYPES),
   }
